@@ -1,0 +1,2 @@
+//! Phone company emulator.
+fn main() {}
