@@ -1,0 +1,207 @@
+//! The claim on a number: what is written on the resource before money is spent, and the token that only the stored
+//! form yields. Pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Instant;
+use crate::number::{AccountId, E164, Owner};
+
+/// The annotation that holds the claim.
+pub const ANNOTATION: &str = "telephony.burki.dev/claim";
+
+/// The only version this program writes or acts on.
+const VERSION: i64 = 1;
+
+/// The longest time between sending the claiming write and spending on it. A process that was frozen in between must
+/// not spend on a claim that another process may have judged by now.
+pub const TOKEN_LIFETIME: Duration = Duration::from_secs(5);
+
+/// What the claimed number is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Intent {
+    /// To pay for it.
+    Buy,
+}
+
+/// One attempt on one number, stored on the resource before the attempt begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Claim {
+    /// The version of this form.
+    pub version: i64,
+    /// What the number is wanted for.
+    pub intent: Intent,
+    /// The number.
+    pub number: E164,
+    /// The provider account that pays.
+    pub account_id: AccountId,
+    /// `namespace/name` of the resource; a copied manifest carries another's.
+    pub owner: String,
+    /// UID of the resource; a restored one has another.
+    pub uid: String,
+    /// Unique to the attempt.
+    pub nonce: String,
+    /// When the claim was written, by the API server's clock.
+    pub at: Timestamp,
+    /// When the first attempt on this number was claimed, by the provider's clock.
+    pub since: Timestamp,
+}
+
+/// What the annotation of a resource says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// There is no claim, or one that another resource's manifest was copied with.
+    Nothing,
+    /// A claim of this very resource.
+    Ours(Claim),
+    /// A claim of a resource of this name that was deleted or lost: a restore from backup.
+    EarlierUid(Claim),
+    /// A claim that cannot be read: possibly an attempt.
+    Unreadable,
+    /// A claim of a later program: possibly an attempt, and not for us to judge.
+    Newer(i64),
+}
+
+impl Claim {
+    /// A claim of `owner` for a purchase.
+    pub fn to_buy(
+        number: E164,
+        account_id: AccountId,
+        owner: &Owner,
+        uid: &str,
+        nonce: String,
+        at: Timestamp,
+        since: Timestamp,
+    ) -> Self {
+        Self {
+            version: VERSION,
+            intent: Intent::Buy,
+            number,
+            account_id,
+            owner: owner.to_string(),
+            uid: uid.to_owned(),
+            nonce,
+            at,
+            since,
+        }
+    }
+
+    /// Reads the claim of the resource `owner` with `uid` from its annotations.
+    pub fn read(annotations: &BTreeMap<String, String>, owner: &Owner, uid: &str) -> Stored {
+        #[derive(Deserialize)]
+        struct Version {
+            version: i64,
+        }
+        let Some(text) = annotations.get(ANNOTATION) else {
+            return Stored::Nothing;
+        };
+        match serde_json::from_str::<Version>(text) {
+            Ok(found) if found.version > VERSION => return Stored::Newer(found.version),
+            Ok(found) if found.version == VERSION => {}
+            _ => return Stored::Unreadable,
+        }
+        match serde_json::from_str::<Self>(text) {
+            Err(_) => Stored::Unreadable,
+            Ok(claim) if claim.owner != owner.to_string() => Stored::Nothing,
+            Ok(claim) if claim.uid != uid => Stored::EarlierUid(claim),
+            Ok(claim) => Stored::Ours(claim),
+        }
+    }
+
+    /// The value of the annotation.
+    ///
+    /// # Errors
+    /// None that is known: every field has a JSON form.
+    pub fn to_annotation(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
+    }
+}
+
+/// The right to one purchase on one claim. It exists only where the API server's reply to the claiming write showed
+/// the claim stored, it is spent by value, and it ages.
+#[derive(Debug)]
+pub struct Token {
+    claim: Claim,
+    sent: Instant,
+}
+
+impl Token {
+    /// Makes the token from the annotations in the reply to the write of `claim`, which was sent at `sent`.
+    /// `None` if the reply does not show exactly that claim.
+    pub fn from_reply(annotations: &BTreeMap<String, String>, claim: Claim, sent: Instant) -> Option<Self> {
+        let stored = serde_json::from_str::<Claim>(annotations.get(ANNOTATION)?).ok()?;
+        (stored == claim).then_some(Self { claim, sent })
+    }
+
+    /// The stored claim.
+    pub fn claim(&self) -> &Claim {
+        &self.claim
+    }
+
+    /// True while the claiming write was sent less than [`TOKEN_LIFETIME`] ago.
+    pub fn is_fresh(&self, now: Instant) -> bool {
+        now.since(self.sent) < TOKEN_LIFETIME
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner() -> Owner {
+        Owner { namespace: "support".into(), name: "nyc".into() }
+    }
+
+    fn claim() -> Claim {
+        let at = "2026-01-02T03:04:05Z".parse().unwrap();
+        let number = "+12125551234".parse().unwrap();
+        Claim::to_buy(number, AccountId::new("AC1"), &owner(), "u1", "n1".into(), at, at)
+    }
+
+    fn annotations(text: String) -> BTreeMap<String, String> {
+        BTreeMap::from([(ANNOTATION.to_owned(), text)])
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_never_taken_for_nothing() {
+        let text = claim().to_annotation().unwrap();
+        let table = [
+            (text.clone(), Stored::Ours(claim())),
+            (text.replace("u1", "u0"), Stored::EarlierUid(Claim { uid: "u0".into(), ..claim() })),
+            (text.replace("support/nyc", "support/other"), Stored::Nothing),
+            (text.replace("\"version\":1", "\"version\":2"), Stored::Newer(2)),
+            (text.replace("\"version\":1", "\"version\":0"), Stored::Unreadable),
+            (text.replace("+1212", "1212"), Stored::Unreadable),
+            ("{".into(), Stored::Unreadable),
+            (String::new(), Stored::Unreadable),
+        ];
+        for (text, stored) in table {
+            assert_eq!(Claim::read(&annotations(text.clone()), &owner(), "u1"), stored, "{text}");
+        }
+        assert_eq!(Claim::read(&BTreeMap::new(), &owner(), "u1"), Stored::Nothing);
+    }
+
+    #[test]
+    fn a_token_needs_the_stored_claim() {
+        let sent = Instant::since_boot(Duration::from_secs(9));
+        let other = Claim { nonce: "n2".into(), ..claim() };
+        let reply = annotations(other.to_annotation().unwrap());
+        assert!(Token::from_reply(&reply, claim(), sent).is_none());
+        assert!(Token::from_reply(&BTreeMap::new(), claim(), sent).is_none());
+        assert!(Token::from_reply(&reply, other, sent).is_some());
+    }
+
+    #[test]
+    fn a_token_is_stale_after_five_seconds() {
+        let sent = Instant::since_boot(Duration::from_secs(9));
+        let reply = annotations(claim().to_annotation().unwrap());
+        let token = Token::from_reply(&reply, claim(), sent).unwrap();
+        assert!(token.is_fresh(sent + Duration::from_millis(4999)));
+        assert!(!token.is_fresh(sent + Duration::from_secs(5)));
+    }
+}

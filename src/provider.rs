@@ -1,0 +1,255 @@
+//! What a phone company can do for us: one narrow trait, and errors named for what the caller should do.
+//!
+//! Knows no Kubernetes. Nothing here retries, and nothing here decides.
+
+pub mod http;
+pub mod telnyx;
+pub mod twilio;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::claim::Token;
+use crate::number::{
+    AccountId, Configuration, E164, Holding, Mark, NumberId, OrderId, Provider, Whose,
+};
+
+/// One account at one phone company.
+///
+/// # Guarantees
+/// Every call is at most one attempt of each request that it makes. Reads end after 10 s, purchases after the purchase
+/// timeout. No write is sent once the gate (see [`http::Client`]) is shut.
+///
+/// # Caveats
+/// What a listing does not show may still exist: both companies show a purchase late.
+#[async_trait]
+pub trait PhoneCompany: Send + Sync {
+    /// Which company this is.
+    fn provider(&self) -> Provider;
+
+    /// The provider's present time, reckoned from the `Date` of its last answer; `None` before the first.
+    fn provider_time(&self) -> Option<Timestamp>;
+
+    /// Which account the credential opens. An answer proves that the credential works.
+    async fn identify(&self) -> Result<Identity, Error>;
+
+    /// The live number `number` in the account, compared exactly.
+    /// `messaging_service` is the Twilio messaging service to look the number up in, if one is wanted.
+    async fn find(&self, number: &E164, messaging_service: Option<&str>) -> Result<Option<Holding>, Error>;
+
+    /// The number with this id; `None` is the provider's own 404, or (Telnyx) a row that is not held any more.
+    async fn fetch(&self, id: &NumberId, messaging_service: Option<&str>) -> Result<Option<Holding>, Error>;
+
+    /// Every live number in the account. Messaging services are not looked up.
+    async fn list(&self) -> Result<Vec<Holding>, Error>;
+
+    /// The order that says most about `number` among those with our mark, not older than `since`:
+    /// success before pending before failure. Always `None` where purchases need no order (Twilio).
+    async fn find_order(&self, mark: &Mark, number: &E164, since: Option<Timestamp>) -> Result<Option<Order>, Error>;
+
+    /// The order with this id; `None` is the provider's own 404.
+    async fn order(&self, id: &OrderId) -> Result<Option<Order>, Error>;
+
+    /// Asks for the number where the company wants that before a sale (Telnyx searches it).
+    /// False if it is not on sale. Twilio sends nothing and says true: the purchase itself answers.
+    async fn offers(&self, number: &E164) -> Result<bool, Error>;
+
+    /// Buys the claimed number, with mark and webhooks inside the one request that is sent.
+    /// The token is refused ([`Reply::NotSent`]) unless it is fresh.
+    async fn buy(&self, token: Token, configuration: &Configuration) -> Reply;
+
+    /// Sets up a number of ours, and returns it as it is then. Clears overrides that nobody declared.
+    async fn configure(&self, number: &Ours, configuration: &Configuration) -> Result<Holding, Error>;
+
+    /// Puts our mark back on a number that we recorded and that carries no mark, and returns it as it is then.
+    async fn mark(&self, number: &Unmarked, configuration: &Configuration) -> Result<Holding, Error>;
+
+    /// Gives a number of ours back. Final: neither company sells it back (contracts 1.7, 2.8).
+    async fn release(&self, number: Ours) -> Result<Released, Error>;
+
+    /// Asks to cancel a pending order. What became of it is for [`PhoneCompany::order`] to say.
+    async fn cancel(&self, order: &Order) -> Result<(), Error>;
+
+    /// The connection, or `None` if the account has none with this id. Twilio has none at all.
+    async fn connection(&self, id: &str) -> Result<Option<Webhook>, Error>;
+
+    /// The messaging profile, or `None` if the account has none with this id. Twilio has none at all.
+    async fn messaging_profile(&self, id: &str) -> Result<Option<Webhook>, Error>;
+
+    /// Points a connection's webhook at `url`, API version 2.
+    async fn set_connection_webhook(&self, id: &str, url: &str) -> Result<(), Error>;
+
+    /// Points a messaging profile's webhook at `url`, API version 2.
+    async fn set_messaging_profile_webhook(&self, id: &str, url: &str) -> Result<(), Error>;
+}
+
+/// Which account a credential opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The provider's account id, or `key-` and a hash of the API key while the provider shows none.
+    pub account: AccountId,
+    /// `key-` and a hash of the API key (Telnyx): what an account was called before it was identified.
+    pub alias: Option<AccountId>,
+    /// False while `account` is only a hash of the key.
+    pub proved: bool,
+}
+
+impl Identity {
+    /// True if a record pinned to `pinned` belongs to this account.
+    pub fn is(&self, pinned: &AccountId) -> bool {
+        self.account == *pinned || self.alias.as_ref() == Some(pinned)
+    }
+}
+
+/// A Telnyx number order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Its id.
+    pub id: OrderId,
+    /// What became of it.
+    pub state: OrderState,
+    /// The sub-orders, by which it is cancelled.
+    pub sub_orders: Vec<String>,
+    /// True while the regulator's requirements for it are not met.
+    pub requirements_open: bool,
+    /// The numbers it is for, if the answer names them (listings may not).
+    pub numbers: Vec<E164>,
+    /// When it was made, by the provider's clock.
+    pub created: Option<Timestamp>,
+}
+
+/// What became of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OrderState {
+    /// It was refused, or cancelled. Nothing is paid.
+    Failure,
+    /// It may still succeed.
+    Pending,
+    /// The number was bought.
+    Success,
+}
+
+/// A webhook as a connection or a messaging profile has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    /// Its URL; `None` if unset.
+    pub url: Option<String>,
+    /// Its API version, where the object has one.
+    pub api_version: Option<String>,
+}
+
+/// Proof that a number carries our mark: the only thing that can be configured or released.
+#[derive(Clone, Debug)]
+pub struct Ours(NumberId);
+
+/// Proof that a number with a recorded id carries no mark at all (somebody renamed it).
+#[derive(Clone, Debug)]
+pub struct Unmarked(NumberId);
+
+impl Ours {
+    /// The proof, if `holding` carries `mark` and has the id that we recorded.
+    pub fn prove(holding: &Holding, mark: &Mark, recorded: &NumberId) -> Option<Self> {
+        let ours = matches!(mark.whose(&holding.marked_text), Whose::Ours(_));
+        (ours && holding.id == *recorded).then(|| Self(holding.id.clone()))
+    }
+
+    /// The number's id.
+    pub fn id(&self) -> &NumberId {
+        &self.0
+    }
+}
+
+impl Unmarked {
+    /// The proof, if `holding` carries no mark and has the id that we recorded.
+    pub fn prove(holding: &Holding, mark: &Mark, recorded: &NumberId) -> Option<Self> {
+        let unmarked = mark.whose(&holding.marked_text) == Whose::Unmarked;
+        (unmarked && holding.id == *recorded).then(|| Self(holding.id.clone()))
+    }
+
+    /// The number's id.
+    pub fn id(&self) -> &NumberId {
+        &self.0
+    }
+}
+
+/// What a purchase request came to.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// The number is ours: the answer decodes, is about our number, carries our mark, and is not older than the request.
+    Bought(Holding),
+    /// An order of ours was accepted (Telnyx).
+    Ordered(Order),
+    /// The provider's own error body, with a code from the table of that provider: nothing was bought.
+    Rejected(Refusal),
+    /// The request never reached the provider, or it said that it did not process it: nothing was bought.
+    NotSent(Error),
+    /// Everything else. The number may be ours and may be paid.
+    Unknown(String),
+}
+
+/// How a release ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// The provider confirmed it.
+    Confirmed,
+    /// The provider's own 404: there is no such number (any more, or yet).
+    Absent,
+}
+
+/// The provider's own refusal, with its code.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {text}{}", request_id.as_ref().map(|id| format!(" (request {id})")).unwrap_or_default())]
+pub struct Refusal {
+    /// What it means for the caller.
+    pub kind: RefusalKind,
+    /// The provider's code.
+    pub code: String,
+    /// The provider's text, at most 300 characters, without secrets.
+    pub text: String,
+    /// The provider's request id, if it sent one.
+    pub request_id: Option<String>,
+}
+
+/// What a refusal means for the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// The number is not on sale (any more).
+    NotOnSale,
+    /// The account has no money.
+    InsufficientBalance,
+    /// The account may not buy: trial, suspended, closed, unverified.
+    PurchasingNotEnabled,
+    /// The regulator wants papers.
+    Regulatory,
+    /// The credential does not open this.
+    Unauthorized,
+    /// A connection, profile or group that the request named does not exist.
+    ReferenceMissing,
+    /// The request is wrong in itself.
+    Invalid,
+}
+
+/// Why a call that is not a purchase did not work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The credential is wrong, revoked or not permitted.
+    #[error("the credential was refused: {0}")]
+    Unauthorized(Refusal),
+    /// Too many requests; wait at least this long if the provider said so.
+    #[error("the provider asks to slow down")]
+    Throttled(Option<Duration>),
+    /// No usable answer: try again later.
+    #[error("the provider is not available: {0}")]
+    Unavailable(String),
+    /// The provider's own refusal.
+    #[error("the provider refused: {0}")]
+    Refused(Refusal),
+    /// An answer came that cannot be understood. Nothing may be concluded from it.
+    #[error("the provider's answer cannot be understood: {0}")]
+    Unreadable(String),
+    /// This process may not write (any more): it does not lead, or the token is stale.
+    #[error("this process may not write: {0}")]
+    Shut(&'static str),
+}
