@@ -133,7 +133,11 @@ pub struct Token {
 impl Token {
     /// Makes the token from the annotations in the reply to the write of `claim`, which was sent at `sent`.
     /// `None` if the reply does not show exactly that claim.
-    pub fn from_reply(annotations: &BTreeMap<String, String>, claim: Claim, sent: Instant) -> Option<Self> {
+    pub fn from_reply(
+        annotations: &BTreeMap<String, String>,
+        claim: Claim,
+        sent: Instant,
+    ) -> Option<Self> {
         let stored = serde_json::from_str::<Claim>(annotations.get(ANNOTATION)?).ok()?;
         (stored == claim).then_some(Self { claim, sent })
     }
@@ -154,13 +158,24 @@ mod tests {
     use super::*;
 
     fn owner() -> Owner {
-        Owner { namespace: "support".into(), name: "nyc".into() }
+        Owner {
+            namespace: "support".into(),
+            name: "nyc".into(),
+        }
     }
 
     fn claim() -> Claim {
         let at = "2026-01-02T03:04:05Z".parse().unwrap();
         let number = "+12125551234".parse().unwrap();
-        Claim::to_buy(number, AccountId::new("AC1"), &owner(), "u1", "n1".into(), at, at)
+        Claim::to_buy(
+            number,
+            AccountId::new("AC1"),
+            &owner(),
+            "u1",
+            "n1".into(),
+            at,
+            at,
+        )
     }
 
     fn annotations(text: String) -> BTreeMap<String, String> {
@@ -172,24 +187,49 @@ mod tests {
         let text = claim().to_annotation().unwrap();
         let table = [
             (text.clone(), Stored::Ours(claim())),
-            (text.replace("u1", "u0"), Stored::EarlierUid(Claim { uid: "u0".into(), ..claim() })),
-            (text.replace("support/nyc", "support/other"), Stored::Nothing),
-            (text.replace("\"version\":1", "\"version\":2"), Stored::Newer(2)),
-            (text.replace("\"version\":1", "\"version\":0"), Stored::Unreadable),
+            (
+                text.replace("u1", "u0"),
+                Stored::EarlierUid(Claim {
+                    uid: "u0".into(),
+                    ..claim()
+                }),
+            ),
+            (
+                text.replace("support/nyc", "support/other"),
+                Stored::Nothing,
+            ),
+            (
+                text.replace("\"version\":1", "\"version\":2"),
+                Stored::Newer(2),
+            ),
+            (
+                text.replace("\"version\":1", "\"version\":0"),
+                Stored::Unreadable,
+            ),
             (text.replace("+1212", "1212"), Stored::Unreadable),
             ("{".into(), Stored::Unreadable),
             (String::new(), Stored::Unreadable),
         ];
         for (text, stored) in table {
-            assert_eq!(Claim::read(&annotations(text.clone()), &owner(), "u1"), stored, "{text}");
+            assert_eq!(
+                Claim::read(&annotations(text.clone()), &owner(), "u1"),
+                stored,
+                "{text}"
+            );
         }
-        assert_eq!(Claim::read(&BTreeMap::new(), &owner(), "u1"), Stored::Nothing);
+        assert_eq!(
+            Claim::read(&BTreeMap::new(), &owner(), "u1"),
+            Stored::Nothing
+        );
     }
 
     #[test]
     fn a_token_needs_the_stored_claim() {
         let sent = Instant::since_boot(Duration::from_secs(9));
-        let other = Claim { nonce: "n2".into(), ..claim() };
+        let other = Claim {
+            nonce: "n2".into(),
+            ..claim()
+        };
         let reply = annotations(other.to_annotation().unwrap());
         assert!(Token::from_reply(&reply, claim(), sent).is_none());
         assert!(Token::from_reply(&BTreeMap::new(), claim(), sent).is_none());

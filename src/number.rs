@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// A phone company that numbers are bought from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Provider {
     /// Twilio (<https://www.twilio.com>).
@@ -219,7 +221,9 @@ impl Mark {
     pub fn find_in(text: &str) -> Option<Self> {
         text.char_indices()
             .filter(|(start, _)| {
-                !text.get(..*start).is_some_and(|before| before.ends_with(|c: char| c.is_ascii_alphanumeric()))
+                !text
+                    .get(..*start)
+                    .is_some_and(|before| before.ends_with(|c: char| c.is_ascii_alphanumeric()))
             })
             .find_map(|(start, _)| Self::at_start(text.get(start..)?))
     }
@@ -242,8 +246,13 @@ impl Mark {
         let installation = text.get(4..4 + INSTALLATION_CHARS)?;
         let dot = text.get(4 + INSTALLATION_CHARS..5 + INSTALLATION_CHARS)?;
         let owner = text.get(5 + INSTALLATION_CHARS..Self::LEN)?;
-        let goes_on = text.get(Self::LEN..)?.starts_with(|c: char| c.is_ascii_alphanumeric());
-        let base32 = |part: &str| part.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'));
+        let goes_on = text
+            .get(Self::LEN..)?
+            .starts_with(|c: char| c.is_ascii_alphanumeric());
+        let base32 = |part: &str| {
+            part.bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'))
+        };
         (dot == "." && base32(installation) && base32(owner) && !goes_on).then(|| Self {
             origin,
             installation: installation.to_owned(),
@@ -452,22 +461,55 @@ impl Configuration {
         };
         check(Field::Name, holding.marked_text == self.marked_text());
         match (&self.routing, &holding.settings) {
-            (Routing::Twilio { voice_url, sms_url, messaging_service_sid }, Settings::Twilio(held)) => {
-                check(Field::VoiceUrl, held.voice_url.as_ref() == Some(voice_url) && held.by_post);
-                check(Field::SmsUrl, held.sms_url.as_ref() == Some(sms_url) && held.by_post);
+            (
+                Routing::Twilio {
+                    voice_url,
+                    sms_url,
+                    messaging_service_sid,
+                },
+                Settings::Twilio(held),
+            ) => {
+                check(
+                    Field::VoiceUrl,
+                    held.voice_url.as_ref() == Some(voice_url) && held.by_post,
+                );
+                check(
+                    Field::SmsUrl,
+                    held.sms_url.as_ref() == Some(sms_url) && held.by_post,
+                );
                 check(Field::Trunk, held.trunk_sid.is_none());
-                check(Field::VoiceApplication, held.voice_application_sid.is_none());
+                check(
+                    Field::VoiceApplication,
+                    held.voice_application_sid.is_none(),
+                );
                 check(Field::SmsApplication, held.sms_application_sid.is_none());
-                check(Field::MessagingService, messaging_service_sid.is_none() || held.in_messaging_service);
+                check(
+                    Field::MessagingService,
+                    messaging_service_sid.is_none() || held.in_messaging_service,
+                );
             }
             (
-                Routing::Telnyx { connection_id, messaging_profile_id, billing_group_id },
+                Routing::Telnyx {
+                    connection_id,
+                    messaging_profile_id,
+                    billing_group_id,
+                },
                 Settings::Telnyx(held),
             ) => {
-                let wanted = |want: &Option<String>, have: &Option<String>| want.is_none() || want == have;
-                check(Field::Connection, held.connection_id.as_ref() == Some(connection_id));
-                check(Field::MessagingProfile, wanted(messaging_profile_id, &held.messaging_profile_id));
-                check(Field::BillingGroup, wanted(billing_group_id, &held.billing_group_id));
+                let wanted =
+                    |want: &Option<String>, have: &Option<String>| want.is_none() || want == have;
+                check(
+                    Field::Connection,
+                    held.connection_id.as_ref() == Some(connection_id),
+                );
+                check(
+                    Field::MessagingProfile,
+                    wanted(messaging_profile_id, &held.messaging_profile_id),
+                );
+                check(
+                    Field::BillingGroup,
+                    wanted(billing_group_id, &held.billing_group_id),
+                );
             }
             (Routing::Twilio { .. }, Settings::Telnyx(_)) => check(Field::VoiceUrl, false),
             (Routing::Telnyx { .. }, Settings::Twilio(_)) => check(Field::Connection, false),
@@ -485,14 +527,29 @@ mod tests {
         for good in ["+12125551234", "+4915112345678", "+1234567"] {
             assert!(good.parse::<E164>().is_ok(), "{good}");
         }
-        for bad in ["", "+", "12125551234", "+1212555123a", "+0123456789", "+1234567890123456", "+12 125551234"] {
+        for bad in [
+            "",
+            "+",
+            "12125551234",
+            "+1212555123a",
+            "+0123456789",
+            "+1234567890123456",
+            "+12 125551234",
+        ] {
             assert!(bad.parse::<E164>().is_err(), "{bad}");
         }
     }
 
     fn mark(origin: Origin) -> Mark {
-        let owner = Owner { namespace: "support".into(), name: "nyc-support".into() };
-        Mark::new(origin, &Installation::new("5f1c0f1e-0000-4000-8000-000000000001"), &owner)
+        let owner = Owner {
+            namespace: "support".into(),
+            name: "nyc-support".into(),
+        };
+        Mark::new(
+            origin,
+            &Installation::new("5f1c0f1e-0000-4000-8000-000000000001"),
+            &owner,
+        )
     }
 
     /// The hashes were computed with `printf %s TEXT | sha256sum | xxd -r -p | base32`.
@@ -552,11 +609,26 @@ mod tests {
         let table = [
             (right.clone(), vec![]),
             (set(|s| s.voice_url = None), vec![Field::VoiceUrl]),
-            (set(|s| s.sms_url = Some("https://else".into())), vec![Field::SmsUrl]),
-            (set(|s| s.by_post = false), vec![Field::VoiceUrl, Field::SmsUrl]),
-            (set(|s| s.trunk_sid = Some("TK1".into())), vec![Field::Trunk]),
-            (set(|s| s.voice_application_sid = Some("AP1".into())), vec![Field::VoiceApplication]),
-            (set(|s| s.sms_application_sid = Some("AP1".into())), vec![Field::SmsApplication]),
+            (
+                set(|s| s.sms_url = Some("https://else".into())),
+                vec![Field::SmsUrl],
+            ),
+            (
+                set(|s| s.by_post = false),
+                vec![Field::VoiceUrl, Field::SmsUrl],
+            ),
+            (
+                set(|s| s.trunk_sid = Some("TK1".into())),
+                vec![Field::Trunk],
+            ),
+            (
+                set(|s| s.voice_application_sid = Some("AP1".into())),
+                vec![Field::VoiceApplication],
+            ),
+            (
+                set(|s| s.sms_application_sid = Some("AP1".into())),
+                vec![Field::SmsApplication],
+            ),
         ];
         for (settings, fields) in table {
             let holding = Holding {

@@ -37,17 +37,30 @@ pub trait PhoneCompany: Send + Sync {
 
     /// The live number `number` in the account, compared exactly.
     /// `messaging_service` is the Twilio messaging service to look the number up in, if one is wanted.
-    async fn find(&self, number: &E164, messaging_service: Option<&str>) -> Result<Option<Holding>, Error>;
+    async fn find(
+        &self,
+        number: &E164,
+        messaging_service: Option<&str>,
+    ) -> Result<Option<Holding>, Error>;
 
     /// The number with this id; `None` is the provider's own 404, or (Telnyx) a row that is not held any more.
-    async fn fetch(&self, id: &NumberId, messaging_service: Option<&str>) -> Result<Option<Holding>, Error>;
+    async fn fetch(
+        &self,
+        id: &NumberId,
+        messaging_service: Option<&str>,
+    ) -> Result<Option<Holding>, Error>;
 
     /// Every live number in the account. Messaging services are not looked up.
     async fn list(&self) -> Result<Vec<Holding>, Error>;
 
     /// The order that says most about `number` among those with our mark, not older than `since`:
     /// success before pending before failure. Always `None` where purchases need no order (Twilio).
-    async fn find_order(&self, mark: &Mark, number: &E164, since: Option<Timestamp>) -> Result<Option<Order>, Error>;
+    async fn find_order(
+        &self,
+        mark: &Mark,
+        number: &E164,
+        since: Option<Timestamp>,
+    ) -> Result<Option<Order>, Error>;
 
     /// The order with this id; `None` is the provider's own 404.
     async fn order(&self, id: &OrderId) -> Result<Option<Order>, Error>;
@@ -61,10 +74,18 @@ pub trait PhoneCompany: Send + Sync {
     async fn buy(&self, token: Token, configuration: &Configuration) -> Reply;
 
     /// Sets up a number of ours, and returns it as it is then. Clears overrides that nobody declared.
-    async fn configure(&self, number: &Ours, configuration: &Configuration) -> Result<Holding, Error>;
+    async fn configure(
+        &self,
+        number: &Ours,
+        configuration: &Configuration,
+    ) -> Result<Holding, Error>;
 
     /// Puts our mark back on a number that we recorded and that carries no mark, and returns it as it is then.
-    async fn mark(&self, number: &Unmarked, configuration: &Configuration) -> Result<Holding, Error>;
+    async fn mark(
+        &self,
+        number: &Unmarked,
+        configuration: &Configuration,
+    ) -> Result<Holding, Error>;
 
     /// Gives a number of ours back. Final: neither company sells it back (contracts 1.7, 2.8).
     async fn release(&self, number: Ours) -> Result<Released, Error>;

@@ -1,0 +1,90 @@
+//! The custom resources, exactly as users see them: `kubectl explain` shows the comments on the fields.
+
+mod account;
+mod phone_number;
+mod reason;
+
+pub use account::{
+    AccountSpec, AccountStatus, BurkiRef, ClusterProviderAccount, ClusterProviderAccountSpec,
+    ConnectionWebhook, ProviderAccount, ProviderAccountSpec, SecretRef, TelnyxAccount,
+    TwilioAccount, WebhookBase,
+};
+pub use phone_number::{
+    AccountKind, AccountRef, AssistantStatus, AttemptStatus, CapabilitiesStatus, DeletionPolicy,
+    PhoneNumber, PhoneNumberSpec, PhoneNumberStatus, TelnyxOptions, TelnyxStatus, TwilioOptions,
+    TwilioStatus, Webhooks,
+};
+pub use reason::{Class, Reason};
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+use serde_json::{Value, json};
+
+/// The API group of every kind.
+pub const GROUP: &str = "telephony.burki.dev";
+
+/// The condition types. The first three are what kstatus reads.
+pub mod condition {
+    /// True if the number is bought, configured at this generation and assigned.
+    pub const READY: &str = "Ready";
+    /// True while the operator works or waits.
+    pub const RECONCILING: &str = "Reconciling";
+    /// True when a person must act.
+    pub const STALLED: &str = "Stalled";
+    /// True once the provider's id of the number is recorded.
+    pub const PURCHASED: &str = "Purchased";
+    /// True if the webhooks were read back as declared.
+    pub const WEBHOOKS_CONFIGURED: &str = "WebhooksConfigured";
+    /// True if Burki has the number on the declared assistant.
+    pub const ASSISTANT_ASSIGNED: &str = "AssistantAssigned";
+}
+
+/// The custom resource definitions, in the order in which `crds/` lists them.
+///
+/// # Errors
+/// If a definition has no JSON form; the test that compares `crds/` would fail too.
+pub fn definitions() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
+    [
+        PhoneNumber::crd(),
+        ProviderAccount::crd(),
+        ClusterProviderAccount::crd(),
+    ]
+    .into_iter()
+    .map(finish)
+    .collect()
+}
+
+/// Makes a generated definition one that Kubernetes users expect: `null` is refused rather than stored, and an object
+/// has a status from its first moment, because kstatus takes an object without one for done.
+fn finish(
+    definition: CustomResourceDefinition,
+) -> Result<CustomResourceDefinition, serde_json::Error> {
+    let mut value = serde_json::to_value(definition)?;
+    forbid_null(&mut value);
+    if let Some(status) =
+        value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/status")
+        && let Some(status) = status.as_object_mut()
+    {
+        let waiting = |kind: &str, status: &str| {
+            json!({"type": kind, "status": status, "reason": Reason::Pending.to_string(),
+                   "message": "Waiting for the operator.", "lastTransitionTime": "1970-01-01T00:00:00Z"})
+        };
+        let conditions = json!([
+            waiting(condition::READY, "Unknown"),
+            waiting(condition::RECONCILING, "True")
+        ]);
+        status.insert("default".into(), json!({"conditions": conditions}));
+    }
+    serde_json::from_value(value)
+}
+
+fn forbid_null(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.remove("nullable");
+            fields.values_mut().for_each(forbid_null);
+        }
+        Value::Array(items) => items.iter_mut().for_each(forbid_null),
+        _ => {}
+    }
+}

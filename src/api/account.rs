@@ -1,0 +1,214 @@
+//! `ProviderAccount` and `ClusterProviderAccount`: who pays, and where calls go.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::number::Provider;
+
+/// An account at a phone company.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "telephony.burki.dev",
+    version = "v1alpha1",
+    kind = "ProviderAccount",
+    namespaced,
+    shortname = "pacc",
+    category = "telephony",
+    status = "AccountStatus",
+    derive = "PartialEq",
+    doc = "An account at Twilio or Telnyx that the PhoneNumbers of its namespace are bought with.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
+    printcolumn(name = "Provider", type_ = "string", json_path = ".spec.provider"),
+    printcolumn(name = "Account", type_ = "string", json_path = ".status.accountId"),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderAccountSpec {
+    #[serde(flatten)]
+    #[allow(missing_docs)]
+    pub account: AccountSpec,
+}
+
+/// An account at a phone company, for many namespaces.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "telephony.burki.dev",
+    version = "v1alpha1",
+    kind = "ClusterProviderAccount",
+    category = "telephony",
+    status = "AccountStatus",
+    derive = "PartialEq",
+    doc = "An account at Twilio or Telnyx for many namespaces. Its Secrets live in the operator's namespace.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
+    printcolumn(name = "Provider", type_ = "string", json_path = ".spec.provider"),
+    printcolumn(name = "Account", type_ = "string", json_path = ".status.accountId"),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterProviderAccountSpec {
+    #[serde(flatten)]
+    #[allow(missing_docs)]
+    pub account: AccountSpec,
+
+    /// The namespaces whose PhoneNumbers may use this account, by their labels. Absent: none. Empty ({}): all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_namespaces: Option<LabelSelector>,
+}
+
+/// What both kinds of accounts declare.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[x_kube(
+    validation = Rule::new("self.provider == 'twilio' ? has(self.twilio) && !has(self.telnyx) : has(self.telnyx) && !has(self.twilio)").message("declare spec.twilio with provider twilio, or spec.telnyx with provider telnyx, and not the other"),
+)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountSpec {
+    /// The phone company: twilio or telnyx. Cannot be changed.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("spec.provider cannot be changed: create another account"))]
+    pub provider: Provider,
+
+    /// How to reach Twilio.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub twilio: Option<TwilioAccount>,
+
+    /// How to reach Telnyx.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telnyx: Option<TelnyxAccount>,
+
+    /// Where the voice assistants answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhooks: Option<WebhookBase>,
+
+    /// The Burki organization whose assistants answer. Needed for PhoneNumbers with an assistantId.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burki: Option<BurkiRef>,
+}
+
+/// A Secret in the account's namespace; for a ClusterProviderAccount, in the operator's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretRef {
+    /// Its name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// How to reach Twilio.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TwilioAccount {
+    /// The Secret with the keys accountSid and authToken, or accountSid, apiKeySid and apiKeySecret.
+    pub credentials_secret_ref: SecretRef,
+}
+
+/// How to reach Telnyx.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TelnyxAccount {
+    /// The Secret with the key apiKey.
+    pub credentials_secret_ref: SecretRef,
+    /// The Call Control Application for numbers that name none, nor their assistant, nor the Burki organization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = r"^[0-9]+$"))]
+    pub connection_id: Option<String>,
+    /// The messaging profile for numbers that name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), regex(pattern = r"^[0-9a-zA-Z-]+$"))]
+    pub messaging_profile_id: Option<String>,
+    /// Verify: a connection or messaging profile with another webhook is reported. Manage: the operator sets its
+    /// webhook, also for all other numbers that share it.
+    #[serde(default)]
+    pub connection_webhook: ConnectionWebhook,
+}
+
+/// May the operator set the webhook of a connection and of a messaging profile?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ConnectionWebhook {
+    /// No: one that differs is reported.
+    #[default]
+    Verify,
+    /// Yes.
+    Manage,
+}
+
+/// Where the voice assistants answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookBase {
+    /// The base URL. Twilio numbers get {baseUrl}/twiml for voice and SMS; Telnyx connections and messaging profiles
+    /// are expected to have {baseUrl}/telnyx-webhook.
+    #[schemars(
+        length(max = 512),
+        regex(pattern = r"^https://[^\s/?#@]+(/[^\s?#]*)?$")
+    )]
+    pub base_url: String,
+    /// The path for calls instead of /twiml or /telnyx-webhook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256), regex(pattern = r"^/[^\s]*$"))]
+    pub voice_path: Option<String>,
+    /// The path for messages instead of /twiml or /telnyx-webhook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256), regex(pattern = r"^/[^\s]*$"))]
+    pub sms_path: Option<String>,
+}
+
+/// A Burki organization.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BurkiRef {
+    /// The origin of its API. Others than https://api.burki.dev must be allowed by the operator's flag
+    /// --allow-burki-origin.
+    #[serde(default = "default_burki_url")]
+    #[schemars(length(max = 256), regex(pattern = r"^https?://[^\s/?#@]+$"))]
+    pub url: String,
+    /// The Secret with the key apiKey.
+    pub credentials_secret_ref: SecretRef,
+}
+
+fn default_burki_url() -> String {
+    "https://api.burki.dev".into()
+}
+
+/// What is known of the account. Written by the operator only.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountStatus {
+    /// The generation that the conditions speak of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The provider's own id of the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+    /// Ready: the credential opens the account.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}

@@ -1,0 +1,343 @@
+//! `PhoneNumber`: one number, its provider and its assistant.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::number::Provider;
+
+/// The phone number to hold, and who answers it.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "telephony.burki.dev",
+    version = "v1alpha1",
+    kind = "PhoneNumber",
+    namespaced,
+    shortname = "pn",
+    category = "telephony",
+    status = "PhoneNumberStatus",
+    derive = "PartialEq",
+    doc = "A phone number that the operator buys, configures and releases. Creating one spends money at the provider; deleting one releases the number for good unless deletionPolicy is Retain.",
+    selectable = ".spec.provider",
+    selectable = ".spec.phoneNumber",
+    selectable = ".spec.assistantId",
+    printcolumn(name = "Number", type_ = "string", json_path = ".spec.phoneNumber"),
+    printcolumn(name = "Provider", type_ = "string", json_path = ".spec.provider"),
+    printcolumn(name = "Assistant", type_ = "integer", json_path = ".spec.assistantId"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(name = "ID", type_ = "string", json_path = ".status.id", priority = 1),
+    printcolumn(
+        name = "Order",
+        type_ = "string",
+        json_path = ".status.orderId",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Account",
+        type_ = "string",
+        json_path = ".status.accountId",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Deletion",
+        type_ = "string",
+        json_path = ".spec.deletionPolicy",
+        priority = 1
+    )
+)]
+#[x_kube(
+    validation = Rule::new("self.provider == 'twilio' || !has(self.twilio)").message("spec.twilio is only for provider twilio").field_path(".twilio"),
+    validation = Rule::new("self.provider == 'telnyx' || !has(self.telnyx)").message("spec.telnyx is only for provider telnyx").field_path(".telnyx"),
+    validation = Rule::new("self.provider != 'twilio' || !has(self.friendlyName) || size(bytes(self.friendlyName)) <= 36").message("spec.friendlyName may have at most 36 bytes with provider twilio, where it shares a field with the operator's mark").field_path(".friendlyName"),
+)]
+#[serde(rename_all = "camelCase")]
+pub struct PhoneNumberSpec {
+    /// The number to hold, in E.164 form: a plus sign, then 7 to 15 digits, such as +12125551234.
+    /// Cannot be changed: delete this object and create another one to hold another number.
+    #[schemars(length(max = 16), regex(pattern = r"^\+[1-9][0-9]{6,14}$"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("spec.phoneNumber cannot be changed: create another PhoneNumber for another number"))]
+    pub phone_number: String,
+
+    /// The phone company to buy the number from: twilio or telnyx. Cannot be changed.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("spec.provider cannot be changed: create another PhoneNumber at the other provider"))]
+    pub provider: Provider,
+
+    /// The account that pays. Default: the ProviderAccount of this namespace that is named like the provider.
+    /// May be changed as long as it leads to the same account at the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_ref: Option<AccountRef>,
+
+    /// The Burki assistant that answers. Changing it reassigns the number, removing it unassigns the number;
+    /// neither buys another one. Needs spec.burki on the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub assistant_id: Option<i64>,
+
+    /// The name that people see at the provider and at Burki: at most 64 characters, with twilio at most 36 bytes.
+    /// Default: the name of this object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[^\[\]\r\n]*$"))]
+    #[x_kube(validation = Rule::new("!self.contains('pn1.') && !self.contains('pa1.')").message("spec.friendlyName may not contain pn1. or pa1., which begin the operator's marks"))]
+    pub friendly_name: Option<String>,
+
+    /// Webhook URLs instead of those that the account derives from its base URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhooks: Option<Webhooks>,
+
+    /// Options for provider twilio.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub twilio: Option<TwilioOptions>,
+
+    /// Options for provider telnyx.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telnyx: Option<TelnyxOptions>,
+
+    /// What happens to the number when this object is deleted. Release gives it back for good; Retain leaves it in
+    /// the account, configured and paid. Unset means Release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<DeletionPolicy>,
+
+    /// True: the number is never released, whatever is deleted. The object then stays in deletion, with reason
+    /// ReleaseProtected, until this is set to false or deletionPolicy to Retain.
+    #[serde(default)]
+    pub deletion_protection: bool,
+
+    /// True: nothing is written at the provider or at Burki. The number is still looked at.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// The account that pays for a number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountRef {
+    /// ProviderAccount (in the same namespace) or ClusterProviderAccount.
+    #[serde(default)]
+    pub kind: AccountKind,
+    /// Its name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// The kinds of accounts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum AccountKind {
+    /// In the same namespace.
+    #[default]
+    ProviderAccount,
+    /// For many namespaces.
+    ClusterProviderAccount,
+}
+
+/// Webhook URLs of one number.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Webhooks {
+    /// Who is asked what to do with a call. With provider telnyx this is the URL that the connection must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024), regex(pattern = r"^https://[^\s/]+(/[^\s]*)?$"))]
+    pub voice_url: Option<String>,
+    /// Who is told of a message. With provider telnyx this is the URL that the messaging profile must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024), regex(pattern = r"^https://[^\s/]+(/[^\s]*)?$"))]
+    pub sms_url: Option<String>,
+}
+
+/// Options for provider twilio.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TwilioOptions {
+    /// The address (AD…) that some countries require for a purchase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 34), regex(pattern = r"^AD[0-9a-fA-F]{32}$"))]
+    pub address_sid: Option<String>,
+    /// The regulatory bundle (BU…) that some countries require for a purchase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 34), regex(pattern = r"^BU[0-9a-fA-F]{32}$"))]
+    pub bundle_sid: Option<String>,
+    /// The identity (RI…) that some countries require for a purchase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 34), regex(pattern = r"^RI[0-9a-fA-F]{32}$"))]
+    pub identity_sid: Option<String>,
+    /// The messaging service (MG…) that the number joins. It may override the SMS webhook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 34), regex(pattern = r"^MG[0-9a-fA-F]{32}$"))]
+    pub messaging_service_sid: Option<String>,
+}
+
+/// Options for provider telnyx.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TelnyxOptions {
+    /// The Call Control Application that answers calls. Default: the assistant's, then the Burki organization's, then
+    /// the account's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = r"^[0-9]+$"))]
+    pub connection_id: Option<String>,
+    /// The messaging profile that answers messages. Default: the account's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), regex(pattern = r"^[0-9a-zA-Z-]+$"))]
+    pub messaging_profile_id: Option<String>,
+    /// The billing group that the number is billed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), regex(pattern = r"^[0-9a-zA-Z-]+$"))]
+    pub billing_group_id: Option<String>,
+    /// The requirement group that some countries require for a purchase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), regex(pattern = r"^[0-9a-zA-Z-]+$"))]
+    pub requirement_group_id: Option<String>,
+}
+
+/// What happens to the number when its object is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// It is given back, for good.
+    Release,
+    /// It stays in the account.
+    Retain,
+}
+
+/// What is known of the number. Written by the operator only.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PhoneNumberStatus {
+    /// The generation that the conditions speak of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The number, as the provider returned it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone_number: Option<String>,
+    /// The provider's own id of the number: a Twilio SID or a Telnyx phone-number id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The Telnyx number order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<String>,
+    /// The account at the provider that holds the number. Fixed with the purchase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+    /// What Twilio shows of the number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub twilio: Option<TwilioStatus>,
+    /// What Telnyx shows of the number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telnyx: Option<TelnyxStatus>,
+    /// The assistant that the number is assigned to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assistant: Option<AssistantStatus>,
+    /// The last purchase attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<AttemptStatus>,
+    /// Ready, Reconciling and Stalled; Purchased, WebhooksConfigured and AssistantAssigned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// What Twilio shows of a number.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TwilioStatus {
+    /// The number's SID.
+    pub sid: String,
+    /// The friendly name, with the operator's mark in brackets.
+    pub friendly_name: String,
+    /// The voice webhook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voice_url: Option<String>,
+    /// The SMS webhook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sms_url: Option<String>,
+    /// What the number can do.
+    #[serde(default)]
+    pub capabilities: CapabilitiesStatus,
+    /// When the account got the number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date_created: Option<Time>,
+}
+
+/// What a number can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CapabilitiesStatus {
+    /// Voice calls.
+    pub voice: bool,
+    /// SMS.
+    pub sms: bool,
+    /// MMS.
+    pub mms: bool,
+    /// Fax.
+    pub fax: bool,
+}
+
+/// What Telnyx shows of a number.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TelnyxStatus {
+    /// The number order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<String>,
+    /// What became of the order: pending, completed or failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_status: Option<String>,
+    /// The phone-number id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone_number_id: Option<String>,
+    /// The connection that answers calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_id: Option<String>,
+    /// The messaging profile that answers messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messaging_profile_id: Option<String>,
+    /// The connection's webhook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_url: Option<String>,
+    /// When the account got the number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date_created: Option<Time>,
+}
+
+/// The assistant that a number is assigned to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AssistantStatus {
+    /// Its id at Burki.
+    pub id: i64,
+    /// Its name at Burki.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// The last purchase attempt and the provider's word on it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AttemptStatus {
+    /// The nonce of its claim.
+    pub nonce: String,
+    /// The number that was to be bought.
+    pub number: String,
+    /// Bought, Ordered, Rejected, NotSent or Unknown.
+    pub outcome: String,
+    /// The provider's code, if it refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// When it was claimed, by the API server's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Time>,
+}

@@ -1,0 +1,145 @@
+//! The stable reasons of conditions. docs/reasons.md has a section for each.
+
+use std::fmt;
+
+/// What a reason asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Nothing: the operator works.
+    Working,
+    /// Patience: it goes on by itself.
+    Waiting,
+    /// A person.
+    Stalled,
+    /// Nothing: all is as declared.
+    Settled,
+}
+
+macro_rules! reasons {
+    ($($class:ident { $($(#[$doc:meta])* $name:ident,)* })*) => {
+        /// Why a condition is as it is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $($($(#[$doc])* $name,)*)*
+        }
+
+        impl Reason {
+            /// Every reason, in the order of docs/reasons.md.
+            pub const ALL: &'static [Self] = &[$($(Self::$name,)*)*];
+
+            /// What it asks for.
+            pub fn class(self) -> Class {
+                match self {
+                    $($(Self::$name => Class::$class,)*)*
+                }
+            }
+        }
+
+        impl fmt::Display for Reason {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $($(Self::$name => stringify!($name),)*)*
+                })
+            }
+        }
+    };
+}
+
+reasons! {
+    Settled {
+        /// Bought, configured and assigned as declared.
+        Ready,
+        /// `spec.suspend` is true: nothing is written at the provider.
+        Suspended,
+    }
+    Working {
+        /// The operator has not looked at the object yet.
+        Pending,
+        /// The provider is being asked for the number.
+        Searching,
+        /// The number is claimed and being bought.
+        Purchasing,
+        /// It is being found out whether a purchase took place.
+        Verifying,
+        /// A Telnyx order is accepted and not finished.
+        OrderPending,
+        /// Webhooks are being set and read back.
+        Configuring,
+        /// Burki is being told which assistant answers.
+        Assigning,
+        /// The number is being given back.
+        Releasing,
+        /// The provider asked to slow down.
+        RateLimited,
+        /// The provider does not answer usefully.
+        ProviderUnavailable,
+    }
+    Stalled {
+        /// The spec cannot be carried out.
+        InvalidSpec,
+        /// The ProviderAccount does not exist.
+        AccountNotFound,
+        /// The ClusterProviderAccount does not allow this namespace.
+        AccountNotAllowed,
+        /// The Secret, or a key in it, does not exist.
+        CredentialsMissing,
+        /// The provider refuses the credential.
+        CredentialsInvalid,
+        /// The credential opens another account than the one the number is in.
+        AccountMismatch,
+        /// The provider does not say which account the key opens.
+        AccountUnidentified,
+        /// Burki has no such assistant.
+        AssistantNotFound,
+        /// The assistant is switched off.
+        AssistantInactive,
+        /// Burki cannot be asked, or cannot take this number.
+        AssistantUnverifiable,
+        /// No Telnyx connection is declared anywhere.
+        ConnectionMissing,
+        /// The Telnyx account has no such connection or messaging profile.
+        ConnectionNotFound,
+        /// The connection's webhook is not the declared one.
+        ConnectionWebhookMismatch,
+        /// No webhook URL is declared.
+        WebhookBaseMissing,
+        /// The provider does not sell the number.
+        NumberNotAvailable,
+        /// The provider account has no money.
+        InsufficientBalance,
+        /// The provider account may not buy.
+        PurchasingNotEnabled,
+        /// The country's regulator wants papers.
+        RegulatoryRequirement,
+        /// The order was refused after it had been accepted.
+        OrderFailed,
+        /// The account holds the number already, without our mark.
+        AlreadyOwned,
+        /// The number carries another resource's mark.
+        OwnedByAnother,
+        /// Another PhoneNumber declares the same number and was there first.
+        ClaimedByAnother,
+        /// The number is gone from the account. It is never bought again.
+        Lost,
+        /// `deletionProtection` forbids the release.
+        ReleaseProtected,
+        /// The number cannot be given back.
+        ReleaseBlocked,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_a_word_that_conditions_accept() {
+        for reason in Reason::ALL {
+            let text = reason.to_string();
+            assert!(
+                text.bytes().all(|byte| byte.is_ascii_alphabetic()),
+                "{text}"
+            );
+        }
+    }
+}
