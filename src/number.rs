@@ -237,6 +237,14 @@ impl Mark {
         }
     }
 
+    /// The text for the field in which the mark lives: `"<name> [<mark>]"` at Twilio, the mark alone at Telnyx.
+    pub fn with_name(&self, provider: Provider, name: &str) -> String {
+        match provider {
+            Provider::Twilio => format!("{name} [{self}]"),
+            Provider::Telnyx => self.to_string(),
+        }
+    }
+
     fn at_start(text: &str) -> Option<Self> {
         let origin = match text.get(..4)? {
             "pn1." => Origin::Bought,
@@ -441,12 +449,13 @@ impl fmt::Display for Field {
 }
 
 impl Configuration {
-    /// The text for the field in which the mark lives: `"<name> [<mark>]"` at Twilio, the mark alone at Telnyx.
+    /// The text for the field in which the mark lives.
     pub fn marked_text(&self) -> String {
-        match self.routing {
-            Routing::Twilio { .. } => format!("{} [{}]", self.name, self.mark),
-            Routing::Telnyx { .. } => self.mark.to_string(),
-        }
+        let provider = match self.routing {
+            Routing::Twilio { .. } => Provider::Twilio,
+            Routing::Telnyx { .. } => Provider::Telnyx,
+        };
+        self.mark.with_name(provider, &self.name)
     }
 
     /// The settings of `holding` that differ from this configuration, in a fixed order. Empty means configured.

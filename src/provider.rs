@@ -129,6 +129,8 @@ impl Identity {
 pub struct Order {
     /// Its id.
     pub id: OrderId,
+    /// Its customer reference: a mark, a dot and the nonce of a claim.
+    pub reference: String,
     /// What became of it.
     pub state: OrderState,
     /// The sub-orders, by which it is cancelled.

@@ -1,0 +1,68 @@
+//! Answers kept for a while, asked for once however many wait for them.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::lock;
+use crate::clock::{Clock, Instant};
+
+type Entry<V> = Arc<tokio::sync::Mutex<Option<(Instant, V)>>>;
+
+/// Answers by key. Failures are answers too, so that what is down is asked no more often than what is up.
+pub(super) struct Cached<K, V> {
+    clock: Arc<dyn Clock>,
+    lifetime: Duration,
+    entries: Mutex<HashMap<K, Entry<V>>>,
+}
+
+impl<K: Eq + Hash, V: Clone> Cached<K, V> {
+    pub(super) fn new(clock: Arc<dyn Clock>, lifetime: Duration) -> Self {
+        Self { clock, lifetime, entries: Mutex::default() }
+    }
+
+    /// The answer for `key`, from `ask` unless it is kept.
+    pub(super) async fn get_or(&self, key: K, ask: impl Future<Output = V>) -> V {
+        let entry = Arc::clone(lock(&self.entries).entry(key).or_default());
+        let mut kept = entry.lock().await;
+        if let Some((at, value)) = kept.as_ref()
+            && self.clock.now().since(*at) < self.lifetime
+        {
+            return value.clone();
+        }
+        let value = ask.await;
+        *kept = Some((self.clock.now(), value.clone()));
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    #[derive(Default)]
+    struct Hand(AtomicU64);
+
+    impl Clock for Hand {
+        fn now(&self) -> Instant {
+            Instant::since_boot(Duration::from_secs(self.0.load(Ordering::Relaxed)))
+        }
+    }
+
+    #[tokio::test]
+    async fn many_askers_share_one_question_until_the_answer_is_old() {
+        let clock = Arc::new(Hand::default());
+        let cached = Cached::new(clock.clone(), Duration::from_secs(60));
+        let asked = AtomicU64::new(0);
+        let ask = || async { asked.fetch_add(1, Ordering::Relaxed) };
+        let answers = futures::future::join_all((0..5).map(|_| cached.get_or("a", ask()))).await;
+        assert_eq!(answers, [0; 5]);
+        clock.0.store(59, Ordering::Relaxed);
+        assert_eq!(cached.get_or("a", ask()).await, 0);
+        assert_eq!(cached.get_or("b", ask()).await, 1);
+        clock.0.store(60, Ordering::Relaxed);
+        assert_eq!(cached.get_or("a", ask()).await, 2);
+    }
+}

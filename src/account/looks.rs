@@ -1,0 +1,85 @@
+//! Looks for single numbers, answered together: one listing serves all that wait when there are more than a few.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::oneshot;
+
+use super::{Account, lock};
+use crate::number::{E164, Holding};
+use crate::provider::Error;
+
+/// Up to this many waiting looks are made one by one; more are answered by a listing, which takes a call for each 1 000
+/// (Twilio) or 250 (Telnyx) numbers in the account.
+const FEW: usize = 3;
+
+type Answer = Result<Option<Holding>, Error>;
+
+/// The looks that wait.
+#[derive(Default)]
+pub(super) struct Looks {
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<(E164, oneshot::Sender<Answer>)>,
+    answering: bool,
+}
+
+impl Looks {
+    /// What the account says of `number`, asked after this call.
+    pub(super) async fn look(&self, account: &Arc<Account>, number: &E164) -> Answer {
+        let (sender, answer) = oneshot::channel();
+        let must_start = {
+            let mut queue = lock(&self.queue);
+            queue.waiting.push((number.clone(), sender));
+            !std::mem::replace(&mut queue.answering, true)
+        };
+        if must_start {
+            tokio::spawn(answer_all(Arc::clone(account)));
+        }
+        answer.await.unwrap_or_else(|_| Err(Error::Unavailable("the look was given up".into())))
+    }
+}
+
+async fn answer_all(account: Arc<Account>) {
+    loop {
+        // Lets those that are about to ask get into this round.
+        tokio::task::yield_now().await;
+        let waiting = {
+            let mut queue = lock(&account.looks.queue);
+            if queue.waiting.is_empty() {
+                queue.answering = false;
+                return;
+            }
+            std::mem::take(&mut queue.waiting)
+        };
+        if waiting.len() > FEW {
+            answer_by_listing(&account, waiting).await;
+        } else {
+            let singly = waiting.into_iter().map(|(number, sender)| {
+                let account = &account;
+                async move {
+                    let answer = account.call(account.company.find(&number, None)).await;
+                    // Whoever asked may have gone; nobody misses the answer then.
+                    let _ = sender.send(answer);
+                }
+            });
+            futures::future::join_all(singly).await;
+        }
+    }
+}
+
+async fn answer_by_listing(account: &Account, waiting: Vec<(E164, oneshot::Sender<Answer>)>) {
+    let listing = account.call(account.company.list()).await.map(|holdings| {
+        holdings.into_iter().map(|holding| (holding.number.clone(), holding)).collect::<HashMap<_, _>>()
+    });
+    for (number, sender) in waiting {
+        let answer = match &listing {
+            Ok(holdings) => Ok(holdings.get(&number).cloned()),
+            Err(error) => Err(error.clone()),
+        };
+        let _ = sender.send(answer);
+    }
+}

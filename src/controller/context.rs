@@ -1,0 +1,242 @@
+//! What every reconcile needs: settings, clients, caches and memories.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::core::{PartialObjectMeta, Selector};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::Store;
+use kube::{Resource, ResourceExt};
+
+use super::memory::Memories;
+use super::plan::{Blocker, Waits};
+use super::secrets::{SecretName, Secrets};
+use crate::account::{Accounts, Directory};
+use crate::api::{
+    AccountKind, AccountSpec, ClusterProviderAccount, PhoneNumber, ProviderAccount, Reason,
+};
+use crate::clock::Clock;
+use crate::number::{Installation, NumberId, Owner};
+use crate::server_time::{Clients, ServerTime};
+
+/// What the flags of the program say.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The namespaces whose resources are looked after; empty means all.
+    pub watch_namespaces: Vec<String>,
+    /// Where the operator runs, and where the Secrets of ClusterProviderAccounts live.
+    pub operator_namespace: String,
+    /// The identity of this installation, part of every mark.
+    pub installation: Installation,
+    /// How often each number is looked at.
+    pub interval: Duration,
+    /// How long a purchase request may take.
+    pub purchase_timeout: Duration,
+    /// How long a purchase may stay invisible.
+    pub purchase_visibility: Duration,
+    /// How many resources are worked on at once.
+    pub concurrency: u16,
+    /// The Burki origins that are allowed besides <https://api.burki.dev>.
+    pub burki_origins: Vec<String>,
+}
+
+/// What every reconcile needs.
+pub struct Context {
+    pub(super) settings: Settings,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) clients: Clients,
+    pub(super) time: ServerTime,
+    pub(super) stores: Stores,
+    pub(super) accounts: Accounts,
+    pub(super) directory: Directory,
+    pub(super) secrets: Secrets,
+    pub(super) memories: Memories,
+    pub(super) recorder: Recorder,
+}
+
+/// The caches, one of each kind for each watched namespace.
+#[derive(Default)]
+pub struct Stores {
+    pub(super) numbers: Vec<Store<PhoneNumber>>,
+    pub(super) accounts: Vec<Store<ProviderAccount>>,
+    pub(super) cluster_accounts: Vec<Store<ClusterProviderAccount>>,
+    pub(super) namespaces: Vec<Store<PartialObjectMeta<Namespace>>>,
+}
+
+/// An account as a PhoneNumber refers to it.
+pub(super) struct AccountView {
+    pub(super) spec: AccountSpec,
+    /// Where its Secrets live.
+    pub(super) namespace: String,
+    /// Its kind and name, for messages.
+    pub(super) title: String,
+}
+
+impl Context {
+    pub(super) fn new(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        clients: Clients,
+        stores: Stores,
+        accounts: Accounts,
+        directory: Directory,
+    ) -> Self {
+        let reporter = Reporter { controller: "phonenumber-operator".into(), instance: None };
+        Self {
+            recorder: Recorder::new(clients.writes.clone(), reporter),
+            secrets: Secrets::new(clients.reads.clone(), Arc::clone(&clock)),
+            memories: Memories::new(Arc::clone(&clock)),
+            time: clients.time.clone(),
+            settings,
+            clock,
+            clients,
+            stores,
+            accounts,
+            directory,
+        }
+    }
+
+    pub(super) fn waits(&self) -> Waits {
+        Waits {
+            interval: self.settings.interval,
+            purchase: self.settings.purchase_timeout + crate::claim::TOKEN_LIFETIME,
+            visibility: self.settings.purchase_visibility,
+        }
+    }
+
+    /// The account that `number` refers to.
+    pub(super) fn account_of(&self, number: &PhoneNumber) -> Result<AccountView, Blocker> {
+        let namespace = number.namespace().unwrap_or_default();
+        let (kind, name) = account_name(number);
+        let not_found = || {
+            let message = match kind {
+                AccountKind::ProviderAccount => format!("ProviderAccount {name} does not exist in namespace {namespace}."),
+                AccountKind::ClusterProviderAccount => format!("ClusterProviderAccount {name} does not exist."),
+            };
+            Blocker::new(Reason::AccountNotFound, message)
+        };
+        let view = match kind {
+            AccountKind::ProviderAccount => {
+                let account = self
+                    .stores
+                    .accounts
+                    .iter()
+                    .find_map(|store| store.find(|account| account.name_any() == name && account.namespace().as_deref() == Some(&namespace)))
+                    .ok_or_else(not_found)?;
+                AccountView {
+                    spec: account.spec.account.clone(),
+                    title: format!("ProviderAccount {namespace}/{name}"),
+                    namespace,
+                }
+            }
+            AccountKind::ClusterProviderAccount => {
+                let account = self
+                    .stores
+                    .cluster_accounts
+                    .iter()
+                    .find_map(|store| store.find(|account| account.name_any() == name))
+                    .ok_or_else(not_found)?;
+                if !self.allows(&account, &namespace) {
+                    return Err(Blocker::new(
+                        Reason::AccountNotAllowed,
+                        format!("ClusterProviderAccount {name} does not allow namespace {namespace} (spec.allowedNamespaces)."),
+                    ));
+                }
+                AccountView {
+                    spec: account.spec.account.clone(),
+                    title: format!("ClusterProviderAccount {name}"),
+                    namespace: self.settings.operator_namespace.clone(),
+                }
+            }
+        };
+        if view.spec.provider != number.spec.provider {
+            return Err(Blocker::new(
+                Reason::InvalidSpec,
+                format!("{} is for provider {}, this PhoneNumber for {}.", view.title, view.spec.provider, number.spec.provider),
+            ));
+        }
+        Ok(view)
+    }
+
+    fn allows(&self, account: &ClusterProviderAccount, namespace: &str) -> bool {
+        let Some(allowed) = &account.spec.allowed_namespaces else {
+            return false;
+        };
+        let Ok(selector) = Selector::try_from(allowed.clone()) else {
+            return false;
+        };
+        let found = self.stores.namespaces.iter().find_map(|store| store.find(|meta| meta.name_any() == namespace));
+        found.is_some_and(|meta| selector.matches(meta.labels()))
+    }
+
+    /// The other resource that declares the same number and was there first.
+    pub(super) fn rival_of(&self, number: &PhoneNumber) -> Option<Owner> {
+        let age = |number: &PhoneNumber| {
+            (number.creation_timestamp().map(|time| time.0), number.namespace(), number.name_any())
+        };
+        let mine = age(number);
+        self.other(number, |other| other.spec.phone_number == number.spec.phone_number && age(other) < mine)
+    }
+
+    /// The other live resource that has recorded the number with this id.
+    pub(super) fn recorder_of(&self, number: &PhoneNumber, id: &NumberId) -> Option<Owner> {
+        self.other(number, |other| {
+            other.status.as_ref().and_then(|status| status.id.as_deref()) == Some(id.as_str())
+        })
+    }
+
+    fn other(&self, number: &PhoneNumber, wanted: impl Fn(&PhoneNumber) -> bool) -> Option<Owner> {
+        let uid = number.uid();
+        self.stores
+            .numbers
+            .iter()
+            .find_map(|store| store.find(|other| other.uid() != uid && wanted(other)))
+            .map(|other| owner(other.as_ref()))
+    }
+
+    /// The PhoneNumbers that refer to an account.
+    pub(super) fn users(&self, kind: AccountKind, namespace: Option<&str>, name: &str) -> Vec<Arc<PhoneNumber>> {
+        let uses = |number: &PhoneNumber| {
+            account_name(number) == (kind, name.to_owned())
+                && (kind == AccountKind::ClusterProviderAccount || number.namespace().as_deref() == namespace)
+        };
+        self.stores.numbers.iter().flat_map(Store::state).filter(|number| uses(number)).collect()
+    }
+
+    /// The Secrets that accounts refer to.
+    pub(super) fn secrets_in_use(&self) -> HashSet<SecretName> {
+        let namespaced = self.stores.accounts.iter().flat_map(Store::state).flat_map(|account| {
+            secrets_of(&account.spec.account, &account.namespace().unwrap_or_default())
+        });
+        let cluster = self
+            .stores
+            .cluster_accounts
+            .iter()
+            .flat_map(Store::state)
+            .flat_map(|account| secrets_of(&account.spec.account, &self.settings.operator_namespace));
+        namespaced.chain(cluster).collect()
+    }
+}
+
+/// The Secrets of an account whose Secrets live in `namespace`.
+pub(super) fn secrets_of(spec: &AccountSpec, namespace: &str) -> Vec<SecretName> {
+    let twilio = spec.twilio.as_ref().map(|twilio| &twilio.credentials_secret_ref);
+    let telnyx = spec.telnyx.as_ref().map(|telnyx| &telnyx.credentials_secret_ref);
+    let burki = spec.burki.as_ref().map(|burki| &burki.credentials_secret_ref);
+    [twilio, telnyx, burki].into_iter().flatten().map(|secret| (namespace.to_owned(), secret.name.clone())).collect()
+}
+
+/// The kind and name of the account that `number` refers to, with the default applied.
+pub(super) fn account_name(number: &PhoneNumber) -> (AccountKind, String) {
+    match &number.spec.account_ref {
+        Some(reference) => (reference.kind, reference.name.clone()),
+        None => (AccountKind::ProviderAccount, number.spec.provider.to_string()),
+    }
+}
+
+/// `namespace/name` of a resource.
+pub(super) fn owner<K: Resource>(object: &K) -> Owner {
+    Owner { namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+}

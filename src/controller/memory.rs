@@ -1,0 +1,181 @@
+//! What this process remembers of each resource during its term. All of it may be lost: then more is looked up, and
+//! nothing is taken for certain.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use kube::ResourceExt;
+
+use super::plan::{Again, Memory, Rest};
+use crate::api::PhoneNumber;
+use crate::claim::Stored;
+use crate::clock::{Clock, Instant};
+use crate::number::Configuration;
+
+/// The first and the longest wait of a backoff.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+
+/// The memories of all resources, by UID.
+pub(super) struct Memories {
+    clock: Arc<dyn Clock>,
+    by_uid: Mutex<HashMap<String, Entry>>,
+}
+
+#[derive(Default)]
+struct Entry {
+    /// The nonce of the last claim, if this process wrote the first claim and all since, and each was in vain.
+    in_vain: Option<String>,
+    unreadable_since: Option<Instant>,
+    missing_since: Option<Instant>,
+    release_sent: bool,
+    verified: Option<(Verified, Instant)>,
+    failures: u32,
+    latest: Option<Arc<PhoneNumber>>,
+}
+
+/// What was verified: this configuration, with this assistant, in this generation.
+#[derive(Clone, PartialEq)]
+pub(super) struct Verified {
+    pub(super) configuration: Configuration,
+    pub(super) assistant: Option<i64>,
+    pub(super) generation: i64,
+}
+
+impl Memories {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, by_uid: Mutex::default() }
+    }
+
+    /// `object`, or the later version that this process has written since.
+    pub(super) fn latest(&self, object: Arc<PhoneNumber>) -> Arc<PhoneNumber> {
+        let mut entries = self.lock();
+        let Some(entry) = entries.get_mut(&uid(&object)) else {
+            return object;
+        };
+        match &entry.latest {
+            Some(latest) if version(latest) > version(&object) => Arc::clone(latest),
+            _ => {
+                entry.latest = None;
+                object
+            }
+        }
+    }
+
+    /// Remembers the version that our own write made.
+    pub(super) fn written(&self, object: &Arc<PhoneNumber>) {
+        self.entry(object, |entry| entry.latest = Some(Arc::clone(object)));
+    }
+
+    /// What a decision may use.
+    pub(super) fn recall(&self, object: &PhoneNumber, claim: &Stored, wanted: Option<&Verified>, interval: Duration) -> Memory {
+        let now = self.clock.now();
+        self.entry(object, |entry| {
+            if *claim == Stored::Unreadable {
+                entry.unreadable_since.get_or_insert(now);
+            }
+            let since = |instant: Option<Instant>| instant.map(|instant| now.since(instant));
+            Memory {
+                never_bought: match claim {
+                    Stored::Ours(claim) => entry.in_vain.as_ref() == Some(&claim.nonce),
+                    _ => false,
+                },
+                unreadable_for: since(entry.unreadable_since).unwrap_or_default(),
+                missing_for: since(entry.missing_since),
+                release_sent: entry.release_sent,
+                verified: entry.verified.as_ref().is_some_and(|(verified, at)| {
+                    wanted == Some(verified) && now.since(*at) < interval
+                }),
+            }
+        })
+    }
+
+    /// Remembers a claim that is about to be attempted; until [`Memories::in_vain`], it may have been bought.
+    pub(super) fn claimed(&self, object: &PhoneNumber) {
+        self.entry(object, |entry| entry.in_vain = None);
+    }
+
+    /// Remembers that the attempt of this claim, and with `all` every one before it, was certainly in vain.
+    pub(super) fn in_vain(&self, object: &PhoneNumber, nonce: &str, all: bool) {
+        if all {
+            self.entry(object, |entry| entry.in_vain = Some(nonce.to_owned()));
+        }
+    }
+
+    /// Remembers whether the recorded id was there, and returns how long it has been missing.
+    pub(super) fn fetched(&self, object: &PhoneNumber, there: bool) -> Option<Duration> {
+        let now = self.clock.now();
+        self.entry(object, |entry| {
+            entry.missing_since = if there { None } else { Some(entry.missing_since.unwrap_or(now)) };
+            entry.missing_since.map(|since| now.since(since))
+        })
+    }
+
+    /// Remembers that the provider was asked to release the recorded id.
+    pub(super) fn release_sent(&self, object: &PhoneNumber) {
+        self.entry(object, |entry| entry.release_sent = true);
+    }
+
+    /// Remembers that the number was seen as it is wanted.
+    pub(super) fn verified(&self, object: &PhoneNumber, verified: Option<Verified>) {
+        let now = self.clock.now();
+        self.entry(object, |entry| entry.verified = verified.map(|verified| (verified, now)));
+    }
+
+    /// How long until the last verification is an `interval` old.
+    pub(super) fn next_look(&self, object: &PhoneNumber, interval: Duration) -> Duration {
+        let now = self.clock.now();
+        self.entry(object, |entry| {
+            let age = entry.verified.as_ref().map(|(_, at)| now.since(*at)).unwrap_or_default();
+            interval.saturating_sub(age)
+        })
+    }
+
+    /// When a pass that ended so is repeated. `jitter` lies between 0 and 1.
+    pub(super) fn again(&self, object: &PhoneNumber, rest: &Rest, interval: Duration, jitter: f64) -> Option<Duration> {
+        let (first, longest) = BACKOFF;
+        let backs_off = matches!(rest, Rest::Wait { again: Again::Backoff, .. });
+        let failures = self.entry(object, |entry| {
+            entry.failures = if backs_off { entry.failures.saturating_add(1) } else { 0 };
+            entry.failures
+        });
+        match rest {
+            Rest::Nothing => None,
+            Rest::Ready => Some(self.next_look(object, interval).max(first)),
+            Rest::Suspended => Some(interval),
+            Rest::Unchanged(wait) => Some(*wait),
+            Rest::Wait { again: Again::After(wait), .. } => Some(*wait + first.mul_f64(jitter)),
+            Rest::Wait { again: Again::Backoff, .. } => {
+                let doubled = first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(longest);
+                Some(doubled.mul_f64(0.5 + jitter / 2.0))
+            }
+        }
+    }
+
+    /// Forgets a resource that is gone.
+    pub(super) fn forget(&self, object: &PhoneNumber) {
+        self.lock().remove(&uid(object));
+    }
+
+    /// Forgets every resource whose UID is not among `live`.
+    pub(super) fn retain(&self, live: impl Fn(&str) -> bool) {
+        self.lock().retain(|uid, _| live(uid));
+    }
+
+    fn entry<T>(&self, object: &PhoneNumber, change: impl FnOnce(&mut Entry) -> T) -> T {
+        change(self.lock().entry(uid(object)).or_default())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn uid(object: &PhoneNumber) -> String {
+    object.uid().unwrap_or_default()
+}
+
+/// Resource versions of one resource can be compared as numbers since Kubernetes 1.35 (KEP-5504).
+fn version(object: &PhoneNumber) -> u128 {
+    object.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or_default()
+}

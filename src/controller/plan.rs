@@ -1,0 +1,421 @@
+//! Decides the next step for one number. Everything is decided here and nothing is done: no I/O, no clock, no
+//! randomness. `perform` carries a step out and comes back with what it learned.
+
+pub(crate) mod depart;
+mod hold;
+pub(crate) mod obtain;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::api::{DeletionPolicy, Reason};
+use crate::claim::Stored;
+use crate::number::{
+    AccountId, Configuration, E164, Field, Holding, Mark, NumberId, OrderId, Provider, Whose,
+};
+use crate::provider::{Identity, Order, OrderState, Refusal};
+
+/// How long a recorded number must have been missing, by the provider's own 404, before it counts as gone.
+pub const ABSENCE_CONFIRMED_AFTER: Duration = Duration::from_secs(60);
+
+/// How far a provider's dates may lie apart for one and the same purchase.
+const DATE_TOLERANCE: Duration = Duration::from_secs(2);
+
+/// How long a number that is not on sale is left alone.
+pub const NOT_ON_SALE_AGAIN_AFTER: Duration = Duration::from_secs(600);
+
+/// How long a cause that needs a person, and that nobody tells us of, is left alone.
+pub const PERSON_AGAIN_AFTER: Duration = Duration::from_secs(1800);
+
+/// How soon an open question is asked again.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
+
+/// Everything a decision is made from.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The number that the spec wants.
+    pub number: E164,
+    /// Where it is to be bought.
+    pub provider: Provider,
+    /// The mark of this resource.
+    pub mark: Mark,
+    /// The present time of the API server.
+    pub now: Timestamp,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// True if the deletion timestamp is set.
+    pub deleting: bool,
+    /// True if our finalizer is there.
+    pub finalizer: bool,
+    /// The claim on the resource.
+    pub claim: Stored,
+    /// `spec.suspend`.
+    pub suspended: bool,
+    /// `spec.deletionProtection`.
+    pub protected: bool,
+    /// `spec.deletionPolicy`.
+    pub deletion_policy: Option<DeletionPolicy>,
+    /// True while the custom resource definition itself is being deleted: nobody meant to release every number.
+    pub definition_deleted: bool,
+    /// What the status has recorded.
+    pub record: Record,
+    /// What this process remembers.
+    pub memory: Memory,
+    /// How long each wait is.
+    pub waits: Waits,
+    /// The account, or why there is none.
+    pub account: Result<Identity, Blocker>,
+    /// How the number is to be set up, or why that is not known.
+    pub configuration: Result<Configuration, Blocker>,
+    /// The declared assistant, and whether it can be assigned.
+    pub assistant: Option<(i64, Result<(), Blocker>)>,
+    /// The older resource that declares the same number, as `namespace/name`.
+    pub rival: Option<String>,
+    /// The live resource that has recorded the number we see, as `namespace/name`.
+    pub recorded_by: Option<String>,
+    /// What was learned in this pass.
+    pub seen: Seen,
+}
+
+/// What the status has recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// The provider's id of the number.
+    pub id: Option<NumberId>,
+    /// The order.
+    pub order_id: Option<OrderId>,
+    /// The account that holds the number.
+    pub account_id: Option<AccountId>,
+    /// The assistant it is assigned to.
+    pub assistant: Option<i64>,
+    /// The last attempt, if it was refused.
+    pub refused: Option<Refused>,
+    /// The generation that the status speaks of.
+    pub observed_generation: Option<i64>,
+}
+
+/// An attempt that the provider refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The nonce of its claim.
+    pub nonce: String,
+    /// What the refusal meant.
+    pub reason: Reason,
+}
+
+/// What this process remembers of the resource.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// True if every attempt on this resource was made by this process in this term, and each was certainly in vain.
+    pub never_bought: bool,
+    /// How long ago this process first saw a claim that it cannot read.
+    pub unreadable_for: Duration,
+    /// How long the recorded id has been missing; `None` if it was there at the last look, or was not looked for.
+    pub missing_for: Option<Duration>,
+    /// True if this process has asked the provider to release the recorded id.
+    pub release_sent: bool,
+    /// True if this process has verified the number with this very configuration and assistant not long ago.
+    pub verified: bool,
+}
+
+/// How long each wait is; the flags of the program.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// `--inventory-interval`.
+    pub interval: Duration,
+    /// `--purchase-timeout`, with the life of a claim token: no request of a claim is sent or answered after that.
+    pub purchase: Duration,
+    /// `--purchase-visibility`.
+    pub visibility: Duration,
+}
+
+/// What was learned in this pass.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The number with the recorded id.
+    pub fetched: Option<Option<Holding>>,
+    /// The number in the account, with our orders for it.
+    pub look: Option<Look>,
+    /// Whether the provider sells it.
+    pub offered: Option<bool>,
+    /// True while a fresh claim token is at hand.
+    pub token: bool,
+    /// What a look between the claim and the purchase showed.
+    pub last_look: Option<Option<Holding>>,
+    /// What the purchase came to, unless it was bought or ordered.
+    pub attempt: Option<Attempt>,
+    /// True once the number was configured in this pass.
+    pub configured: bool,
+    /// True once the mark was restored in this pass.
+    pub marked: bool,
+    /// True once the order was asked to be cancelled in this pass.
+    pub cancelled: bool,
+    /// True once the provider confirmed the release in this pass.
+    pub released: bool,
+}
+
+/// The number in the account, and our order for it.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    /// The number, whoever it belongs to.
+    pub holding: Option<Holding>,
+    /// The order that says most.
+    pub order: Option<Order>,
+    /// When the look began, by the API server's clock.
+    pub at: Option<Timestamp>,
+}
+
+/// A purchase that did not give us the number at once.
+#[derive(Clone, Debug)]
+pub enum Attempt {
+    /// The provider refused it.
+    Rejected(Refusal),
+    /// It may have taken place.
+    Unknown(String),
+}
+
+/// Why something cannot be done, for a person to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocker {
+    /// The stable reason.
+    pub reason: Reason,
+    /// The cause and the next step.
+    pub message: String,
+}
+
+impl Blocker {
+    /// A blocker with this reason and message.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+/// The next step.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Look at the number with the recorded id.
+    Fetch(NumberId),
+    /// Look for the number in the account, and for our orders.
+    Look,
+    /// Ask whether it is on sale.
+    Offer,
+    /// Put our finalizer on.
+    AddFinalizer,
+    /// Claim the number. The number in brackets is when the first attempt on it was, if this is not the first.
+    Claim {
+        /// The provider's time of the first attempt on this number.
+        since: Option<Timestamp>,
+    },
+    /// Look once more, with the claim stored.
+    LastLook,
+    /// Buy it.
+    Buy,
+    /// Write down the number that is ours.
+    Record(Box<Holding>),
+    /// Write down the order that is ours.
+    RecordOrder(Box<Order>),
+    /// Tell Burki that the assistant no longer answers.
+    Unassign(i64),
+    /// Tell Burki that the assistant answers.
+    Assign(i64),
+    /// Put our mark back.
+    RestoreMark(NumberId),
+    /// Set it up.
+    Configure(NumberId, Vec<Field>),
+    /// Cancel the order.
+    Cancel(Box<Order>),
+    /// Give the number back.
+    Release(NumberId),
+    /// Let the resource go.
+    RemoveFinalizer(Farewell),
+    /// Nothing more in this pass.
+    Rest(Rest),
+}
+
+impl Step {
+    /// True if the step changes something at the provider or at Burki, or prepares to spend.
+    pub fn writes(&self) -> bool {
+        match self {
+            Self::Offer
+            | Self::Claim { .. }
+            | Self::LastLook
+            | Self::Buy
+            | Self::Unassign(_)
+            | Self::Assign(_)
+            | Self::RestoreMark(_)
+            | Self::Configure(..)
+            | Self::Cancel(_)
+            | Self::Release(_) => true,
+            Self::Fetch(_)
+            | Self::Look
+            | Self::AddFinalizer
+            | Self::Record(_)
+            | Self::RecordOrder(_)
+            | Self::RemoveFinalizer(_)
+            | Self::Rest(_) => false,
+        }
+    }
+}
+
+/// Why the resource may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Farewell {
+    /// The number was released.
+    Released,
+    /// The number stays in the account, by `Retain`.
+    Retained,
+    /// The custom resource definition is being deleted: the number stays in the account.
+    DefinitionDeleted,
+    /// Nothing was ever bought.
+    NeverBought,
+    /// The number was gone already.
+    Gone,
+    /// The number carries another's mark.
+    Disowned,
+}
+
+/// How a pass ends.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rest {
+    /// All is as declared.
+    Ready,
+    /// `spec.suspend`.
+    Suspended,
+    /// Not our resource (any more).
+    Nothing,
+    /// The recorded state stands, and another look is due after this time.
+    Unchanged(Duration),
+    /// Something is amiss or under way.
+    Wait {
+        /// Why.
+        reason: Reason,
+        /// What a person should know.
+        message: String,
+        /// When it is tried again, unless something wakes it.
+        again: Again,
+    },
+}
+
+/// When to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// Soon, and then less and less often.
+    Backoff,
+    /// After this time.
+    After(Duration),
+}
+
+pub(crate) fn wait(reason: Reason, message: impl Into<String>, again: Again) -> Step {
+    Step::Rest(Rest::Wait { reason, message: message.into(), again })
+}
+
+/// The next step for `facts`.
+pub fn plan(facts: &Facts) -> Step {
+    let step = match (facts.deleting, &facts.record.id) {
+        (true, _) if !facts.finalizer => Step::Rest(Rest::Nothing),
+        (true, _) => depart::depart(facts),
+        (false, Some(id)) => hold::hold(facts, id),
+        (false, None) => obtain::obtain(facts),
+    };
+    if facts.suspended && (step.writes() || step == Step::Rest(Rest::Ready)) {
+        Step::Rest(Rest::Suspended)
+    } else {
+        step
+    }
+}
+
+impl Facts {
+    /// Stops where the account cannot be asked, or is not the one that holds the number.
+    fn account_blocker(&self) -> Option<Step> {
+        match &self.account {
+            Err(blocker) => Some(self.blocked(blocker)),
+            Ok(identity) => {
+                let claimed = match &self.claim {
+                    Stored::Ours(claim) | Stored::EarlierUid(claim) => Some(&claim.account_id),
+                    Stored::Nothing | Stored::Unreadable | Stored::Newer(_) => None,
+                };
+                let pinned = self.record.account_id.as_ref().or(claimed)?;
+                (!identity.is(pinned)).then(|| {
+                    wait(
+                        Reason::AccountMismatch,
+                        format!(
+                            "The credential opens account {}, but this number belongs to account {pinned}. Nothing is \
+                             done until the credential opens account {pinned} again.",
+                            identity.account
+                        ),
+                        Again::After(PERSON_AGAIN_AFTER),
+                    )
+                })
+            }
+        }
+    }
+
+    fn blocked(&self, blocker: &Blocker) -> Step {
+        let again = match blocker.reason {
+            Reason::ProviderUnavailable | Reason::RateLimited => Again::Backoff,
+            reason if asked_elsewhere(reason) => Again::After(self.waits.interval),
+            _ => Again::After(PERSON_AGAIN_AFTER),
+        };
+        wait(blocker.reason, blocker.message.clone(), again)
+    }
+
+    /// The first of the account, the older resource, the assistant and the configuration that forbids spending.
+    fn spending_blocker(&self) -> Option<Step> {
+        if let Some(rival) = &self.rival {
+            return Some(wait(
+                Reason::ClaimedByAnother,
+                format!("PhoneNumber {rival} declares {} too and was there first. Delete one of the two.", self.number),
+                Again::After(PERSON_AGAIN_AFTER),
+            ));
+        }
+        if let Some((_, Err(blocker))) = &self.assistant {
+            return Some(self.blocked(blocker));
+        }
+        self.configuration.as_ref().err().map(|blocker| self.blocked(blocker))
+    }
+
+    fn since(&self, earlier: Timestamp) -> Duration {
+        elapsed(earlier, self.now)
+    }
+
+    /// True if we bought `holding`: it has our mark, and is not one that the account had before we first asked for it
+    /// (somebody else's, which our request only renamed); or an order of ours brought it, and the mark is yet to come.
+    fn is_ours(&self, holding: &Holding, order: Option<&Order>) -> bool {
+        match self.mark.whose(&holding.marked_text) {
+            Whose::Ours(_) => {
+                !matches!(&self.claim, Stored::Ours(claim) if certainly_before(holding.created, claim.since))
+            }
+            Whose::Unmarked => order.is_some_and(|order| {
+                order.state == OrderState::Success
+                    && order.created.is_none_or(|ordered| !certainly_before(holding.created, ordered))
+            }),
+            Whose::Foreign => false,
+        }
+    }
+}
+
+/// True for causes that lie at Burki or at the provider, where nothing tells us that they were mended.
+fn asked_elsewhere(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::AssistantNotFound
+            | Reason::AssistantInactive
+            | Reason::AssistantUnverifiable
+            | Reason::ConnectionMissing
+            | Reason::ConnectionNotFound
+            | Reason::ConnectionWebhookMismatch
+    )
+}
+
+fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
+    to.duration_since(from).try_into().unwrap_or_default()
+}
+
+/// True if `earlier` lies before `later` by more than a provider's dates may differ.
+fn certainly_before(earlier: Option<Timestamp>, later: Timestamp) -> bool {
+    earlier.is_some_and(|earlier| {
+        later.duration_since(earlier) > jiff::SignedDuration::try_from(DATE_TOLERANCE).unwrap_or_default()
+    })
+}
+

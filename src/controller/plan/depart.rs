@@ -1,0 +1,154 @@
+//! The resource is being deleted: give back what is ours, and nothing else.
+
+use std::time::Duration;
+
+use super::{
+    ABSENCE_CONFIRMED_AFTER, ASK_AGAIN_AFTER, Again, Facts, Farewell, PERSON_AGAIN_AFTER, Rest, Step, wait,
+};
+use crate::api::{DeletionPolicy, Reason};
+use crate::claim::Stored;
+use crate::number::{NumberId, Whose};
+use crate::provider::OrderState;
+
+pub(super) fn depart(facts: &Facts) -> Step {
+    if facts.definition_deleted {
+        return Step::RemoveFinalizer(Farewell::DefinitionDeleted);
+    }
+    if facts.deletion_policy == Some(DeletionPolicy::Retain) {
+        return Step::RemoveFinalizer(Farewell::Retained);
+    }
+    if facts.seen.released {
+        return Step::RemoveFinalizer(Farewell::Released);
+    }
+    let nothing_recorded = facts.record.id.is_none() && facts.record.order_id.is_none();
+    if nothing_recorded && facts.memory.never_bought {
+        return Step::RemoveFinalizer(Farewell::NeverBought);
+    }
+    if facts.protected {
+        return wait(
+            Reason::ReleaseProtected,
+            format!(
+                "{} is not released because spec.deletionProtection is true. Set it to false to release the number, or \
+                 set spec.deletionPolicy to Retain to keep it in the account.",
+                facts.number
+            ),
+            Again::After(PERSON_AGAIN_AFTER),
+        );
+    }
+    if facts.suspended {
+        return Step::Rest(Rest::Suspended);
+    }
+    if let Some(step) = facts.account_blocker() {
+        return with_the_way_out(step);
+    }
+    match &facts.record.id {
+        Some(id) => recorded(facts, id),
+        None => unrecorded(facts),
+    }
+}
+
+/// What stands in the way of a release is told together with how to do without one.
+pub(crate) fn with_the_way_out(step: Step) -> Step {
+    match step {
+        Step::Rest(Rest::Wait { reason, message, again }) => Step::Rest(Rest::Wait {
+            reason,
+            message: format!(
+                "The number cannot be released. {message} To let go of it without releasing it, set \
+                 spec.deletionPolicy: Retain."
+            ),
+            again,
+        }),
+        other => other,
+    }
+}
+
+fn recorded(facts: &Facts, id: &NumberId) -> Step {
+    let holding = match &facts.seen.fetched {
+        None => return Step::Fetch(id.clone()),
+        Some(None) => return gone(facts, id),
+        Some(Some(holding)) => holding,
+    };
+    match facts.mark.whose(&holding.marked_text) {
+        Whose::Foreign => Step::RemoveFinalizer(Farewell::Disowned),
+        Whose::Unmarked if facts.seen.marked => wait(
+            Reason::Releasing,
+            format!("The provider does not show the mark on {id} yet."),
+            Again::Backoff,
+        ),
+        Whose::Unmarked => Step::RestoreMark(id.clone()),
+        Whose::Ours(_) => match facts.record.assistant {
+            Some(assistant) => Step::Unassign(assistant),
+            None => Step::Release(id.clone()),
+        },
+    }
+}
+
+/// A number just bought may not be shown yet, so one 404 is not enough, unless it follows our own release.
+fn gone(facts: &Facts, id: &NumberId) -> Step {
+    if facts.memory.release_sent {
+        return Step::RemoveFinalizer(Farewell::Released);
+    }
+    let missing_for = facts.memory.missing_for.unwrap_or_default();
+    match ABSENCE_CONFIRMED_AFTER.checked_sub(missing_for) {
+        None | Some(Duration::ZERO) => Step::RemoveFinalizer(Farewell::Gone),
+        Some(left) => wait(
+            Reason::Releasing,
+            format!("The provider says that it has no {id}. It is asked once more before this PhoneNumber goes."),
+            Again::After(left),
+        ),
+    }
+}
+
+fn unrecorded(facts: &Facts) -> Step {
+    let Some(look) = &facts.seen.look else {
+        return Step::Look;
+    };
+    if let Some(holding) = &look.holding
+        && facts.recorded_by.is_none()
+        && facts.is_ours(holding, look.order.as_ref())
+    {
+        return Step::Record(Box::new(holding.clone()));
+    }
+    match &look.order {
+        Some(order) if order.state == OrderState::Pending && !facts.seen.cancelled => {
+            Step::Cancel(Box::new(order.clone()))
+        }
+        Some(order) if order.state != OrderState::Failure => wait(
+            Reason::Releasing,
+            format!("Order {} for {} is not finished; what it brings is released.", order.id, facts.number),
+            Again::After(ASK_AGAIN_AFTER),
+        ),
+        Some(_) | None => doubt(facts),
+    }
+}
+
+/// Nothing of ours is to be seen. It is let go when a purchase of ours would have been seen by now.
+fn doubt(facts: &Facts) -> Step {
+    let elapsed = match &facts.claim {
+        Stored::Nothing => return Step::RemoveFinalizer(Farewell::NeverBought),
+        Stored::Newer(version) => {
+            return wait(
+                Reason::ReleaseBlocked,
+                format!(
+                    "The claim on this PhoneNumber has version {version}, which this operator does not understand. Run \
+                     the operator that wrote it, or set spec.deletionPolicy: Retain."
+                ),
+                Again::After(PERSON_AGAIN_AFTER),
+            );
+        }
+        Stored::Unreadable => facts.memory.unreadable_for,
+        Stored::Ours(claim) | Stored::EarlierUid(claim) => facts.since(claim.at),
+    };
+    match facts.waits.visibility.checked_sub(elapsed) {
+        None | Some(Duration::ZERO) => Step::RemoveFinalizer(Farewell::NeverBought),
+        Some(left) => wait(
+            Reason::Verifying,
+            format!(
+                "A purchase of {} may still show up. It is looked for until ten minutes (or what --purchase-visibility \
+                 says) after the claim, before this PhoneNumber goes.",
+                facts.number
+            ),
+            Again::After(left.min(Duration::from_secs(5))),
+        ),
+    }
+}

@@ -1,0 +1,389 @@
+//! Finds out what a resource asks for, without asking the phone company about numbers: account, credential, assistant,
+//! connection, webhooks. Everything that can fail for free fails here, as a [`Blocker`].
+
+use std::sync::Arc;
+
+use kube::ResourceExt;
+use secrecy::SecretString;
+use url::Url;
+
+use super::context::{AccountView, Context, owner};
+use super::plan::Blocker;
+use super::secrets::SecretName;
+use crate::account::{Account, Credentials, MissingKey, api_key};
+use crate::api::{BurkiRef, ConnectionWebhook, PhoneNumber, Reason, WebhookBase};
+use crate::burki::{Assistant, Burki, DirectoryError};
+use crate::number::{Configuration, Mark, Origin, Papers, Provider, Routing};
+use crate::provider::{Error, RefusalKind, Webhook};
+
+/// Burki's own hosted service, the only origin that needs no flag.
+const BURKI_ORIGIN: &str = "https://api.burki.dev";
+
+/// The longest name that leaves room for the mark in Twilio's friendly name, in bytes.
+const NAME_BYTES: usize = 36;
+
+/// What a resource asks for.
+pub(super) struct Resolved {
+    pub(super) account: Result<Arc<Account>, Blocker>,
+    pub(super) configuration: Result<Configuration, Blocker>,
+    pub(super) assistant: Option<(i64, Result<Assistant, Blocker>)>,
+    /// Where assistants are assigned, if the account says so.
+    pub(super) burki: Option<Burki>,
+    /// The webhook of the connection (Telnyx), as it was verified.
+    pub(super) webhook_url: Option<String>,
+    pub(super) mark: Mark,
+    pub(super) name: String,
+}
+
+/// Resolves `number`. A resource that is being deleted needs no configuration, and may use a credential whose Secret is
+/// gone.
+///
+/// # Errors
+/// Those of the API server.
+pub(super) async fn resolve(number: &PhoneNumber, context: &Context) -> Result<Resolved, kube::Error> {
+    let deleting = number.metadata.deletion_timestamp.is_some();
+    let mut resolved = Resolved {
+        account: Err(Blocker::new(Reason::AccountNotFound, "")),
+        configuration: Err(Blocker::new(Reason::Releasing, "")),
+        assistant: None,
+        burki: None,
+        webhook_url: None,
+        mark: Mark::new(Origin::Bought, &context.settings.installation, &owner(number)),
+        name: name_of(number),
+    };
+    let view = match context.account_of(number) {
+        Ok(view) => view,
+        Err(blocker) => {
+            resolved.account = Err(blocker.clone());
+            resolved.configuration = Err(blocker.clone());
+            resolved.assistant = number.spec.assistant_id.map(|id| (id, Err(blocker)));
+            return Ok(resolved);
+        }
+    };
+    resolved.account = open_account(&view, context, deleting).await?;
+    let burki = match &view.spec.burki {
+        None => None,
+        Some(burki) => Some(directory_of(burki, &view, context, deleting).await?),
+    };
+    if let Some(Ok((origin, key))) = &burki {
+        resolved.burki = Some(context.directory.open(origin.clone(), key.clone()));
+    }
+    if deleting {
+        return Ok(resolved);
+    }
+    if let Some(id) = number.spec.assistant_id {
+        resolved.assistant = Some((id, assistant(id, burki.as_ref(), &view, context).await));
+    }
+    let routing = match number.spec.provider {
+        Provider::Twilio => twilio_routing(number, &view),
+        Provider::Telnyx => telnyx_routing(number, &view, burki.as_ref(), context, &mut resolved).await,
+    };
+    resolved.configuration = routing.map(|routing| Configuration {
+        name: resolved.name.clone(),
+        mark: resolved.mark.clone(),
+        routing,
+        papers: papers(number),
+    });
+    Ok(resolved)
+}
+
+/// Opens the account with the credential in its Secret.
+pub(super) async fn open_account(
+    view: &AccountView,
+    context: &Context,
+    to_release: bool,
+) -> Result<Result<Arc<Account>, Blocker>, kube::Error> {
+    let Some(secret) = credentials_secret(view) else {
+        let message = format!("{} does not say where its credentials are.", view.title);
+        return Ok(Err(Blocker::new(Reason::InvalidSpec, message)));
+    };
+    let keys = if to_release {
+        context.secrets.keys_to_release_with(&secret).await?
+    } else {
+        context.secrets.keys(&secret).await?
+    };
+    let Some(keys) = keys else {
+        return Ok(Err(missing_secret(&secret, view)));
+    };
+    let credentials = match Credentials::from_keys(view.spec.provider, &keys) {
+        Ok(credentials) => credentials,
+        Err(missing) => return Ok(Err(missing_key(&secret, &missing, view))),
+    };
+    Ok(context.accounts.open(&credentials).await.map_err(|error| unopened(&error, &secret, view)))
+}
+
+fn credentials_secret(view: &AccountView) -> Option<SecretName> {
+    let reference = match view.spec.provider {
+        Provider::Twilio => view.spec.twilio.as_ref().map(|twilio| &twilio.credentials_secret_ref),
+        Provider::Telnyx => view.spec.telnyx.as_ref().map(|telnyx| &telnyx.credentials_secret_ref),
+    };
+    reference.map(|reference| (view.namespace.clone(), reference.name.clone()))
+}
+
+fn missing_secret((namespace, name): &SecretName, view: &AccountView) -> Blocker {
+    Blocker::new(
+        Reason::CredentialsMissing,
+        format!("Secret {namespace}/{name}, which {} refers to, does not exist.", view.title),
+    )
+}
+
+fn missing_key((namespace, name): &SecretName, missing: &MissingKey, view: &AccountView) -> Blocker {
+    Blocker::new(
+        Reason::CredentialsMissing,
+        format!("Secret {namespace}/{name}, which {} refers to, lacks the key {missing}.", view.title),
+    )
+}
+
+fn unopened(error: &Error, (namespace, name): &SecretName, view: &AccountView) -> Blocker {
+    match error {
+        Error::Unauthorized(refusal) => {
+            let keys = match view.spec.provider {
+                Provider::Twilio => "accountSid with authToken, or apiKeySid with apiKeySecret",
+                Provider::Telnyx => "apiKey",
+            };
+            Blocker::new(
+                Reason::CredentialsInvalid,
+                format!(
+                    "{} refuses the credential in Secret {namespace}/{name} (keys {keys}) of {}: {refusal}.",
+                    view.spec.provider, view.title
+                ),
+            )
+        }
+        Error::Refused(refusal) if refusal.kind == RefusalKind::PurchasingNotEnabled => {
+            Blocker::new(Reason::PurchasingNotEnabled, format!("{}: {refusal}.", view.title))
+        }
+        error => provider_blocker(error),
+    }
+}
+
+/// What an error of a read or a repeatable write means where nobody knows better.
+pub(super) fn provider_blocker(error: &Error) -> Blocker {
+    match error {
+        Error::Throttled(_) => Blocker::new(Reason::RateLimited, "The provider asks to slow down."),
+        Error::Unauthorized(refusal) => {
+            Blocker::new(Reason::CredentialsInvalid, format!("The provider refuses the credential: {refusal}."))
+        }
+        error => Blocker::new(Reason::ProviderUnavailable, format!("{}.", capitalized(&error.to_string()))),
+    }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+type DirectoryKey = Result<(Url, SecretString), Blocker>;
+
+async fn directory_of(
+    burki: &BurkiRef,
+    view: &AccountView,
+    context: &Context,
+    to_release: bool,
+) -> Result<DirectoryKey, kube::Error> {
+    let origin = burki.url.trim_end_matches('/');
+    if origin != BURKI_ORIGIN && !context.settings.burki_origins.iter().any(|allowed| allowed == origin) {
+        return Ok(Err(Blocker::new(
+            Reason::AssistantUnverifiable,
+            format!(
+                "{} names the Burki origin {origin}, which the operator may not send keys to. Start it with \
+                 --allow-burki-origin {origin} if it should.",
+                view.title
+            ),
+        )));
+    }
+    let Ok(url) = Url::parse(origin) else {
+        let message = format!("spec.burki.url of {} is not a URL.", view.title);
+        return Ok(Err(Blocker::new(Reason::InvalidSpec, message)));
+    };
+    let secret = (view.namespace.clone(), burki.credentials_secret_ref.name.clone());
+    let keys = if to_release {
+        context.secrets.keys_to_release_with(&secret).await?
+    } else {
+        context.secrets.keys(&secret).await?
+    };
+    Ok(match keys {
+        None => Err(missing_secret(&secret, view)),
+        Some(keys) => match api_key(&keys) {
+            Ok(key) => Ok((url, key)),
+            Err(missing) => Err(missing_key(&secret, &missing, view)),
+        },
+    })
+}
+
+async fn assistant(
+    id: i64,
+    burki: Option<&DirectoryKey>,
+    view: &AccountView,
+    context: &Context,
+) -> Result<Assistant, Blocker> {
+    let (origin, key) = match burki {
+        None => {
+            return Err(Blocker::new(
+                Reason::AssistantUnverifiable,
+                format!("{} has no spec.burki, so assistant {id} cannot be looked up.", view.title),
+            ));
+        }
+        Some(Err(blocker)) => return Err(blocker.clone()),
+        Some(Ok(key)) => key,
+    };
+    match context.directory.assistant(origin, key, id).await {
+        Ok(Some(assistant)) if assistant.active => Ok(assistant),
+        Ok(Some(assistant)) => Err(Blocker::new(
+            Reason::AssistantInactive,
+            format!("Assistant {id} ({}) is switched off at Burki.", assistant.name),
+        )),
+        Ok(None) => Err(Blocker::new(
+            Reason::AssistantNotFound,
+            format!("Burki has no assistant {id} in the organization of {}.", view.title),
+        )),
+        Err(error) => Err(directory_blocker(&error, view)),
+    }
+}
+
+fn directory_blocker(error: &DirectoryError, view: &AccountView) -> Blocker {
+    match (error, &view.spec.burki) {
+        (DirectoryError::Unauthorized(text), Some(burki)) => Blocker::new(
+            Reason::CredentialsInvalid,
+            format!(
+                "Burki refuses the key apiKey in Secret {}/{} of {}: {text}.",
+                view.namespace, burki.credentials_secret_ref.name, view.title
+            ),
+        ),
+        (error, _) => Blocker::new(Reason::AssistantUnverifiable, format!("Burki cannot be asked: {error}.")),
+    }
+}
+
+fn twilio_routing(number: &PhoneNumber, view: &AccountView) -> Result<Routing, Blocker> {
+    let (voice_url, sms_url) = webhooks(number, view, "/twiml")?;
+    let options = number.spec.twilio.as_ref();
+    Ok(Routing::Twilio {
+        voice_url,
+        sms_url,
+        messaging_service_sid: options.and_then(|options| options.messaging_service_sid.clone()),
+    })
+}
+
+async fn telnyx_routing(
+    number: &PhoneNumber,
+    view: &AccountView,
+    burki: Option<&DirectoryKey>,
+    context: &Context,
+    resolved: &mut Resolved,
+) -> Result<Routing, Blocker> {
+    let account = resolved.account.clone()?;
+    let (voice_url, sms_url) = webhooks(number, view, "/telnyx-webhook")?;
+    let options = number.spec.telnyx.clone().unwrap_or_default();
+    let defaults = view.spec.telnyx.as_ref();
+    let of_assistant = match &resolved.assistant {
+        Some((_, Ok(assistant))) => assistant.telnyx_connection_id.clone(),
+        _ => None,
+    };
+    let connection_id = match options.connection_id.or(of_assistant) {
+        Some(id) => Some(id),
+        None => match burki {
+            Some(Ok((origin, key))) if resolved.assistant.is_some() => context
+                .directory
+                .organization_connection(origin, key)
+                .await
+                .map_err(|error| directory_blocker(&error, view))?,
+            _ => None,
+        },
+    };
+    let connection_id =
+        connection_id.or_else(|| defaults.and_then(|account| account.connection_id.clone())).ok_or_else(|| {
+            Blocker::new(
+                Reason::ConnectionMissing,
+                format!(
+                    "No Telnyx connection is declared: set spec.telnyx.connectionId here or on {}, or set one on the \
+                     assistant or the Burki organization.",
+                    view.title
+                ),
+            )
+        })?;
+    let manage = defaults.is_some_and(|account| account.connection_webhook == ConnectionWebhook::Manage);
+    let of_account = view.spec.webhooks.as_ref().filter(|_| manage);
+    let managed = of_account.map(|base| urls(base, "/telnyx-webhook"));
+    let connection = account.connection(&connection_id, managed.as_ref().map(|(voice, _)| voice.as_str())).await;
+    verify_webhook("connection", &connection_id, connection, &voice_url)?;
+    resolved.webhook_url = Some(voice_url);
+    let profile_id =
+        options.messaging_profile_id.or_else(|| defaults.and_then(|account| account.messaging_profile_id.clone()));
+    if let Some(id) = &profile_id {
+        let profile = account.messaging_profile(id, managed.as_ref().map(|(_, sms)| sms.as_str())).await;
+        verify_webhook("messaging profile", id, profile, &sms_url)?;
+    }
+    Ok(Routing::Telnyx {
+        connection_id,
+        messaging_profile_id: profile_id,
+        billing_group_id: options.billing_group_id,
+    })
+}
+
+fn verify_webhook(
+    what: &str,
+    id: &str,
+    found: Result<Option<Webhook>, Error>,
+    wanted: &str,
+) -> Result<(), Blocker> {
+    let Some(found) = found.map_err(|error| provider_blocker(&error))? else {
+        return Err(Blocker::new(Reason::ConnectionNotFound, format!("The Telnyx account has no {what} {id}.")));
+    };
+    let version_differs = found.api_version.as_deref().is_some_and(|version| version != "2");
+    if found.url.as_deref() == Some(wanted) && !version_differs {
+        return Ok(());
+    }
+    Err(Blocker::new(
+        Reason::ConnectionWebhookMismatch,
+        format!(
+            "The Telnyx {what} {id} has the webhook {} (API version {}), not {wanted} (API version 2). Set it at Telnyx, \
+             or set spec.telnyx.connectionWebhook: Manage on the account.",
+            found.url.as_deref().unwrap_or("(none)"),
+            found.api_version.as_deref().unwrap_or("unknown"),
+        ),
+    ))
+}
+
+/// The voice and SMS webhooks of `number`.
+fn webhooks(number: &PhoneNumber, view: &AccountView, path: &str) -> Result<(String, String), Blocker> {
+    let overrides = number.spec.webhooks.clone().unwrap_or_default();
+    let derived = view.spec.webhooks.as_ref().map(|base| urls(base, path)).unzip();
+    match (overrides.voice_url.or(derived.0), overrides.sms_url.or(derived.1)) {
+        (Some(voice), Some(sms)) => Ok((voice, sms)),
+        _ => Err(Blocker::new(
+            Reason::WebhookBaseMissing,
+            format!(
+                "Nobody says where calls go: set spec.webhooks.baseUrl on {}, or spec.webhooks.voiceUrl and smsUrl here.",
+                view.title
+            ),
+        )),
+    }
+}
+
+fn urls(base: &WebhookBase, path: &str) -> (String, String) {
+    let root = base.base_url.trim_end_matches('/');
+    let url = |own: Option<&String>| format!("{root}{}", own.map_or(path, String::as_str));
+    (url(base.voice_path.as_ref()), url(base.sms_path.as_ref()))
+}
+
+fn papers(number: &PhoneNumber) -> Papers {
+    let twilio = number.spec.twilio.clone().unwrap_or_default();
+    let telnyx = number.spec.telnyx.clone().unwrap_or_default();
+    Papers {
+        address_sid: twilio.address_sid,
+        bundle_sid: twilio.bundle_sid,
+        identity_sid: twilio.identity_sid,
+        requirement_group_id: telnyx.requirement_group_id,
+    }
+}
+
+fn name_of(number: &PhoneNumber) -> String {
+    let mut name = number.spec.friendly_name.clone().unwrap_or_else(|| {
+        let mut name = number.name_any();
+        name.truncate(NAME_BYTES);
+        name
+    });
+    if number.spec.provider == Provider::Twilio {
+        name.truncate(name.floor_char_boundary(NAME_BYTES));
+    }
+    name
+}

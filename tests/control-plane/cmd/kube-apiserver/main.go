@@ -1,0 +1,18 @@
+// The Kubernetes API server, which ends together with its parent when PARENT_PIPE is 1.
+package main
+
+import (
+	"os"
+
+	"k8s.io/component-base/cli"
+	_ "k8s.io/component-base/metrics/prometheus/clientgo" // registers the client metrics
+	_ "k8s.io/component-base/metrics/prometheus/version"  // registers the version metric
+	"k8s.io/kubernetes/cmd/kube-apiserver/app"
+
+	"phonenumber-operator/tests/control-plane/internal/parent"
+)
+
+func main() {
+	parent.ExitWhenGone()
+	os.Exit(cli.Run(app.NewAPIServerCommand()))
+}
