@@ -80,12 +80,8 @@ pub trait PhoneCompany: Send + Sync {
         configuration: &Configuration,
     ) -> Result<Holding, Error>;
 
-    /// Puts our mark back on a number that we recorded and that carries no mark, and returns it as it is then.
-    async fn mark(
-        &self,
-        number: &Unmarked,
-        configuration: &Configuration,
-    ) -> Result<Holding, Error>;
+    /// Writes `marked_text` on a number that we recorded and that carries no mark, and returns it as it is then.
+    async fn mark(&self, number: &Unmarked, marked_text: &str) -> Result<Holding, Error>;
 
     /// Gives a number of ours back. Final: neither company sells it back (contracts 1.7, 2.8).
     async fn release(&self, number: Ours) -> Result<Released, Error>;

@@ -4,8 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::core::{PartialObjectMeta, Selector};
+use kube::core::{PartialObjectMeta, Selector, SelectorExt};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::Store;
 use kube::{Resource, ResourceExt};
@@ -63,6 +65,18 @@ pub struct Stores {
     pub(super) accounts: Vec<Store<ProviderAccount>>,
     pub(super) cluster_accounts: Vec<Store<ClusterProviderAccount>>,
     pub(super) namespaces: Vec<Store<PartialObjectMeta<Namespace>>>,
+}
+
+impl Stores {
+    /// Resolves once every cache holds what its first list returned. Nothing may be decided on less.
+    pub(super) async fn filled(&self) {
+        let mut waits: Vec<BoxFuture<'_, ()>> = Vec::new();
+        waits.extend(self.numbers.iter().map(|store| store.wait_until_ready().map(drop).boxed()));
+        waits.extend(self.accounts.iter().map(|store| store.wait_until_ready().map(drop).boxed()));
+        waits.extend(self.cluster_accounts.iter().map(|store| store.wait_until_ready().map(drop).boxed()));
+        waits.extend(self.namespaces.iter().map(|store| store.wait_until_ready().map(drop).boxed()));
+        futures::future::join_all(waits).await;
+    }
 }
 
 /// An account as a PhoneNumber refers to it.

@@ -419,3 +419,6 @@ fn certainly_before(earlier: Option<Timestamp>, later: Timestamp) -> bool {
     })
 }
 
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! One pass over one account: proves its credential, shows its id, and keeps it while PhoneNumbers need it.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::core::NamespaceResourceScope;
+use kube::runtime::controller::Action;
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::context::{AccountView, Context};
+use super::resolve::open_account;
+use crate::api::{
+    AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, ProviderAccount, Reason, condition,
+};
+
+/// The finalizer that keeps an account until the PhoneNumbers that use it are gone: they need it to be released.
+pub(super) const FINALIZER: &str = "telephony.burki.dev/in-use";
+
+/// What both kinds of accounts have in common.
+pub(super) trait AnyAccount:
+    Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
+{
+    const KIND: AccountKind;
+    fn spec(&self) -> &AccountSpec;
+    fn status(&self) -> Option<&AccountStatus>;
+    fn set_status(&mut self, status: AccountStatus);
+    fn api(&self, context: &Context) -> Api<Self>;
+}
+
+impl AnyAccount for ProviderAccount {
+    const KIND: AccountKind = AccountKind::ProviderAccount;
+
+    fn spec(&self) -> &AccountSpec {
+        &self.spec.account
+    }
+
+    fn status(&self) -> Option<&AccountStatus> {
+        self.status.as_ref()
+    }
+
+    fn set_status(&mut self, status: AccountStatus) {
+        self.status = Some(status);
+    }
+
+    fn api(&self, context: &Context) -> Api<Self> {
+        namespaced(self, context)
+    }
+}
+
+impl AnyAccount for ClusterProviderAccount {
+    const KIND: AccountKind = AccountKind::ClusterProviderAccount;
+
+    fn spec(&self) -> &AccountSpec {
+        &self.spec.account
+    }
+
+    fn status(&self) -> Option<&AccountStatus> {
+        self.status.as_ref()
+    }
+
+    fn set_status(&mut self, status: AccountStatus) {
+        self.status = Some(status);
+    }
+
+    fn api(&self, context: &Context) -> Api<Self> {
+        Api::all(context.clients.writes.clone())
+    }
+}
+
+fn namespaced<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(object: &K, context: &Context) -> Api<K> {
+    Api::namespaced(context.clients.writes.clone(), &object.namespace().unwrap_or_default())
+}
+
+/// Reconciles `account` once.
+///
+/// # Errors
+/// Those of the API server.
+pub(super) async fn reconcile<A: AnyAccount>(account: Arc<A>, context: Arc<Context>) -> Result<Action, kube::Error> {
+    context.stores.filled().await;
+    let account = keep_while_used(account, &context).await?;
+    if account.meta().deletion_timestamp.is_some() && !has_finalizer(account.as_ref()) {
+        return Ok(Action::await_change());
+    }
+    let view = AccountView {
+        spec: account.spec().clone(),
+        namespace: account.namespace().unwrap_or_else(|| context.settings.operator_namespace.clone()),
+        title: format!("{} {}", A::kind(&()), account.name_any()),
+    };
+    let mut status = account.status().cloned().unwrap_or_default();
+    let (ready, reason, message) = match open_account(&view, &context, false).await? {
+        Ok(opened) => {
+            let identity = opened.identity();
+            status.account_id = Some(identity.account.to_string());
+            if identity.proved {
+                (true, Reason::Ready, format!("The credential opens account {}.", identity.account))
+            } else {
+                let message = "The provider does not say which account the key opens; it is told apart by a hash of the key.";
+                (true, Reason::AccountUnidentified, message.to_owned())
+            }
+        }
+        Err(blocker) => (false, blocker.reason, blocker.message),
+    };
+    status.observed_generation = account.meta().generation;
+    set_ready(&mut status.conditions, ready, reason, message, account.meta().generation, &context);
+    if account.status() != Some(&status) {
+        let mut changed = A::clone(&account);
+        changed.set_status(status);
+        changed.meta_mut().managed_fields = None;
+        account.api(&context).replace_status(&account.name_any(), &PostParams::default(), &changed).await?;
+    }
+    Ok(Action::requeue(context.settings.interval))
+}
+
+fn has_finalizer<A: AnyAccount>(account: &A) -> bool {
+    account.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+}
+
+async fn keep_while_used<A: AnyAccount>(account: Arc<A>, context: &Context) -> Result<Arc<A>, kube::Error> {
+    let used = !context.users(A::KIND, account.namespace().as_deref(), &account.name_any()).is_empty();
+    let deleting = account.meta().deletion_timestamp.is_some();
+    let has = has_finalizer(account.as_ref());
+    if used == has || (used && deleting) {
+        return Ok(account);
+    }
+    let mut finalizers = account.finalizers().to_vec();
+    finalizers.retain(|finalizer| finalizer != FINALIZER);
+    if used {
+        finalizers.push(FINALIZER.to_owned());
+    }
+    let body = json!({"metadata": {"resourceVersion": account.resource_version(), "finalizers": finalizers}});
+    let api = account.api(context);
+    Ok(Arc::new(api.patch(&account.name_any(), &PatchParams::default(), &Patch::Merge(body)).await?))
+}
+
+fn set_ready(
+    conditions: &mut Vec<Condition>,
+    ready: bool,
+    reason: Reason,
+    message: String,
+    generation: Option<i64>,
+    context: &Context,
+) {
+    let now = context.time.now().and_then(|now| jiff::Timestamp::from_second(now.as_second()).ok()).unwrap_or_default();
+    let mut set = |kind: &str, truth: bool| {
+        let status = if truth { "True" } else { "False" };
+        let before = conditions.iter().position(|found| found.type_ == kind).map(|at| conditions.remove(at));
+        let since = match before {
+            Some(before) if before.status == status => before.last_transition_time,
+            _ => Time(now),
+        };
+        conditions.push(Condition {
+            type_: kind.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_string(),
+            message: message.clone(),
+            observed_generation: generation,
+            last_transition_time: since,
+        });
+    };
+    let stalled = !ready && reason.class() == crate::api::Class::Stalled;
+    set(condition::READY, ready);
+    set(condition::RECONCILING, !ready && !stalled);
+    set(condition::STALLED, stalled);
+}

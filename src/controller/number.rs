@@ -1,0 +1,145 @@
+//! One pass over one `PhoneNumber`: resolve, then plan and perform step by step, then report.
+
+use std::sync::Arc;
+
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+
+use super::context::{Context, owner};
+use super::memory::Verified;
+use super::perform::{Pass, Stop, perform};
+use super::plan::{Again, Facts, Rest, Step, plan, wait};
+use super::report;
+use super::resolve::resolve;
+use crate::api::{PhoneNumber, Reason, condition};
+use crate::claim::{Claim, Stored};
+use crate::number::{AccountId, E164, NumberId, OrderId};
+
+/// The finalizer that keeps a `PhoneNumber` until its number is released or let go.
+pub(super) const FINALIZER: &str = "telephony.burki.dev/release";
+
+/// More steps than any pass needs; a pass that takes more is going round in circles.
+const MOST_STEPS: usize = 32;
+
+/// Reconciles `number` once.
+///
+/// # Errors
+/// Those of the API server; the pass is then repeated.
+pub(super) async fn reconcile(number: Arc<PhoneNumber>, context: Arc<Context>) -> Result<Action, kube::Error> {
+    context.stores.filled().await;
+    let number = context.memories.latest(number);
+    let Some(mut pass) = begin(&number, &context).await? else {
+        return Ok(Action::requeue(std::time::Duration::from_secs(1)));
+    };
+    let mut rest = None;
+    for _ in 0..MOST_STEPS {
+        let stop = match plan(&pass.facts) {
+            Step::Rest(rest) => Stop::Rest(rest),
+            step => match perform(step, &mut pass, &context).await {
+                Ok(()) => continue,
+                Err(stop) => stop,
+            },
+        };
+        match stop {
+            Stop::Rest(stop) => rest = Some(stop),
+            Stop::Api(error) => return Err(error),
+        }
+        break;
+    }
+    let rest = rest.unwrap_or_else(|| {
+        let message = "The operator found no end of steps; this is a fault of the operator.";
+        match wait(Reason::ProviderUnavailable, message, Again::Backoff) {
+            Step::Rest(rest) => rest,
+            _ => Rest::Nothing,
+        }
+    });
+    report::report(&mut pass, &rest, &context).await?;
+    remember(&pass, &rest, &context);
+    let again = context.memories.again(&pass.object, &rest, context.settings.interval, rand::random());
+    Ok(again.map_or_else(Action::await_change, Action::requeue))
+}
+
+fn remember(pass: &Pass, rest: &Rest, context: &Context) {
+    match rest {
+        Rest::Ready if pass.facts.seen.fetched.is_some() => {
+            context.memories.verified(&pass.object, wanted(&pass.facts));
+        }
+        Rest::Nothing => context.memories.forget(&pass.object),
+        Rest::Wait { .. } => context.memories.verified(&pass.object, None),
+        Rest::Ready | Rest::Suspended | Rest::Unchanged(_) => {}
+    }
+}
+
+/// What is verified when the number is as `facts` want it.
+fn wanted(facts: &Facts) -> Option<Verified> {
+    Some(Verified {
+        configuration: facts.configuration.clone().ok()?,
+        assistant: facts.assistant.as_ref().map(|(id, _)| *id),
+        generation: facts.generation,
+    })
+}
+
+/// Gathers the facts of a pass. `None` while the API server's time is not known.
+async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pass>, kube::Error> {
+    let resolved = resolve(number, context).await?;
+    let Some(now) = context.time.now() else {
+        return Ok(None);
+    };
+    let Ok(e164) = number.spec.phone_number.parse::<E164>() else {
+        tracing::error!(number = %owner(number.as_ref()), "spec.phoneNumber passed admission and is not E.164");
+        return Ok(None);
+    };
+    let annotations = number.annotations();
+    let uid = number.uid().unwrap_or_default();
+    let claim = Claim::read(annotations, &owner(number.as_ref()), &uid);
+    let deleting = number.metadata.deletion_timestamp.is_some();
+    let mut facts = Facts {
+        number: e164,
+        provider: number.spec.provider,
+        mark: resolved.mark.clone(),
+        now,
+        generation: number.metadata.generation.unwrap_or_default(),
+        deleting,
+        finalizer: number.finalizers().iter().any(|finalizer| finalizer == FINALIZER),
+        claim,
+        suspended: number.spec.suspend,
+        protected: number.spec.deletion_protection,
+        deletion_policy: number.spec.deletion_policy,
+        definition_deleted: deleting && super::definition_is_deleted(context).await?,
+        record: record(number),
+        memory: super::plan::Memory::default(),
+        waits: context.waits(),
+        account: resolved.account.as_ref().map(|account| account.identity().clone()).map_err(Clone::clone),
+        configuration: resolved.configuration.clone(),
+        assistant: resolved
+            .assistant
+            .as_ref()
+            .map(|(id, assistant)| (*id, assistant.as_ref().map(|_| ()).map_err(Clone::clone))),
+        rival: context.rival_of(number).map(|rival| rival.to_string()),
+        recorded_by: None,
+        seen: super::plan::Seen::default(),
+    };
+    let verified = wanted(&facts);
+    facts.memory = context.memories.recall(number, &facts.claim, verified.as_ref(), context.settings.interval);
+    Ok(Some(Pass::new(Arc::clone(number), facts, resolved)))
+}
+
+fn record(number: &PhoneNumber) -> super::plan::Record {
+    let status = number.status.clone().unwrap_or_default();
+    let ready = status.conditions.iter().find(|found| found.type_ == condition::READY);
+    let reason = ready.and_then(|found| Reason::ALL.iter().copied().find(|reason| reason.to_string() == found.reason));
+    let refused = status.attempt.filter(|attempt| attempt.outcome == report::REJECTED);
+    super::plan::Record {
+        id: status.id.map(NumberId::new),
+        order_id: status.order_id.map(OrderId::new),
+        account_id: status.account_id.map(AccountId::new),
+        assistant: status.assistant.map(|assistant| assistant.id),
+        refused: refused.zip(reason).map(|(attempt, reason)| super::plan::Refused { nonce: attempt.nonce, reason }),
+        observed_generation: status.observed_generation,
+    }
+}
+
+/// True if no attempt was made on this resource before the claim that is about to be written.
+pub(super) fn is_first_attempt(stored: &Stored) -> bool {
+    *stored == Stored::Nothing
+}

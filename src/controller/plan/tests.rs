@@ -1,0 +1,523 @@
+use super::*;
+use crate::claim::Claim;
+use crate::number::{Installation, Origin, Owner, Papers, Routing, Settings, TwilioSettings};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_790_000_000 + seconds).unwrap()
+}
+
+fn owner() -> Owner {
+    Owner { namespace: "support".into(), name: "nyc".into() }
+}
+
+fn mark() -> Mark {
+    Mark::new(Origin::Bought, &Installation::new("here"), &owner())
+}
+
+fn configuration() -> Configuration {
+    Configuration {
+        name: "nyc".into(),
+        mark: mark(),
+        routing: Routing::Twilio {
+            voice_url: "https://v/twiml".into(),
+            sms_url: "https://v/twiml".into(),
+            messaging_service_sid: None,
+        },
+        papers: Papers::default(),
+    }
+}
+
+fn identity() -> Identity {
+    Identity { account: AccountId::new("AC1"), alias: None, proved: true }
+}
+
+/// A resource that was just created and that nothing stands in the way of.
+fn fresh() -> Facts {
+    Facts {
+        number: "+12125551234".parse().unwrap(),
+        provider: Provider::Twilio,
+        mark: mark(),
+        now: at(0),
+        generation: 1,
+        deleting: false,
+        finalizer: false,
+        claim: Stored::Nothing,
+        suspended: false,
+        protected: false,
+        deletion_policy: None,
+        definition_deleted: false,
+        record: Record::default(),
+        memory: Memory::default(),
+        waits: Waits {
+            interval: Duration::from_secs(60),
+            purchase: Duration::from_secs(35),
+            visibility: Duration::from_secs(600),
+        },
+        account: Ok(identity()),
+        configuration: Ok(configuration()),
+        assistant: None,
+        rival: None,
+        recorded_by: None,
+        seen: Seen::default(),
+    }
+}
+
+fn claim_at(seconds: i64) -> Claim {
+    Claim::to_buy(
+        fresh().number,
+        AccountId::new("AC1"),
+        &owner(),
+        "u1",
+        "n1".into(),
+        at(seconds),
+        at(seconds),
+    )
+}
+
+/// A resource that was claimed at second 0 and of which nothing else is known.
+fn claimed() -> Facts {
+    Facts { finalizer: true, claim: Stored::Ours(claim_at(0)), ..fresh() }
+}
+
+/// A resource whose number is recorded, and whose assistant is 101.
+fn recorded() -> Facts {
+    let mut facts = claimed();
+    facts.record.id = Some(NumberId::new("PN1"));
+    facts.record.account_id = Some(AccountId::new("AC1"));
+    facts
+}
+
+fn holding() -> Holding {
+    Holding {
+        id: NumberId::new("PN1"),
+        number: fresh().number,
+        marked_text: configuration().marked_text(),
+        created: Some(at(1)),
+        active: true,
+        settings: Settings::Twilio(TwilioSettings {
+            voice_url: Some("https://v/twiml".into()),
+            sms_url: Some("https://v/twiml".into()),
+            by_post: true,
+            ..TwilioSettings::default()
+        }),
+    }
+}
+
+fn order(state: OrderState) -> Order {
+    Order {
+        id: OrderId::new("o1"),
+        reference: format!("{}.n1", mark()),
+        state,
+        sub_orders: vec!["s1".into()],
+        requirements_open: false,
+        numbers: vec![fresh().number],
+        created: Some(at(1)),
+    }
+}
+
+fn looked(mut facts: Facts, holding: Option<Holding>, order: Option<Order>) -> Facts {
+    facts.seen.look = Some(Look { holding, order, at: Some(facts.now) });
+    facts
+}
+
+fn reason(step: &Step) -> Option<Reason> {
+    match step {
+        Step::Rest(Rest::Wait { reason, .. }) => Some(*reason),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_purchase_is_look_then_claim_then_look_then_buy() {
+    let mut facts = fresh();
+    assert_eq!(plan(&facts), Step::Look);
+    facts = looked(facts, None, None);
+    assert_eq!(plan(&facts), Step::Offer);
+    facts.seen.offered = Some(true);
+    assert_eq!(plan(&facts), Step::Claim { since: None });
+    facts.finalizer = true;
+    facts.claim = Stored::Ours(claim_at(0));
+    facts.seen.token = true;
+    assert_eq!(plan(&facts), Step::LastLook);
+    facts.seen.last_look = Some(None);
+    assert_eq!(plan(&facts), Step::Buy);
+    facts.seen.token = false;
+    facts.seen.look = Some(Look { holding: Some(holding()), order: None, at: Some(at(1)) });
+    assert_eq!(plan(&facts), Step::Record(Box::new(holding())));
+}
+
+#[test]
+fn an_attempt_that_may_have_succeeded_is_looked_for_before_it_is_repeated() {
+    for (now, repeated) in [(0, false), (10, false), (34, false), (35, true), (3600, true)] {
+        let mut facts = claimed();
+        facts.now = at(now);
+        assert_eq!(plan(&facts), Step::Look);
+        facts = looked(facts, None, None);
+        facts.seen.offered = Some(true);
+        let step = plan(&facts);
+        if repeated {
+            assert_eq!(step, Step::Claim { since: Some(at(0)) }, "after {now} s");
+        } else {
+            assert_eq!(reason(&step), Some(Reason::Verifying), "after {now} s");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_is_not_provoked_again_before_its_time() {
+    let table = [
+        (Reason::NumberNotAvailable, 599, false),
+        (Reason::NumberNotAvailable, 600, true),
+        (Reason::InsufficientBalance, 1799, false),
+        (Reason::InsufficientBalance, 1800, true),
+    ];
+    for (why, now, again) in table {
+        for never_bought in [true, false] {
+            let mut facts = claimed();
+            facts.now = at(now);
+            facts.memory.never_bought = never_bought;
+            facts.record.refused = Some(Refused { nonce: "n1".into(), reason: why });
+            facts.record.observed_generation = Some(1);
+            if never_bought && !again {
+                assert!(matches!(plan(&facts), Step::Rest(Rest::Unchanged(_))), "{why} at {now} needs no look");
+            }
+            facts = looked(facts, None, None);
+            facts.seen.offered = Some(true);
+            assert_eq!(matches!(plan(&facts), Step::Claim { .. }), again, "{why} at {now}, {never_bought}");
+            facts.generation = 2;
+            assert!(matches!(plan(&facts), Step::Claim { .. }), "a changed spec is tried at once");
+        }
+    }
+}
+
+#[test]
+fn what_the_account_holds_decides_whether_anything_is_bought() {
+    let with = |change: fn(&mut Holding)| {
+        let mut holding = holding();
+        change(&mut holding);
+        holding
+    };
+    let foreign = |holding: &mut Holding| holding.marked_text = "x [pn1.aaaaaa.bbbbbbbbbbbbb]".into();
+    let unmarked = |holding: &mut Holding| holding.marked_text = "(212) 555-1234".into();
+    let table = [
+        (with(|_| {}), Ok(())),
+        (with(unmarked), Err(Reason::AlreadyOwned)),
+        (with(foreign), Err(Reason::OwnedByAnother)),
+        (with(|holding| holding.created = Some(at(-1))), Ok(())),
+        (with(|holding| holding.created = Some(at(-3))), Err(Reason::AlreadyOwned)),
+        (with(|holding| holding.created = None), Ok(())),
+    ];
+    for (holding, outcome) in table {
+        let facts = looked(claimed(), Some(holding.clone()), None);
+        match outcome {
+            Ok(()) => assert_eq!(plan(&facts), Step::Record(Box::new(holding))),
+            Err(why) => assert_eq!(reason(&plan(&facts)), Some(why), "{holding:?}"),
+        }
+    }
+    let mut elsewhere = looked(claimed(), Some(holding()), None);
+    elsewhere.recorded_by = Some("other/nyc".into());
+    assert_eq!(reason(&plan(&elsewhere)), Some(Reason::OwnedByAnother));
+}
+
+#[test]
+fn a_number_that_was_retained_is_taken_up_again_without_a_purchase() {
+    let mut retained = holding();
+    retained.created = Some(at(-86_400));
+    let facts = looked(fresh(), Some(retained.clone()), None);
+    assert_eq!(plan(&facts), Step::AddFinalizer);
+    let facts = Facts { finalizer: true, ..facts };
+    assert_eq!(plan(&facts), Step::Record(Box::new(retained)));
+}
+
+#[test]
+fn a_claim_that_is_not_simply_ours_never_spends() {
+    let earlier = Facts { claim: Stored::EarlierUid(claim_at(-90_000)), finalizer: true, ..fresh() };
+    assert_eq!(reason(&plan(&looked(earlier.clone(), None, None))), Some(Reason::Lost));
+    assert_eq!(plan(&Facts { finalizer: false, ..earlier }), Step::AddFinalizer);
+    let newer = Facts { claim: Stored::Newer(2), finalizer: true, ..fresh() };
+    assert_eq!(reason(&plan(&newer)), Some(Reason::InvalidSpec));
+    let mut unreadable = looked(Facts { claim: Stored::Unreadable, finalizer: true, ..fresh() }, None, None);
+    unreadable.seen.offered = Some(true);
+    assert_eq!(reason(&plan(&unreadable)), Some(Reason::Verifying));
+    unreadable.memory.unreadable_for = Duration::from_secs(35);
+    assert_eq!(plan(&unreadable), Step::Claim { since: None });
+}
+
+#[test]
+fn blockers_gate_spending_and_not_looking() {
+    let blocker = Blocker::new(Reason::AssistantNotFound, "no");
+    let mut facts = fresh();
+    facts.assistant = Some((101, Err(blocker.clone())));
+    assert_eq!(reason(&plan(&facts)), Some(Reason::AssistantNotFound));
+    let mut facts = claimed();
+    facts.assistant = Some((101, Err(blocker.clone())));
+    assert_eq!(plan(&facts), Step::Look);
+    facts.now = at(100);
+    assert_eq!(reason(&plan(&looked(facts.clone(), None, None))), Some(Reason::AssistantNotFound));
+    assert!(matches!(plan(&looked(facts, Some(holding()), None)), Step::Record(_)));
+    let rival = Facts { rival: Some("a/b".into()), ..fresh() };
+    assert_eq!(reason(&plan(&rival)), Some(Reason::ClaimedByAnother));
+    let webhook = Facts { configuration: Err(Blocker::new(Reason::WebhookBaseMissing, "no")), ..fresh() };
+    assert_eq!(reason(&plan(&webhook)), Some(Reason::WebhookBaseMissing));
+}
+
+#[test]
+fn another_account_than_the_pinned_one_is_never_asked() {
+    let other = Ok(Identity { account: AccountId::new("AC2"), alias: None, proved: true });
+    for facts in [claimed(), recorded(), Facts { deleting: true, ..recorded() }, Facts { deleting: true, ..claimed() }] {
+        let facts = Facts { account: other.clone(), ..facts };
+        assert_eq!(reason(&plan(&facts)), Some(Reason::AccountMismatch));
+    }
+    let renamed = Ok(Identity { account: AccountId::new("org"), alias: Some(AccountId::new("AC1")), proved: true });
+    assert_eq!(plan(&Facts { account: renamed, ..claimed() }), Step::Look);
+}
+
+#[test]
+fn an_order_is_waited_for_and_not_repeated() {
+    let telnyx = |facts: Facts| Facts { provider: Provider::Telnyx, ..facts };
+    let pending = telnyx(looked(Facts { now: at(3600), ..claimed() }, None, Some(order(OrderState::Pending))));
+    assert!(matches!(plan(&pending), Step::RecordOrder(_)));
+    let mut known = pending;
+    known.record.order_id = Some(OrderId::new("o1"));
+    assert_eq!(reason(&plan(&known)), Some(Reason::OrderPending));
+    known.seen.look = Some(Look { order: Some(order(OrderState::Success)), ..Look::default() });
+    assert_eq!(reason(&plan(&known)), Some(Reason::Verifying), "a bought number that is not listed is not bought again");
+    let mut arrived = holding();
+    arrived.marked_text = String::new();
+    let brought = telnyx(looked(claimed(), Some(arrived.clone()), Some(order(OrderState::Success))));
+    assert!(matches!(plan(&brought), Step::Record(_)), "an order of ours proves the number before it is marked");
+    arrived.created = Some(at(-90_000));
+    let older = telnyx(looked(claimed(), Some(arrived), Some(order(OrderState::Success))));
+    assert_eq!(reason(&plan(&older)), Some(Reason::AlreadyOwned));
+}
+
+#[test]
+fn a_failed_order_is_told_and_repeated_after_a_pause() {
+    let mut facts = looked(claimed(), None, Some(order(OrderState::Failure)));
+    facts.now = at(60);
+    assert!(matches!(plan(&facts), Step::RecordOrder(_)));
+    facts.record.order_id = Some(OrderId::new("o1"));
+    facts.record.observed_generation = Some(1);
+    assert_eq!(reason(&plan(&facts)), Some(Reason::OrderFailed));
+    facts.now = at(1800);
+    facts = looked(facts, None, Some(order(OrderState::Failure)));
+    facts.seen.offered = Some(true);
+    assert_eq!(plan(&facts), Step::Claim { since: Some(at(0)) });
+}
+
+#[test]
+fn a_recorded_number_that_is_missing_is_lost_only_after_a_second_404_and_never_bought_again() {
+    let mut facts = recorded();
+    assert_eq!(plan(&facts), Step::Fetch(NumberId::new("PN1")));
+    facts.seen.fetched = Some(None);
+    facts.memory.missing_for = Some(Duration::ZERO);
+    assert!(matches!(plan(&facts), Step::Rest(Rest::Unchanged(_))));
+    facts.memory.missing_for = Some(Duration::from_secs(60));
+    assert_eq!(reason(&plan(&facts)), Some(Reason::Lost));
+    facts.seen.fetched = Some(Some(holding()));
+    assert_eq!(plan(&facts), Step::Rest(Rest::Ready));
+}
+
+#[test]
+fn who_answers_is_settled_before_the_webhooks() {
+    let mut drifted = holding();
+    drifted.settings = Settings::Twilio(TwilioSettings::default());
+    let mut facts = recorded();
+    facts.seen.fetched = Some(Some(drifted));
+    facts.assistant = Some((102, Ok(())));
+    facts.record.assistant = Some(101);
+    assert_eq!(plan(&facts), Step::Unassign(101));
+    facts.record.assistant = None;
+    assert_eq!(plan(&facts), Step::Assign(102));
+    facts.record.assistant = Some(102);
+    assert!(matches!(plan(&facts), Step::Configure(..)));
+    facts.assistant = None;
+    assert_eq!(plan(&facts), Step::Unassign(102));
+    facts.assistant = Some((102, Err(Blocker::new(Reason::AssistantUnverifiable, "down"))));
+    assert!(matches!(plan(&facts), Step::Configure(..)), "an assignment that stands is not disturbed");
+    facts.assistant = Some((102, Err(Blocker::new(Reason::AssistantInactive, "off"))));
+    assert_eq!(reason(&plan(&facts)), Some(Reason::AssistantInactive));
+}
+
+#[test]
+fn a_number_with_a_foreign_mark_is_neither_configured_nor_released() {
+    let mut foreign = holding();
+    foreign.marked_text = "x [pn1.aaaaaa.bbbbbbbbbbbbb]".into();
+    let mut facts = recorded();
+    facts.seen.fetched = Some(Some(foreign));
+    assert_eq!(reason(&plan(&facts)), Some(Reason::OwnedByAnother));
+    facts.deleting = true;
+    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Disowned));
+}
+
+#[test]
+fn a_renamed_number_gets_its_mark_back_before_anything_else_is_done_with_it() {
+    let mut renamed = holding();
+    renamed.marked_text = "my number".into();
+    for deleting in [false, true] {
+        let mut facts = Facts { deleting, ..recorded() };
+        facts.seen.fetched = Some(Some(renamed.clone()));
+        assert_eq!(plan(&facts), Step::RestoreMark(NumberId::new("PN1")));
+        facts.seen.marked = true;
+        assert!(matches!(plan(&facts), Step::Rest(Rest::Wait { .. })));
+    }
+}
+
+#[test]
+fn on_deletion_an_unknown_purchase_is_waited_for() {
+    let mut facts = Facts { deleting: true, ..claimed() };
+    assert_eq!(plan(&facts), Step::Look);
+    facts.now = at(599);
+    assert_eq!(reason(&plan(&looked(facts.clone(), None, None))), Some(Reason::Verifying));
+    facts.now = at(600);
+    assert_eq!(plan(&looked(facts.clone(), None, None)), Step::RemoveFinalizer(Farewell::NeverBought));
+    assert!(matches!(plan(&looked(facts.clone(), Some(holding()), None)), Step::Record(_)), "recorded, then released");
+    let pending = looked(facts.clone(), None, Some(order(OrderState::Pending)));
+    assert!(matches!(plan(&pending), Step::Cancel(_)));
+    facts.memory.never_bought = true;
+    facts.now = at(0);
+    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::NeverBought));
+}
+
+#[test]
+fn a_release_is_unassign_then_release_then_let_go() {
+    let mut facts = Facts { deleting: true, ..recorded() };
+    facts.record.assistant = Some(101);
+    assert!(matches!(plan(&facts), Step::Fetch(_)));
+    facts.seen.fetched = Some(Some(holding()));
+    assert_eq!(plan(&facts), Step::Unassign(101));
+    facts.record.assistant = None;
+    assert_eq!(plan(&facts), Step::Release(NumberId::new("PN1")));
+    facts.seen.released = true;
+    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Released));
+}
+
+#[test]
+fn a_number_that_is_not_shown_is_let_go_only_after_a_second_404() {
+    let mut facts = Facts { deleting: true, ..recorded() };
+    facts.seen.fetched = Some(None);
+    facts.memory.missing_for = Some(Duration::from_secs(59));
+    assert_eq!(reason(&plan(&facts)), Some(Reason::Releasing));
+    facts.memory.missing_for = Some(Duration::from_secs(60));
+    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Gone));
+    facts.memory.missing_for = Some(Duration::ZERO);
+    facts.memory.release_sent = true;
+    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Released));
+}
+
+#[test]
+fn the_way_out_is_named_where_a_release_is_blocked() {
+    let blocker = Blocker::new(Reason::CredentialsMissing, "Secret gone.");
+    let facts = Facts { deleting: true, account: Err(blocker), ..recorded() };
+    match plan(&facts) {
+        Step::Rest(Rest::Wait { reason: Reason::CredentialsMissing, message, .. }) => {
+            assert!(message.contains("deletionPolicy: Retain"), "{message}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let retain = Facts { deletion_policy: Some(DeletionPolicy::Retain), ..facts.clone() };
+    assert_eq!(plan(&retain), Step::RemoveFinalizer(Farewell::Retained), "Retain needs no credential");
+    let definition = Facts { definition_deleted: true, ..facts };
+    assert_eq!(plan(&definition), Step::RemoveFinalizer(Farewell::DefinitionDeleted));
+}
+
+#[test]
+fn without_our_finalizer_nothing_is_done_to_a_departing_resource() {
+    let facts = Facts { deleting: true, finalizer: false, ..recorded() };
+    assert_eq!(plan(&facts), Step::Rest(Rest::Nothing));
+}
+
+/// Every combination of a few facts: whatever else is true, these rules hold.
+#[test]
+fn no_combination_of_facts_breaks_the_rules_of_spending() {
+    let claims = [
+        Stored::Nothing,
+        Stored::Ours(claim_at(0)),
+        Stored::EarlierUid(claim_at(0)),
+        Stored::Unreadable,
+        Stored::Newer(2),
+    ];
+    let mut checked = 0;
+    for claim in claims {
+        for bits in 0_u32..1 << 9 {
+            let bit = |at: u32| bits & (1 << at) != 0;
+            let mut facts = Facts { claim: claim.clone(), ..fresh() };
+            facts.finalizer = bit(0);
+            facts.deleting = bit(1);
+            facts.suspended = bit(2);
+            facts.memory.never_bought = bit(3);
+            facts.seen.token = bit(4);
+            facts.seen.last_look = bit(5).then_some(None);
+            facts.seen.offered = Some(bit(6));
+            facts.rival = bit(7).then(|| "a/b".into());
+            facts.now = at(if bit(8) { 4000 } else { 5 });
+            for look in [None, Some(None), Some(Some(holding()))] {
+                let facts = match look.clone() {
+                    None => facts.clone(),
+                    Some(holding) => looked(facts.clone(), holding, None),
+                };
+                let step = plan(&facts);
+                checked += 1;
+                if step == Step::Buy {
+                    assert!(facts.seen.token, "no purchase without a stored claim: {facts:?}");
+                    assert_eq!(facts.seen.last_look, Some(None), "no purchase without a last look: {facts:?}");
+                }
+                if matches!(step, Step::Buy | Step::Claim { .. }) {
+                    assert!(!facts.deleting && facts.rival.is_none(), "{facts:?}");
+                    assert_eq!(look, Some(None), "nothing is bought that was not looked for: {facts:?}");
+                    assert!(!matches!(facts.claim, Stored::Newer(_) | Stored::EarlierUid(_)), "{facts:?}");
+                }
+                assert!(!(facts.suspended && step.writes()), "{facts:?}");
+                if matches!(step, Step::Record(_)) {
+                    assert!(facts.finalizer, "nothing is recorded without the finalizer: {facts:?}");
+                }
+            }
+        }
+    }
+    assert_eq!(checked, 5 * 512 * 3);
+}
+
+const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/deletion.md");
+
+/// What happens to a held number whose webhook was changed at the provider.
+fn cell(suspended: bool, protected: bool, policy: Option<DeletionPolicy>, deleting: bool) -> &'static str {
+    let mut facts = Facts { suspended, protected, deletion_policy: policy, deleting, ..recorded() };
+    let mut drifted = holding();
+    drifted.settings = Settings::Twilio(TwilioSettings::default());
+    facts.seen.fetched = Some(Some(drifted));
+    match plan(&facts) {
+        Step::Configure(..) => "kept and repaired",
+        Step::Release(_) => "released, then the object goes",
+        Step::RemoveFinalizer(Farewell::Retained) => "kept in the account; the object goes",
+        Step::Rest(Rest::Suspended) if deleting => "kept; the object waits (`Suspended`)",
+        Step::Rest(Rest::Suspended) => "kept, not repaired",
+        step if reason(&step) == Some(Reason::ReleaseProtected) => "kept; the object waits (`ReleaseProtected`)",
+        step => panic!("{step:?}"),
+    }
+}
+
+#[test]
+fn the_table_of_deletion_in_the_docs_is_what_the_plan_does() {
+    let mut rows = String::from(
+        "| suspend | deletionProtection | deletionPolicy | not deleted | deleted |\n|---|---|---|---|---|\n",
+    );
+    for suspended in [false, true] {
+        for protected in [false, true] {
+            for policy in [None, Some(DeletionPolicy::Release), Some(DeletionPolicy::Retain)] {
+                let name = policy.map_or("unset".to_owned(), |policy| format!("{policy:?}"));
+                let (kept, deleted) =
+                    (cell(suspended, protected, policy, false), cell(suspended, protected, policy, true));
+                rows.push_str(&format!("| {suspended} | {protected} | {name} | {kept} | {deleted} |\n"));
+            }
+        }
+    }
+    let page = std::fs::read_to_string(TABLE).unwrap();
+    let (before, rest) = page.split_once("<!-- table -->\n").unwrap();
+    let (table, after) = rest.split_once("<!-- end of table -->").unwrap();
+    if std::env::var_os("GENERATE").is_some() {
+        let page = format!("{before}<!-- table -->\n{rows}<!-- end of table -->{after}");
+        std::fs::write(TABLE, page).unwrap();
+    } else {
+        assert_eq!(table, rows, "run `make generate`");
+    }
+}

@@ -1,0 +1,372 @@
+//! Writes down what a pass came to: the status, with one PUT and only when it changed, Events on transitions, a log line.
+//! Decides nothing.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::api::PostParams;
+use kube::runtime::events::{Event, EventType};
+use kube::{Api, Resource, ResourceExt};
+
+use super::context::{Context, owner};
+use super::perform::{Pass, order_id};
+use super::plan::{Farewell, Rest, Step, plan};
+use crate::api::{
+    AssistantStatus, AttemptStatus, CapabilitiesStatus, Class, PhoneNumber, PhoneNumberStatus, Reason, TelnyxStatus,
+    TwilioStatus, condition,
+};
+use crate::claim::Claim;
+use crate::number::{Holding, Settings};
+use crate::provider::{OrderState, Reply};
+
+/// How often a status PUT that met another write is repeated on the newer object.
+const TRIES: usize = 3;
+
+/// `status.attempt.outcome` of a purchase that the provider refused.
+pub(super) const REJECTED: &str = "Rejected";
+
+/// The word for a reply to a purchase.
+pub(super) fn outcome(reply: &Reply) -> &'static str {
+    match reply {
+        Reply::Bought(_) => "Bought",
+        Reply::Ordered(_) => "Ordered",
+        Reply::Rejected(_) => REJECTED,
+        Reply::NotSent(_) => "NotSent",
+        Reply::Unknown(_) => "Unknown",
+    }
+}
+
+/// The status of an attempt on `claim`.
+pub(super) fn attempt(claim: &Claim, outcome: &str) -> AttemptStatus {
+    AttemptStatus {
+        nonce: claim.nonce.clone(),
+        number: claim.number.to_string(),
+        outcome: outcome.to_owned(),
+        code: None,
+        at: Some(Time(seconds(claim.at))),
+    }
+}
+
+/// What the conditions are to say.
+struct Verdict {
+    reason: Reason,
+    message: String,
+}
+
+/// Writes down what was bought, before anything else is done with it. Where nothing else is to be done, this already is
+/// the final status.
+///
+/// # Errors
+/// Those of the API server.
+pub(super) async fn record(pass: &mut Pass, context: &Context) -> Result<(), kube::Error> {
+    let next = match plan(&pass.facts) {
+        Step::Rest(rest) => rest,
+        step => {
+            let (reason, message) = under_way(&step);
+            Rest::Wait { reason, message: message.to_owned(), again: super::plan::Again::Backoff }
+        }
+    };
+    write(pass, &next, context).await
+}
+
+fn under_way(step: &Step) -> (Reason, &'static str) {
+    match step {
+        Step::Assign(_) | Step::Unassign(_) => (Reason::Assigning, "Burki is told who answers."),
+        Step::Release(_) | Step::Cancel(_) => (Reason::Releasing, "The number is given back."),
+        Step::Configure(..) | Step::RestoreMark(_) => (Reason::Configuring, "The number is set up."),
+        _ => (Reason::Verifying, "The number is looked at."),
+    }
+}
+
+/// Reports how a pass ended.
+///
+/// # Errors
+/// Those of the API server.
+pub(super) async fn report(pass: &mut Pass, rest: &Rest, context: &Context) -> Result<(), kube::Error> {
+    if let Some(farewell) = pass.farewell {
+        say_farewell(farewell, pass, context).await;
+        return Ok(());
+    }
+    match rest {
+        Rest::Nothing | Rest::Unchanged(_) => Ok(()),
+        Rest::Wait { reason, .. } if transient(*reason) && was_ready(&pass.object) => Ok(()),
+        Rest::Ready | Rest::Suspended | Rest::Wait { .. } => write(pass, rest, context).await,
+    }
+}
+
+fn transient(reason: Reason) -> bool {
+    matches!(reason, Reason::ProviderUnavailable | Reason::RateLimited)
+}
+
+fn was_ready(object: &PhoneNumber) -> bool {
+    let Some(status) = &object.status else {
+        return false;
+    };
+    let ready = |found: &Condition| found.type_ == condition::READY && found.status == "True";
+    object.metadata.deletion_timestamp.is_none()
+        && status.observed_generation == object.metadata.generation
+        && status.conditions.iter().any(ready)
+}
+
+async fn write(pass: &mut Pass, rest: &Rest, context: &Context) -> Result<(), kube::Error> {
+    let before = pass.object.status.clone().unwrap_or_default();
+    let now = context.time.now().unwrap_or(pass.facts.now);
+    let status = status(&before, pass, rest, now);
+    if status == before {
+        return Ok(());
+    }
+    let namespace = pass.object.namespace().unwrap_or_default();
+    let api = Api::<PhoneNumber>::namespaced(context.clients.writes.clone(), &namespace);
+    let name = pass.object.name_any();
+    let mut object = PhoneNumber::clone(&pass.object);
+    for attempt in 1..=TRIES {
+        object.status = Some(status.clone());
+        object.metadata.managed_fields = None;
+        match api.replace_status(&name, &PostParams::default(), &object).await {
+            Ok(written) => {
+                pass.object = Arc::new(written);
+                break;
+            }
+            Err(kube::Error::Api(error)) if error.code == 409 && attempt < TRIES => {
+                object = api.get(&name).await?;
+                let recorded = object.status.as_ref().and_then(|status| status.id.clone());
+                let other = object.uid() != pass.object.uid() || (recorded.is_some() && recorded != status.id);
+                if other {
+                    return Err(kube::Error::Api(error));
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    context.memories.written(&pass.object);
+    transitions(&before, &status, pass, context).await;
+    Ok(())
+}
+
+fn status(before: &PhoneNumberStatus, pass: &Pass, rest: &Rest, now: Timestamp) -> PhoneNumberStatus {
+    let facts = &pass.facts;
+    let mut status = before.clone();
+    status.observed_generation = Some(facts.generation);
+    status.id = facts.record.id.as_ref().map(ToString::to_string);
+    status.account_id = facts.record.account_id.as_ref().map(ToString::to_string);
+    status.order_id = order_id(pass).map(|id| id.to_string());
+    if let Some(attempt) = &pass.attempt {
+        status.attempt = Some(attempt.clone());
+    }
+    status.assistant = facts.record.assistant.map(|id| AssistantStatus {
+        id,
+        name: match &pass.resolved.assistant {
+            Some((wanted, Ok(assistant))) if *wanted == id => Some(assistant.name.clone()),
+            _ => before.assistant.as_ref().filter(|assistant| assistant.id == id).and_then(|a| a.name.clone()),
+        },
+    });
+    let holding = facts.seen.fetched.as_ref().and_then(Option::as_ref);
+    if let Some(holding) = holding {
+        status.phone_number = Some(holding.number.to_string());
+        show(holding, &mut status);
+    }
+    if status.telnyx.is_some() || status.order_id.is_some() {
+        let telnyx = status.telnyx.get_or_insert_with(TelnyxStatus::default);
+        telnyx.order_id.clone_from(&status.order_id);
+        telnyx.webhook_url = pass.resolved.webhook_url.clone().or(telnyx.webhook_url.take());
+        if let Some(order) = &pass.order {
+            telnyx.order_status = Some(
+                match order.state {
+                    OrderState::Pending => "pending",
+                    OrderState::Success => "completed",
+                    OrderState::Failure => "failed",
+                }
+                .to_owned(),
+            );
+        }
+    }
+    conditions(&mut status.conditions, pass, rest, now);
+    status
+}
+
+fn show(holding: &Holding, status: &mut PhoneNumberStatus) {
+    let date_created = holding.created.map(|at| Time(seconds(at)));
+    match &holding.settings {
+        Settings::Twilio(settings) => {
+            status.twilio = Some(TwilioStatus {
+                sid: holding.id.to_string(),
+                friendly_name: holding.marked_text.clone(),
+                voice_url: settings.voice_url.clone(),
+                sms_url: settings.sms_url.clone(),
+                capabilities: CapabilitiesStatus {
+                    voice: settings.capabilities.voice,
+                    sms: settings.capabilities.sms,
+                    mms: settings.capabilities.mms,
+                    fax: settings.capabilities.fax,
+                },
+                date_created,
+            });
+        }
+        Settings::Telnyx(settings) => {
+            let telnyx = status.telnyx.get_or_insert_with(TelnyxStatus::default);
+            telnyx.phone_number_id = Some(holding.id.to_string());
+            telnyx.connection_id.clone_from(&settings.connection_id);
+            telnyx.messaging_profile_id.clone_from(&settings.messaging_profile_id);
+            telnyx.date_created = date_created;
+        }
+    }
+}
+
+fn conditions(conditions: &mut Vec<Condition>, pass: &Pass, rest: &Rest, now: Timestamp) {
+    let facts = &pass.facts;
+    let (ready, verdict) = match rest {
+        Rest::Ready => (
+            Some(true),
+            Verdict { reason: Reason::Ready, message: format!("{} is bought and set up as declared.", facts.number) },
+        ),
+        Rest::Wait { reason, message, .. } => {
+            (Some(false), Verdict { reason: *reason, message: message.clone() })
+        }
+        Rest::Suspended | Rest::Nothing | Rest::Unchanged(_) => (
+            None,
+            Verdict { reason: Reason::Suspended, message: "spec.suspend is true: nothing is written at the provider.".into() },
+        ),
+    };
+    let class = verdict.reason.class();
+    let mut set = |kind: &str, truth: bool, verdict: &Verdict| {
+        set_condition(conditions, kind, truth, verdict, facts.generation, now);
+    };
+    if let Some(ready) = ready {
+        set(condition::READY, ready, &verdict);
+    }
+    set(condition::RECONCILING, matches!(class, Class::Working | Class::Waiting), &verdict);
+    set(condition::STALLED, class == Class::Stalled, &verdict);
+    let purchased = match (&facts.record.id, &verdict.reason) {
+        (Some(_), Reason::Lost) => Verdict { reason: Reason::Lost, message: "The number is gone from the account.".into() },
+        (Some(id), _) => Verdict { reason: Reason::Ready, message: format!("The account holds it as {id}.") },
+        (None, reason) => Verdict { reason: *reason, message: "No number is recorded.".into() },
+    };
+    set(condition::PURCHASED, facts.record.id.is_some() && verdict.reason != Reason::Lost, &purchased);
+    let configured = match (&facts.configuration, facts.seen.fetched.as_ref().and_then(Option::as_ref)) {
+        (Ok(configuration), Some(holding)) => Some(configuration.differences(holding).is_empty()),
+        (_, None) if facts.record.id.is_some() => None,
+        _ => Some(false),
+    };
+    if let Some(configured) = configured {
+        let verdict = if configured {
+            Verdict { reason: Reason::Ready, message: "The webhooks were read back as declared.".into() }
+        } else {
+            Verdict { reason: verdict.reason, message: "The webhooks are not set as declared.".into() }
+        };
+        set(condition::WEBHOOKS_CONFIGURED, configured, &verdict);
+    }
+    match &facts.assistant {
+        None => conditions.retain(|found| found.type_ != condition::ASSISTANT_ASSIGNED),
+        Some((wanted, _)) => {
+            let assigned = facts.record.assistant == Some(*wanted);
+            let verdict = if assigned {
+                Verdict { reason: Reason::Ready, message: format!("Assistant {wanted} answers.") }
+            } else {
+                Verdict { reason: verdict.reason, message: format!("Assistant {wanted} does not answer yet.") }
+            };
+            set_condition(conditions, condition::ASSISTANT_ASSIGNED, assigned, &verdict, facts.generation, now);
+        }
+    }
+}
+
+fn set_condition(
+    conditions: &mut Vec<Condition>,
+    kind: &str,
+    truth: bool,
+    verdict: &Verdict,
+    generation: i64,
+    now: Timestamp,
+) {
+    let status = if truth { "True" } else { "False" };
+    let before = conditions.iter().position(|found| found.type_ == kind).map(|at| conditions.remove(at));
+    let since = match before {
+        Some(before) if before.status == status => before.last_transition_time,
+        _ => Time(seconds(now)),
+    };
+    conditions.push(Condition {
+        type_: kind.to_owned(),
+        status: status.to_owned(),
+        reason: verdict.reason.to_string(),
+        message: verdict.message.clone(),
+        observed_generation: Some(generation),
+        last_transition_time: since,
+    });
+    conditions.sort_by_key(|found| order_of(&found.type_));
+}
+
+fn order_of(kind: &str) -> usize {
+    let order = [
+        condition::READY,
+        condition::RECONCILING,
+        condition::STALLED,
+        condition::PURCHASED,
+        condition::WEBHOOKS_CONFIGURED,
+        condition::ASSISTANT_ASSIGNED,
+    ];
+    order.iter().position(|known| *known == kind).unwrap_or(order.len())
+}
+
+/// Kubernetes keeps times to the second.
+fn seconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+async fn transitions(before: &PhoneNumberStatus, after: &PhoneNumberStatus, pass: &Pass, context: &Context) {
+    if let (None, Some(id)) = (&before.id, &after.id) {
+        let account = after.account_id.as_deref().unwrap_or("unknown");
+        let note = format!("{} is held in account {account} as {id}.", pass.facts.number);
+        publish(pass, context, EventType::Normal, "Purchased", "Purchase", note).await;
+    }
+    let shown = |status: &PhoneNumberStatus, kind: &str| {
+        let found = status.conditions.iter().find(|found| found.type_ == kind).cloned();
+        found.map(|found| (found.status, found.reason, found.message))
+    };
+    // A suspension leaves Ready as it is, and shows in Reconciling.
+    for kind in [condition::READY, condition::RECONCILING] {
+        let (old, new) = (shown(before, kind), shown(after, kind));
+        let word = |found: &Option<(String, String, String)>| found.clone().map(|(status, reason, _)| (status, reason));
+        let Some((_, reason, message)) = new.clone().filter(|_| word(&old) != word(&new)) else {
+            continue;
+        };
+        if kind == condition::RECONCILING && reason != Reason::Suspended.to_string() {
+            continue;
+        }
+        let stalled = after.conditions.iter().any(|found| found.type_ == condition::STALLED && found.status == "True");
+        tracing::info!(number = %owner(pass.object.as_ref()), reason, message, "state changed");
+        let kind = if stalled { EventType::Warning } else { EventType::Normal };
+        publish(pass, context, kind, &reason, "Reconcile", message).await;
+    }
+}
+
+async fn say_farewell(farewell: Farewell, pass: &Pass, context: &Context) {
+    let number = &pass.facts.number;
+    let (reason, note) = match farewell {
+        Farewell::Released => ("Released", format!("{number} was given back.")),
+        Farewell::Retained => ("Retained", format!("{number} stays in the account, by deletionPolicy Retain.")),
+        Farewell::DefinitionDeleted => {
+            ("Retained", format!("{number} stays in the account, because the resource definition is being deleted."))
+        }
+        Farewell::NeverBought => ("NeverBought", format!("{number} was never bought for this PhoneNumber.")),
+        Farewell::Gone => ("Gone", format!("{number} was not in the account any more.")),
+        Farewell::Disowned => {
+            ("Disowned", format!("{number} carries another owner's mark and was not released."))
+        }
+    };
+    tracing::info!(number = %owner(pass.object.as_ref()), reason, note, "let go");
+    publish(pass, context, EventType::Normal, reason, "Delete", note).await;
+}
+
+async fn publish(pass: &Pass, context: &Context, type_: EventType, reason: &str, action: &str, note: String) {
+    let mut note = note;
+    // The API server refuses longer notes.
+    note.truncate(note.floor_char_boundary(1000));
+    let event =
+        Event { type_, reason: reason.to_owned(), note: Some(note), action: action.to_owned(), secondary: None };
+    match context.recorder.publish(&event, &pass.object.object_ref(&())).await {
+        Ok(()) => {}
+        // A namespace that is being torn down takes no Events.
+        Err(kube::Error::Api(error)) if error.code == 403 || error.code == 404 => {}
+        Err(error) => tracing::warn!(number = %owner(pass.object.as_ref()), %error, "cannot write Event"),
+    }
+}

@@ -1,0 +1,541 @@
+//! A real etcd and kube-apiserver, for tests and for the demo: started in seconds on free loopback ports with a temporary
+//! folder of their own, ended with the value or with the process that started them, however that process ends.
+//!
+//! It must never touch a cluster of the user: every client and command gets a kubeconfig written here.
+
+#![allow(dead_code, reason = "every crate that includes this file uses a part of it")]
+
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use kube::api::PostParams;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, sleep};
+
+/// Starting takes two seconds; this much is for machines that compile at the same time.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+const POLL_EVERY: Duration = Duration::from_millis(50);
+/// Below the ports that Linux and macOS give to outgoing connections: from those, a client that keeps dialling a stopped
+/// API server would in the end connect to itself and keep the port.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+/// A port that was free can be taken by another program before ours listens.
+const PORT_ATTEMPTS: usize = 5;
+const FOLDER_PREFIX: &str = "phonenumber-control-plane-";
+/// Those that act on objects which tests make: no pods, no nodes.
+const CONTROLLERS: &str =
+    "serviceaccount-controller,namespace-controller,garbage-collector-controller,clusterrole-aggregation-controller";
+/// Longer than any test or demo, so that no token has to be renewed.
+const TOKEN_SECONDS: i64 = 24 * 60 * 60;
+
+/// Choices for one control plane. The default suits most tests.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Where the API server writes one JSON line for each answered request, with its metadata and without bodies.
+    pub audit_log: Option<PathBuf>,
+    /// Added at the end of the API server's command line.
+    pub api_server_flags: Vec<String>,
+}
+
+/// A running etcd and kube-apiserver with RBAC. Ends them when dropped.
+///
+/// Without [`ControlPlane::start_controller_manager`] deleted namespaces stay `Terminating`, owners' dependents are not
+/// collected, a namespace has only the ServiceAccounts that someone creates, and the aggregated ClusterRoles `view`, `edit`
+/// and `admin` grant nothing. No pod ever runs.
+pub struct ControlPlane {
+    // In the order in which they are dropped: whoever uses a program ends before it.
+    controller_manager: Mutex<Option<Program>>,
+    api_server: Mutex<Option<Program>>,
+    etcd: Program,
+    programs: Programs,
+    options: Options,
+    api_server_port: u16,
+    etcd_port: u16,
+    admin_token: String,
+    folder: Folder,
+}
+
+impl ControlPlane {
+    /// Starts a control plane of its own, after building the programs if that was not done before (minutes, with progress
+    /// on standard error). Returns when the API server is ready and the namespace `default` exists.
+    ///
+    /// # Errors
+    /// The programs are missing and cannot be built, or do not become ready.
+    pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(Options::default()).await
+    }
+
+    /// As [`ControlPlane::start`], with choices.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::start`].
+    pub async fn start_with(options: Options) -> anyhow::Result<Self> {
+        // Fails if the process has chosen its provider already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let programs = Programs::find_or_build().await?;
+        let mut attempts = 1;
+        loop {
+            match Self::start_on_free_ports(programs.clone(), options.clone()).await {
+                Err(error) if attempts < PORT_ATTEMPTS && format!("{error:#}").contains("address already in use") => attempts += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// The control plane that all tests of this process share; namespaces keep them apart. It ends with the process.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub async fn shared() -> &'static Self {
+        static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
+        SHARED
+            .get_or_init(|| async { Self::start().await.unwrap_or_else(|error| panic!("no control plane: {error:#}")) })
+            .await
+    }
+
+    async fn start_on_free_ports(programs: Programs, options: Options) -> anyhow::Result<Self> {
+        let folder = Folder::make()?;
+        let etcd_port = free_port()?;
+        let etcd = programs.run(
+            "etcd",
+            &folder,
+            &[
+                format!("--data-dir={}", folder.file("etcd").display()),
+                format!("--listen-client-urls=http://127.0.0.1:{etcd_port}"),
+                format!("--advertise-client-urls=http://127.0.0.1:{etcd_port}"),
+                // The kernel chooses this port: a single member has no peers.
+                "--listen-peer-urls=http://127.0.0.1:0".into(),
+                "--unsafe-no-fsync".into(),
+                "--log-level=warn".into(),
+            ],
+        )?;
+        let control_plane = Self {
+            controller_manager: Mutex::new(None),
+            api_server: Mutex::new(None),
+            etcd,
+            programs,
+            options,
+            api_server_port: free_port()?,
+            etcd_port,
+            admin_token: uuid::Uuid::new_v4().to_string(),
+            folder,
+        };
+        control_plane.prepare_files()?;
+        control_plane.await_etcd().await?;
+        control_plane.restart_api_server().await?;
+        Ok(control_plane)
+    }
+
+    fn prepare_files(&self) -> anyhow::Result<()> {
+        let tokens = format!("{},admin,admin,system:masters\n", self.admin_token);
+        fs::write(self.folder.file("tokens.csv"), tokens)?;
+        let policy = json!({
+            "apiVersion": "audit.k8s.io/v1",
+            "kind": "Policy",
+            "omitStages": ["RequestReceived"],
+            "rules": [{ "level": "Metadata" }],
+        });
+        fs::write(self.folder.file("audit-policy.json"), policy.to_string())?;
+        Ok(())
+    }
+
+    /// The API server dials etcd at once and waits a second when nobody answers.
+    async fn await_etcd(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + READY_WITHIN;
+        while TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], self.etcd_port))).is_err() {
+            self.etcd.ensure_running()?;
+            ensure!(Instant::now() < deadline, "etcd does not listen: {}", self.etcd.log_end());
+            sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
+    fn api_server_flags(&self) -> Vec<String> {
+        let file = |name: &str| self.folder.file(name).display().to_string();
+        let mut flags = vec![
+            format!("--etcd-servers=http://127.0.0.1:{}", self.etcd_port),
+            "--bind-address=127.0.0.1".into(),
+            format!("--secure-port={}", self.api_server_port),
+            // The API server makes its certificate there, before it reads the keys for tokens: its own key serves for both.
+            format!("--cert-dir={}", file("certificates")),
+            format!("--service-account-key-file={}", file("certificates/apiserver.key")),
+            format!("--service-account-signing-key-file={}", file("certificates/apiserver.key")),
+            "--service-account-issuer=https://kubernetes.default.svc".into(),
+            "--service-cluster-ip-range=10.0.0.0/24".into(),
+            "--endpoint-reconciler-type=none".into(),
+            "--authorization-mode=RBAC".into(),
+            format!("--token-auth-file={}", file("tokens.csv")),
+        ];
+        if let Some(log) = &self.options.audit_log {
+            flags.push(format!("--audit-policy-file={}", file("audit-policy.json")));
+            flags.push(format!("--audit-log-path={}", log.display()));
+        }
+        flags.extend(self.options.api_server_flags.iter().cloned());
+        flags
+    }
+
+    /// Kills the API server without warning. Clients see refused connections until [`ControlPlane::restart_api_server`].
+    pub fn kill_api_server(&self) {
+        drop(lock(&self.api_server).take());
+    }
+
+    /// Starts the API server again, on the same port, with the same etcd, certificate and tokens; kills it first if it runs.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub async fn restart_api_server(&self) -> anyhow::Result<()> {
+        self.kill_api_server();
+        let program = self.programs.run("kube-apiserver", &self.folder, &self.api_server_flags())?;
+        *lock(&self.api_server) = Some(program);
+
+        let deadline = Instant::now() + READY_WITHIN;
+        let mut obstacle;
+        loop {
+            match self.readiness().await {
+                Ok(()) => return Ok(()),
+                Err(error) => obstacle = error,
+            }
+            {
+                let api_server = lock(&self.api_server);
+                let Some(program) = api_server.as_ref() else { bail!("the API server was killed while it started") };
+                program.ensure_running()?;
+                ensure!(Instant::now() < deadline, "the API server is not ready: {obstacle:#}\n{}", program.log_end());
+            }
+            sleep(POLL_EVERY).await;
+        }
+    }
+
+    async fn readiness(&self) -> anyhow::Result<()> {
+        self.write_kubeconfig("admin", "default", &self.admin_token)?;
+        let mut config = config_for(&self.kubeconfig_for_admin()).await?;
+        config.default_retry = false;
+        let client = Client::try_from(config)?;
+        client.request_text(axum::http::Request::get("/readyz").body(Vec::new())?).await?;
+        // Made in the background, sometimes after the server says that it is ready.
+        Api::<Namespace>::all(client).get("default").await?;
+        Ok(())
+    }
+
+    /// Starts the controllers that create a namespace's `default` ServiceAccount, finish the deletion of namespaces, collect
+    /// garbage and fill aggregated ClusterRoles, and returns when the first of them works. Does nothing when it runs already.
+    ///
+    /// The garbage collector learns of a new custom resource definition within half a minute only.
+    ///
+    /// # Errors
+    /// kube-controller-manager cannot be built or does not work.
+    pub async fn start_controller_manager(&self) -> anyhow::Result<()> {
+        if lock(&self.controller_manager).is_some() {
+            return Ok(());
+        }
+        build(&["kube-controller-manager"]).await?;
+        let program = self.programs.run(
+            "kube-controller-manager",
+            &self.folder,
+            &[
+                format!("--kubeconfig={}", self.kubeconfig_for_admin().display()),
+                format!("--controllers={CONTROLLERS}"),
+                "--leader-elect=false".into(),
+                // No port of its own.
+                "--secure-port=0".into(),
+            ],
+        )?;
+        let accounts = Api::<ServiceAccount>::namespaced(self.admin_client().await?, "default");
+        let deadline = Instant::now() + READY_WITHIN;
+        while accounts.get_opt("default").await?.is_none() {
+            program.ensure_running()?;
+            ensure!(Instant::now() < deadline, "the controllers do not work: {}", program.log_end());
+            sleep(POLL_EVERY).await;
+        }
+        *lock(&self.controller_manager) = Some(program);
+        Ok(())
+    }
+
+    /// The kubeconfig of a user who may do everything (group `system:masters`).
+    #[must_use]
+    pub fn kubeconfig_for_admin(&self) -> PathBuf {
+        self.folder.file("admin.kubeconfig")
+    }
+
+    /// A kubeconfig for an existing ServiceAccount, with a token that the API server signed and that lasts for a day. Its
+    /// rights are those that RBAC grants the account. Its default namespace is the account's.
+    ///
+    /// # Errors
+    /// The API server issues no token, for instance since the account does not exist.
+    pub async fn kubeconfig_for_service_account(&self, namespace: &str, name: &str) -> anyhow::Result<PathBuf> {
+        let request = TokenRequest {
+            spec: Some(TokenRequestSpec { expiration_seconds: Some(TOKEN_SECONDS), ..TokenRequestSpec::default() }),
+            ..TokenRequest::default()
+        };
+        let token = Api::<ServiceAccount>::namespaced(self.admin_client().await?, namespace)
+            .create_token_request(name, &PostParams::default(), &request)
+            .await
+            .with_context(|| format!("no token for ServiceAccount {namespace}/{name}"))?
+            .status
+            .and_then(|status| status.token)
+            .context("the answer to the token request holds no token")?;
+        self.write_kubeconfig(&format!("{namespace}.{name}"), namespace, &token)
+    }
+
+    /// A client for the user of [`ControlPlane::kubeconfig_for_admin`]. Like every kube client it works only as long as
+    /// the tokio runtime that it was made on, hence make one in each test.
+    ///
+    /// # Errors
+    /// As [`client_for`].
+    pub async fn admin_client(&self) -> anyhow::Result<Client> {
+        client_for(&self.kubeconfig_for_admin()).await
+    }
+
+    /// kubectl as the user of [`ControlPlane::kubeconfig_for_admin`]. Another KUBECONFIG may be set on the command.
+    /// Its home is the temporary folder, since kubectl caches and reads settings there.
+    #[must_use]
+    pub fn kubectl(&self) -> Command {
+        let mut command = Command::new(&self.programs.kubectl);
+        command.env("KUBECONFIG", self.kubeconfig_for_admin()).env("HOME", self.folder.path()).env("KUBERC", "off");
+        command
+    }
+
+    /// Where the API server listens, also while it is killed.
+    #[must_use]
+    pub fn api_server_address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.api_server_port))
+    }
+
+    /// Where etcd listens, without TLS.
+    #[must_use]
+    pub fn etcd_address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.etcd_port))
+    }
+
+    /// The temporary folder, readable by this user alone, removed with the control plane. Holds the programs' logs.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn write_kubeconfig(&self, name: &str, namespace: &str, token: &str) -> anyhow::Result<PathBuf> {
+        let kubeconfig = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": name,
+            "contexts": [{ "name": name, "context": { "cluster": "test", "user": name, "namespace": namespace } }],
+            "clusters": [{ "name": "test", "cluster": {
+                "server": format!("https://{}", self.api_server_address()),
+                "certificate-authority-data": BASE64_STANDARD.encode(self.certificate_authority()?),
+            } }],
+            "users": [{ "name": name, "user": { "token": token } }],
+        });
+        let path = self.folder.file(&format!("{name}.kubeconfig"));
+        fs::write(&path, format!("{kubeconfig:#}\n"))?;
+        Ok(path)
+    }
+
+    /// The second certificate in the file that the API server writes; the first is its own.
+    fn certificate_authority(&self) -> anyhow::Result<String> {
+        const END: &str = "-----END CERTIFICATE-----\n";
+        let chain = fs::read_to_string(self.folder.file("certificates/apiserver.crt"))
+            .context("the API server has not made its certificate yet")?;
+        let mut certificates = chain.split_inclusive(END);
+        certificates
+            .nth(1)
+            .filter(|certificate| certificate.ends_with(END))
+            .map(str::to_owned)
+            .context("the API server's certificate is not complete yet")
+    }
+}
+
+/// The settings of a client that uses this kubeconfig and nothing else, to be changed before a client is made of them.
+///
+/// # Errors
+/// The file is not a kubeconfig.
+pub async fn config_for(kubeconfig: &Path) -> anyhow::Result<Config> {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
+    Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
+}
+
+/// A client that uses this kubeconfig and nothing else.
+///
+/// # Errors
+/// The file is not a kubeconfig.
+pub async fn client_for(kubeconfig: &Path) -> anyhow::Result<Client> {
+    Ok(Client::try_from(config_for(kubeconfig).await?)?)
+}
+
+/// The folder with the programs, and whether they end with their parent by themselves.
+#[derive(Clone)]
+struct Programs {
+    folder: PathBuf,
+    watch_their_parent: bool,
+    kubectl: PathBuf,
+}
+
+impl Programs {
+    async fn find_or_build() -> anyhow::Result<Self> {
+        let Some(assets) = std::env::var_os("KUBEBUILDER_ASSETS").filter(|assets| !assets.is_empty()) else {
+            let folder = build(&["etcd", "kube-apiserver", "kubectl"]).await?;
+            return Ok(Self { kubectl: folder.join("kubectl"), folder, watch_their_parent: true });
+        };
+        let folder = build(&["etcd", "kube-apiserver"]).await?;
+        let beside = Path::new(&assets).join("kubectl");
+        let kubectl = if beside.exists() { beside } else { PathBuf::from("kubectl") };
+        Ok(Self { folder, watch_their_parent: false, kubectl })
+    }
+
+    /// Starts a program that ends with this process. Its output is added to a log in the folder.
+    fn run(&self, name: &str, folder: &Folder, flags: &[String]) -> anyhow::Result<Program> {
+        let log = folder.file(&format!("{name}.log"));
+        let output = File::options().create(true).append(true).open(&log)?;
+        let path = self.folder.join(name);
+        let mut command = if self.watch_their_parent {
+            let mut command = Command::new(path);
+            command.env("PARENT_PIPE", "1");
+            command
+        } else {
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", END_WITH_STANDARD_INPUT, "sh"]).arg(path);
+            command
+        };
+        let child = command
+            .args(flags)
+            .env_remove("KUBECONFIG")
+            .stdin(Stdio::piped())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            // Interrupts from the terminal reach this process alone, which decides about the others.
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("{name} cannot be started"))?;
+        Ok(Program { name: name.to_owned(), child: Mutex::new(child), log, wrapped: !self.watch_their_parent })
+    }
+}
+
+/// Runs a program and kills it at the end of standard input; ends also when the program does. For programs that were not
+/// built here. The parent-death signal of Linux will not do: it fires when the *thread* that started the program ends,
+/// and each test is a thread.
+const END_WITH_STANDARD_INPUT: &str = r#"
+    exec 3<&0
+    "$@" 3<&- </dev/null & program=$!
+    { cat <&3 >/dev/null; kill -9 $program; } & watch=$!
+    wait $program
+    kill $watch
+"#;
+
+/// A running program, killed when dropped.
+struct Program {
+    name: String,
+    child: Mutex<Child>,
+    log: PathBuf,
+    wrapped: bool,
+}
+
+impl Program {
+    fn ensure_running(&self) -> anyhow::Result<()> {
+        let ended: Option<ExitStatus> = lock(&self.child).try_wait()?;
+        if let Some(status) = ended {
+            bail!("{} ended with {status}: {}", self.name, self.log_end());
+        }
+        Ok(())
+    }
+
+    fn log_end(&self) -> String {
+        const LINES: usize = 30;
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let skipped = lines.len().saturating_sub(LINES);
+        lines.into_iter().skip(skipped).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let mut child = lock(&self.child);
+        if self.wrapped {
+            // The shell around the program kills it now.
+            drop(child.stdin.take());
+        } else {
+            let _ = child.kill();
+        }
+        let _ = child.wait();
+    }
+}
+
+/// A temporary folder that goes away when dropped, and otherwise when the next control plane starts: the shared one is
+/// never dropped, and a killed process drops nothing.
+struct Folder {
+    folder: TempDir,
+    /// Locked for as long as this process lives.
+    _held: File,
+}
+
+impl Folder {
+    fn make() -> anyhow::Result<Self> {
+        Self::remove_abandoned();
+        let folder = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir()?;
+        // Locked before it bears its name, so that nobody finds it unlocked.
+        let unnamed = folder.path().join("held.new");
+        let held = File::create(&unnamed)?;
+        held.lock()?;
+        fs::rename(unnamed, folder.path().join("held"))?;
+        Ok(Self { folder, _held: held })
+    }
+
+    fn remove_abandoned() {
+        for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+            if !entry.file_name().to_string_lossy().starts_with(FOLDER_PREFIX) {
+                continue;
+            }
+            if File::open(entry.path().join("held")).is_ok_and(|held| held.try_lock().is_ok()) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+/// The folder that holds these programs, built if need be.
+async fn build(programs: &[&str]) -> anyhow::Result<PathBuf> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/control-plane/build");
+    let output = tokio::process::Command::new(script)
+        .args(programs)
+        .stdin(Stdio::null())
+        // Progress and errors are for the user.
+        .stderr(Stdio::inherit())
+        .output()
+        .await
+        .with_context(|| format!("{script} cannot be run"))?;
+    ensure!(output.status.success(), "{script} {} failed: its messages are on standard error", programs.join(" "));
+    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim_end()))
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    for _ in 0..1000 {
+        let port = rand::random_range(PORTS);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port between {} and {}", PORTS.start, PORTS.end)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
