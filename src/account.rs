@@ -80,7 +80,12 @@ pub struct Account {
 
 impl Accounts {
     /// Accounts reached through `client`, whose identity is proved anew after each `interval`.
-    pub fn new(client: Client, endpoints: Endpoints, clock: Arc<dyn Clock>, interval: Duration) -> Self {
+    pub fn new(
+        client: Client,
+        endpoints: Endpoints,
+        clock: Arc<dyn Clock>,
+        interval: Duration,
+    ) -> Self {
         Self {
             client,
             endpoints,
@@ -117,7 +122,10 @@ impl Accounts {
                 *opened = None;
                 Err(error)
             }
-            Err(error) => opened.as_ref().map(|(_, account)| Arc::clone(account)).ok_or(error),
+            Err(error) => opened
+                .as_ref()
+                .map(|(_, account)| Arc::clone(account))
+                .ok_or(error),
         }
     }
 
@@ -134,15 +142,20 @@ impl Accounts {
                     credentials.clone(),
                     self.endpoints.twilio.clone(),
                 )),
-                Credentials::Telnyx(key) => {
-                    Arc::new(Telnyx::new(self.client.clone(), key.clone(), self.endpoints.telnyx.clone()))
-                }
+                Credentials::Telnyx(key) => Arc::new(Telnyx::new(
+                    self.client.clone(),
+                    key.clone(),
+                    self.endpoints.telnyx.clone(),
+                )),
             }
         };
         let mut slots = lock(&self.by_credential);
-        let slot = slots
-            .entry(credentials.fingerprint())
-            .or_insert_with(|| Arc::new(Slot { company: company(), opened: tokio::sync::Mutex::default() }));
+        let slot = slots.entry(credentials.fingerprint()).or_insert_with(|| {
+            Arc::new(Slot {
+                company: company(),
+                opened: tokio::sync::Mutex::default(),
+            })
+        });
         Arc::clone(slot)
     }
 
@@ -197,7 +210,9 @@ impl Account {
             return Err(Error::Throttled(Some(until.since(now))));
         }
         let permit = Arc::clone(&self.traffic.permits).acquire_owned().await;
-        permit.map(|permit| Permit { _permit: permit }).map_err(|_| Error::Shut("the program ends"))
+        permit
+            .map(|permit| Permit { _permit: permit })
+            .map_err(|_| Error::Shut("the program ends"))
     }
 
     /// Makes one call of `company` under a permit of its own.
@@ -215,7 +230,8 @@ impl Account {
     /// Those in `result`.
     pub fn heed<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(Error::Throttled(pause)) = &result {
-            *lock(&self.traffic.paused_until) = Some(self.clock.now() + pause.unwrap_or(PAUSE_AFTER_429));
+            *lock(&self.traffic.paused_until) =
+                Some(self.clock.now() + pause.unwrap_or(PAUSE_AFTER_429));
         }
         result
     }
@@ -240,36 +256,50 @@ impl Account {
     ///
     /// # Errors
     /// Those of the provider.
-    pub async fn connection(&self, id: &str, managed: Option<&str>) -> Result<Option<Webhook>, Error> {
+    pub async fn connection(
+        &self,
+        id: &str,
+        managed: Option<&str>,
+    ) -> Result<Option<Webhook>, Error> {
         let check = async {
             let found = self.call(self.company.connection(id)).await?;
             match (managed, found) {
                 (Some(url), Some(found)) if found.url.as_deref() != Some(url) => {
-                    self.call(self.company.set_connection_webhook(id, url)).await?;
+                    self.call(self.company.set_connection_webhook(id, url))
+                        .await?;
                     self.call(self.company.connection(id)).await
                 }
                 (_, found) => Ok(found),
             }
         };
-        self.connections.get_or(format!("{id} {}", managed.unwrap_or_default()), check).await
+        self.connections
+            .get_or(format!("{id} {}", managed.unwrap_or_default()), check)
+            .await
     }
 
     /// The messaging profile `id`, in the same way.
     ///
     /// # Errors
     /// Those of the provider.
-    pub async fn messaging_profile(&self, id: &str, managed: Option<&str>) -> Result<Option<Webhook>, Error> {
+    pub async fn messaging_profile(
+        &self,
+        id: &str,
+        managed: Option<&str>,
+    ) -> Result<Option<Webhook>, Error> {
         let check = async {
             let found = self.call(self.company.messaging_profile(id)).await?;
             match (managed, found) {
                 (Some(url), Some(found)) if found.url.as_deref() != Some(url) => {
-                    self.call(self.company.set_messaging_profile_webhook(id, url)).await?;
+                    self.call(self.company.set_messaging_profile_webhook(id, url))
+                        .await?;
                     self.call(self.company.messaging_profile(id)).await
                 }
                 (_, found) => Ok(found),
             }
         };
-        self.profiles.get_or(format!("{id} {}", managed.unwrap_or_default()), check).await
+        self.profiles
+            .get_or(format!("{id} {}", managed.unwrap_or_default()), check)
+            .await
     }
 }
 

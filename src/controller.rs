@@ -24,8 +24,8 @@ use futures::{FutureExt, Stream, StreamExt};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::{NamespaceResourceScope, PartialObjectMeta};
-use kube::runtime::controller::Action;
 use kube::runtime::PredicateConfig;
+use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{Config, Event};
 use kube::runtime::{Controller, WatchStreamExt, controller, reflector, watcher};
@@ -68,8 +68,18 @@ type Numbers = UnboundedSender<ObjectRef<PhoneNumber>>;
 
 /// Runs the controllers until `stop` resolves and what is in flight is finished. `ready` is called once all caches are
 /// filled; nothing is decided before.
-pub async fn run(parts: Parts, stop: impl Future<Output = ()> + Send + 'static, ready: impl FnOnce() + Send) {
-    let Parts { settings, clock, clients, accounts, directory } = parts;
+pub async fn run(
+    parts: Parts,
+    stop: impl Future<Output = ()> + Send + 'static,
+    ready: impl FnOnce() + Send,
+) {
+    let Parts {
+        settings,
+        clock,
+        clients,
+        accounts,
+        directory,
+    } = parts;
     let stop = stop.shared();
     let mut stores = Stores::default();
     let mut watches: Vec<BoxFuture<'static, ()>> = Vec::new();
@@ -91,10 +101,15 @@ pub async fn run(parts: Parts, stop: impl Future<Output = ()> + Send + 'static, 
         cluster_accounts.push((store, events));
         let (store, writer) = reflector::store();
         stores.namespaces.push(store);
-        let all = watcher(Api::<PartialObjectMeta<Namespace>>::all(clients.reads.clone()), Config::default());
+        let all = watcher(
+            Api::<PartialObjectMeta<Namespace>>::all(clients.reads.clone()),
+            Config::default(),
+        );
         namespaces.push(all.default_backoff().reflect(writer));
     }
-    let context = Arc::new(Context::new(settings, clock, clients, stores, accounts, directory));
+    let context = Arc::new(Context::new(
+        settings, clock, clients, stores, accounts, directory,
+    ));
 
     let wakers = Wakers::default();
     for events in namespaces {
@@ -109,7 +124,8 @@ pub async fn run(parts: Parts, stop: impl Future<Output = ()> + Send + 'static, 
             Ok(Event::Apply(number)) => wakers.account_of(number),
             Ok(Event::Delete(number)) => {
                 wakers.account_of(number);
-                let same = |other: &PhoneNumber| other.spec.phone_number == number.spec.phone_number;
+                let same =
+                    |other: &PhoneNumber| other.spec.phone_number == number.spec.phone_number;
                 wakers.numbers(&watched, same);
             }
             _ => {}
@@ -118,17 +134,35 @@ pub async fn run(parts: Parts, stop: impl Future<Output = ()> + Send + 'static, 
             .with_config(controller::Config::default().concurrency(context.settings.concurrency))
             .reconcile_on(woken)
             .graceful_shutdown_on(stop.clone());
-        controllers.push(drive(controller.run(number::reconcile, after_error, Arc::clone(&context))));
+        controllers.push(drive(controller.run(
+            number::reconcile,
+            after_error,
+            Arc::clone(&context),
+        )));
     }
     for (store, events) in namespaced_accounts {
         let (wake, woken) = unbounded();
         wakers.lock().accounts.push(wake);
-        controllers.push(account_controller(store, events, woken, &wakers, &context, stop.clone()));
+        controllers.push(account_controller(
+            store,
+            events,
+            woken,
+            &wakers,
+            &context,
+            stop.clone(),
+        ));
     }
     for (store, events) in cluster_accounts {
         let (wake, woken) = unbounded();
         wakers.lock().cluster_accounts.push(wake);
-        controllers.push(account_controller(store, events, woken, &wakers, &context, stop.clone()));
+        controllers.push(account_controller(
+            store,
+            events,
+            woken,
+            &wakers,
+            &context,
+            stop.clone(),
+        ));
     }
     watches.push(reread_secrets(Arc::clone(&context), wakers).boxed());
 
@@ -151,7 +185,12 @@ fn scopes(settings: &Settings) -> Vec<Option<String>> {
     if settings.watch_namespaces.is_empty() {
         vec![None]
     } else {
-        settings.watch_namespaces.iter().cloned().map(Some).collect()
+        settings
+            .watch_namespaces
+            .iter()
+            .cloned()
+            .map(Some)
+            .collect()
     }
 }
 
@@ -166,7 +205,12 @@ where
 }
 
 /// A cache of `api`, and the events that fill it.
-fn watch<K>(api: Api<K>) -> (Store<K>, impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static)
+fn watch<K>(
+    api: Api<K>,
+) -> (
+    Store<K>,
+    impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
+)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
@@ -186,9 +230,10 @@ fn triggers<K>(
 where
     K: Resource<DynamicType = ()> + Clone + Send + 'static,
 {
-    events
-        .applied_objects()
-        .predicate_filter(move |object: &K| Some(fingerprint(object)), PredicateConfig::default())
+    events.applied_objects().predicate_filter(
+        move |object: &K| Some(fingerprint(object)),
+        PredicateConfig::default(),
+    )
 }
 
 fn number_fingerprint(number: &PhoneNumber) -> u64 {
@@ -204,7 +249,12 @@ fn fingerprint<K: Resource>(object: &K, more: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     object.meta().generation.hash(&mut hasher);
     object.meta().finalizers.hash(&mut hasher);
-    object.meta().deletion_timestamp.as_ref().map(|time| time.0).hash(&mut hasher);
+    object
+        .meta()
+        .deletion_timestamp
+        .as_ref()
+        .map(|time| time.0)
+        .hash(&mut hasher);
     more.hash(&mut hasher);
     hasher.finish()
 }
@@ -220,12 +270,16 @@ fn account_controller<A: AnyAccount>(
     let (wakers, users_context) = (wakers.clone(), Arc::clone(context));
     let triggers = triggers(events, account_fingerprint::<A>).inspect(move |account| {
         if let Ok(account) = account {
-            for user in users_context.users(A::KIND, account.namespace().as_deref(), &account.name_any()) {
+            for user in
+                users_context.users(A::KIND, account.namespace().as_deref(), &account.name_any())
+            {
                 wakers.number(&user);
             }
         }
     });
-    let controller = Controller::for_stream(triggers, store).reconcile_on(woken).graceful_shutdown_on(stop);
+    let controller = Controller::for_stream(triggers, store)
+        .reconcile_on(woken)
+        .graceful_shutdown_on(stop);
     drive(controller.run(account::reconcile::<A>, after_error, Arc::clone(context)))
 }
 
@@ -238,14 +292,21 @@ where
     results
         .for_each(|result| async {
             if let Err(error) = result {
-                tracing::debug!(error = &error as &dyn std::error::Error, "a pass did not end well");
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "a pass did not end well"
+                );
             }
         })
         .boxed()
 }
 
 /// A conflict means that somebody else wrote first: the pass is repeated on what they wrote.
-fn after_error<K: Resource<DynamicType = ()>>(object: Arc<K>, error: &kube::Error, _: Arc<Context>) -> Action {
+fn after_error<K: Resource<DynamicType = ()>>(
+    object: Arc<K>,
+    error: &kube::Error,
+    _: Arc<Context>,
+) -> Action {
     match error {
         kube::Error::Api(status) if status.code == 409 => Action::requeue(AFTER_A_CONFLICT),
         kube::Error::Api(status) if status.code == 404 => Action::await_change(),
@@ -286,7 +347,9 @@ struct Channels {
 
 impl Wakers {
     fn lock(&self) -> std::sync::MutexGuard<'_, Channels> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn add_numbers(&self, wake: Numbers) {
@@ -303,7 +366,13 @@ impl Wakers {
 
     /// Wakes every number that `wanted` picks.
     fn numbers(&self, context: &Context, wanted: impl Fn(&PhoneNumber) -> bool) {
-        for number in context.stores.numbers.iter().flat_map(Store::state).filter(|number| wanted(number)) {
+        for number in context
+            .stores
+            .numbers
+            .iter()
+            .flat_map(Store::state)
+            .filter(|number| wanted(number))
+        {
             self.number(&number);
         }
     }
@@ -314,7 +383,8 @@ impl Wakers {
         let channels = self.lock();
         match kind {
             AccountKind::ProviderAccount => {
-                let reference = ObjectRef::new(&name).within(&number.namespace().unwrap_or_default());
+                let reference =
+                    ObjectRef::new(&name).within(&number.namespace().unwrap_or_default());
                 for channel in &channels.accounts {
                     let _ = channel.unbounded_send(reference.clone());
                 }
@@ -333,15 +403,25 @@ async fn reread_secrets(context: Arc<Context>, wakers: Wakers) {
     let mut clean_up = context.clock.now();
     loop {
         tokio::time::sleep(secrets::REREAD_AFTER).await;
-        let changed: HashSet<_> = context.secrets.refresh(&context.secrets_in_use()).await.into_iter().collect();
+        let changed: HashSet<_> = context
+            .secrets
+            .refresh(&context.secrets_in_use())
+            .await
+            .into_iter()
+            .collect();
         if !changed.is_empty() {
             wake_users_of(&changed, &context, &wakers);
         }
         let now = context.clock.now();
         if now.since(clean_up) > CLEAN_UP_AFTER {
             clean_up = now;
-            let live: HashSet<_> =
-                context.stores.numbers.iter().flat_map(Store::state).filter_map(|number| number.uid()).collect();
+            let live: HashSet<_> = context
+                .stores
+                .numbers
+                .iter()
+                .flat_map(Store::state)
+                .filter_map(|number| number.uid())
+                .collect();
             context.memories.retain(|uid| live.contains(uid));
         }
     }
@@ -351,15 +431,26 @@ fn wake_users_of(changed: &HashSet<secrets::SecretName>, context: &Context, wake
     let operator = &context.settings.operator_namespace;
     for account in context.stores.accounts.iter().flat_map(Store::state) {
         let namespace = account.namespace().unwrap_or_default();
-        if secrets_of(&account.spec.account, &namespace).iter().any(|secret| changed.contains(secret)) {
+        if secrets_of(&account.spec.account, &namespace)
+            .iter()
+            .any(|secret| changed.contains(secret))
+        {
             wake_account(account.as_ref(), context, wakers);
             for channel in &wakers.lock().accounts {
                 let _ = channel.unbounded_send(ObjectRef::from_obj(account.as_ref()));
             }
         }
     }
-    for account in context.stores.cluster_accounts.iter().flat_map(Store::state) {
-        if secrets_of(&account.spec.account, operator).iter().any(|secret| changed.contains(secret)) {
+    for account in context
+        .stores
+        .cluster_accounts
+        .iter()
+        .flat_map(Store::state)
+    {
+        if secrets_of(&account.spec.account, operator)
+            .iter()
+            .any(|secret| changed.contains(secret))
+        {
             wake_account(account.as_ref(), context, wakers);
             for channel in &wakers.lock().cluster_accounts {
                 let _ = channel.unbounded_send(ObjectRef::from_obj(account.as_ref()));
@@ -381,11 +472,13 @@ fn wake_account<A: AnyAccount>(account: &A, context: &Context, wakers: &Wakers) 
 async fn definition_is_deleted(context: &Context) -> Result<bool, kube::Error> {
     let api = Api::<CustomResourceDefinition>::all(context.clients.reads.clone());
     match api.get_opt(&format!("phonenumbers.{GROUP}")).await {
-        Ok(definition) => {
-            Ok(definition.is_none_or(|definition| definition.metadata.deletion_timestamp.is_some()))
-        }
+        Ok(definition) => Ok(
+            definition.is_none_or(|definition| definition.metadata.deletion_timestamp.is_some())
+        ),
         Err(kube::Error::Api(status)) if status.code == 403 => {
-            tracing::warn!("may not read the definition of PhoneNumbers: its deletion would release every number");
+            tracing::warn!(
+                "may not read the definition of PhoneNumbers: its deletion would release every number"
+            );
             Ok(false)
         }
         Err(error) => Err(error),

@@ -6,12 +6,8 @@
 //! | [`number`] | values that every layer shares |
 //! | [`claim`] | what is stored before money is spent |
 //! | [`clock`] | the clock that safety limits are measured by |
-//! | [`provider`] | what a phone company can do, and its two adapters |
-//! | [`burki`] | the assistant directory |
 
 pub mod api;
-pub mod burki;
 pub mod claim;
 pub mod clock;
 pub mod number;
-pub mod provider;

@@ -2,7 +2,12 @@
 //! behind. With it failing, the failures of those tests mean nothing.
 
 #![allow(missing_docs)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 #[path = "support/control_plane.rs"]
 mod control_plane;
@@ -20,17 +25,35 @@ use kube::{Api, Client};
 const NAME: &str = "reader";
 
 async fn create_namespace(client: &Client, name: &str) {
-    let namespace = Namespace { metadata: named(name), ..Namespace::default() };
-    Api::all(client.clone()).create(&PostParams::default(), &namespace).await.unwrap();
+    let namespace = Namespace {
+        metadata: named(name),
+        ..Namespace::default()
+    };
+    Api::all(client.clone())
+        .create(&PostParams::default(), &namespace)
+        .await
+        .unwrap();
 }
 
 fn named(name: &str) -> ObjectMeta {
-    ObjectMeta { name: Some(name.into()), ..ObjectMeta::default() }
+    ObjectMeta {
+        name: Some(name.into()),
+        ..ObjectMeta::default()
+    }
 }
 
 fn grant(control_plane: &ControlPlane, arguments: &[&str]) {
-    let output = control_plane.kubectl().args(["create", "--namespace=rights"]).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = control_plane
+        .kubectl()
+        .args(["create", "--namespace=rights"])
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn answers(address: SocketAddr) -> bool {
@@ -49,7 +72,13 @@ fn is_used(folder: &std::path::Path) -> bool {
 #[tokio::test]
 async fn it_is_the_expected_version() {
     let control_plane = ControlPlane::shared().await;
-    let version = control_plane.admin_client().await.unwrap().apiserver_version().await.unwrap();
+    let version = control_plane
+        .admin_client()
+        .await
+        .unwrap()
+        .apiserver_version()
+        .await
+        .unwrap();
     assert_eq!(version.major, "1");
     if std::env::var_os("KUBEBUILDER_ASSETS").is_none() {
         assert_eq!(version.git_version, "v1.37.2");
@@ -62,20 +91,46 @@ async fn a_service_account_has_no_rights_but_those_granted() {
     let control_plane = ControlPlane::shared().await;
     let admin = control_plane.admin_client().await.unwrap();
     create_namespace(&admin, "rights").await;
-    let account = ServiceAccount { metadata: named(NAME), ..ServiceAccount::default() };
+    let account = ServiceAccount {
+        metadata: named(NAME),
+        ..ServiceAccount::default()
+    };
     let accounts = Api::namespaced(admin, "rights");
-    accounts.create(&PostParams::default(), &account).await.unwrap();
+    accounts
+        .create(&PostParams::default(), &account)
+        .await
+        .unwrap();
 
-    let kubeconfig = control_plane.kubeconfig_for_service_account("rights", NAME).await.unwrap();
+    let kubeconfig = control_plane
+        .kubeconfig_for_service_account("rights", NAME)
+        .await
+        .unwrap();
     let secrets = Api::<Secret>::namespaced(client_for(&kubeconfig).await.unwrap(), "rights");
     let Err(kube::Error::Api(refusal)) = secrets.list(&ListParams::default()).await else {
         panic!("listing secrets was not refused");
     };
     assert_eq!(refusal.code, 403);
-    assert!(refusal.message.contains("system:serviceaccount:rights:reader"), "{}", refusal.message);
+    assert!(
+        refusal
+            .message
+            .contains("system:serviceaccount:rights:reader"),
+        "{}",
+        refusal.message
+    );
 
-    grant(control_plane, &["role", "reads", "--verb=list", "--resource=configmaps"]);
-    grant(control_plane, &["rolebinding", "reads", "--role=reads", "--serviceaccount=rights:reader"]);
+    grant(
+        control_plane,
+        &["role", "reads", "--verb=list", "--resource=configmaps"],
+    );
+    grant(
+        control_plane,
+        &[
+            "rolebinding",
+            "reads",
+            "--role=reads",
+            "--serviceaccount=rights:reader",
+        ],
+    );
     let maps = Api::<ConfigMap>::namespaced(client_for(&kubeconfig).await.unwrap(), "rights");
     let deadline = Instant::now() + Duration::from_secs(10);
     while maps.list(&ListParams::default()).await.is_err() {
@@ -87,21 +142,38 @@ async fn a_service_account_has_no_rights_but_those_granted() {
 #[tokio::test]
 async fn an_account_that_does_not_exist_gets_no_token() {
     let control_plane = ControlPlane::shared().await;
-    assert!(control_plane.kubeconfig_for_service_account("default", "nobody").await.is_err());
+    assert!(
+        control_plane
+            .kubeconfig_for_service_account("default", "nobody")
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
 async fn objects_and_tokens_survive_the_death_of_the_api_server() {
     let folder = tempfile::tempdir().unwrap();
     let audit_log = folder.path().join("audit.log");
-    let options = Options { audit_log: Some(audit_log.clone()), ..Options::default() };
+    let options = Options {
+        audit_log: Some(audit_log.clone()),
+        ..Options::default()
+    };
     let control_plane = ControlPlane::start_with(options).await.unwrap();
     let admin = control_plane.admin_client().await.unwrap();
     create_namespace(&admin, "survivor").await;
-    let account = ServiceAccount { metadata: named(NAME), ..ServiceAccount::default() };
+    let account = ServiceAccount {
+        metadata: named(NAME),
+        ..ServiceAccount::default()
+    };
     let accounts = Api::namespaced(admin.clone(), "survivor");
-    accounts.create(&PostParams::default(), &account).await.unwrap();
-    let kubeconfig = control_plane.kubeconfig_for_service_account("survivor", NAME).await.unwrap();
+    accounts
+        .create(&PostParams::default(), &account)
+        .await
+        .unwrap();
+    let kubeconfig = control_plane
+        .kubeconfig_for_service_account("survivor", NAME)
+        .await
+        .unwrap();
 
     control_plane.kill_api_server();
     assert!(!answers(control_plane.api_server_address()));
@@ -114,19 +186,29 @@ async fn objects_and_tokens_survive_the_death_of_the_api_server() {
     };
     assert_eq!(refusal.code, 403, "the token is not known any more");
     let log = std::fs::read_to_string(audit_log).unwrap();
-    assert!(log.lines().any(|line| line.contains(r#""verb":"create""#) && line.contains("survivor")));
+    assert!(
+        log.lines()
+            .any(|line| line.contains(r#""verb":"create""#) && line.contains("survivor"))
+    );
 }
 
 #[tokio::test]
 async fn the_controller_manager_finishes_the_deletion_of_a_namespace() {
-    if std::env::var_os("KUBEBUILDER_ASSETS").is_some_and(|assets| !std::path::Path::new(&assets).join("kube-controller-manager").exists()) {
+    if std::env::var_os("KUBEBUILDER_ASSETS").is_some_and(|assets| {
+        !std::path::Path::new(&assets)
+            .join("kube-controller-manager")
+            .exists()
+    }) {
         return;
     }
     let control_plane = ControlPlane::start().await.unwrap();
     control_plane.start_controller_manager().await.unwrap();
     let namespaces = Api::<Namespace>::all(control_plane.admin_client().await.unwrap());
     create_namespace(&control_plane.admin_client().await.unwrap(), "leaving").await;
-    namespaces.delete("leaving", &DeleteParams::default()).await.unwrap();
+    namespaces
+        .delete("leaving", &DeleteParams::default())
+        .await
+        .unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
     while namespaces.get_opt("leaving").await.unwrap().is_some() {
         assert!(Instant::now() < deadline, "the namespace stays");
@@ -137,7 +219,10 @@ async fn the_controller_manager_finishes_the_deletion_of_a_namespace() {
 #[tokio::test]
 async fn nothing_is_left_after_the_drop() {
     let control_plane = ControlPlane::start().await.unwrap();
-    let addresses = [control_plane.api_server_address(), control_plane.etcd_address()];
+    let addresses = [
+        control_plane.api_server_address(),
+        control_plane.etcd_address(),
+    ];
     let folder = control_plane.folder().to_owned();
     assert!(addresses.into_iter().all(answers) && folder.exists());
 
@@ -156,20 +241,34 @@ async fn holds_a_control_plane_until_killed() {
     }
     let control_plane = ControlPlane::shared().await;
     println!();
-    println!("holds {} {} {}", control_plane.api_server_address(), control_plane.etcd_address(), control_plane.folder().display());
+    println!(
+        "holds {} {} {}",
+        control_plane.api_server_address(),
+        control_plane.etcd_address(),
+        control_plane.folder().display()
+    );
     std::future::pending().await
 }
 
 #[tokio::test]
 async fn nothing_runs_on_after_its_process_was_killed() {
     let mut holder = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "holds_a_control_plane_until_killed", "--nocapture"])
+        .args([
+            "--exact",
+            "holds_a_control_plane_until_killed",
+            "--nocapture",
+        ])
         .env("HOLD_A_CONTROL_PLANE", "1")
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(holder.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let line = lines.into_iter().find(|line| line.starts_with("holds ")).expect("the holder ended");
+    let lines = BufReader::new(holder.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    let line = lines
+        .into_iter()
+        .find(|line| line.starts_with("holds "))
+        .expect("the holder ended");
     let words: Vec<&str> = line.split(' ').collect();
     let addresses: [SocketAddr; 2] = [words[1].parse().unwrap(), words[2].parse().unwrap()];
     let folder = std::path::PathBuf::from(words[3]);

@@ -19,7 +19,11 @@ pub(super) struct Cached<K, V> {
 
 impl<K: Eq + Hash, V: Clone> Cached<K, V> {
     pub(super) fn new(clock: Arc<dyn Clock>, lifetime: Duration) -> Self {
-        Self { clock, lifetime, entries: Mutex::default() }
+        Self {
+            clock,
+            lifetime,
+            entries: Mutex::default(),
+        }
     }
 
     /// The answer for `key`, from `ask` unless it is kept.

@@ -44,20 +44,30 @@ impl Credentials {
     ///
     /// # Errors
     /// The key that is missing. Never its value.
-    pub fn from_keys(provider: Provider, keys: &BTreeMap<String, SecretString>) -> Result<Self, MissingKey> {
+    pub fn from_keys(
+        provider: Provider,
+        keys: &BTreeMap<String, SecretString>,
+    ) -> Result<Self, MissingKey> {
         match provider {
             Provider::Telnyx => api_key(keys).map(Self::Telnyx),
             Provider::Twilio => {
                 let account_sid = key(keys, "accountSid")?.expose_secret().to_owned();
                 let (username, password) = if keys.contains_key("apiKeySid") {
-                    (key(keys, "apiKeySid")?.expose_secret().to_owned(), key(keys, "apiKeySecret")?)
+                    (
+                        key(keys, "apiKeySid")?.expose_secret().to_owned(),
+                        key(keys, "apiKeySecret")?,
+                    )
                 } else {
                     let token = key(keys, "authToken").map_err(|_| {
                         MissingKey("authToken (or apiKeySid with apiKeySecret)".to_owned())
                     })?;
                     (account_sid.clone(), token)
                 };
-                Ok(Self::Twilio(TwilioCredentials { account_sid, username, password }))
+                Ok(Self::Twilio(TwilioCredentials {
+                    account_sid,
+                    username,
+                    password,
+                }))
             }
         }
     }
@@ -96,29 +106,49 @@ mod tests {
     use super::*;
 
     fn keys(names: &[&str]) -> BTreeMap<String, SecretString> {
-        names.iter().map(|name| ((*name).to_owned(), SecretString::from("fake\n"))).collect()
+        names
+            .iter()
+            .map(|name| ((*name).to_owned(), SecretString::from("fake\n")))
+            .collect()
     }
 
     #[test]
     fn what_is_missing_is_named_and_nothing_else() {
         let table: [(Provider, &[&str], Option<&str>); 7] = [
             (Provider::Twilio, &["accountSid", "authToken"], None),
-            (Provider::Twilio, &["accountSid", "apiKeySid", "apiKeySecret"], None),
+            (
+                Provider::Twilio,
+                &["accountSid", "apiKeySid", "apiKeySecret"],
+                None,
+            ),
             (Provider::Twilio, &["authToken"], Some("accountSid")),
-            (Provider::Twilio, &["accountSid"], Some("authToken (or apiKeySid with apiKeySecret)")),
-            (Provider::Twilio, &["accountSid", "apiKeySid"], Some("apiKeySecret")),
+            (
+                Provider::Twilio,
+                &["accountSid"],
+                Some("authToken (or apiKeySid with apiKeySecret)"),
+            ),
+            (
+                Provider::Twilio,
+                &["accountSid", "apiKeySid"],
+                Some("apiKeySecret"),
+            ),
             (Provider::Telnyx, &["apiKey"], None),
             (Provider::Telnyx, &["authToken"], Some("apiKey")),
         ];
         for (provider, names, missing) in table {
-            let error = Credentials::from_keys(provider, &keys(names)).err().map(|error| error.to_string());
+            let error = Credentials::from_keys(provider, &keys(names))
+                .err()
+                .map(|error| error.to_string());
             assert_eq!(error.as_deref(), missing, "{provider} {names:?}");
         }
     }
 
     #[test]
     fn a_credential_is_never_shown() {
-        for (provider, names) in [(Provider::Twilio, vec!["accountSid", "authToken"]), (Provider::Telnyx, vec!["apiKey"])] {
+        for (provider, names) in [
+            (Provider::Twilio, vec!["accountSid", "authToken"]),
+            (Provider::Telnyx, vec!["apiKey"]),
+        ] {
             let mut keys = keys(&names);
             keys.insert(names[names.len() - 1].into(), SecretString::from("canary"));
             let shown = format!("{:?}", Credentials::from_keys(provider, &keys).unwrap());

@@ -47,7 +47,9 @@ impl Directory {
     ) -> Result<Option<Assistant>, DirectoryError> {
         let fingerprint = Fingerprint::of(&[origin.as_str(), key.expose_secret()]);
         let burki = self.open(origin.clone(), key.clone());
-        self.assistants.get_or((fingerprint, id), async move { burki.assistant(id).await }).await
+        self.assistants
+            .get_or((fingerprint, id), async move { burki.assistant(id).await })
+            .await
     }
 
     /// The organization's Telnyx connection, as seen not longer ago than the interval.
@@ -61,6 +63,11 @@ impl Directory {
     ) -> Result<Option<String>, DirectoryError> {
         let fingerprint = Fingerprint::of(&[origin.as_str(), key.expose_secret()]);
         let burki = self.open(origin.clone(), key.clone());
-        self.connections.get_or(fingerprint, async move { burki.organization_connection().await }).await
+        self.connections
+            .get_or(
+                fingerprint,
+                async move { burki.organization_connection().await },
+            )
+            .await
     }
 }

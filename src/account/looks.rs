@@ -39,7 +39,9 @@ impl Looks {
         if must_start {
             tokio::spawn(answer_all(Arc::clone(account)));
         }
-        answer.await.unwrap_or_else(|_| Err(Error::Unavailable("the look was given up".into())))
+        answer
+            .await
+            .unwrap_or_else(|_| Err(Error::Unavailable("the look was given up".into())))
     }
 }
 
@@ -73,7 +75,10 @@ async fn answer_all(account: Arc<Account>) {
 
 async fn answer_by_listing(account: &Account, waiting: Vec<(E164, oneshot::Sender<Answer>)>) {
     let listing = account.call(account.company.list()).await.map(|holdings| {
-        holdings.into_iter().map(|holding| (holding.number.clone(), holding)).collect::<HashMap<_, _>>()
+        holdings
+            .into_iter()
+            .map(|holding| (holding.number.clone(), holding))
+            .collect::<HashMap<_, _>>()
     });
     for (number, sender) in waiting {
         let answer = match &listing {

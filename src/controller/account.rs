@@ -15,7 +15,8 @@ use serde_json::json;
 use super::context::{AccountView, Context};
 use super::resolve::open_account;
 use crate::api::{
-    AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, ProviderAccount, Reason, condition,
+    AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, ProviderAccount, Reason,
+    condition,
 };
 
 /// The finalizer that keeps an account until the PhoneNumbers that use it are gone: they need it to be released.
@@ -72,15 +73,24 @@ impl AnyAccount for ClusterProviderAccount {
     }
 }
 
-fn namespaced<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(object: &K, context: &Context) -> Api<K> {
-    Api::namespaced(context.clients.writes.clone(), &object.namespace().unwrap_or_default())
+fn namespaced<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(
+    object: &K,
+    context: &Context,
+) -> Api<K> {
+    Api::namespaced(
+        context.clients.writes.clone(),
+        &object.namespace().unwrap_or_default(),
+    )
 }
 
 /// Reconciles `account` once.
 ///
 /// # Errors
 /// Those of the API server.
-pub(super) async fn reconcile<A: AnyAccount>(account: Arc<A>, context: Arc<Context>) -> Result<Action, kube::Error> {
+pub(super) async fn reconcile<A: AnyAccount>(
+    account: Arc<A>,
+    context: Arc<Context>,
+) -> Result<Action, kube::Error> {
     context.stores.filled().await;
     let account = keep_while_used(account, &context).await?;
     if account.meta().deletion_timestamp.is_some() && !has_finalizer(account.as_ref()) {
@@ -88,7 +98,9 @@ pub(super) async fn reconcile<A: AnyAccount>(account: Arc<A>, context: Arc<Conte
     }
     let view = AccountView {
         spec: account.spec().clone(),
-        namespace: account.namespace().unwrap_or_else(|| context.settings.operator_namespace.clone()),
+        namespace: account
+            .namespace()
+            .unwrap_or_else(|| context.settings.operator_namespace.clone()),
         title: format!("{} {}", A::kind(&()), account.name_any()),
     };
     let mut status = account.status().cloned().unwrap_or_default();
@@ -97,7 +109,11 @@ pub(super) async fn reconcile<A: AnyAccount>(account: Arc<A>, context: Arc<Conte
             let identity = opened.identity();
             status.account_id = Some(identity.account.to_string());
             if identity.proved {
-                (true, Reason::Ready, format!("The credential opens account {}.", identity.account))
+                (
+                    true,
+                    Reason::Ready,
+                    format!("The credential opens account {}.", identity.account),
+                )
             } else {
                 let message = "The provider does not say which account the key opens; it is told apart by a hash of the key.";
                 (true, Reason::AccountUnidentified, message.to_owned())
@@ -106,22 +122,40 @@ pub(super) async fn reconcile<A: AnyAccount>(account: Arc<A>, context: Arc<Conte
         Err(blocker) => (false, blocker.reason, blocker.message),
     };
     status.observed_generation = account.meta().generation;
-    set_ready(&mut status.conditions, ready, reason, message, account.meta().generation, &context);
+    set_ready(
+        &mut status.conditions,
+        ready,
+        reason,
+        message,
+        account.meta().generation,
+        &context,
+    );
     if account.status() != Some(&status) {
         let mut changed = A::clone(&account);
         changed.set_status(status);
         changed.meta_mut().managed_fields = None;
-        account.api(&context).replace_status(&account.name_any(), &PostParams::default(), &changed).await?;
+        account
+            .api(&context)
+            .replace_status(&account.name_any(), &PostParams::default(), &changed)
+            .await?;
     }
     Ok(Action::requeue(context.settings.interval))
 }
 
 fn has_finalizer<A: AnyAccount>(account: &A) -> bool {
-    account.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+    account
+        .finalizers()
+        .iter()
+        .any(|finalizer| finalizer == FINALIZER)
 }
 
-async fn keep_while_used<A: AnyAccount>(account: Arc<A>, context: &Context) -> Result<Arc<A>, kube::Error> {
-    let used = !context.users(A::KIND, account.namespace().as_deref(), &account.name_any()).is_empty();
+async fn keep_while_used<A: AnyAccount>(
+    account: Arc<A>,
+    context: &Context,
+) -> Result<Arc<A>, kube::Error> {
+    let used = !context
+        .users(A::KIND, account.namespace().as_deref(), &account.name_any())
+        .is_empty();
     let deleting = account.meta().deletion_timestamp.is_some();
     let has = has_finalizer(account.as_ref());
     if used == has || (used && deleting) {
@@ -134,7 +168,14 @@ async fn keep_while_used<A: AnyAccount>(account: Arc<A>, context: &Context) -> R
     }
     let body = json!({"metadata": {"resourceVersion": account.resource_version(), "finalizers": finalizers}});
     let api = account.api(context);
-    Ok(Arc::new(api.patch(&account.name_any(), &PatchParams::default(), &Patch::Merge(body)).await?))
+    Ok(Arc::new(
+        api.patch(
+            &account.name_any(),
+            &PatchParams::default(),
+            &Patch::Merge(body),
+        )
+        .await?,
+    ))
 }
 
 fn set_ready(
@@ -145,10 +186,17 @@ fn set_ready(
     generation: Option<i64>,
     context: &Context,
 ) {
-    let now = context.time.now().and_then(|now| jiff::Timestamp::from_second(now.as_second()).ok()).unwrap_or_default();
+    let now = context
+        .time
+        .now()
+        .and_then(|now| jiff::Timestamp::from_second(now.as_second()).ok())
+        .unwrap_or_default();
     let mut set = |kind: &str, truth: bool| {
         let status = if truth { "True" } else { "False" };
-        let before = conditions.iter().position(|found| found.type_ == kind).map(|at| conditions.remove(at));
+        let before = conditions
+            .iter()
+            .position(|found| found.type_ == kind)
+            .map(|at| conditions.remove(at));
         let since = match before {
             Some(before) if before.status == status => before.last_transition_time,
             _ => Time(now),

@@ -71,10 +71,26 @@ impl Stores {
     /// Resolves once every cache holds what its first list returned. Nothing may be decided on less.
     pub(super) async fn filled(&self) {
         let mut waits: Vec<BoxFuture<'_, ()>> = Vec::new();
-        waits.extend(self.numbers.iter().map(|store| store.wait_until_ready().map(drop).boxed()));
-        waits.extend(self.accounts.iter().map(|store| store.wait_until_ready().map(drop).boxed()));
-        waits.extend(self.cluster_accounts.iter().map(|store| store.wait_until_ready().map(drop).boxed()));
-        waits.extend(self.namespaces.iter().map(|store| store.wait_until_ready().map(drop).boxed()));
+        waits.extend(
+            self.numbers
+                .iter()
+                .map(|store| store.wait_until_ready().map(drop).boxed()),
+        );
+        waits.extend(
+            self.accounts
+                .iter()
+                .map(|store| store.wait_until_ready().map(drop).boxed()),
+        );
+        waits.extend(
+            self.cluster_accounts
+                .iter()
+                .map(|store| store.wait_until_ready().map(drop).boxed()),
+        );
+        waits.extend(
+            self.namespaces
+                .iter()
+                .map(|store| store.wait_until_ready().map(drop).boxed()),
+        );
         futures::future::join_all(waits).await;
     }
 }
@@ -97,7 +113,10 @@ impl Context {
         accounts: Accounts,
         directory: Directory,
     ) -> Self {
-        let reporter = Reporter { controller: "phonenumber-operator".into(), instance: None };
+        let reporter = Reporter {
+            controller: "phonenumber-operator".into(),
+            instance: None,
+        };
         Self {
             recorder: Recorder::new(clients.writes.clone(), reporter),
             secrets: Secrets::new(clients.reads.clone(), Arc::clone(&clock)),
@@ -126,8 +145,12 @@ impl Context {
         let (kind, name) = account_name(number);
         let not_found = || {
             let message = match kind {
-                AccountKind::ProviderAccount => format!("ProviderAccount {name} does not exist in namespace {namespace}."),
-                AccountKind::ClusterProviderAccount => format!("ClusterProviderAccount {name} does not exist."),
+                AccountKind::ProviderAccount => {
+                    format!("ProviderAccount {name} does not exist in namespace {namespace}.")
+                }
+                AccountKind::ClusterProviderAccount => {
+                    format!("ClusterProviderAccount {name} does not exist.")
+                }
             };
             Blocker::new(Reason::AccountNotFound, message)
         };
@@ -137,7 +160,12 @@ impl Context {
                     .stores
                     .accounts
                     .iter()
-                    .find_map(|store| store.find(|account| account.name_any() == name && account.namespace().as_deref() == Some(&namespace)))
+                    .find_map(|store| {
+                        store.find(|account| {
+                            account.name_any() == name
+                                && account.namespace().as_deref() == Some(&namespace)
+                        })
+                    })
                     .ok_or_else(not_found)?;
                 AccountView {
                     spec: account.spec.account.clone(),
@@ -155,7 +183,9 @@ impl Context {
                 if !self.allows(&account, &namespace) {
                     return Err(Blocker::new(
                         Reason::AccountNotAllowed,
-                        format!("ClusterProviderAccount {name} does not allow namespace {namespace} (spec.allowedNamespaces)."),
+                        format!(
+                            "ClusterProviderAccount {name} does not allow namespace {namespace} (spec.allowedNamespaces)."
+                        ),
                     ));
                 }
                 AccountView {
@@ -168,7 +198,10 @@ impl Context {
         if view.spec.provider != number.spec.provider {
             return Err(Blocker::new(
                 Reason::InvalidSpec,
-                format!("{} is for provider {}, this PhoneNumber for {}.", view.title, view.spec.provider, number.spec.provider),
+                format!(
+                    "{} is for provider {}, this PhoneNumber for {}.",
+                    view.title, view.spec.provider, number.spec.provider
+                ),
             ));
         }
         Ok(view)
@@ -181,23 +214,37 @@ impl Context {
         let Ok(selector) = Selector::try_from(allowed.clone()) else {
             return false;
         };
-        let found = self.stores.namespaces.iter().find_map(|store| store.find(|meta| meta.name_any() == namespace));
+        let found = self
+            .stores
+            .namespaces
+            .iter()
+            .find_map(|store| store.find(|meta| meta.name_any() == namespace));
         found.is_some_and(|meta| selector.matches(meta.labels()))
     }
 
     /// The other resource that declares the same number and was there first.
     pub(super) fn rival_of(&self, number: &PhoneNumber) -> Option<Owner> {
         let age = |number: &PhoneNumber| {
-            (number.creation_timestamp().map(|time| time.0), number.namespace(), number.name_any())
+            (
+                number.creation_timestamp().map(|time| time.0),
+                number.namespace(),
+                number.name_any(),
+            )
         };
         let mine = age(number);
-        self.other(number, |other| other.spec.phone_number == number.spec.phone_number && age(other) < mine)
+        self.other(number, |other| {
+            other.spec.phone_number == number.spec.phone_number && age(other) < mine
+        })
     }
 
     /// The other live resource that has recorded the number with this id.
     pub(super) fn recorder_of(&self, number: &PhoneNumber, id: &NumberId) -> Option<Owner> {
         self.other(number, |other| {
-            other.status.as_ref().and_then(|status| status.id.as_deref()) == Some(id.as_str())
+            other
+                .status
+                .as_ref()
+                .and_then(|status| status.id.as_deref())
+                == Some(id.as_str())
         })
     }
 
@@ -211,46 +258,86 @@ impl Context {
     }
 
     /// The PhoneNumbers that refer to an account.
-    pub(super) fn users(&self, kind: AccountKind, namespace: Option<&str>, name: &str) -> Vec<Arc<PhoneNumber>> {
+    pub(super) fn users(
+        &self,
+        kind: AccountKind,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Vec<Arc<PhoneNumber>> {
         let uses = |number: &PhoneNumber| {
             account_name(number) == (kind, name.to_owned())
-                && (kind == AccountKind::ClusterProviderAccount || number.namespace().as_deref() == namespace)
+                && (kind == AccountKind::ClusterProviderAccount
+                    || number.namespace().as_deref() == namespace)
         };
-        self.stores.numbers.iter().flat_map(Store::state).filter(|number| uses(number)).collect()
+        self.stores
+            .numbers
+            .iter()
+            .flat_map(Store::state)
+            .filter(|number| uses(number))
+            .collect()
     }
 
     /// The Secrets that accounts refer to.
     pub(super) fn secrets_in_use(&self) -> HashSet<SecretName> {
-        let namespaced = self.stores.accounts.iter().flat_map(Store::state).flat_map(|account| {
-            secrets_of(&account.spec.account, &account.namespace().unwrap_or_default())
-        });
+        let namespaced = self
+            .stores
+            .accounts
+            .iter()
+            .flat_map(Store::state)
+            .flat_map(|account| {
+                secrets_of(
+                    &account.spec.account,
+                    &account.namespace().unwrap_or_default(),
+                )
+            });
         let cluster = self
             .stores
             .cluster_accounts
             .iter()
             .flat_map(Store::state)
-            .flat_map(|account| secrets_of(&account.spec.account, &self.settings.operator_namespace));
+            .flat_map(|account| {
+                secrets_of(&account.spec.account, &self.settings.operator_namespace)
+            });
         namespaced.chain(cluster).collect()
     }
 }
 
 /// The Secrets of an account whose Secrets live in `namespace`.
 pub(super) fn secrets_of(spec: &AccountSpec, namespace: &str) -> Vec<SecretName> {
-    let twilio = spec.twilio.as_ref().map(|twilio| &twilio.credentials_secret_ref);
-    let telnyx = spec.telnyx.as_ref().map(|telnyx| &telnyx.credentials_secret_ref);
-    let burki = spec.burki.as_ref().map(|burki| &burki.credentials_secret_ref);
-    [twilio, telnyx, burki].into_iter().flatten().map(|secret| (namespace.to_owned(), secret.name.clone())).collect()
+    let twilio = spec
+        .twilio
+        .as_ref()
+        .map(|twilio| &twilio.credentials_secret_ref);
+    let telnyx = spec
+        .telnyx
+        .as_ref()
+        .map(|telnyx| &telnyx.credentials_secret_ref);
+    let burki = spec
+        .burki
+        .as_ref()
+        .map(|burki| &burki.credentials_secret_ref);
+    [twilio, telnyx, burki]
+        .into_iter()
+        .flatten()
+        .map(|secret| (namespace.to_owned(), secret.name.clone()))
+        .collect()
 }
 
 /// The kind and name of the account that `number` refers to, with the default applied.
 pub(super) fn account_name(number: &PhoneNumber) -> (AccountKind, String) {
     match &number.spec.account_ref {
         Some(reference) => (reference.kind, reference.name.clone()),
-        None => (AccountKind::ProviderAccount, number.spec.provider.to_string()),
+        None => (
+            AccountKind::ProviderAccount,
+            number.spec.provider.to_string(),
+        ),
     }
 }
 
 /// `namespace/name` of a resource.
 pub(super) fn owner<K: Resource>(object: &K) -> Owner {
-    Owner { namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+    Owner {
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+    }
 }

@@ -44,7 +44,10 @@ pub(super) struct Verified {
 
 impl Memories {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, by_uid: Mutex::default() }
+        Self {
+            clock,
+            by_uid: Mutex::default(),
+        }
     }
 
     /// `object`, or the later version that this process has written since.
@@ -68,7 +71,13 @@ impl Memories {
     }
 
     /// What a decision may use.
-    pub(super) fn recall(&self, object: &PhoneNumber, claim: &Stored, wanted: Option<&Verified>, interval: Duration) -> Memory {
+    pub(super) fn recall(
+        &self,
+        object: &PhoneNumber,
+        claim: &Stored,
+        wanted: Option<&Verified>,
+        interval: Duration,
+    ) -> Memory {
         let now = self.clock.now();
         self.entry(object, |entry| {
             if *claim == Stored::Unreadable {
@@ -106,7 +115,11 @@ impl Memories {
     pub(super) fn fetched(&self, object: &PhoneNumber, there: bool) -> Option<Duration> {
         let now = self.clock.now();
         self.entry(object, |entry| {
-            entry.missing_since = if there { None } else { Some(entry.missing_since.unwrap_or(now)) };
+            entry.missing_since = if there {
+                None
+            } else {
+                Some(entry.missing_since.unwrap_or(now))
+            };
             entry.missing_since.map(|since| now.since(since))
         })
     }
@@ -119,24 +132,46 @@ impl Memories {
     /// Remembers that the number was seen as it is wanted.
     pub(super) fn verified(&self, object: &PhoneNumber, verified: Option<Verified>) {
         let now = self.clock.now();
-        self.entry(object, |entry| entry.verified = verified.map(|verified| (verified, now)));
+        self.entry(object, |entry| {
+            entry.verified = verified.map(|verified| (verified, now))
+        });
     }
 
     /// How long until the last verification is an `interval` old.
     pub(super) fn next_look(&self, object: &PhoneNumber, interval: Duration) -> Duration {
         let now = self.clock.now();
         self.entry(object, |entry| {
-            let age = entry.verified.as_ref().map(|(_, at)| now.since(*at)).unwrap_or_default();
+            let age = entry
+                .verified
+                .as_ref()
+                .map(|(_, at)| now.since(*at))
+                .unwrap_or_default();
             interval.saturating_sub(age)
         })
     }
 
     /// When a pass that ended so is repeated. `jitter` lies between 0 and 1.
-    pub(super) fn again(&self, object: &PhoneNumber, rest: &Rest, interval: Duration, jitter: f64) -> Option<Duration> {
+    pub(super) fn again(
+        &self,
+        object: &PhoneNumber,
+        rest: &Rest,
+        interval: Duration,
+        jitter: f64,
+    ) -> Option<Duration> {
         let (first, longest) = BACKOFF;
-        let backs_off = matches!(rest, Rest::Wait { again: Again::Backoff, .. });
+        let backs_off = matches!(
+            rest,
+            Rest::Wait {
+                again: Again::Backoff,
+                ..
+            }
+        );
         let failures = self.entry(object, |entry| {
-            entry.failures = if backs_off { entry.failures.saturating_add(1) } else { 0 };
+            entry.failures = if backs_off {
+                entry.failures.saturating_add(1)
+            } else {
+                0
+            };
             entry.failures
         });
         match rest {
@@ -144,9 +179,17 @@ impl Memories {
             Rest::Ready => Some(self.next_look(object, interval).max(first)),
             Rest::Suspended => Some(interval),
             Rest::Unchanged(wait) => Some(*wait),
-            Rest::Wait { again: Again::After(wait), .. } => Some(*wait + first.mul_f64(jitter)),
-            Rest::Wait { again: Again::Backoff, .. } => {
-                let doubled = first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(longest);
+            Rest::Wait {
+                again: Again::After(wait),
+                ..
+            } => Some(*wait + first.mul_f64(jitter)),
+            Rest::Wait {
+                again: Again::Backoff,
+                ..
+            } => {
+                let doubled = first
+                    .saturating_mul(1 << failures.saturating_sub(1).min(16))
+                    .min(longest);
                 Some(doubled.mul_f64(0.5 + jitter / 2.0))
             }
         }
@@ -177,5 +220,10 @@ fn uid(object: &PhoneNumber) -> String {
 
 /// Resource versions of one resource can be compared as numbers since Kubernetes 1.35 (KEP-5504).
 fn version(object: &PhoneNumber) -> u128 {
-    object.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or_default()
+    object
+        .metadata
+        .resource_version
+        .as_deref()
+        .and_then(|version| version.parse().ok())
+        .unwrap_or_default()
 }

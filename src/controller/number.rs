@@ -25,7 +25,10 @@ const MOST_STEPS: usize = 32;
 ///
 /// # Errors
 /// Those of the API server; the pass is then repeated.
-pub(super) async fn reconcile(number: Arc<PhoneNumber>, context: Arc<Context>) -> Result<Action, kube::Error> {
+pub(super) async fn reconcile(
+    number: Arc<PhoneNumber>,
+    context: Arc<Context>,
+) -> Result<Action, kube::Error> {
     context.stores.filled().await;
     let number = context.memories.latest(number);
     let Some(mut pass) = begin(&number, &context).await? else {
@@ -55,7 +58,12 @@ pub(super) async fn reconcile(number: Arc<PhoneNumber>, context: Arc<Context>) -
     });
     report::report(&mut pass, &rest, &context).await?;
     remember(&pass, &rest, &context);
-    let again = context.memories.again(&pass.object, &rest, context.settings.interval, rand::random());
+    let again = context.memories.again(
+        &pass.object,
+        &rest,
+        context.settings.interval,
+        rand::random(),
+    );
     Ok(again.map_or_else(Action::await_change, Action::requeue))
 }
 
@@ -100,7 +108,10 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
         now,
         generation: number.metadata.generation.unwrap_or_default(),
         deleting,
-        finalizer: number.finalizers().iter().any(|finalizer| finalizer == FINALIZER),
+        finalizer: number
+            .finalizers()
+            .iter()
+            .any(|finalizer| finalizer == FINALIZER),
         claim,
         suspended: number.spec.suspend,
         protected: number.spec.deletion_protection,
@@ -109,7 +120,11 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
         record: record(number),
         memory: super::plan::Memory::default(),
         waits: context.waits(),
-        account: resolved.account.as_ref().map(|account| account.identity().clone()).map_err(Clone::clone),
+        account: resolved
+            .account
+            .as_ref()
+            .map(|account| account.identity().clone())
+            .map_err(Clone::clone),
         configuration: resolved.configuration.clone(),
         assistant: resolved
             .assistant
@@ -120,21 +135,41 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
         seen: super::plan::Seen::default(),
     };
     let verified = wanted(&facts);
-    facts.memory = context.memories.recall(number, &facts.claim, verified.as_ref(), context.settings.interval);
+    facts.memory = context.memories.recall(
+        number,
+        &facts.claim,
+        verified.as_ref(),
+        context.settings.interval,
+    );
     Ok(Some(Pass::new(Arc::clone(number), facts, resolved)))
 }
 
 fn record(number: &PhoneNumber) -> super::plan::Record {
     let status = number.status.clone().unwrap_or_default();
-    let ready = status.conditions.iter().find(|found| found.type_ == condition::READY);
-    let reason = ready.and_then(|found| Reason::ALL.iter().copied().find(|reason| reason.to_string() == found.reason));
-    let refused = status.attempt.filter(|attempt| attempt.outcome == report::REJECTED);
+    let ready = status
+        .conditions
+        .iter()
+        .find(|found| found.type_ == condition::READY);
+    let reason = ready.and_then(|found| {
+        Reason::ALL
+            .iter()
+            .copied()
+            .find(|reason| reason.to_string() == found.reason)
+    });
+    let refused = status
+        .attempt
+        .filter(|attempt| attempt.outcome == report::REJECTED);
     super::plan::Record {
         id: status.id.map(NumberId::new),
         order_id: status.order_id.map(OrderId::new),
         account_id: status.account_id.map(AccountId::new),
         assistant: status.assistant.map(|assistant| assistant.id),
-        refused: refused.zip(reason).map(|(attempt, reason)| super::plan::Refused { nonce: attempt.nonce, reason }),
+        refused: refused
+            .zip(reason)
+            .map(|(attempt, reason)| super::plan::Refused {
+                nonce: attempt.nonce,
+                reason,
+            }),
         observed_generation: status.observed_generation,
     }
 }

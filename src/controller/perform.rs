@@ -56,7 +56,11 @@ impl From<kube::Error> for Stop {
 
 impl From<Blocker> for Stop {
     fn from(blocker: Blocker) -> Self {
-        Self::Rest(Rest::Wait { reason: blocker.reason, message: blocker.message, again: Again::Backoff })
+        Self::Rest(Rest::Wait {
+            reason: blocker.reason,
+            message: blocker.message,
+            again: Again::Backoff,
+        })
     }
 }
 
@@ -70,14 +74,26 @@ impl From<Error> for Stop {
         match error {
             // The next leader goes on; nothing is to be said about the number.
             Error::Shut(_) => Self::Rest(Rest::Unchanged(std::time::Duration::from_secs(1))),
-            _ => Self::Rest(Rest::Wait { reason, message, again }),
+            _ => Self::Rest(Rest::Wait {
+                reason,
+                message,
+                again,
+            }),
         }
     }
 }
 
 impl Pass {
     pub(super) fn new(object: Arc<PhoneNumber>, facts: Facts, resolved: Resolved) -> Self {
-        Self { object, facts, resolved, attempt: None, order: None, farewell: None, purchase: None }
+        Self {
+            object,
+            facts,
+            resolved,
+            attempt: None,
+            order: None,
+            farewell: None,
+            purchase: None,
+        }
     }
 
     fn account(&self) -> Result<Arc<Account>, Stop> {
@@ -105,7 +121,9 @@ impl Pass {
     fn held(&self, id: &NumberId) -> Result<Holding, Stop> {
         match &self.facts.seen.fetched {
             Some(Some(holding)) if holding.id == *id => Ok(holding.clone()),
-            _ => Err(Stop::from(Error::Shut("the number was not looked at in this pass"))),
+            _ => Err(Stop::from(Error::Shut(
+                "the number was not looked at in this pass",
+            ))),
         }
     }
 
@@ -123,7 +141,9 @@ pub(super) async fn perform(step: Step, pass: &mut Pass, context: &Context) -> R
         Step::Look => look(pass, context).await,
         Step::Offer => {
             let account = pass.account()?;
-            let offered = account.call(account.company().offers(&pass.facts.number)).await?;
+            let offered = account
+                .call(account.company().offers(&pass.facts.number))
+                .await?;
             pass.facts.seen.offered = Some(offered);
             Ok(())
         }
@@ -157,7 +177,9 @@ pub(super) async fn perform(step: Step, pass: &mut Pass, context: &Context) -> R
 async fn fetch(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let account = pass.account()?;
     let service = pass.messaging_service();
-    let fetched = account.call(account.company().fetch(id, service.as_deref())).await?;
+    let fetched = account
+        .call(account.company().fetch(id, service.as_deref()))
+        .await?;
     pass.facts.memory.missing_for = context.memories.fetched(&pass.object, fetched.is_some());
     pass.facts.seen.fetched = Some(fetched);
     Ok(())
@@ -171,11 +193,15 @@ async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
         Provider::Twilio => None,
         Provider::Telnyx => our_order(&account, pass).await?,
     };
-    let pending = order.as_ref().is_some_and(|order| order.state == OrderState::Pending);
+    let pending = order
+        .as_ref()
+        .is_some_and(|order| order.state == OrderState::Pending);
     let holding = if pending {
         None
     } else {
-        account.look(&pass.facts.number, pass.messaging_service().as_deref()).await?
+        account
+            .look(&pass.facts.number, pass.messaging_service().as_deref())
+            .await?
     };
     pass.saw(Look { holding, order, at }, context);
     Ok(())
@@ -199,17 +225,33 @@ async fn our_order(account: &Arc<Account>, pass: &Pass) -> Result<Option<Order>,
         crate::claim::Stored::Ours(claim) => Some(claim.since),
         _ => None,
     };
-    let found = account.call(account.company().find_order(&pass.facts.mark, &pass.facts.number, since)).await?;
+    let found = account
+        .call(
+            account
+                .company()
+                .find_order(&pass.facts.mark, &pass.facts.number, since),
+        )
+        .await?;
     Ok(found.or(known))
 }
 
-async fn patch(pass: &mut Pass, context: &Context, metadata: serde_json::Value) -> Result<(), Stop> {
+async fn patch(
+    pass: &mut Pass,
+    context: &Context,
+    metadata: serde_json::Value,
+) -> Result<(), Stop> {
     let namespace = pass.object.namespace().unwrap_or_default();
     let api = Api::<PhoneNumber>::namespaced(context.clients.writes.clone(), &namespace);
     let body = Patch::Merge(json!({ "metadata": metadata }));
-    let object = Arc::new(api.patch(&pass.object.name_any(), &PatchParams::default(), &body).await?);
+    let object = Arc::new(
+        api.patch(&pass.object.name_any(), &PatchParams::default(), &body)
+            .await?,
+    );
     context.memories.written(&object);
-    pass.facts.finalizer = object.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
+    pass.facts.finalizer = object
+        .finalizers()
+        .iter()
+        .any(|finalizer| finalizer == FINALIZER);
     pass.object = object;
     Ok(())
 }
@@ -231,7 +273,11 @@ async fn add_finalizer(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
 }
 
 /// Writes the claim together with the finalizer, in one patch that fails if anybody else has written since.
-async fn claim(since: Option<jiff::Timestamp>, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+async fn claim(
+    since: Option<jiff::Timestamp>,
+    pass: &mut Pass,
+    context: &Context,
+) -> Result<(), Stop> {
     let account = pass.account()?;
     let permit = account.permit().await?;
     let at = context.time.now().unwrap_or(pass.facts.now);
@@ -242,9 +288,13 @@ async fn claim(since: Option<jiff::Timestamp>, pass: &mut Pass, context: &Contex
         &pass.object.uid().unwrap_or_default(),
         uuid::Uuid::new_v4().simple().to_string(),
         at,
-        since.or_else(|| account.company().provider_time()).unwrap_or(at),
+        since
+            .or_else(|| account.company().provider_time())
+            .unwrap_or(at),
     );
-    let text = claim.to_annotation().map_err(|error| Stop::Api(kube::Error::SerdeError(error)))?;
+    let text = claim
+        .to_annotation()
+        .map_err(|error| Stop::Api(kube::Error::SerdeError(error)))?;
     let first = is_first_attempt(&pass.facts.claim) || pass.facts.memory.never_bought;
     context.memories.claimed(&pass.object);
     pass.facts.memory.never_bought = false;
@@ -256,18 +306,28 @@ async fn claim(since: Option<jiff::Timestamp>, pass: &mut Pass, context: &Contex
     });
     patch(pass, context, metadata).await?;
     let stored = Token::from_reply(pass.object.annotations(), claim.clone(), sent);
-    let token = stored.ok_or_else(|| Stop::from(Error::Shut("the claim was not stored as it was written")))?;
+    let token = stored
+        .ok_or_else(|| Stop::from(Error::Shut("the claim was not stored as it was written")))?;
     pass.facts.claim = crate::claim::Stored::Ours(claim);
     pass.facts.seen.token = true;
     pass.facts.seen.last_look = None;
-    pass.purchase = Some(Purchase { token, first, _permit: permit });
+    pass.purchase = Some(Purchase {
+        token,
+        first,
+        _permit: permit,
+    });
     Ok(())
 }
 
 async fn last_look(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let account = pass.account()?;
     let service = pass.messaging_service();
-    let found = account.heed(account.company().find(&pass.facts.number, service.as_deref()).await);
+    let found = account.heed(
+        account
+            .company()
+            .find(&pass.facts.number, service.as_deref())
+            .await,
+    );
     match found {
         Ok(holding) => {
             pass.facts.recorded_by = holding
@@ -290,7 +350,9 @@ async fn last_look(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
 /// Drops a token that was not spent: nothing was sent under its claim.
 fn unused(pass: &mut Pass, context: &Context) {
     if let Some(purchase) = pass.purchase.take() {
-        context.memories.in_vain(&pass.object, &purchase.token.claim().nonce, purchase.first);
+        context
+            .memories
+            .in_vain(&pass.object, &purchase.token.claim().nonce, purchase.first);
         pass.facts.memory.never_bought = purchase.first;
         pass.facts.seen.token = false;
     }
@@ -299,7 +361,12 @@ fn unused(pass: &mut Pass, context: &Context) {
 async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let account = pass.account()?;
     let configuration = pass.facts.configuration.clone().map_err(Stop::from)?;
-    let Some(Purchase { token, first, _permit }) = pass.purchase.take() else {
+    let Some(Purchase {
+        token,
+        first,
+        _permit,
+    }) = pass.purchase.take()
+    else {
         return Err(Stop::from(Error::Shut("there is no claim to buy on")));
     };
     pass.facts.seen.token = false;
@@ -313,13 +380,23 @@ async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let mut attempt = report::attempt(&claim, report::outcome(&reply));
     match reply {
         Reply::Bought(holding) => {
-            pass.saw(Look { holding: Some(holding), order: None, at: Some(pass.facts.now) }, context);
+            pass.saw(
+                Look {
+                    holding: Some(holding),
+                    order: None,
+                    at: Some(pass.facts.now),
+                },
+                context,
+            );
         }
         Reply::Ordered(order) => {
             pass.order = Some(order.clone());
             let pending = order.state == OrderState::Pending;
-            pass.facts.seen.look =
-                pending.then_some(Look { holding: None, order: Some(order), at: Some(pass.facts.now) });
+            pass.facts.seen.look = pending.then_some(Look {
+                holding: None,
+                order: Some(order),
+                at: Some(pass.facts.now),
+            });
         }
         Reply::Rejected(refusal) => {
             attempt.code = Some(refusal.code.clone());
@@ -327,7 +404,10 @@ async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
         }
         Reply::NotSent(error) => {
             pass.attempt = Some(attempt);
-            return Err(account.heed::<()>(Err(error)).err().map_or(Stop::Rest(Rest::Nothing), Stop::from));
+            return Err(account
+                .heed::<()>(Err(error))
+                .err()
+                .map_or(Stop::Rest(Rest::Nothing), Stop::from));
         }
         Reply::Unknown(text) => pass.facts.seen.attempt = Some(Attempt::Unknown(text)),
     }
@@ -338,7 +418,10 @@ async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
 async fn record(holding: Holding, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     pass.facts.record.id = Some(holding.id.clone());
     let account = pass.account()?;
-    pass.facts.record.account_id.get_or_insert_with(|| account.identity().account.clone());
+    pass.facts
+        .record
+        .account_id
+        .get_or_insert_with(|| account.identity().account.clone());
     pass.holds(holding);
     report::record(pass, context).await.map_err(Stop::from)
 }
@@ -347,7 +430,9 @@ async fn record(holding: Holding, pass: &mut Pass, context: &Context) -> Result<
 async fn unassign(assistant: i64, pass: &mut Pass) -> Result<(), Stop> {
     let result = match &pass.resolved.burki {
         Some(burki) => burki.unassign(&pass.facts.number, assistant).await,
-        None => Err(DirectoryError::Unavailable("the account has no usable spec.burki".into())),
+        None => Err(DirectoryError::Unavailable(
+            "the account has no usable spec.burki".into(),
+        )),
     };
     match result {
         Err(error) if !pass.facts.deleting => return Err(directory_stop(&error)),
@@ -367,23 +452,41 @@ fn directory_stop(error: &DirectoryError) -> Stop {
         _ => Again::Backoff,
     };
     let message = format!("Burki cannot be told who answers: {error}.");
-    Stop::Rest(Rest::Wait { reason: Reason::AssistantUnverifiable, message, again })
+    Stop::Rest(Rest::Wait {
+        reason: Reason::AssistantUnverifiable,
+        message,
+        again,
+    })
 }
 
 /// Burki rewrites the provider's webhooks when it takes a number, so the number is looked at again.
 async fn assign(assistant: i64, pass: &mut Pass) -> Result<(), Stop> {
     let Some(burki) = &pass.resolved.burki else {
-        return Err(directory_stop(&DirectoryError::Unavailable("the account has no usable spec.burki".into())));
+        return Err(directory_stop(&DirectoryError::Unavailable(
+            "the account has no usable spec.burki".into(),
+        )));
     };
     let number = &pass.facts.number;
     let name = Some(pass.resolved.name.as_str());
-    let mut assigned = burki.assign(number, assistant, name).await.map_err(|error| directory_stop(&error))?;
+    let mut assigned = burki
+        .assign(number, assistant, name)
+        .await
+        .map_err(|error| directory_stop(&error))?;
     if let Assigned::OnAnother(_) = assigned
-        && let Some(other) = burki.assigned_to(number).await.map_err(|error| directory_stop(&error))?
+        && let Some(other) = burki
+            .assigned_to(number)
+            .await
+            .map_err(|error| directory_stop(&error))?
         && other != assistant
     {
-        burki.unassign(number, other).await.map_err(|error| directory_stop(&error))?;
-        assigned = burki.assign(number, assistant, name).await.map_err(|error| directory_stop(&error))?;
+        burki
+            .unassign(number, other)
+            .await
+            .map_err(|error| directory_stop(&error))?;
+        assigned = burki
+            .assign(number, assistant, name)
+            .await
+            .map_err(|error| directory_stop(&error))?;
     }
     match assigned {
         Assigned::Done => {
@@ -405,8 +508,13 @@ async fn restore_mark(id: &NumberId, pass: &mut Pass) -> Result<(), Stop> {
     let account = pass.account()?;
     let unmarked = Unmarked::prove(&pass.held(id)?, &pass.facts.mark, id)
         .ok_or_else(|| Stop::from(Error::Shut("the number is marked")))?;
-    let text = pass.facts.mark.with_name(pass.facts.provider, &pass.resolved.name);
-    let holding = account.call(account.company().mark(&unmarked, &text)).await?;
+    let text = pass
+        .facts
+        .mark
+        .with_name(pass.facts.provider, &pass.resolved.name);
+    let holding = account
+        .call(account.company().mark(&unmarked, &text))
+        .await?;
     pass.facts.seen.marked = true;
     pass.holds(holding);
     Ok(())
@@ -416,7 +524,10 @@ async fn configure(id: &NumberId, pass: &mut Pass) -> Result<(), Stop> {
     let account = pass.account()?;
     let configuration = pass.facts.configuration.clone().map_err(Stop::from)?;
     let ours = pass.ours(id)?;
-    match account.call(account.company().configure(&ours, &configuration)).await {
+    match account
+        .call(account.company().configure(&ours, &configuration))
+        .await
+    {
         Ok(holding) => {
             pass.facts.seen.configured = true;
             pass.holds(holding);
@@ -428,8 +539,15 @@ async fn configure(id: &NumberId, pass: &mut Pass) -> Result<(), Stop> {
                 RefusalKind::Regulatory => Reason::RegulatoryRequirement,
                 _ => Reason::InvalidSpec,
             };
-            let message = format!("{} cannot be set up as declared: {refusal}.", pass.facts.number);
-            Err(Stop::Rest(Rest::Wait { reason, message, again: Again::After(pass.facts.waits.interval) }))
+            let message = format!(
+                "{} cannot be set up as declared: {refusal}.",
+                pass.facts.number
+            );
+            Err(Stop::Rest(Rest::Wait {
+                reason,
+                message,
+                again: Again::After(pass.facts.waits.interval),
+            }))
         }
         Err(error) => Err(error.into()),
     }
@@ -457,10 +575,15 @@ async fn release(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<()
 }
 
 /// Lets the resource go, by a patch that fails if it has changed since the decision.
-async fn remove_finalizer(farewell: Farewell, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+async fn remove_finalizer(
+    farewell: Farewell,
+    pass: &mut Pass,
+    context: &Context,
+) -> Result<(), Stop> {
     let mut finalizers = pass.object.finalizers().to_vec();
     finalizers.retain(|finalizer| finalizer != FINALIZER);
-    let metadata = json!({ "resourceVersion": pass.object.resource_version(), "finalizers": finalizers });
+    let metadata =
+        json!({ "resourceVersion": pass.object.resource_version(), "finalizers": finalizers });
     patch(pass, context, metadata).await?;
     pass.farewell = Some(farewell);
     Ok(())
@@ -468,5 +591,9 @@ async fn remove_finalizer(farewell: Farewell, pass: &mut Pass, context: &Context
 
 /// The order id that the status should show.
 pub(super) fn order_id(pass: &Pass) -> Option<OrderId> {
-    pass.facts.record.order_id.clone().or_else(|| pass.order.as_ref().map(|order| order.id.clone()))
+    pass.facts
+        .record
+        .order_id
+        .clone()
+        .or_else(|| pass.order.as_ref().map(|order| order.id.clone()))
 }

@@ -187,7 +187,10 @@ pub struct Blocker {
 impl Blocker {
     /// A blocker with this reason and message.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self {
+            reason,
+            message: message.into(),
+        }
     }
 }
 
@@ -307,7 +310,11 @@ pub enum Again {
 }
 
 pub(crate) fn wait(reason: Reason, message: impl Into<String>, again: Again) -> Step {
-    Step::Rest(Rest::Wait { reason, message: message.into(), again })
+    Step::Rest(Rest::Wait {
+        reason,
+        message: message.into(),
+        again,
+    })
 }
 
 /// The next step for `facts`.
@@ -365,14 +372,20 @@ impl Facts {
         if let Some(rival) = &self.rival {
             return Some(wait(
                 Reason::ClaimedByAnother,
-                format!("PhoneNumber {rival} declares {} too and was there first. Delete one of the two.", self.number),
+                format!(
+                    "PhoneNumber {rival} declares {} too and was there first. Delete one of the two.",
+                    self.number
+                ),
                 Again::After(PERSON_AGAIN_AFTER),
             ));
         }
         if let Some((_, Err(blocker))) = &self.assistant {
             return Some(self.blocked(blocker));
         }
-        self.configuration.as_ref().err().map(|blocker| self.blocked(blocker))
+        self.configuration
+            .as_ref()
+            .err()
+            .map(|blocker| self.blocked(blocker))
     }
 
     fn since(&self, earlier: Timestamp) -> Duration {
@@ -388,7 +401,9 @@ impl Facts {
             }
             Whose::Unmarked => order.is_some_and(|order| {
                 order.state == OrderState::Success
-                    && order.created.is_none_or(|ordered| !certainly_before(holding.created, ordered))
+                    && order
+                        .created
+                        .is_none_or(|ordered| !certainly_before(holding.created, ordered))
             }),
             Whose::Foreign => false,
         }
@@ -415,10 +430,10 @@ fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
 /// True if `earlier` lies before `later` by more than a provider's dates may differ.
 fn certainly_before(earlier: Option<Timestamp>, later: Timestamp) -> bool {
     earlier.is_some_and(|earlier| {
-        later.duration_since(earlier) > jiff::SignedDuration::try_from(DATE_TOLERANCE).unwrap_or_default()
+        later.duration_since(earlier)
+            > jiff::SignedDuration::try_from(DATE_TOLERANCE).unwrap_or_default()
     })
 }
-
 
 #[cfg(test)]
 mod tests;

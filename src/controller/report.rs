@@ -13,8 +13,8 @@ use super::context::{Context, owner};
 use super::perform::{Pass, order_id};
 use super::plan::{Farewell, Rest, Step, plan};
 use crate::api::{
-    AssistantStatus, AttemptStatus, CapabilitiesStatus, Class, PhoneNumber, PhoneNumberStatus, Reason, TelnyxStatus,
-    TwilioStatus, condition,
+    AssistantStatus, AttemptStatus, CapabilitiesStatus, Class, PhoneNumber, PhoneNumberStatus,
+    Reason, TelnyxStatus, TwilioStatus, condition,
 };
 use crate::claim::Claim;
 use crate::number::{Holding, Settings};
@@ -64,7 +64,11 @@ pub(super) async fn record(pass: &mut Pass, context: &Context) -> Result<(), kub
         Step::Rest(rest) => rest,
         step => {
             let (reason, message) = under_way(&step);
-            Rest::Wait { reason, message: message.to_owned(), again: super::plan::Again::Backoff }
+            Rest::Wait {
+                reason,
+                message: message.to_owned(),
+                again: super::plan::Again::Backoff,
+            }
         }
     };
     write(pass, &next, context).await
@@ -74,7 +78,9 @@ fn under_way(step: &Step) -> (Reason, &'static str) {
     match step {
         Step::Assign(_) | Step::Unassign(_) => (Reason::Assigning, "Burki is told who answers."),
         Step::Release(_) | Step::Cancel(_) => (Reason::Releasing, "The number is given back."),
-        Step::Configure(..) | Step::RestoreMark(_) => (Reason::Configuring, "The number is set up."),
+        Step::Configure(..) | Step::RestoreMark(_) => {
+            (Reason::Configuring, "The number is set up.")
+        }
         _ => (Reason::Verifying, "The number is looked at."),
     }
 }
@@ -83,7 +89,11 @@ fn under_way(step: &Step) -> (Reason, &'static str) {
 ///
 /// # Errors
 /// Those of the API server.
-pub(super) async fn report(pass: &mut Pass, rest: &Rest, context: &Context) -> Result<(), kube::Error> {
+pub(super) async fn report(
+    pass: &mut Pass,
+    rest: &Rest,
+    context: &Context,
+) -> Result<(), kube::Error> {
     if let Some(farewell) = pass.farewell {
         say_farewell(farewell, pass, context).await;
         return Ok(());
@@ -123,7 +133,10 @@ async fn write(pass: &mut Pass, rest: &Rest, context: &Context) -> Result<(), ku
     for attempt in 1..=TRIES {
         object.status = Some(status.clone());
         object.metadata.managed_fields = None;
-        match api.replace_status(&name, &PostParams::default(), &object).await {
+        match api
+            .replace_status(&name, &PostParams::default(), &object)
+            .await
+        {
             Ok(written) => {
                 pass.object = Arc::new(written);
                 break;
@@ -131,7 +144,8 @@ async fn write(pass: &mut Pass, rest: &Rest, context: &Context) -> Result<(), ku
             Err(kube::Error::Api(error)) if error.code == 409 && attempt < TRIES => {
                 object = api.get(&name).await?;
                 let recorded = object.status.as_ref().and_then(|status| status.id.clone());
-                let other = object.uid() != pass.object.uid() || (recorded.is_some() && recorded != status.id);
+                let other = object.uid() != pass.object.uid()
+                    || (recorded.is_some() && recorded != status.id);
                 if other {
                     return Err(kube::Error::Api(error));
                 }
@@ -144,7 +158,12 @@ async fn write(pass: &mut Pass, rest: &Rest, context: &Context) -> Result<(), ku
     Ok(())
 }
 
-fn status(before: &PhoneNumberStatus, pass: &Pass, rest: &Rest, now: Timestamp) -> PhoneNumberStatus {
+fn status(
+    before: &PhoneNumberStatus,
+    pass: &Pass,
+    rest: &Rest,
+    now: Timestamp,
+) -> PhoneNumberStatus {
     let facts = &pass.facts;
     let mut status = before.clone();
     status.observed_generation = Some(facts.generation);
@@ -158,7 +177,11 @@ fn status(before: &PhoneNumberStatus, pass: &Pass, rest: &Rest, now: Timestamp) 
         id,
         name: match &pass.resolved.assistant {
             Some((wanted, Ok(assistant))) if *wanted == id => Some(assistant.name.clone()),
-            _ => before.assistant.as_ref().filter(|assistant| assistant.id == id).and_then(|a| a.name.clone()),
+            _ => before
+                .assistant
+                .as_ref()
+                .filter(|assistant| assistant.id == id)
+                .and_then(|a| a.name.clone()),
         },
     });
     let holding = facts.seen.fetched.as_ref().and_then(Option::as_ref);
@@ -169,7 +192,11 @@ fn status(before: &PhoneNumberStatus, pass: &Pass, rest: &Rest, now: Timestamp) 
     if status.telnyx.is_some() || status.order_id.is_some() {
         let telnyx = status.telnyx.get_or_insert_with(TelnyxStatus::default);
         telnyx.order_id.clone_from(&status.order_id);
-        telnyx.webhook_url = pass.resolved.webhook_url.clone().or(telnyx.webhook_url.take());
+        telnyx.webhook_url = pass
+            .resolved
+            .webhook_url
+            .clone()
+            .or(telnyx.webhook_url.take());
         if let Some(order) = &pass.order {
             telnyx.order_status = Some(
                 match order.state {
@@ -207,7 +234,9 @@ fn show(holding: &Holding, status: &mut PhoneNumberStatus) {
             let telnyx = status.telnyx.get_or_insert_with(TelnyxStatus::default);
             telnyx.phone_number_id = Some(holding.id.to_string());
             telnyx.connection_id.clone_from(&settings.connection_id);
-            telnyx.messaging_profile_id.clone_from(&settings.messaging_profile_id);
+            telnyx
+                .messaging_profile_id
+                .clone_from(&settings.messaging_profile_id);
             telnyx.date_created = date_created;
         }
     }
@@ -218,14 +247,26 @@ fn conditions(conditions: &mut Vec<Condition>, pass: &Pass, rest: &Rest, now: Ti
     let (ready, verdict) = match rest {
         Rest::Ready => (
             Some(true),
-            Verdict { reason: Reason::Ready, message: format!("{} is bought and set up as declared.", facts.number) },
+            Verdict {
+                reason: Reason::Ready,
+                message: format!("{} is bought and set up as declared.", facts.number),
+            },
         ),
-        Rest::Wait { reason, message, .. } => {
-            (Some(false), Verdict { reason: *reason, message: message.clone() })
-        }
+        Rest::Wait {
+            reason, message, ..
+        } => (
+            Some(false),
+            Verdict {
+                reason: *reason,
+                message: message.clone(),
+            },
+        ),
         Rest::Suspended | Rest::Nothing | Rest::Unchanged(_) => (
             None,
-            Verdict { reason: Reason::Suspended, message: "spec.suspend is true: nothing is written at the provider.".into() },
+            Verdict {
+                reason: Reason::Suspended,
+                message: "spec.suspend is true: nothing is written at the provider.".into(),
+            },
         ),
     };
     let class = verdict.reason.class();
@@ -235,24 +276,50 @@ fn conditions(conditions: &mut Vec<Condition>, pass: &Pass, rest: &Rest, now: Ti
     if let Some(ready) = ready {
         set(condition::READY, ready, &verdict);
     }
-    set(condition::RECONCILING, matches!(class, Class::Working | Class::Waiting), &verdict);
+    set(
+        condition::RECONCILING,
+        matches!(class, Class::Working | Class::Waiting),
+        &verdict,
+    );
     set(condition::STALLED, class == Class::Stalled, &verdict);
     let purchased = match (&facts.record.id, &verdict.reason) {
-        (Some(_), Reason::Lost) => Verdict { reason: Reason::Lost, message: "The number is gone from the account.".into() },
-        (Some(id), _) => Verdict { reason: Reason::Ready, message: format!("The account holds it as {id}.") },
-        (None, reason) => Verdict { reason: *reason, message: "No number is recorded.".into() },
+        (Some(_), Reason::Lost) => Verdict {
+            reason: Reason::Lost,
+            message: "The number is gone from the account.".into(),
+        },
+        (Some(id), _) => Verdict {
+            reason: Reason::Ready,
+            message: format!("The account holds it as {id}."),
+        },
+        (None, reason) => Verdict {
+            reason: *reason,
+            message: "No number is recorded.".into(),
+        },
     };
-    set(condition::PURCHASED, facts.record.id.is_some() && verdict.reason != Reason::Lost, &purchased);
-    let configured = match (&facts.configuration, facts.seen.fetched.as_ref().and_then(Option::as_ref)) {
+    set(
+        condition::PURCHASED,
+        facts.record.id.is_some() && verdict.reason != Reason::Lost,
+        &purchased,
+    );
+    let configured = match (
+        &facts.configuration,
+        facts.seen.fetched.as_ref().and_then(Option::as_ref),
+    ) {
         (Ok(configuration), Some(holding)) => Some(configuration.differences(holding).is_empty()),
         (_, None) if facts.record.id.is_some() => None,
         _ => Some(false),
     };
     if let Some(configured) = configured {
         let verdict = if configured {
-            Verdict { reason: Reason::Ready, message: "The webhooks were read back as declared.".into() }
+            Verdict {
+                reason: Reason::Ready,
+                message: "The webhooks were read back as declared.".into(),
+            }
         } else {
-            Verdict { reason: verdict.reason, message: "The webhooks are not set as declared.".into() }
+            Verdict {
+                reason: verdict.reason,
+                message: "The webhooks are not set as declared.".into(),
+            }
         };
         set(condition::WEBHOOKS_CONFIGURED, configured, &verdict);
     }
@@ -261,11 +328,24 @@ fn conditions(conditions: &mut Vec<Condition>, pass: &Pass, rest: &Rest, now: Ti
         Some((wanted, _)) => {
             let assigned = facts.record.assistant == Some(*wanted);
             let verdict = if assigned {
-                Verdict { reason: Reason::Ready, message: format!("Assistant {wanted} answers.") }
+                Verdict {
+                    reason: Reason::Ready,
+                    message: format!("Assistant {wanted} answers."),
+                }
             } else {
-                Verdict { reason: verdict.reason, message: format!("Assistant {wanted} does not answer yet.") }
+                Verdict {
+                    reason: verdict.reason,
+                    message: format!("Assistant {wanted} does not answer yet."),
+                }
             };
-            set_condition(conditions, condition::ASSISTANT_ASSIGNED, assigned, &verdict, facts.generation, now);
+            set_condition(
+                conditions,
+                condition::ASSISTANT_ASSIGNED,
+                assigned,
+                &verdict,
+                facts.generation,
+                now,
+            );
         }
     }
 }
@@ -279,7 +359,10 @@ fn set_condition(
     now: Timestamp,
 ) {
     let status = if truth { "True" } else { "False" };
-    let before = conditions.iter().position(|found| found.type_ == kind).map(|at| conditions.remove(at));
+    let before = conditions
+        .iter()
+        .position(|found| found.type_ == kind)
+        .map(|at| conditions.remove(at));
     let since = match before {
         Some(before) if before.status == status => before.last_transition_time,
         _ => Time(seconds(now)),
@@ -304,7 +387,10 @@ fn order_of(kind: &str) -> usize {
         condition::WEBHOOKS_CONFIGURED,
         condition::ASSISTANT_ASSIGNED,
     ];
-    order.iter().position(|known| *known == kind).unwrap_or(order.len())
+    order
+        .iter()
+        .position(|known| *known == kind)
+        .unwrap_or(order.len())
 }
 
 /// Kubernetes keeps times to the second.
@@ -312,29 +398,58 @@ fn seconds(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
-async fn transitions(before: &PhoneNumberStatus, after: &PhoneNumberStatus, pass: &Pass, context: &Context) {
+async fn transitions(
+    before: &PhoneNumberStatus,
+    after: &PhoneNumberStatus,
+    pass: &Pass,
+    context: &Context,
+) {
     if let (None, Some(id)) = (&before.id, &after.id) {
         let account = after.account_id.as_deref().unwrap_or("unknown");
-        let note = format!("{} is held in account {account} as {id}.", pass.facts.number);
-        publish(pass, context, EventType::Normal, "Purchased", "Purchase", note).await;
+        let note = format!(
+            "{} is held in account {account} as {id}.",
+            pass.facts.number
+        );
+        publish(
+            pass,
+            context,
+            EventType::Normal,
+            "Purchased",
+            "Purchase",
+            note,
+        )
+        .await;
     }
     let shown = |status: &PhoneNumberStatus, kind: &str| {
-        let found = status.conditions.iter().find(|found| found.type_ == kind).cloned();
+        let found = status
+            .conditions
+            .iter()
+            .find(|found| found.type_ == kind)
+            .cloned();
         found.map(|found| (found.status, found.reason, found.message))
     };
     // A suspension leaves Ready as it is, and shows in Reconciling.
     for kind in [condition::READY, condition::RECONCILING] {
         let (old, new) = (shown(before, kind), shown(after, kind));
-        let word = |found: &Option<(String, String, String)>| found.clone().map(|(status, reason, _)| (status, reason));
+        let word = |found: &Option<(String, String, String)>| {
+            found.clone().map(|(status, reason, _)| (status, reason))
+        };
         let Some((_, reason, message)) = new.clone().filter(|_| word(&old) != word(&new)) else {
             continue;
         };
         if kind == condition::RECONCILING && reason != Reason::Suspended.to_string() {
             continue;
         }
-        let stalled = after.conditions.iter().any(|found| found.type_ == condition::STALLED && found.status == "True");
+        let stalled = after
+            .conditions
+            .iter()
+            .any(|found| found.type_ == condition::STALLED && found.status == "True");
         tracing::info!(number = %owner(pass.object.as_ref()), reason, message, "state changed");
-        let kind = if stalled { EventType::Warning } else { EventType::Normal };
+        let kind = if stalled {
+            EventType::Warning
+        } else {
+            EventType::Normal
+        };
         publish(pass, context, kind, &reason, "Reconcile", message).await;
     }
 }
@@ -343,30 +458,58 @@ async fn say_farewell(farewell: Farewell, pass: &Pass, context: &Context) {
     let number = &pass.facts.number;
     let (reason, note) = match farewell {
         Farewell::Released => ("Released", format!("{number} was given back.")),
-        Farewell::Retained => ("Retained", format!("{number} stays in the account, by deletionPolicy Retain.")),
-        Farewell::DefinitionDeleted => {
-            ("Retained", format!("{number} stays in the account, because the resource definition is being deleted."))
-        }
-        Farewell::NeverBought => ("NeverBought", format!("{number} was never bought for this PhoneNumber.")),
+        Farewell::Retained => (
+            "Retained",
+            format!("{number} stays in the account, by deletionPolicy Retain."),
+        ),
+        Farewell::DefinitionDeleted => (
+            "Retained",
+            format!(
+                "{number} stays in the account, because the resource definition is being deleted."
+            ),
+        ),
+        Farewell::NeverBought => (
+            "NeverBought",
+            format!("{number} was never bought for this PhoneNumber."),
+        ),
         Farewell::Gone => ("Gone", format!("{number} was not in the account any more.")),
-        Farewell::Disowned => {
-            ("Disowned", format!("{number} carries another owner's mark and was not released."))
-        }
+        Farewell::Disowned => (
+            "Disowned",
+            format!("{number} carries another owner's mark and was not released."),
+        ),
     };
     tracing::info!(number = %owner(pass.object.as_ref()), reason, note, "let go");
     publish(pass, context, EventType::Normal, reason, "Delete", note).await;
 }
 
-async fn publish(pass: &Pass, context: &Context, type_: EventType, reason: &str, action: &str, note: String) {
+async fn publish(
+    pass: &Pass,
+    context: &Context,
+    type_: EventType,
+    reason: &str,
+    action: &str,
+    note: String,
+) {
     let mut note = note;
     // The API server refuses longer notes.
     note.truncate(note.floor_char_boundary(1000));
-    let event =
-        Event { type_, reason: reason.to_owned(), note: Some(note), action: action.to_owned(), secondary: None };
-    match context.recorder.publish(&event, &pass.object.object_ref(&())).await {
+    let event = Event {
+        type_,
+        reason: reason.to_owned(),
+        note: Some(note),
+        action: action.to_owned(),
+        secondary: None,
+    };
+    match context
+        .recorder
+        .publish(&event, &pass.object.object_ref(&()))
+        .await
+    {
         Ok(()) => {}
         // A namespace that is being torn down takes no Events.
         Err(kube::Error::Api(error)) if error.code == 403 || error.code == 404 => {}
-        Err(error) => tracing::warn!(number = %owner(pass.object.as_ref()), %error, "cannot write Event"),
+        Err(error) => {
+            tracing::warn!(number = %owner(pass.object.as_ref()), %error, "cannot write Event")
+        }
     }
 }

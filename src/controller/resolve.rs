@@ -40,7 +40,10 @@ pub(super) struct Resolved {
 ///
 /// # Errors
 /// Those of the API server.
-pub(super) async fn resolve(number: &PhoneNumber, context: &Context) -> Result<Resolved, kube::Error> {
+pub(super) async fn resolve(
+    number: &PhoneNumber,
+    context: &Context,
+) -> Result<Resolved, kube::Error> {
     let deleting = number.metadata.deletion_timestamp.is_some();
     let mut resolved = Resolved {
         account: Err(Blocker::new(Reason::AccountNotFound, "")),
@@ -48,7 +51,11 @@ pub(super) async fn resolve(number: &PhoneNumber, context: &Context) -> Result<R
         assistant: None,
         burki: None,
         webhook_url: None,
-        mark: Mark::new(Origin::Bought, &context.settings.installation, &owner(number)),
+        mark: Mark::new(
+            Origin::Bought,
+            &context.settings.installation,
+            &owner(number),
+        ),
         name: name_of(number),
     };
     let view = match context.account_of(number) {
@@ -76,7 +83,9 @@ pub(super) async fn resolve(number: &PhoneNumber, context: &Context) -> Result<R
     }
     let routing = match number.spec.provider {
         Provider::Twilio => twilio_routing(number, &view),
-        Provider::Telnyx => telnyx_routing(number, &view, burki.as_ref(), context, &mut resolved).await,
+        Provider::Telnyx => {
+            telnyx_routing(number, &view, burki.as_ref(), context, &mut resolved).await
+        }
     };
     resolved.configuration = routing.map(|routing| Configuration {
         name: resolved.name.clone(),
@@ -109,13 +118,25 @@ pub(super) async fn open_account(
         Ok(credentials) => credentials,
         Err(missing) => return Ok(Err(missing_key(&secret, &missing, view))),
     };
-    Ok(context.accounts.open(&credentials).await.map_err(|error| unopened(&error, &secret, view)))
+    Ok(context
+        .accounts
+        .open(&credentials)
+        .await
+        .map_err(|error| unopened(&error, &secret, view)))
 }
 
 fn credentials_secret(view: &AccountView) -> Option<SecretName> {
     let reference = match view.spec.provider {
-        Provider::Twilio => view.spec.twilio.as_ref().map(|twilio| &twilio.credentials_secret_ref),
-        Provider::Telnyx => view.spec.telnyx.as_ref().map(|telnyx| &telnyx.credentials_secret_ref),
+        Provider::Twilio => view
+            .spec
+            .twilio
+            .as_ref()
+            .map(|twilio| &twilio.credentials_secret_ref),
+        Provider::Telnyx => view
+            .spec
+            .telnyx
+            .as_ref()
+            .map(|telnyx| &telnyx.credentials_secret_ref),
     };
     reference.map(|reference| (view.namespace.clone(), reference.name.clone()))
 }
@@ -123,14 +144,24 @@ fn credentials_secret(view: &AccountView) -> Option<SecretName> {
 fn missing_secret((namespace, name): &SecretName, view: &AccountView) -> Blocker {
     Blocker::new(
         Reason::CredentialsMissing,
-        format!("Secret {namespace}/{name}, which {} refers to, does not exist.", view.title),
+        format!(
+            "Secret {namespace}/{name}, which {} refers to, does not exist.",
+            view.title
+        ),
     )
 }
 
-fn missing_key((namespace, name): &SecretName, missing: &MissingKey, view: &AccountView) -> Blocker {
+fn missing_key(
+    (namespace, name): &SecretName,
+    missing: &MissingKey,
+    view: &AccountView,
+) -> Blocker {
     Blocker::new(
         Reason::CredentialsMissing,
-        format!("Secret {namespace}/{name}, which {} refers to, lacks the key {missing}.", view.title),
+        format!(
+            "Secret {namespace}/{name}, which {} refers to, lacks the key {missing}.",
+            view.title
+        ),
     )
 }
 
@@ -150,7 +181,10 @@ fn unopened(error: &Error, (namespace, name): &SecretName, view: &AccountView) -
             )
         }
         Error::Refused(refusal) if refusal.kind == RefusalKind::PurchasingNotEnabled => {
-            Blocker::new(Reason::PurchasingNotEnabled, format!("{}: {refusal}.", view.title))
+            Blocker::new(
+                Reason::PurchasingNotEnabled,
+                format!("{}: {refusal}.", view.title),
+            )
         }
         error => provider_blocker(error),
     }
@@ -160,16 +194,23 @@ fn unopened(error: &Error, (namespace, name): &SecretName, view: &AccountView) -
 pub(super) fn provider_blocker(error: &Error) -> Blocker {
     match error {
         Error::Throttled(_) => Blocker::new(Reason::RateLimited, "The provider asks to slow down."),
-        Error::Unauthorized(refusal) => {
-            Blocker::new(Reason::CredentialsInvalid, format!("The provider refuses the credential: {refusal}."))
-        }
-        error => Blocker::new(Reason::ProviderUnavailable, format!("{}.", capitalized(&error.to_string()))),
+        Error::Unauthorized(refusal) => Blocker::new(
+            Reason::CredentialsInvalid,
+            format!("The provider refuses the credential: {refusal}."),
+        ),
+        error => Blocker::new(
+            Reason::ProviderUnavailable,
+            format!("{}.", capitalized(&error.to_string())),
+        ),
     }
 }
 
 fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+    chars
+        .next()
+        .map(|first| first.to_uppercase().chain(chars).collect())
+        .unwrap_or_default()
 }
 
 type DirectoryKey = Result<(Url, SecretString), Blocker>;
@@ -181,7 +222,13 @@ async fn directory_of(
     to_release: bool,
 ) -> Result<DirectoryKey, kube::Error> {
     let origin = burki.url.trim_end_matches('/');
-    if origin != BURKI_ORIGIN && !context.settings.burki_origins.iter().any(|allowed| allowed == origin) {
+    if origin != BURKI_ORIGIN
+        && !context
+            .settings
+            .burki_origins
+            .iter()
+            .any(|allowed| allowed == origin)
+    {
         return Ok(Err(Blocker::new(
             Reason::AssistantUnverifiable,
             format!(
@@ -195,7 +242,10 @@ async fn directory_of(
         let message = format!("spec.burki.url of {} is not a URL.", view.title);
         return Ok(Err(Blocker::new(Reason::InvalidSpec, message)));
     };
-    let secret = (view.namespace.clone(), burki.credentials_secret_ref.name.clone());
+    let secret = (
+        view.namespace.clone(),
+        burki.credentials_secret_ref.name.clone(),
+    );
     let keys = if to_release {
         context.secrets.keys_to_release_with(&secret).await?
     } else {
@@ -220,7 +270,10 @@ async fn assistant(
         None => {
             return Err(Blocker::new(
                 Reason::AssistantUnverifiable,
-                format!("{} has no spec.burki, so assistant {id} cannot be looked up.", view.title),
+                format!(
+                    "{} has no spec.burki, so assistant {id} cannot be looked up.",
+                    view.title
+                ),
             ));
         }
         Some(Err(blocker)) => return Err(blocker.clone()),
@@ -230,11 +283,17 @@ async fn assistant(
         Ok(Some(assistant)) if assistant.active => Ok(assistant),
         Ok(Some(assistant)) => Err(Blocker::new(
             Reason::AssistantInactive,
-            format!("Assistant {id} ({}) is switched off at Burki.", assistant.name),
+            format!(
+                "Assistant {id} ({}) is switched off at Burki.",
+                assistant.name
+            ),
         )),
         Ok(None) => Err(Blocker::new(
             Reason::AssistantNotFound,
-            format!("Burki has no assistant {id} in the organization of {}.", view.title),
+            format!(
+                "Burki has no assistant {id} in the organization of {}.",
+                view.title
+            ),
         )),
         Err(error) => Err(directory_blocker(&error, view)),
     }
@@ -249,7 +308,10 @@ fn directory_blocker(error: &DirectoryError, view: &AccountView) -> Blocker {
                 view.namespace, burki.credentials_secret_ref.name, view.title
             ),
         ),
-        (error, _) => Blocker::new(Reason::AssistantUnverifiable, format!("Burki cannot be asked: {error}.")),
+        (error, _) => Blocker::new(
+            Reason::AssistantUnverifiable,
+            format!("Burki cannot be asked: {error}."),
+        ),
     }
 }
 
@@ -300,16 +362,25 @@ async fn telnyx_routing(
                 ),
             )
         })?;
-    let manage = defaults.is_some_and(|account| account.connection_webhook == ConnectionWebhook::Manage);
+    let manage =
+        defaults.is_some_and(|account| account.connection_webhook == ConnectionWebhook::Manage);
     let of_account = view.spec.webhooks.as_ref().filter(|_| manage);
     let managed = of_account.map(|base| urls(base, "/telnyx-webhook"));
-    let connection = account.connection(&connection_id, managed.as_ref().map(|(voice, _)| voice.as_str())).await;
+    let connection = account
+        .connection(
+            &connection_id,
+            managed.as_ref().map(|(voice, _)| voice.as_str()),
+        )
+        .await;
     verify_webhook("connection", &connection_id, connection, &voice_url)?;
     resolved.webhook_url = Some(voice_url);
-    let profile_id =
-        options.messaging_profile_id.or_else(|| defaults.and_then(|account| account.messaging_profile_id.clone()));
+    let profile_id = options
+        .messaging_profile_id
+        .or_else(|| defaults.and_then(|account| account.messaging_profile_id.clone()));
     if let Some(id) = &profile_id {
-        let profile = account.messaging_profile(id, managed.as_ref().map(|(_, sms)| sms.as_str())).await;
+        let profile = account
+            .messaging_profile(id, managed.as_ref().map(|(_, sms)| sms.as_str()))
+            .await;
         verify_webhook("messaging profile", id, profile, &sms_url)?;
     }
     Ok(Routing::Telnyx {
@@ -326,9 +397,15 @@ fn verify_webhook(
     wanted: &str,
 ) -> Result<(), Blocker> {
     let Some(found) = found.map_err(|error| provider_blocker(&error))? else {
-        return Err(Blocker::new(Reason::ConnectionNotFound, format!("The Telnyx account has no {what} {id}.")));
+        return Err(Blocker::new(
+            Reason::ConnectionNotFound,
+            format!("The Telnyx account has no {what} {id}."),
+        ));
     };
-    let version_differs = found.api_version.as_deref().is_some_and(|version| version != "2");
+    let version_differs = found
+        .api_version
+        .as_deref()
+        .is_some_and(|version| version != "2");
     if found.url.as_deref() == Some(wanted) && !version_differs {
         return Ok(());
     }
@@ -344,10 +421,22 @@ fn verify_webhook(
 }
 
 /// The voice and SMS webhooks of `number`.
-fn webhooks(number: &PhoneNumber, view: &AccountView, path: &str) -> Result<(String, String), Blocker> {
+fn webhooks(
+    number: &PhoneNumber,
+    view: &AccountView,
+    path: &str,
+) -> Result<(String, String), Blocker> {
     let overrides = number.spec.webhooks.clone().unwrap_or_default();
-    let derived = view.spec.webhooks.as_ref().map(|base| urls(base, path)).unzip();
-    match (overrides.voice_url.or(derived.0), overrides.sms_url.or(derived.1)) {
+    let derived = view
+        .spec
+        .webhooks
+        .as_ref()
+        .map(|base| urls(base, path))
+        .unzip();
+    match (
+        overrides.voice_url.or(derived.0),
+        overrides.sms_url.or(derived.1),
+    ) {
         (Some(voice), Some(sms)) => Ok((voice, sms)),
         _ => Err(Blocker::new(
             Reason::WebhookBaseMissing,

@@ -35,7 +35,11 @@ struct Known {
 
 impl Secrets {
     pub(super) fn new(client: Client, clock: Arc<dyn Clock>) -> Self {
-        Self { client, clock, known: Mutex::default() }
+        Self {
+            client,
+            clock,
+            known: Mutex::default(),
+        }
     }
 
     /// The keys of a Secret as they were not longer ago than the time between two readings; `None` if it does not exist.
@@ -51,7 +55,10 @@ impl Secrets {
     }
 
     /// The keys of a Secret, or those it had when it last existed: to release with, never to spend with.
-    pub(super) async fn keys_to_release_with(&self, name: &SecretName) -> Result<Option<Keys>, kube::Error> {
+    pub(super) async fn keys_to_release_with(
+        &self,
+        name: &SecretName,
+    ) -> Result<Option<Keys>, kube::Error> {
         let keys = self.keys(name).await?;
         Ok(keys.or_else(|| self.lock().get(name).and_then(|known| known.last.clone())))
     }
@@ -64,7 +71,9 @@ impl Secrets {
             match self.read(name).await {
                 Ok(true) => changed.push(name.clone()),
                 Ok(false) => {}
-                Err(error) => tracing::warn!(namespace = name.0, secret = name.1, %error, "cannot read Secret"),
+                Err(error) => {
+                    tracing::warn!(namespace = name.0, secret = name.1, %error, "cannot read Secret")
+                }
             }
         }
         changed
@@ -72,14 +81,30 @@ impl Secrets {
 
     /// Reads one Secret; true if it was known and is different now.
     async fn read(&self, name: &SecretName) -> Result<bool, kube::Error> {
-        let secret = Api::<Secret>::namespaced(self.client.clone(), &name.0).get_opt(&name.1).await?;
-        let version = secret.as_ref().and_then(|secret| secret.metadata.resource_version.clone());
+        let secret = Api::<Secret>::namespaced(self.client.clone(), &name.0)
+            .get_opt(&name.1)
+            .await?;
+        let version = secret
+            .as_ref()
+            .and_then(|secret| secret.metadata.resource_version.clone());
         let keys = secret.map(|secret| Arc::new(texts(secret)));
         let mut known = self.lock();
         let before = known.remove(name);
-        let changed = before.as_ref().is_some_and(|before| before.version != version);
-        let last = keys.clone().or_else(|| before.and_then(|before| before.last));
-        known.insert(name.clone(), Known { read: self.clock.now(), version, keys, last });
+        let changed = before
+            .as_ref()
+            .is_some_and(|before| before.version != version);
+        let last = keys
+            .clone()
+            .or_else(|| before.and_then(|before| before.last));
+        known.insert(
+            name.clone(),
+            Known {
+                read: self.clock.now(),
+                version,
+                keys,
+                last,
+            },
+        );
         Ok(changed)
     }
 
@@ -92,6 +117,8 @@ fn texts(secret: Secret) -> BTreeMap<String, SecretString> {
     let values = secret.data.unwrap_or_default();
     values
         .into_iter()
-        .filter_map(|(key, value)| Some((key, SecretString::from(String::from_utf8(value.0).ok()?))))
+        .filter_map(|(key, value)| {
+            Some((key, SecretString::from(String::from_utf8(value.0).ok()?)))
+        })
         .collect()
 }

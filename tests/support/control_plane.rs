@@ -3,7 +3,10 @@
 //!
 //! It must never touch a cluster of the user: every client and command gets a kubeconfig written here.
 
-#![allow(dead_code, reason = "every crate that includes this file uses a part of it")]
+#![allow(
+    dead_code,
+    reason = "every crate that includes this file uses a part of it"
+)]
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -36,8 +39,7 @@ const PORTS: std::ops::Range<u16> = 20_000..32_000;
 const PORT_ATTEMPTS: usize = 5;
 const FOLDER_PREFIX: &str = "phonenumber-control-plane-";
 /// Those that act on objects which tests make: no pods, no nodes.
-const CONTROLLERS: &str =
-    "serviceaccount-controller,namespace-controller,garbage-collector-controller,clusterrole-aggregation-controller";
+const CONTROLLERS: &str = "serviceaccount-controller,namespace-controller,garbage-collector-controller,clusterrole-aggregation-controller";
 /// Longer than any test or demo, so that no token has to be renewed.
 const TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
@@ -89,7 +91,12 @@ impl ControlPlane {
         let mut attempts = 1;
         loop {
             match Self::start_on_free_ports(programs.clone(), options.clone()).await {
-                Err(error) if attempts < PORT_ATTEMPTS && format!("{error:#}").contains("address already in use") => attempts += 1,
+                Err(error)
+                    if attempts < PORT_ATTEMPTS
+                        && format!("{error:#}").contains("address already in use") =>
+                {
+                    attempts += 1
+                }
                 outcome => return outcome,
             }
         }
@@ -102,7 +109,11 @@ impl ControlPlane {
     pub async fn shared() -> &'static Self {
         static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
         SHARED
-            .get_or_init(|| async { Self::start().await.unwrap_or_else(|error| panic!("no control plane: {error:#}")) })
+            .get_or_init(|| async {
+                Self::start()
+                    .await
+                    .unwrap_or_else(|error| panic!("no control plane: {error:#}"))
+            })
             .await
     }
 
@@ -157,7 +168,11 @@ impl ControlPlane {
         let deadline = Instant::now() + READY_WITHIN;
         while TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], self.etcd_port))).is_err() {
             self.etcd.ensure_running()?;
-            ensure!(Instant::now() < deadline, "etcd does not listen: {}", self.etcd.log_end());
+            ensure!(
+                Instant::now() < deadline,
+                "etcd does not listen: {}",
+                self.etcd.log_end()
+            );
             sleep(Duration::from_millis(10)).await;
         }
         Ok(())
@@ -171,8 +186,14 @@ impl ControlPlane {
             format!("--secure-port={}", self.api_server_port),
             // The API server makes its certificate there, before it reads the keys for tokens: its own key serves for both.
             format!("--cert-dir={}", file("certificates")),
-            format!("--service-account-key-file={}", file("certificates/apiserver.key")),
-            format!("--service-account-signing-key-file={}", file("certificates/apiserver.key")),
+            format!(
+                "--service-account-key-file={}",
+                file("certificates/apiserver.key")
+            ),
+            format!(
+                "--service-account-signing-key-file={}",
+                file("certificates/apiserver.key")
+            ),
             "--service-account-issuer=https://kubernetes.default.svc".into(),
             "--service-cluster-ip-range=10.0.0.0/24".into(),
             "--endpoint-reconciler-type=none".into(),
@@ -198,7 +219,9 @@ impl ControlPlane {
     /// It does not become ready.
     pub async fn restart_api_server(&self) -> anyhow::Result<()> {
         self.kill_api_server();
-        let program = self.programs.run("kube-apiserver", &self.folder, &self.api_server_flags())?;
+        let program =
+            self.programs
+                .run("kube-apiserver", &self.folder, &self.api_server_flags())?;
         *lock(&self.api_server) = Some(program);
 
         let deadline = Instant::now() + READY_WITHIN;
@@ -210,9 +233,15 @@ impl ControlPlane {
             }
             {
                 let api_server = lock(&self.api_server);
-                let Some(program) = api_server.as_ref() else { bail!("the API server was killed while it started") };
+                let Some(program) = api_server.as_ref() else {
+                    bail!("the API server was killed while it started")
+                };
                 program.ensure_running()?;
-                ensure!(Instant::now() < deadline, "the API server is not ready: {obstacle:#}\n{}", program.log_end());
+                ensure!(
+                    Instant::now() < deadline,
+                    "the API server is not ready: {obstacle:#}\n{}",
+                    program.log_end()
+                );
             }
             sleep(POLL_EVERY).await;
         }
@@ -223,7 +252,9 @@ impl ControlPlane {
         let mut config = config_for(&self.kubeconfig_for_admin()).await?;
         config.default_retry = false;
         let client = Client::try_from(config)?;
-        client.request_text(axum::http::Request::get("/readyz").body(Vec::new())?).await?;
+        client
+            .request_text(axum::http::Request::get("/readyz").body(Vec::new())?)
+            .await?;
         // Made in the background, sometimes after the server says that it is ready.
         Api::<Namespace>::all(client).get("default").await?;
         Ok(())
@@ -256,7 +287,11 @@ impl ControlPlane {
         let deadline = Instant::now() + READY_WITHIN;
         while accounts.get_opt("default").await?.is_none() {
             program.ensure_running()?;
-            ensure!(Instant::now() < deadline, "the controllers do not work: {}", program.log_end());
+            ensure!(
+                Instant::now() < deadline,
+                "the controllers do not work: {}",
+                program.log_end()
+            );
             sleep(POLL_EVERY).await;
         }
         *lock(&self.controller_manager) = Some(program);
@@ -274,9 +309,16 @@ impl ControlPlane {
     ///
     /// # Errors
     /// The API server issues no token, for instance since the account does not exist.
-    pub async fn kubeconfig_for_service_account(&self, namespace: &str, name: &str) -> anyhow::Result<PathBuf> {
+    pub async fn kubeconfig_for_service_account(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> anyhow::Result<PathBuf> {
         let request = TokenRequest {
-            spec: Some(TokenRequestSpec { expiration_seconds: Some(TOKEN_SECONDS), ..TokenRequestSpec::default() }),
+            spec: Some(TokenRequestSpec {
+                expiration_seconds: Some(TOKEN_SECONDS),
+                ..TokenRequestSpec::default()
+            }),
             ..TokenRequest::default()
         };
         let token = Api::<ServiceAccount>::namespaced(self.admin_client().await?, namespace)
@@ -303,7 +345,10 @@ impl ControlPlane {
     #[must_use]
     pub fn kubectl(&self) -> Command {
         let mut command = Command::new(&self.programs.kubectl);
-        command.env("KUBECONFIG", self.kubeconfig_for_admin()).env("HOME", self.folder.path()).env("KUBERC", "off");
+        command
+            .env("KUBECONFIG", self.kubeconfig_for_admin())
+            .env("HOME", self.folder.path())
+            .env("KUBERC", "off");
         command
     }
 
@@ -325,7 +370,12 @@ impl ControlPlane {
         self.folder.path()
     }
 
-    fn write_kubeconfig(&self, name: &str, namespace: &str, token: &str) -> anyhow::Result<PathBuf> {
+    fn write_kubeconfig(
+        &self,
+        name: &str,
+        namespace: &str,
+        token: &str,
+    ) -> anyhow::Result<PathBuf> {
         let kubeconfig = json!({
             "apiVersion": "v1",
             "kind": "Config",
@@ -383,14 +433,28 @@ struct Programs {
 
 impl Programs {
     async fn find_or_build() -> anyhow::Result<Self> {
-        let Some(assets) = std::env::var_os("KUBEBUILDER_ASSETS").filter(|assets| !assets.is_empty()) else {
+        let Some(assets) =
+            std::env::var_os("KUBEBUILDER_ASSETS").filter(|assets| !assets.is_empty())
+        else {
             let folder = build(&["etcd", "kube-apiserver", "kubectl"]).await?;
-            return Ok(Self { kubectl: folder.join("kubectl"), folder, watch_their_parent: true });
+            return Ok(Self {
+                kubectl: folder.join("kubectl"),
+                folder,
+                watch_their_parent: true,
+            });
         };
         let folder = build(&["etcd", "kube-apiserver"]).await?;
         let beside = Path::new(&assets).join("kubectl");
-        let kubectl = if beside.exists() { beside } else { PathBuf::from("kubectl") };
-        Ok(Self { folder, watch_their_parent: false, kubectl })
+        let kubectl = if beside.exists() {
+            beside
+        } else {
+            PathBuf::from("kubectl")
+        };
+        Ok(Self {
+            folder,
+            watch_their_parent: false,
+            kubectl,
+        })
     }
 
     /// Starts a program that ends with this process. Its output is added to a log in the folder.
@@ -404,7 +468,9 @@ impl Programs {
             command
         } else {
             let mut command = Command::new("/bin/sh");
-            command.args(["-c", END_WITH_STANDARD_INPUT, "sh"]).arg(path);
+            command
+                .args(["-c", END_WITH_STANDARD_INPUT, "sh"])
+                .arg(path);
             command
         };
         let child = command
@@ -417,7 +483,12 @@ impl Programs {
             .process_group(0)
             .spawn()
             .with_context(|| format!("{name} cannot be started"))?;
-        Ok(Program { name: name.to_owned(), child: Mutex::new(child), log, wrapped: !self.watch_their_parent })
+        Ok(Program {
+            name: name.to_owned(),
+            child: Mutex::new(child),
+            log,
+            wrapped: !self.watch_their_parent,
+        })
     }
 }
 
@@ -454,7 +525,11 @@ impl Program {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         let skipped = lines.len().saturating_sub(LINES);
-        lines.into_iter().skip(skipped).collect::<Vec<_>>().join("\n")
+        lines
+            .into_iter()
+            .skip(skipped)
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 }
 
@@ -488,12 +563,23 @@ impl Folder {
         let held = File::create(&unnamed)?;
         held.lock()?;
         fs::rename(unnamed, folder.path().join("held"))?;
-        Ok(Self { folder, _held: held })
+        Ok(Self {
+            folder,
+            _held: held,
+        })
     }
 
     fn remove_abandoned() {
-        for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
-            if !entry.file_name().to_string_lossy().starts_with(FOLDER_PREFIX) {
+        for entry in fs::read_dir(std::env::temp_dir())
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            if !entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with(FOLDER_PREFIX)
+            {
                 continue;
             }
             if File::open(entry.path().join("held")).is_ok_and(|held| held.try_lock().is_ok()) {
@@ -522,7 +608,11 @@ async fn build(programs: &[&str]) -> anyhow::Result<PathBuf> {
         .output()
         .await
         .with_context(|| format!("{script} cannot be run"))?;
-    ensure!(output.status.success(), "{script} {} failed: its messages are on standard error", programs.join(" "));
+    ensure!(
+        output.status.success(),
+        "{script} {} failed: its messages are on standard error",
+        programs.join(" ")
+    );
     Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim_end()))
 }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    ABSENCE_CONFIRMED_AFTER, ASK_AGAIN_AFTER, Again, Facts, Farewell, PERSON_AGAIN_AFTER, Rest, Step, wait,
+    ABSENCE_CONFIRMED_AFTER, ASK_AGAIN_AFTER, Again, Facts, Farewell, PERSON_AGAIN_AFTER, Rest,
+    Step, wait,
 };
 use crate::api::{DeletionPolicy, Reason};
 use crate::claim::Stored;
@@ -50,7 +51,11 @@ pub(super) fn depart(facts: &Facts) -> Step {
 /// What stands in the way of a release is told together with how to do without one.
 pub(crate) fn with_the_way_out(step: Step) -> Step {
     match step {
-        Step::Rest(Rest::Wait { reason, message, again }) => Step::Rest(Rest::Wait {
+        Step::Rest(Rest::Wait {
+            reason,
+            message,
+            again,
+        }) => Step::Rest(Rest::Wait {
             reason,
             message: format!(
                 "The number cannot be released. {message} To let go of it without releasing it, set \
@@ -93,7 +98,9 @@ fn gone(facts: &Facts, id: &NumberId) -> Step {
         None | Some(Duration::ZERO) => Step::RemoveFinalizer(Farewell::Gone),
         Some(left) => wait(
             Reason::Releasing,
-            format!("The provider says that it has no {id}. It is asked once more before this PhoneNumber goes."),
+            format!(
+                "The provider says that it has no {id}. It is asked once more before this PhoneNumber goes."
+            ),
             Again::After(left),
         ),
     }
@@ -115,7 +122,10 @@ fn unrecorded(facts: &Facts) -> Step {
         }
         Some(order) if order.state != OrderState::Failure => wait(
             Reason::Releasing,
-            format!("Order {} for {} is not finished; what it brings is released.", order.id, facts.number),
+            format!(
+                "Order {} for {} is not finished; what it brings is released.",
+                order.id, facts.number
+            ),
             Again::After(ASK_AGAIN_AFTER),
         ),
         Some(_) | None => doubt(facts),

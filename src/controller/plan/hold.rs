@@ -1,6 +1,8 @@
 //! The number is recorded: keep it as declared.
 
-use super::{ABSENCE_CONFIRMED_AFTER, ASK_AGAIN_AFTER, Again, Facts, PERSON_AGAIN_AFTER, Rest, Step, wait};
+use super::{
+    ABSENCE_CONFIRMED_AFTER, ASK_AGAIN_AFTER, Again, Facts, PERSON_AGAIN_AFTER, Rest, Step, wait,
+};
 use crate::api::Reason;
 use crate::number::{Holding, NumberId, Whose};
 
@@ -51,7 +53,10 @@ fn held(facts: &Facts, id: &NumberId, holding: &Holding) -> Step {
     if holding.number != facts.number {
         return wait(
             Reason::InvalidSpec,
-            format!("The account holds {} for this PhoneNumber, which declares {}.", holding.number, facts.number),
+            format!(
+                "The account holds {} for this PhoneNumber, which declares {}.",
+                holding.number, facts.number
+            ),
             Again::After(PERSON_AGAIN_AFTER),
         );
     }
@@ -80,7 +85,10 @@ fn held(facts: &Facts, id: &NumberId, holding: &Holding) -> Step {
         let fields: Vec<_> = differences.iter().map(ToString::to_string).collect();
         return wait(
             Reason::Configuring,
-            format!("The provider does not show the declared {} yet.", fields.join(", ")),
+            format!(
+                "The provider does not show the declared {} yet.",
+                fields.join(", ")
+            ),
             Again::Backoff,
         );
     }
@@ -92,7 +100,9 @@ fn held(facts: &Facts, id: &NumberId, holding: &Holding) -> Step {
 fn assistant(facts: &Facts) -> Option<Step> {
     match (facts.record.assistant, &facts.assistant) {
         (Some(assigned), Some((wanted, able))) if assigned == *wanted => match able {
-            Err(blocker) if blocker.reason != Reason::AssistantUnverifiable => Some(facts.blocked(blocker)),
+            Err(blocker) if blocker.reason != Reason::AssistantUnverifiable => {
+                Some(facts.blocked(blocker))
+            }
             _ => None,
         },
         (_, Some((_, Err(blocker)))) => Some(facts.blocked(blocker)),

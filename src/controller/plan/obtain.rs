@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    ASK_AGAIN_AFTER, Again, Attempt, Facts, NOT_ON_SALE_AGAIN_AFTER, PERSON_AGAIN_AFTER, Rest, Step, wait,
+    ASK_AGAIN_AFTER, Again, Attempt, Facts, NOT_ON_SALE_AGAIN_AFTER, PERSON_AGAIN_AFTER, Rest,
+    Step, wait,
 };
 use crate::api::Reason;
 use crate::claim::{ANNOTATION, Stored};
@@ -36,13 +37,19 @@ pub(super) fn obtain(facts: &Facts) -> Step {
     if untouched && let Some(step) = facts.spending_blocker() {
         return step;
     }
-    if facts.memory.never_bought && facts.seen.look.is_none() && let Some(step) = refused_not_long_ago(facts) {
+    if facts.memory.never_bought
+        && facts.seen.look.is_none()
+        && let Some(step) = refused_not_long_ago(facts)
+    {
         return step;
     }
     let Some(look) = &facts.seen.look else {
         return Step::Look;
     };
-    let holding = look.holding.as_ref().or(facts.seen.last_look.as_ref().and_then(Option::as_ref));
+    let holding = look
+        .holding
+        .as_ref()
+        .or(facts.seen.last_look.as_ref().and_then(Option::as_ref));
     match (holding, &look.order) {
         (Some(holding), order) => held(facts, holding, order.as_ref()),
         (None, Some(order)) => ordered(facts, order, look.at),
@@ -67,11 +74,18 @@ fn attempted(facts: &Facts, attempt: &Attempt) -> Step {
     match attempt {
         Attempt::Rejected(refused) => {
             let (reason, again) = refusal(refused.kind);
-            wait(reason, format!("{} was not bought: {refused}.", facts.number), Again::After(again))
+            wait(
+                reason,
+                format!("{} was not bought: {refused}.", facts.number),
+                Again::After(again),
+            )
         }
         Attempt::Unknown(text) => wait(
             Reason::Verifying,
-            format!("It is not known whether {} was bought ({text}). The account is being looked at.", facts.number),
+            format!(
+                "It is not known whether {} was bought ({text}). The account is being looked at.",
+                facts.number
+            ),
             Again::After(ASK_AGAIN_AFTER),
         ),
     }
@@ -86,10 +100,17 @@ fn refused_not_long_ago(facts: &Facts) -> Option<Step> {
         Reason::NumberNotAvailable => NOT_ON_SALE_AGAIN_AFTER,
         _ => PERSON_AGAIN_AFTER,
     };
-    let left = pause.checked_sub(facts.since(claim.at)).filter(|left| !left.is_zero())?;
+    let left = pause
+        .checked_sub(facts.since(claim.at))
+        .filter(|left| !left.is_zero())?;
     let same = facts.record.observed_generation == Some(facts.generation)
         && claim.nonce == refused.nonce
-        && facts.account.as_ref().ok().map(|identity| &identity.account) == Some(&claim.account_id);
+        && facts
+            .account
+            .as_ref()
+            .ok()
+            .map(|identity| &identity.account)
+            == Some(&claim.account_id);
     same.then_some(Step::Rest(Rest::Unchanged(left)))
 }
 
@@ -97,15 +118,24 @@ fn held(facts: &Facts, holding: &Holding, order: Option<&Order>) -> Step {
     if let Some(owner) = &facts.recorded_by {
         return wait(
             Reason::OwnedByAnother,
-            format!("{} belongs to PhoneNumber {owner}. It is left alone.", holding.number),
+            format!(
+                "{} belongs to PhoneNumber {owner}. It is left alone.",
+                holding.number
+            ),
             Again::After(facts.waits.interval),
         );
     }
     if facts.is_ours(holding, order) {
-        return if facts.finalizer { Step::Record(Box::new(holding.clone())) } else { Step::AddFinalizer };
+        return if facts.finalizer {
+            Step::Record(Box::new(holding.clone()))
+        } else {
+            Step::AddFinalizer
+        };
     }
     match (facts.mark.whose(&holding.marked_text), order) {
-        (Whose::Unmarked, Some(order)) if order.state == OrderState::Pending => ordered(facts, order, None),
+        (Whose::Unmarked, Some(order)) if order.state == OrderState::Pending => {
+            ordered(facts, order, None)
+        }
         (Whose::Foreign, _) => wait(
             Reason::OwnedByAnother,
             format!(
@@ -149,7 +179,10 @@ fn ordered(facts: &Facts, order: &Order, looked_at: Option<Timestamp>) -> Step {
         ),
         OrderState::Success => wait(
             Reason::Verifying,
-            format!("Order {} bought {}, which the account does not show yet.", order.id, facts.number),
+            format!(
+                "Order {} bought {}, which the account does not show yet.",
+                order.id, facts.number
+            ),
             Again::Backoff,
         ),
     }
@@ -157,13 +190,24 @@ fn ordered(facts: &Facts, order: &Order, looked_at: Option<Timestamp>) -> Step {
 
 /// A refused order costs nothing. The same number is ordered again after a pause, or when the spec changes; an order of
 /// an earlier claim says nothing about this one.
-fn order_failed(facts: &Facts, order: &Order, recorded: bool, looked_at: Option<Timestamp>) -> Step {
+fn order_failed(
+    facts: &Facts,
+    order: &Order,
+    recorded: bool,
+    looked_at: Option<Timestamp>,
+) -> Step {
     let Stored::Ours(claim) = &facts.claim else {
         return absent(facts, looked_at);
     };
-    let left = PERSON_AGAIN_AFTER.checked_sub(facts.since(claim.at)).unwrap_or_default();
+    let left = PERSON_AGAIN_AFTER
+        .checked_sub(facts.since(claim.at))
+        .unwrap_or_default();
     let changed = facts.record.observed_generation != Some(facts.generation);
-    if !order.reference.ends_with(&claim.nonce) || left.is_zero() || facts.seen.token || (recorded && changed) {
+    if !order.reference.ends_with(&claim.nonce)
+        || left.is_zero()
+        || facts.seen.token
+        || (recorded && changed)
+    {
         return absent(facts, looked_at);
     }
     if !recorded {
@@ -198,13 +242,17 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>) -> Step {
         }
         Stored::Nothing | Stored::Newer(_) => {}
         Stored::Unreadable => {
-            if !facts.seen.token && let Some(step) = doubt(facts, facts.memory.unreadable_for) {
+            if !facts.seen.token
+                && let Some(step) = doubt(facts, facts.memory.unreadable_for)
+            {
                 return step;
             }
         }
         Stored::Ours(claim) => {
             since = Some(claim.since);
-            let elapsed = looked_at.map(|at| super::elapsed(claim.at, at)).unwrap_or_default();
+            let elapsed = looked_at
+                .map(|at| super::elapsed(claim.at, at))
+                .unwrap_or_default();
             let certain = facts.memory.never_bought || facts.seen.token;
             if !certain && let Some(step) = doubt(facts, elapsed) {
                 return step;
@@ -215,7 +263,11 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>) -> Step {
         return step;
     }
     if facts.seen.token {
-        return if facts.seen.last_look.is_none() { Step::LastLook } else { Step::Buy };
+        return if facts.seen.last_look.is_none() {
+            Step::LastLook
+        } else {
+            Step::Buy
+        };
     }
     if let Some(step) = refused_not_long_ago(facts) {
         return step;
@@ -232,7 +284,11 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>) -> Step {
 }
 
 fn doubt(facts: &Facts, elapsed: Duration) -> Option<Step> {
-    let left = facts.waits.purchase.checked_sub(elapsed).filter(|left| !left.is_zero())?;
+    let left = facts
+        .waits
+        .purchase
+        .checked_sub(elapsed)
+        .filter(|left| !left.is_zero())?;
     Some(wait(
         Reason::Verifying,
         format!(

@@ -7,7 +7,10 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn owner() -> Owner {
-    Owner { namespace: "support".into(), name: "nyc".into() }
+    Owner {
+        namespace: "support".into(),
+        name: "nyc".into(),
+    }
 }
 
 fn mark() -> Mark {
@@ -28,7 +31,11 @@ fn configuration() -> Configuration {
 }
 
 fn identity() -> Identity {
-    Identity { account: AccountId::new("AC1"), alias: None, proved: true }
+    Identity {
+        account: AccountId::new("AC1"),
+        alias: None,
+        proved: true,
+    }
 }
 
 /// A resource that was just created and that nothing stands in the way of.
@@ -76,7 +83,11 @@ fn claim_at(seconds: i64) -> Claim {
 
 /// A resource that was claimed at second 0 and of which nothing else is known.
 fn claimed() -> Facts {
-    Facts { finalizer: true, claim: Stored::Ours(claim_at(0)), ..fresh() }
+    Facts {
+        finalizer: true,
+        claim: Stored::Ours(claim_at(0)),
+        ..fresh()
+    }
 }
 
 /// A resource whose number is recorded, and whose assistant is 101.
@@ -116,7 +127,11 @@ fn order(state: OrderState) -> Order {
 }
 
 fn looked(mut facts: Facts, holding: Option<Holding>, order: Option<Order>) -> Facts {
-    facts.seen.look = Some(Look { holding, order, at: Some(facts.now) });
+    facts.seen.look = Some(Look {
+        holding,
+        order,
+        at: Some(facts.now),
+    });
     facts
 }
 
@@ -142,13 +157,23 @@ fn a_purchase_is_look_then_claim_then_look_then_buy() {
     facts.seen.last_look = Some(None);
     assert_eq!(plan(&facts), Step::Buy);
     facts.seen.token = false;
-    facts.seen.look = Some(Look { holding: Some(holding()), order: None, at: Some(at(1)) });
+    facts.seen.look = Some(Look {
+        holding: Some(holding()),
+        order: None,
+        at: Some(at(1)),
+    });
     assert_eq!(plan(&facts), Step::Record(Box::new(holding())));
 }
 
 #[test]
 fn an_attempt_that_may_have_succeeded_is_looked_for_before_it_is_repeated() {
-    for (now, repeated) in [(0, false), (10, false), (34, false), (35, true), (3600, true)] {
+    for (now, repeated) in [
+        (0, false),
+        (10, false),
+        (34, false),
+        (35, true),
+        (3600, true),
+    ] {
         let mut facts = claimed();
         facts.now = at(now);
         assert_eq!(plan(&facts), Step::Look);
@@ -176,16 +201,29 @@ fn a_refusal_is_not_provoked_again_before_its_time() {
             let mut facts = claimed();
             facts.now = at(now);
             facts.memory.never_bought = never_bought;
-            facts.record.refused = Some(Refused { nonce: "n1".into(), reason: why });
+            facts.record.refused = Some(Refused {
+                nonce: "n1".into(),
+                reason: why,
+            });
             facts.record.observed_generation = Some(1);
             if never_bought && !again {
-                assert!(matches!(plan(&facts), Step::Rest(Rest::Unchanged(_))), "{why} at {now} needs no look");
+                assert!(
+                    matches!(plan(&facts), Step::Rest(Rest::Unchanged(_))),
+                    "{why} at {now} needs no look"
+                );
             }
             facts = looked(facts, None, None);
             facts.seen.offered = Some(true);
-            assert_eq!(matches!(plan(&facts), Step::Claim { .. }), again, "{why} at {now}, {never_bought}");
+            assert_eq!(
+                matches!(plan(&facts), Step::Claim { .. }),
+                again,
+                "{why} at {now}, {never_bought}"
+            );
             facts.generation = 2;
-            assert!(matches!(plan(&facts), Step::Claim { .. }), "a changed spec is tried at once");
+            assert!(
+                matches!(plan(&facts), Step::Claim { .. }),
+                "a changed spec is tried at once"
+            );
         }
     }
 }
@@ -197,14 +235,18 @@ fn what_the_account_holds_decides_whether_anything_is_bought() {
         change(&mut holding);
         holding
     };
-    let foreign = |holding: &mut Holding| holding.marked_text = "x [pn1.aaaaaa.bbbbbbbbbbbbb]".into();
+    let foreign =
+        |holding: &mut Holding| holding.marked_text = "x [pn1.aaaaaa.bbbbbbbbbbbbb]".into();
     let unmarked = |holding: &mut Holding| holding.marked_text = "(212) 555-1234".into();
     let table = [
         (with(|_| {}), Ok(())),
         (with(unmarked), Err(Reason::AlreadyOwned)),
         (with(foreign), Err(Reason::OwnedByAnother)),
         (with(|holding| holding.created = Some(at(-1))), Ok(())),
-        (with(|holding| holding.created = Some(at(-3))), Err(Reason::AlreadyOwned)),
+        (
+            with(|holding| holding.created = Some(at(-3))),
+            Err(Reason::AlreadyOwned),
+        ),
         (with(|holding| holding.created = None), Ok(())),
     ];
     for (holding, outcome) in table {
@@ -225,18 +267,46 @@ fn a_number_that_was_retained_is_taken_up_again_without_a_purchase() {
     retained.created = Some(at(-86_400));
     let facts = looked(fresh(), Some(retained.clone()), None);
     assert_eq!(plan(&facts), Step::AddFinalizer);
-    let facts = Facts { finalizer: true, ..facts };
+    let facts = Facts {
+        finalizer: true,
+        ..facts
+    };
     assert_eq!(plan(&facts), Step::Record(Box::new(retained)));
 }
 
 #[test]
 fn a_claim_that_is_not_simply_ours_never_spends() {
-    let earlier = Facts { claim: Stored::EarlierUid(claim_at(-90_000)), finalizer: true, ..fresh() };
-    assert_eq!(reason(&plan(&looked(earlier.clone(), None, None))), Some(Reason::Lost));
-    assert_eq!(plan(&Facts { finalizer: false, ..earlier }), Step::AddFinalizer);
-    let newer = Facts { claim: Stored::Newer(2), finalizer: true, ..fresh() };
+    let earlier = Facts {
+        claim: Stored::EarlierUid(claim_at(-90_000)),
+        finalizer: true,
+        ..fresh()
+    };
+    assert_eq!(
+        reason(&plan(&looked(earlier.clone(), None, None))),
+        Some(Reason::Lost)
+    );
+    assert_eq!(
+        plan(&Facts {
+            finalizer: false,
+            ..earlier
+        }),
+        Step::AddFinalizer
+    );
+    let newer = Facts {
+        claim: Stored::Newer(2),
+        finalizer: true,
+        ..fresh()
+    };
     assert_eq!(reason(&plan(&newer)), Some(Reason::InvalidSpec));
-    let mut unreadable = looked(Facts { claim: Stored::Unreadable, finalizer: true, ..fresh() }, None, None);
+    let mut unreadable = looked(
+        Facts {
+            claim: Stored::Unreadable,
+            finalizer: true,
+            ..fresh()
+        },
+        None,
+        None,
+    );
     unreadable.seen.offered = Some(true);
     assert_eq!(reason(&plan(&unreadable)), Some(Reason::Verifying));
     unreadable.memory.unreadable_for = Duration::from_secs(35);
@@ -253,41 +323,109 @@ fn blockers_gate_spending_and_not_looking() {
     facts.assistant = Some((101, Err(blocker.clone())));
     assert_eq!(plan(&facts), Step::Look);
     facts.now = at(100);
-    assert_eq!(reason(&plan(&looked(facts.clone(), None, None))), Some(Reason::AssistantNotFound));
-    assert!(matches!(plan(&looked(facts, Some(holding()), None)), Step::Record(_)));
-    let rival = Facts { rival: Some("a/b".into()), ..fresh() };
+    assert_eq!(
+        reason(&plan(&looked(facts.clone(), None, None))),
+        Some(Reason::AssistantNotFound)
+    );
+    assert!(matches!(
+        plan(&looked(facts, Some(holding()), None)),
+        Step::Record(_)
+    ));
+    let rival = Facts {
+        rival: Some("a/b".into()),
+        ..fresh()
+    };
     assert_eq!(reason(&plan(&rival)), Some(Reason::ClaimedByAnother));
-    let webhook = Facts { configuration: Err(Blocker::new(Reason::WebhookBaseMissing, "no")), ..fresh() };
+    let webhook = Facts {
+        configuration: Err(Blocker::new(Reason::WebhookBaseMissing, "no")),
+        ..fresh()
+    };
     assert_eq!(reason(&plan(&webhook)), Some(Reason::WebhookBaseMissing));
 }
 
 #[test]
 fn another_account_than_the_pinned_one_is_never_asked() {
-    let other = Ok(Identity { account: AccountId::new("AC2"), alias: None, proved: true });
-    for facts in [claimed(), recorded(), Facts { deleting: true, ..recorded() }, Facts { deleting: true, ..claimed() }] {
-        let facts = Facts { account: other.clone(), ..facts };
+    let other = Ok(Identity {
+        account: AccountId::new("AC2"),
+        alias: None,
+        proved: true,
+    });
+    for facts in [
+        claimed(),
+        recorded(),
+        Facts {
+            deleting: true,
+            ..recorded()
+        },
+        Facts {
+            deleting: true,
+            ..claimed()
+        },
+    ] {
+        let facts = Facts {
+            account: other.clone(),
+            ..facts
+        };
         assert_eq!(reason(&plan(&facts)), Some(Reason::AccountMismatch));
     }
-    let renamed = Ok(Identity { account: AccountId::new("org"), alias: Some(AccountId::new("AC1")), proved: true });
-    assert_eq!(plan(&Facts { account: renamed, ..claimed() }), Step::Look);
+    let renamed = Ok(Identity {
+        account: AccountId::new("org"),
+        alias: Some(AccountId::new("AC1")),
+        proved: true,
+    });
+    assert_eq!(
+        plan(&Facts {
+            account: renamed,
+            ..claimed()
+        }),
+        Step::Look
+    );
 }
 
 #[test]
 fn an_order_is_waited_for_and_not_repeated() {
-    let telnyx = |facts: Facts| Facts { provider: Provider::Telnyx, ..facts };
-    let pending = telnyx(looked(Facts { now: at(3600), ..claimed() }, None, Some(order(OrderState::Pending))));
+    let telnyx = |facts: Facts| Facts {
+        provider: Provider::Telnyx,
+        ..facts
+    };
+    let pending = telnyx(looked(
+        Facts {
+            now: at(3600),
+            ..claimed()
+        },
+        None,
+        Some(order(OrderState::Pending)),
+    ));
     assert!(matches!(plan(&pending), Step::RecordOrder(_)));
     let mut known = pending;
     known.record.order_id = Some(OrderId::new("o1"));
     assert_eq!(reason(&plan(&known)), Some(Reason::OrderPending));
-    known.seen.look = Some(Look { order: Some(order(OrderState::Success)), ..Look::default() });
-    assert_eq!(reason(&plan(&known)), Some(Reason::Verifying), "a bought number that is not listed is not bought again");
+    known.seen.look = Some(Look {
+        order: Some(order(OrderState::Success)),
+        ..Look::default()
+    });
+    assert_eq!(
+        reason(&plan(&known)),
+        Some(Reason::Verifying),
+        "a bought number that is not listed is not bought again"
+    );
     let mut arrived = holding();
     arrived.marked_text = String::new();
-    let brought = telnyx(looked(claimed(), Some(arrived.clone()), Some(order(OrderState::Success))));
-    assert!(matches!(plan(&brought), Step::Record(_)), "an order of ours proves the number before it is marked");
+    let brought = telnyx(looked(
+        claimed(),
+        Some(arrived.clone()),
+        Some(order(OrderState::Success)),
+    ));
+    assert!(
+        matches!(plan(&brought), Step::Record(_)),
+        "an order of ours proves the number before it is marked"
+    );
     arrived.created = Some(at(-90_000));
-    let older = telnyx(looked(claimed(), Some(arrived), Some(order(OrderState::Success))));
+    let older = telnyx(looked(
+        claimed(),
+        Some(arrived),
+        Some(order(OrderState::Success)),
+    ));
     assert_eq!(reason(&plan(&older)), Some(Reason::AlreadyOwned));
 }
 
@@ -333,8 +471,14 @@ fn who_answers_is_settled_before_the_webhooks() {
     assert!(matches!(plan(&facts), Step::Configure(..)));
     facts.assistant = None;
     assert_eq!(plan(&facts), Step::Unassign(102));
-    facts.assistant = Some((102, Err(Blocker::new(Reason::AssistantUnverifiable, "down"))));
-    assert!(matches!(plan(&facts), Step::Configure(..)), "an assignment that stands is not disturbed");
+    facts.assistant = Some((
+        102,
+        Err(Blocker::new(Reason::AssistantUnverifiable, "down")),
+    ));
+    assert!(
+        matches!(plan(&facts), Step::Configure(..)),
+        "an assignment that stands is not disturbed"
+    );
     facts.assistant = Some((102, Err(Blocker::new(Reason::AssistantInactive, "off"))));
     assert_eq!(reason(&plan(&facts)), Some(Reason::AssistantInactive));
 }
@@ -355,7 +499,10 @@ fn a_renamed_number_gets_its_mark_back_before_anything_else_is_done_with_it() {
     let mut renamed = holding();
     renamed.marked_text = "my number".into();
     for deleting in [false, true] {
-        let mut facts = Facts { deleting, ..recorded() };
+        let mut facts = Facts {
+            deleting,
+            ..recorded()
+        };
         facts.seen.fetched = Some(Some(renamed.clone()));
         assert_eq!(plan(&facts), Step::RestoreMark(NumberId::new("PN1")));
         facts.seen.marked = true;
@@ -365,13 +512,28 @@ fn a_renamed_number_gets_its_mark_back_before_anything_else_is_done_with_it() {
 
 #[test]
 fn on_deletion_an_unknown_purchase_is_waited_for() {
-    let mut facts = Facts { deleting: true, ..claimed() };
+    let mut facts = Facts {
+        deleting: true,
+        ..claimed()
+    };
     assert_eq!(plan(&facts), Step::Look);
     facts.now = at(599);
-    assert_eq!(reason(&plan(&looked(facts.clone(), None, None))), Some(Reason::Verifying));
+    assert_eq!(
+        reason(&plan(&looked(facts.clone(), None, None))),
+        Some(Reason::Verifying)
+    );
     facts.now = at(600);
-    assert_eq!(plan(&looked(facts.clone(), None, None)), Step::RemoveFinalizer(Farewell::NeverBought));
-    assert!(matches!(plan(&looked(facts.clone(), Some(holding()), None)), Step::Record(_)), "recorded, then released");
+    assert_eq!(
+        plan(&looked(facts.clone(), None, None)),
+        Step::RemoveFinalizer(Farewell::NeverBought)
+    );
+    assert!(
+        matches!(
+            plan(&looked(facts.clone(), Some(holding()), None)),
+            Step::Record(_)
+        ),
+        "recorded, then released"
+    );
     let pending = looked(facts.clone(), None, Some(order(OrderState::Pending)));
     assert!(matches!(plan(&pending), Step::Cancel(_)));
     facts.memory.never_bought = true;
@@ -381,7 +543,10 @@ fn on_deletion_an_unknown_purchase_is_waited_for() {
 
 #[test]
 fn a_release_is_unassign_then_release_then_let_go() {
-    let mut facts = Facts { deleting: true, ..recorded() };
+    let mut facts = Facts {
+        deleting: true,
+        ..recorded()
+    };
     facts.record.assistant = Some(101);
     assert!(matches!(plan(&facts), Step::Fetch(_)));
     facts.seen.fetched = Some(Some(holding()));
@@ -394,7 +559,10 @@ fn a_release_is_unassign_then_release_then_let_go() {
 
 #[test]
 fn a_number_that_is_not_shown_is_let_go_only_after_a_second_404() {
-    let mut facts = Facts { deleting: true, ..recorded() };
+    let mut facts = Facts {
+        deleting: true,
+        ..recorded()
+    };
     facts.seen.fetched = Some(None);
     facts.memory.missing_for = Some(Duration::from_secs(59));
     assert_eq!(reason(&plan(&facts)), Some(Reason::Releasing));
@@ -408,22 +576,47 @@ fn a_number_that_is_not_shown_is_let_go_only_after_a_second_404() {
 #[test]
 fn the_way_out_is_named_where_a_release_is_blocked() {
     let blocker = Blocker::new(Reason::CredentialsMissing, "Secret gone.");
-    let facts = Facts { deleting: true, account: Err(blocker), ..recorded() };
+    let facts = Facts {
+        deleting: true,
+        account: Err(blocker),
+        ..recorded()
+    };
     match plan(&facts) {
-        Step::Rest(Rest::Wait { reason: Reason::CredentialsMissing, message, .. }) => {
+        Step::Rest(Rest::Wait {
+            reason: Reason::CredentialsMissing,
+            message,
+            ..
+        }) => {
             assert!(message.contains("deletionPolicy: Retain"), "{message}");
         }
         other => panic!("{other:?}"),
     }
-    let retain = Facts { deletion_policy: Some(DeletionPolicy::Retain), ..facts.clone() };
-    assert_eq!(plan(&retain), Step::RemoveFinalizer(Farewell::Retained), "Retain needs no credential");
-    let definition = Facts { definition_deleted: true, ..facts };
-    assert_eq!(plan(&definition), Step::RemoveFinalizer(Farewell::DefinitionDeleted));
+    let retain = Facts {
+        deletion_policy: Some(DeletionPolicy::Retain),
+        ..facts.clone()
+    };
+    assert_eq!(
+        plan(&retain),
+        Step::RemoveFinalizer(Farewell::Retained),
+        "Retain needs no credential"
+    );
+    let definition = Facts {
+        definition_deleted: true,
+        ..facts
+    };
+    assert_eq!(
+        plan(&definition),
+        Step::RemoveFinalizer(Farewell::DefinitionDeleted)
+    );
 }
 
 #[test]
 fn without_our_finalizer_nothing_is_done_to_a_departing_resource() {
-    let facts = Facts { deleting: true, finalizer: false, ..recorded() };
+    let facts = Facts {
+        deleting: true,
+        finalizer: false,
+        ..recorded()
+    };
     assert_eq!(plan(&facts), Step::Rest(Rest::Nothing));
 }
 
@@ -441,7 +634,10 @@ fn no_combination_of_facts_breaks_the_rules_of_spending() {
     for claim in claims {
         for bits in 0_u32..1 << 9 {
             let bit = |at: u32| bits & (1 << at) != 0;
-            let mut facts = Facts { claim: claim.clone(), ..fresh() };
+            let mut facts = Facts {
+                claim: claim.clone(),
+                ..fresh()
+            };
             facts.finalizer = bit(0);
             facts.deleting = bit(1);
             facts.suspended = bit(2);
@@ -459,17 +655,34 @@ fn no_combination_of_facts_breaks_the_rules_of_spending() {
                 let step = plan(&facts);
                 checked += 1;
                 if step == Step::Buy {
-                    assert!(facts.seen.token, "no purchase without a stored claim: {facts:?}");
-                    assert_eq!(facts.seen.last_look, Some(None), "no purchase without a last look: {facts:?}");
+                    assert!(
+                        facts.seen.token,
+                        "no purchase without a stored claim: {facts:?}"
+                    );
+                    assert_eq!(
+                        facts.seen.last_look,
+                        Some(None),
+                        "no purchase without a last look: {facts:?}"
+                    );
                 }
                 if matches!(step, Step::Buy | Step::Claim { .. }) {
                     assert!(!facts.deleting && facts.rival.is_none(), "{facts:?}");
-                    assert_eq!(look, Some(None), "nothing is bought that was not looked for: {facts:?}");
-                    assert!(!matches!(facts.claim, Stored::Newer(_) | Stored::EarlierUid(_)), "{facts:?}");
+                    assert_eq!(
+                        look,
+                        Some(None),
+                        "nothing is bought that was not looked for: {facts:?}"
+                    );
+                    assert!(
+                        !matches!(facts.claim, Stored::Newer(_) | Stored::EarlierUid(_)),
+                        "{facts:?}"
+                    );
                 }
                 assert!(!(facts.suspended && step.writes()), "{facts:?}");
                 if matches!(step, Step::Record(_)) {
-                    assert!(facts.finalizer, "nothing is recorded without the finalizer: {facts:?}");
+                    assert!(
+                        facts.finalizer,
+                        "nothing is recorded without the finalizer: {facts:?}"
+                    );
                 }
             }
         }
@@ -480,8 +693,19 @@ fn no_combination_of_facts_breaks_the_rules_of_spending() {
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/deletion.md");
 
 /// What happens to a held number whose webhook was changed at the provider.
-fn cell(suspended: bool, protected: bool, policy: Option<DeletionPolicy>, deleting: bool) -> &'static str {
-    let mut facts = Facts { suspended, protected, deletion_policy: policy, deleting, ..recorded() };
+fn cell(
+    suspended: bool,
+    protected: bool,
+    policy: Option<DeletionPolicy>,
+    deleting: bool,
+) -> &'static str {
+    let mut facts = Facts {
+        suspended,
+        protected,
+        deletion_policy: policy,
+        deleting,
+        ..recorded()
+    };
     let mut drifted = holding();
     drifted.settings = Settings::Twilio(TwilioSettings::default());
     facts.seen.fetched = Some(Some(drifted));
@@ -491,7 +715,9 @@ fn cell(suspended: bool, protected: bool, policy: Option<DeletionPolicy>, deleti
         Step::RemoveFinalizer(Farewell::Retained) => "kept in the account; the object goes",
         Step::Rest(Rest::Suspended) if deleting => "kept; the object waits (`Suspended`)",
         Step::Rest(Rest::Suspended) => "kept, not repaired",
-        step if reason(&step) == Some(Reason::ReleaseProtected) => "kept; the object waits (`ReleaseProtected`)",
+        step if reason(&step) == Some(Reason::ReleaseProtected) => {
+            "kept; the object waits (`ReleaseProtected`)"
+        }
         step => panic!("{step:?}"),
     }
 }
@@ -503,11 +729,19 @@ fn the_table_of_deletion_in_the_docs_is_what_the_plan_does() {
     );
     for suspended in [false, true] {
         for protected in [false, true] {
-            for policy in [None, Some(DeletionPolicy::Release), Some(DeletionPolicy::Retain)] {
+            for policy in [
+                None,
+                Some(DeletionPolicy::Release),
+                Some(DeletionPolicy::Retain),
+            ] {
                 let name = policy.map_or("unset".to_owned(), |policy| format!("{policy:?}"));
-                let (kept, deleted) =
-                    (cell(suspended, protected, policy, false), cell(suspended, protected, policy, true));
-                rows.push_str(&format!("| {suspended} | {protected} | {name} | {kept} | {deleted} |\n"));
+                let (kept, deleted) = (
+                    cell(suspended, protected, policy, false),
+                    cell(suspended, protected, policy, true),
+                );
+                rows.push_str(&format!(
+                    "| {suspended} | {protected} | {name} | {kept} | {deleted} |\n"
+                ));
             }
         }
     }

@@ -1,0 +1,29 @@
+# The same targets that continuous integration runs. `make help` lists them.
+
+.PHONY: help demo test check generate control-plane
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+export RUSTFLAGS ?=
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+demo: ## Run the main job on a real kube-apiserver with an emulated phone company (KEEP=1 leaves it running)
+	$(CARGO) build --bins
+	KEEP=$(KEEP) $(CARGO) run --quiet --example demo
+
+test: check ## Run every check and every test
+	tests/control-plane/build >/dev/null
+	$(CARGO) test --no-fail-fast
+
+check: ## Formatting, compiler and clippy warnings
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+
+generate: ## Rewrite the generated files: CRDs, rendered manifests, tables in the docs
+	GENERATE=1 $(CARGO) test --test crds --test chart
+	GENERATE=1 $(CARGO) test --lib the_table_of_deletion
+
+control-plane: ## Build kube-apiserver, etcd, kube-controller-manager and kubectl (cached)
+	tests/control-plane/build

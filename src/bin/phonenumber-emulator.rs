@@ -1,2 +1,0 @@
-//! Phone company emulator.
-fn main() {}

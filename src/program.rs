@@ -1,0 +1,301 @@
+//! The operator as a program: puts the parts together, leads, works, and ends.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, ResourceExt};
+use tokio::signal::unix::{SignalKind, signal};
+use url::Url;
+
+use crate::account::{Accounts, Directory, Endpoints};
+use crate::clock::{BootClock, Clock};
+use crate::controller::{self, Parts, Settings};
+use crate::leader::{Elector, Term};
+use crate::number::Installation;
+use crate::provider::http::{Client, Reqwest};
+use crate::server_time::clients;
+use crate::telemetry::{self, Health, LogFormat};
+
+/// How long the controllers may take to finish after a signal, besides a purchase that is under way.
+const TO_FINISH: Duration = Duration::from_secs(10);
+
+/// The name of the Lease.
+const LEASE: &str = "phonenumber-operator";
+
+/// The flags of `run`. Each is an environment variable too.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// Look after the PhoneNumbers of this namespace only; may be repeated. Default: all namespaces.
+    #[arg(long, env = "PHONENUMBER_WATCH_NAMESPACE", value_delimiter = ',')]
+    watch_namespace: Vec<String>,
+
+    /// The namespace that the operator runs in: of its Lease, and of the Secrets of ClusterProviderAccounts.
+    #[arg(long, env = "PHONENUMBER_OPERATOR_NAMESPACE", default_value = "phonenumber-operator-system")]
+    operator_namespace: String,
+
+    /// The id of this installation, part of the mark on every number. Default: the UID of the namespace kube-system.
+    /// Must be set with --watch-namespace. Never change it: the numbers bought so far would be taken for another's.
+    #[arg(long, env = "PHONENUMBER_INSTALLATION_ID")]
+    installation_id: Option<String>,
+
+    /// Send every request for a provider to another base URL: twilio=URL or telnyx=URL. Plain http only to loopback.
+    #[arg(long, env = "PHONENUMBER_PROVIDER_ENDPOINT", value_delimiter = ',', value_parser = endpoint)]
+    provider_endpoint: Vec<(String, Url)>,
+
+    /// Allow plain http to other hosts than loopback. Credentials then travel in the clear.
+    #[arg(long, env = "PHONENUMBER_ALLOW_INSECURE_ENDPOINTS")]
+    allow_insecure_endpoints: bool,
+
+    /// Allow this Burki origin (scheme://host[:port]) besides https://api.burki.dev; may be repeated.
+    #[arg(long, env = "PHONENUMBER_ALLOW_BURKI_ORIGIN", value_delimiter = ',')]
+    allow_burki_origin: Vec<String>,
+
+    /// How often each number is looked at.
+    #[arg(long, env = "PHONENUMBER_INVENTORY_INTERVAL", default_value = "60s", value_parser = duration)]
+    inventory_interval: Duration,
+
+    /// How long a purchase request may take.
+    #[arg(long, env = "PHONENUMBER_PURCHASE_TIMEOUT", default_value = "30s", value_parser = duration)]
+    purchase_timeout: Duration,
+
+    /// How long a provider may hide a purchase from its listings.
+    #[arg(long, env = "PHONENUMBER_PURCHASE_VISIBILITY", default_value = "10m", value_parser = duration)]
+    purchase_visibility: Duration,
+
+    /// How many PhoneNumbers are worked on at once.
+    #[arg(long, env = "PHONENUMBER_CONCURRENCY", default_value_t = 32)]
+    concurrency: u16,
+
+    /// Take turns with other replicas by a Lease.
+    #[arg(long, env = "PHONENUMBER_LEADER_ELECT", default_value_t = true, action = clap::ArgAction::Set)]
+    leader_elect: bool,
+
+    /// Where /livez and /readyz are served.
+    #[arg(long, env = "PHONENUMBER_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+
+    /// The form of the log.
+    #[arg(long, env = "PHONENUMBER_LOG_FORMAT", default_value = "text")]
+    log_format: Format,
+
+    /// What is logged: error, warn, info, debug or trace, or directives such as info,kube=debug.
+    #[arg(long, env = "PHONENUMBER_LOG_LEVEL", default_value = "info")]
+    log_level: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+fn endpoint(text: &str) -> Result<(String, Url), String> {
+    let (provider, url) = text.split_once('=').ok_or("must be twilio=URL or telnyx=URL")?;
+    if !matches!(provider, "twilio" | "telnyx") {
+        return Err(format!("{provider:?} is not twilio or telnyx"));
+    }
+    let url = Url::parse(url).map_err(|error| error.to_string())?;
+    Ok((provider.to_owned(), url))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let count = text.strip_suffix(unit).unwrap_or_default();
+    let count: u64 = count.parse().map_err(|_| format!("{text:?} is not a duration such as 500ms, 60s, 10m or 1h"))?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(count)),
+        "s" => Ok(Duration::from_secs(count)),
+        "m" => Ok(Duration::from_secs(count * 60)),
+        "h" => Ok(Duration::from_secs(count * 3600)),
+        _ => Err(format!("{text:?} needs a unit: ms, s, m or h")),
+    }
+}
+
+/// True if `url` is https, or http to this very machine, or `insecure` is allowed.
+fn is_safe(url: &Url, insecure: bool) -> bool {
+    let loopback = match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && (loopback || insecure))
+}
+
+/// Runs the operator until SIGTERM or SIGINT, or until it no longer leads.
+///
+/// # Errors
+/// If it cannot start, or lost its lead.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let format = match options.log_format {
+        Format::Text => LogFormat::Text,
+        Format::Json => LogFormat::Json,
+    };
+    telemetry::init(format, &options.log_level)?;
+    // Fails only if a provider is installed already, which then is this one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let endpoints = endpoints(&options)?;
+    let burki_origins = burki_origins(&options)?;
+
+    let clock: Arc<dyn Clock> = Arc::new(BootClock);
+    let config = kube::Config::infer().await.context("no kubeconfig, and not in a cluster")?;
+    let clients = clients(config, Arc::clone(&clock))?;
+    let installation = installation(&options, &clients.reads).await?;
+    let health = Health::new(Arc::clone(&clock));
+    let listener = tokio::net::TcpListener::bind(options.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", options.listen))?;
+    tokio::spawn(telemetry::serve(listener, health.clone()));
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let signalled = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    tokio::pin!(signalled);
+
+    let term = if options.leader_elect {
+        let elector =
+            Elector::new(clients.writes.clone(), &options.operator_namespace, LEASE, Arc::clone(&clock));
+        tokio::select! {
+            term = elector.acquire() => term,
+            () = &mut signalled => return Ok(()),
+        }
+    } else {
+        Term::unopposed()
+    };
+
+    let gate = {
+        let (term, clock) = (term.clone(), Arc::clone(&clock));
+        Arc::new(move || if term.holds(clock.now()) { Ok(()) } else { Err("it does not lead") })
+    };
+    let transport = Arc::new(Reqwest::new()?);
+    let client = Client::new(transport, gate, Arc::clone(&clock), options.purchase_timeout);
+    let parts = Parts {
+        accounts: Accounts::new(client.clone(), endpoints, Arc::clone(&clock), options.inventory_interval),
+        directory: Directory::new(client, Arc::clone(&clock), options.inventory_interval),
+        settings: Settings {
+            watch_namespaces: options.watch_namespace,
+            operator_namespace: options.operator_namespace,
+            installation,
+            interval: options.inventory_interval,
+            purchase_timeout: options.purchase_timeout,
+            purchase_visibility: options.purchase_visibility,
+            concurrency: options.concurrency,
+            burki_origins,
+        },
+        clock,
+        clients,
+    };
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let stopped = async move {
+        // Either way there is nothing more to do.
+        let _ = stopped.await;
+    };
+    let work = tokio::spawn(controller::run(parts, stopped, move || health.set_ready()));
+    let lost = term.lost();
+    tokio::select! {
+        () = &mut signalled => {}
+        () = lost => bail!("another replica leads now"),
+    }
+    tracing::info!("stopping: finishing what is in flight");
+    let _ = stop.send(());
+    if tokio::time::timeout(options.purchase_timeout + TO_FINISH, work).await.is_err() {
+        tracing::warn!("not everything in flight was finished in time; the next leader looks it up");
+    }
+    term.step_down().await;
+    Ok(())
+}
+
+fn endpoints(options: &Options) -> anyhow::Result<Endpoints> {
+    let mut endpoints = Endpoints::default();
+    for (provider, url) in &options.provider_endpoint {
+        if !is_safe(url, options.allow_insecure_endpoints) {
+            bail!("--provider-endpoint {provider}={url}: credentials are not sent over plain http to other machines");
+        }
+        match provider.as_str() {
+            "twilio" => endpoints.twilio = Some(url.clone()),
+            _ => endpoints.telnyx = Some(url.clone()),
+        }
+    }
+    Ok(endpoints)
+}
+
+fn burki_origins(options: &Options) -> anyhow::Result<Vec<String>> {
+    let mut origins = Vec::new();
+    for text in &options.allow_burki_origin {
+        let url = Url::parse(text).with_context(|| format!("--allow-burki-origin {text}"))?;
+        if !is_safe(&url, options.allow_insecure_endpoints) {
+            bail!("--allow-burki-origin {text}: keys are not sent over plain http to other machines");
+        }
+        origins.push(text.trim_end_matches('/').to_owned());
+    }
+    Ok(origins)
+}
+
+async fn installation(options: &Options, client: &kube::Client) -> anyhow::Result<Installation> {
+    if let Some(id) = &options.installation_id {
+        return Ok(Installation::new(id.clone()));
+    }
+    if !options.watch_namespace.is_empty() {
+        bail!("--installation-id must be set with --watch-namespace: several such operators may share a cluster");
+    }
+    let namespace = Api::<Namespace>::all(client.clone())
+        .get("kube-system")
+        .await
+        .context("cannot read the namespace kube-system, whose UID names this installation")?;
+    let uid = namespace.uid().context("the namespace kube-system has no UID")?;
+    Ok(Installation::new(uid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_need_a_unit() {
+        for (text, wanted) in [
+            ("500ms", Some(Duration::from_millis(500))),
+            ("60s", Some(Duration::from_secs(60))),
+            ("10m", Some(Duration::from_secs(600))),
+            ("1h", Some(Duration::from_secs(3600))),
+            ("60", None),
+            ("s", None),
+            ("", None),
+            ("-1s", None),
+            ("5 parsecs", None),
+        ] {
+            assert_eq!(duration(text).ok(), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn credentials_travel_in_the_clear_only_to_this_machine_or_by_permission() {
+        for (url, insecure, safe) in [
+            ("https://api.example.com", false, true),
+            ("http://127.0.0.1:9", false, true),
+            ("http://[::1]:9", false, true),
+            ("http://localhost:9", false, true),
+            ("http://10.0.0.1:9", false, false),
+            ("http://127.0.0.1.example.com", false, false),
+            ("http://10.0.0.1:9", true, true),
+            ("ftp://127.0.0.1", true, false),
+        ] {
+            assert_eq!(is_safe(&Url::parse(url).unwrap(), insecure), safe, "{url}");
+        }
+    }
+
+    #[test]
+    fn only_known_providers_are_diverted() {
+        assert!(endpoint("twilio=http://127.0.0.1:1").is_ok());
+        assert!(endpoint("vonage=http://127.0.0.1:1").is_err());
+        assert!(endpoint("twilio").is_err());
+    }
+}
