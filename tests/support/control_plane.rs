@@ -8,12 +8,11 @@
     reason = "every crate that includes this file uses a part of it"
 )]
 
-use std::fs::{self, File};
+use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::process::Command;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -25,9 +24,16 @@ use kube::api::PostParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::json;
-use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
+
+use folder::Folder;
+use program::{Program, Programs, build, lock};
+
+#[path = "control_plane/folder.rs"]
+mod folder;
+#[path = "control_plane/program.rs"]
+mod program;
 
 /// Starting takes two seconds; this much is for machines that compile at the same time.
 const READY_WITHIN: Duration = Duration::from_secs(120);
@@ -37,7 +43,6 @@ const POLL_EVERY: Duration = Duration::from_millis(50);
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 /// A port that was free can be taken by another program before ours listens.
 const PORT_ATTEMPTS: usize = 5;
-const FOLDER_PREFIX: &str = "phonenumber-control-plane-";
 /// Those that act on objects which tests make: no pods, no nodes.
 const CONTROLLERS: &str = "serviceaccount-controller,namespace-controller,garbage-collector-controller,clusterrole-aggregation-controller";
 /// Longer than any test or demo, so that no token has to be renewed.
@@ -423,199 +428,6 @@ pub async fn client_for(kubeconfig: &Path) -> anyhow::Result<Client> {
     Ok(Client::try_from(config_for(kubeconfig).await?)?)
 }
 
-/// The folder with the programs, and whether they end with their parent by themselves.
-#[derive(Clone)]
-struct Programs {
-    folder: PathBuf,
-    watch_their_parent: bool,
-    kubectl: PathBuf,
-}
-
-impl Programs {
-    async fn find_or_build() -> anyhow::Result<Self> {
-        let Some(assets) =
-            std::env::var_os("KUBEBUILDER_ASSETS").filter(|assets| !assets.is_empty())
-        else {
-            let folder = build(&["etcd", "kube-apiserver", "kubectl"]).await?;
-            return Ok(Self {
-                kubectl: folder.join("kubectl"),
-                folder,
-                watch_their_parent: true,
-            });
-        };
-        let folder = build(&["etcd", "kube-apiserver"]).await?;
-        let beside = Path::new(&assets).join("kubectl");
-        let kubectl = if beside.exists() {
-            beside
-        } else {
-            PathBuf::from("kubectl")
-        };
-        Ok(Self {
-            folder,
-            watch_their_parent: false,
-            kubectl,
-        })
-    }
-
-    /// Starts a program that ends with this process. Its output is added to a log in the folder.
-    fn run(&self, name: &str, folder: &Folder, flags: &[String]) -> anyhow::Result<Program> {
-        let log = folder.file(&format!("{name}.log"));
-        let output = File::options().create(true).append(true).open(&log)?;
-        let path = self.folder.join(name);
-        let mut command = if self.watch_their_parent {
-            let mut command = Command::new(path);
-            command.env("PARENT_PIPE", "1");
-            command
-        } else {
-            let mut command = Command::new("/bin/sh");
-            command
-                .args(["-c", END_WITH_STANDARD_INPUT, "sh"])
-                .arg(path);
-            command
-        };
-        let child = command
-            .args(flags)
-            .env_remove("KUBECONFIG")
-            .stdin(Stdio::piped())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            // Interrupts from the terminal reach this process alone, which decides about the others.
-            .process_group(0)
-            .spawn()
-            .with_context(|| format!("{name} cannot be started"))?;
-        Ok(Program {
-            name: name.to_owned(),
-            child: Mutex::new(child),
-            log,
-            wrapped: !self.watch_their_parent,
-        })
-    }
-}
-
-/// Runs a program and kills it at the end of standard input; ends also when the program does. For programs that were not
-/// built here. The parent-death signal of Linux will not do: it fires when the *thread* that started the program ends,
-/// and each test is a thread.
-const END_WITH_STANDARD_INPUT: &str = r#"
-    exec 3<&0
-    "$@" 3<&- </dev/null & program=$!
-    { cat <&3 >/dev/null; kill -9 $program; } & watch=$!
-    wait $program
-    kill $watch
-"#;
-
-/// A running program, killed when dropped.
-struct Program {
-    name: String,
-    child: Mutex<Child>,
-    log: PathBuf,
-    wrapped: bool,
-}
-
-impl Program {
-    fn ensure_running(&self) -> anyhow::Result<()> {
-        let ended: Option<ExitStatus> = lock(&self.child).try_wait()?;
-        if let Some(status) = ended {
-            bail!("{} ended with {status}: {}", self.name, self.log_end());
-        }
-        Ok(())
-    }
-
-    fn log_end(&self) -> String {
-        const LINES: usize = 30;
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        let skipped = lines.len().saturating_sub(LINES);
-        lines
-            .into_iter()
-            .skip(skipped)
-            .collect::<Vec<_>>()
-            .join("\n")
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let mut child = lock(&self.child);
-        if self.wrapped {
-            // The shell around the program kills it now.
-            drop(child.stdin.take());
-        } else {
-            let _ = child.kill();
-        }
-        let _ = child.wait();
-    }
-}
-
-/// A temporary folder that goes away when dropped, and otherwise when the next control plane starts: the shared one is
-/// never dropped, and a killed process drops nothing.
-struct Folder {
-    folder: TempDir,
-    /// Locked for as long as this process lives.
-    _held: File,
-}
-
-impl Folder {
-    fn make() -> anyhow::Result<Self> {
-        Self::remove_abandoned();
-        let folder = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir()?;
-        // Locked before it bears its name, so that nobody finds it unlocked.
-        let unnamed = folder.path().join("held.new");
-        let held = File::create(&unnamed)?;
-        held.lock()?;
-        fs::rename(unnamed, folder.path().join("held"))?;
-        Ok(Self {
-            folder,
-            _held: held,
-        })
-    }
-
-    fn remove_abandoned() {
-        for entry in fs::read_dir(std::env::temp_dir())
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            if !entry
-                .file_name()
-                .to_string_lossy()
-                .starts_with(FOLDER_PREFIX)
-            {
-                continue;
-            }
-            if File::open(entry.path().join("held")).is_ok_and(|held| held.try_lock().is_ok()) {
-                let _ = fs::remove_dir_all(entry.path());
-            }
-        }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-}
-
-/// The folder that holds these programs, built if need be.
-async fn build(programs: &[&str]) -> anyhow::Result<PathBuf> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/control-plane/build");
-    let output = tokio::process::Command::new(script)
-        .args(programs)
-        .stdin(Stdio::null())
-        // Progress and errors are for the user.
-        .stderr(Stdio::inherit())
-        .output()
-        .await
-        .with_context(|| format!("{script} cannot be run"))?;
-    ensure!(
-        output.status.success(),
-        "{script} {} failed: its messages are on standard error",
-        programs.join(" ")
-    );
-    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim_end()))
-}
-
 fn free_port() -> anyhow::Result<u16> {
     for _ in 0..1000 {
         let port = rand::random_range(PORTS);
@@ -624,8 +436,4 @@ fn free_port() -> anyhow::Result<u16> {
         }
     }
     bail!("no free port between {} and {}", PORTS.start, PORTS.end)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
