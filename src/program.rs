@@ -42,7 +42,8 @@ pub struct Options {
     #[arg(long, env = "PHONENUMBER_INSTALLATION_ID")]
     installation_id: Option<String>,
 
-    /// Send every request for a provider to another base URL: twilio=URL or telnyx=URL. Plain http only to loopback.
+    /// Send every request for a provider to another base URL: twilio=URL, telnyx=URL, or burki=URL for
+    /// https://api.burki.dev. Plain http only to loopback.
     #[arg(long, env = "PHONENUMBER_PROVIDER_ENDPOINT", value_delimiter = ',', value_parser = endpoint)]
     provider_endpoint: Vec<(String, Url)>,
 
@@ -94,9 +95,9 @@ enum Format {
 }
 
 fn endpoint(text: &str) -> Result<(String, Url), String> {
-    let (provider, url) = text.split_once('=').ok_or("must be twilio=URL or telnyx=URL")?;
-    if !matches!(provider, "twilio" | "telnyx") {
-        return Err(format!("{provider:?} is not twilio or telnyx"));
+    let (provider, url) = text.split_once('=').ok_or("must be twilio=URL, telnyx=URL or burki=URL")?;
+    if !matches!(provider, "twilio" | "telnyx" | "burki") {
+        return Err(format!("{provider:?} is not twilio, telnyx or burki"));
     }
     let url = Url::parse(url).map_err(|error| error.to_string())?;
     Ok((provider.to_owned(), url))
@@ -138,7 +139,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     telemetry::init(format, &options.log_level)?;
     // Fails only if a provider is installed already, which then is this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let endpoints = endpoints(&options)?;
+    let (endpoints, burki_endpoint) = endpoints(&options)?;
     let burki_origins = burki_origins(&options)?;
 
     let clock: Arc<dyn Clock> = Arc::new(BootClock);
@@ -190,6 +191,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             purchase_visibility: options.purchase_visibility,
             concurrency: options.concurrency,
             burki_origins,
+            burki_endpoint,
         },
         clock,
         clients,
@@ -214,18 +216,20 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn endpoints(options: &Options) -> anyhow::Result<Endpoints> {
+fn endpoints(options: &Options) -> anyhow::Result<(Endpoints, Option<Url>)> {
     let mut endpoints = Endpoints::default();
+    let mut burki = None;
     for (provider, url) in &options.provider_endpoint {
         if !is_safe(url, options.allow_insecure_endpoints) {
             bail!("--provider-endpoint {provider}={url}: credentials are not sent over plain http to other machines");
         }
         match provider.as_str() {
             "twilio" => endpoints.twilio = Some(url.clone()),
-            _ => endpoints.telnyx = Some(url.clone()),
+            "telnyx" => endpoints.telnyx = Some(url.clone()),
+            _ => burki = Some(url.clone()),
         }
     }
-    Ok(endpoints)
+    Ok((endpoints, burki))
 }
 
 fn burki_origins(options: &Options) -> anyhow::Result<Vec<String>> {

@@ -42,6 +42,8 @@ pub struct Settings {
     pub concurrency: u16,
     /// The Burki origins that are allowed besides <https://api.burki.dev>.
     pub burki_origins: Vec<String>,
+    /// Where requests for <https://api.burki.dev> go instead.
+    pub burki_endpoint: Option<url::Url>,
 }
 
 /// What every reconcile needs.

@@ -26,6 +26,8 @@ pub(super) struct Memories {
 struct Entry {
     /// The nonce of the last claim, if this process wrote the first claim and all since, and each was in vain.
     in_vain: Option<String>,
+    /// True if this process has made an attempt that is not known to have been in vain.
+    doubtful: bool,
     unreadable_since: Option<Instant>,
     missing_since: Option<Instant>,
     release_sent: bool,
@@ -99,16 +101,27 @@ impl Memories {
         })
     }
 
-    /// Remembers a claim that is about to be attempted; until [`Memories::in_vain`], it may have been bought.
-    pub(super) fn claimed(&self, object: &PhoneNumber) {
-        self.entry(object, |entry| entry.in_vain = None);
+    /// Remembers that the claim in `before` was replaced by one that is about to be attempted. True if every attempt
+    /// before it was certainly in vain.
+    pub(super) fn claimed(&self, object: &PhoneNumber, before: &Stored) -> bool {
+        self.entry(object, |entry| {
+            let clean = match before {
+                Stored::Nothing => !entry.doubtful,
+                Stored::Ours(claim) => entry.in_vain.as_ref() == Some(&claim.nonce),
+                Stored::EarlierUid(_) | Stored::Unreadable | Stored::Newer(_) => false,
+            };
+            entry.in_vain = None;
+            entry.doubtful = true;
+            clean
+        })
     }
 
-    /// Remembers that the attempt of this claim, and with `all` every one before it, was certainly in vain.
-    pub(super) fn in_vain(&self, object: &PhoneNumber, nonce: &str, all: bool) {
-        if all {
-            self.entry(object, |entry| entry.in_vain = Some(nonce.to_owned()));
-        }
+    /// Remembers that the attempt of the claim with this nonce was certainly in vain, as all before it were.
+    pub(super) fn in_vain(&self, object: &PhoneNumber, nonce: &str) {
+        self.entry(object, |entry| {
+            entry.in_vain = Some(nonce.to_owned());
+            entry.doubtful = false;
+        });
     }
 
     /// Remembers whether the recorded id was there, and returns how long it has been missing.

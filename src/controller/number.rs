@@ -12,7 +12,7 @@ use super::plan::{Again, Facts, Rest, Step, plan, wait};
 use super::report;
 use super::resolve::resolve;
 use crate::api::{PhoneNumber, Reason, condition};
-use crate::claim::{Claim, Stored};
+use crate::claim::Claim;
 use crate::number::{AccountId, E164, NumberId, OrderId};
 
 /// The finalizer that keeps a `PhoneNumber` until its number is released or let go.
@@ -172,9 +172,4 @@ fn record(number: &PhoneNumber) -> super::plan::Record {
             }),
         observed_generation: status.observed_generation,
     }
-}
-
-/// True if no attempt was made on this resource before the claim that is about to be written.
-pub(super) fn is_first_attempt(stored: &Stored) -> bool {
-    *stored == Stored::Nothing
 }

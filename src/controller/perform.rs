@@ -7,7 +7,7 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use super::context::{Context, owner};
-use super::number::{FINALIZER, is_first_attempt};
+use super::number::FINALIZER;
 use super::plan::{Again, Attempt, Blocker, Facts, Farewell, Look, Rest, Step};
 use super::report;
 use super::resolve::{Resolved, provider_blocker};
@@ -36,7 +36,8 @@ pub(super) struct Pass {
 /// The right to buy, and the right to have the requests for it under way.
 struct Purchase {
     token: Token,
-    first: bool,
+    /// True if every attempt before this one was certainly in vain.
+    alone: bool,
     _permit: Permit,
 }
 
@@ -295,9 +296,6 @@ async fn claim(
     let text = claim
         .to_annotation()
         .map_err(|error| Stop::Api(kube::Error::SerdeError(error)))?;
-    let first = is_first_attempt(&pass.facts.claim) || pass.facts.memory.never_bought;
-    context.memories.claimed(&pass.object);
-    pass.facts.memory.never_bought = false;
     let sent = context.clock.now();
     let metadata = json!({
         "resourceVersion": pass.object.resource_version(),
@@ -308,14 +306,12 @@ async fn claim(
     let stored = Token::from_reply(pass.object.annotations(), claim.clone(), sent);
     let token = stored
         .ok_or_else(|| Stop::from(Error::Shut("the claim was not stored as it was written")))?;
+    let alone = context.memories.claimed(&pass.object, &pass.facts.claim);
+    pass.facts.memory.never_bought = false;
     pass.facts.claim = crate::claim::Stored::Ours(claim);
     pass.facts.seen.token = true;
     pass.facts.seen.last_look = None;
-    pass.purchase = Some(Purchase {
-        token,
-        first,
-        _permit: permit,
-    });
+    pass.purchase = Some(Purchase { token, alone, _permit: permit });
     Ok(())
 }
 
@@ -350,32 +346,30 @@ async fn last_look(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
 /// Drops a token that was not spent: nothing was sent under its claim.
 fn unused(pass: &mut Pass, context: &Context) {
     if let Some(purchase) = pass.purchase.take() {
-        context
-            .memories
-            .in_vain(&pass.object, &purchase.token.claim().nonce, purchase.first);
-        pass.facts.memory.never_bought = purchase.first;
+        in_vain(&purchase.token.claim().nonce, purchase.alone, pass, context);
         pass.facts.seen.token = false;
     }
+}
+
+fn in_vain(nonce: &str, alone: bool, pass: &mut Pass, context: &Context) {
+    if alone {
+        context.memories.in_vain(&pass.object, nonce);
+    }
+    pass.facts.memory.never_bought = alone;
 }
 
 async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let account = pass.account()?;
     let configuration = pass.facts.configuration.clone().map_err(Stop::from)?;
-    let Some(Purchase {
-        token,
-        first,
-        _permit,
-    }) = pass.purchase.take()
+    let Some(Purchase { token, alone, _permit }) = pass.purchase.take()
     else {
         return Err(Stop::from(Error::Shut("there is no claim to buy on")));
     };
     pass.facts.seen.token = false;
     let claim = token.claim().clone();
     let reply = account.company().buy(token, &configuration).await;
-    let in_vain = matches!(reply, Reply::Rejected(_) | Reply::NotSent(_));
-    if in_vain {
-        context.memories.in_vain(&pass.object, &claim.nonce, first);
-        pass.facts.memory.never_bought = first;
+    if matches!(reply, Reply::Rejected(_) | Reply::NotSent(_)) {
+        in_vain(&claim.nonce, alone, pass, context);
     }
     let mut attempt = report::attempt(&claim, report::outcome(&reply));
     match reply {

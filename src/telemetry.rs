@@ -1,0 +1,297 @@
+//! What the program tells about itself: its log, and whether it is alive and ready.
+//!
+//! Alive means that every part of it still moves; a provider that is down does not make it dead.
+
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+
+use crate::clock::{Clock, Instant};
+
+/// kube logs every failed request as an error of its own, without saying what it was for. Whoever made the request logs
+/// what matters.
+const NOT_LOGGED: &str = "kube_client::client::builder=off";
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One line of text an event, coloured on a terminal.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Why there is no log.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The level is neither a level nor a list of directives.
+    #[error(
+        "{0:?} is not a log level (error, warn, info, debug, trace) or a list of directives such as info,kube=debug"
+    )]
+    Level(String, #[source] ParseError),
+    /// The process has a log already.
+    #[error("the log is set up already")]
+    Repeated(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Logs to standard error from now on, from `level` upwards: a level, or directives as in `RUST_LOG`.
+///
+/// # Errors
+/// If `level` cannot be understood, or the process logs already.
+pub fn init(format: LogFormat, level: &str) -> Result<(), LogError> {
+    let filter = filter(level)?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    }
+    .map_err(LogError::Repeated)
+}
+
+fn filter(level: &str) -> Result<EnvFilter, LogError> {
+    EnvFilter::try_new(format!("{NOT_LOGGED},{level}"))
+        .map_err(|error| LogError::Level(level.to_owned(), error))
+}
+
+/// Whether the program is alive and ready. All clones are one.
+#[derive(Clone)]
+pub struct Health(Arc<Parts>);
+
+struct Parts {
+    clock: Arc<dyn Clock>,
+    ready: AtomicBool,
+    hearts: Mutex<Vec<Arc<Heart>>>,
+}
+
+struct Heart {
+    name: &'static str,
+    max_age: Duration,
+    beat: Mutex<Instant>,
+}
+
+impl Health {
+    /// Of a program that is alive and not ready yet.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self(Arc::new(Parts {
+            clock,
+            ready: AtomicBool::new(false),
+            hearts: Mutex::default(),
+        }))
+    }
+
+    /// A part of the program that is alive from now on, as long as it beats at least every `max_age`.
+    /// A part that is dropped counts as one that beats no more.
+    pub fn heartbeat(&self, name: &'static str, max_age: Duration) -> Heartbeat {
+        let heart = Arc::new(Heart {
+            name,
+            max_age,
+            beat: Mutex::new(self.0.clock.now()),
+        });
+        lock(&self.0.hearts).push(Arc::clone(&heart));
+        Heartbeat {
+            heart,
+            clock: Arc::clone(&self.0.clock),
+        }
+    }
+
+    /// Says that the program is ready.
+    pub fn set_ready(&self) {
+        self.0.ready.store(true, Ordering::Relaxed);
+    }
+
+    /// `/livez` and `/readyz`.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/livez", get(livez))
+            .route("/readyz", get(readyz))
+            .with_state(self.clone())
+    }
+
+    /// One line for each part that has stopped.
+    fn stalled(&self) -> Vec<String> {
+        let now = self.0.clock.now();
+        let hearts = lock(&self.0.hearts);
+        let ages = hearts
+            .iter()
+            .map(|heart| (heart, now.since(*lock(&heart.beat))));
+        ages.filter(|(heart, age)| *age > heart.max_age)
+            .map(|(heart, age)| {
+                let (name, age, allowed) = (heart.name, age.as_secs(), heart.max_age.as_secs());
+                format!("{name} has not moved for {age} s, {allowed} s are allowed\n")
+            })
+            .collect()
+    }
+}
+
+/// A part of the program that shows that it moves.
+#[derive(Clone)]
+pub struct Heartbeat {
+    heart: Arc<Heart>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Heartbeat {
+    /// Shows that this part moves.
+    pub fn beat(&self) {
+        *lock(&self.heart.beat) = self.clock.now();
+    }
+}
+
+async fn livez(State(health): State<Health>) -> (StatusCode, String) {
+    let stalled = health.stalled();
+    if stalled.is_empty() {
+        (StatusCode::OK, "ok\n".into())
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, stalled.concat())
+    }
+}
+
+async fn readyz(State(health): State<Health>) -> (StatusCode, &'static str) {
+    if health.0.ready.load(Ordering::Relaxed) {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+    }
+}
+
+/// Answers for `health` until the process ends: also while it finishes its work after a signal.
+///
+/// # Errors
+/// None at present; what fails on one connection is dropped with it.
+pub async fn serve(listener: TcpListener, health: Health) -> std::io::Result<()> {
+    axum::serve(listener, health.router()).await
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::http::Request;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    #[derive(Default)]
+    struct Hand(Mutex<Duration>);
+
+    impl Hand {
+        fn advance(&self, seconds: u64) {
+            *lock(&self.0) += Duration::from_secs(seconds);
+        }
+    }
+
+    impl Clock for Hand {
+        fn now(&self) -> Instant {
+            Instant::since_boot(*lock(&self.0))
+        }
+    }
+
+    async fn ask(health: &Health, path: &str) -> (u16, String) {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = health.router().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_program_is_ready_once_it_says_so() {
+        let health = Health::new(Arc::new(Hand::default()));
+        assert_eq!(ask(&health, "/readyz").await.0, 503);
+        assert_eq!(ask(&health, "/livez").await.0, 200);
+        health.clone().set_ready();
+        assert_eq!(ask(&health, "/readyz").await, (200, "ok\n".into()));
+    }
+
+    #[tokio::test]
+    async fn one_part_that_stopped_makes_the_program_dead_until_it_moves_again() {
+        let clock = Arc::new(Hand::default());
+        let health = Health::new(clock.clone());
+        let (lease, work) = (
+            health.heartbeat("lease", Duration::from_secs(30)),
+            health.heartbeat("work", Duration::from_secs(60)),
+        );
+        clock.advance(30);
+        assert_eq!(ask(&health, "/livez").await, (200, "ok\n".into()));
+        clock.advance(1);
+        let stalled = "lease has not moved for 31 s, 30 s are allowed\n";
+        assert_eq!(ask(&health, "/livez").await, (503, stalled.into()));
+        lease.clone().beat();
+        assert_eq!(ask(&health, "/livez").await.0, 200);
+        clock.advance(30);
+        let (status, text) = ask(&health, "/livez").await;
+        assert!(
+            status == 503 && text.starts_with("work ") && text.lines().count() == 1,
+            "{text}"
+        );
+        work.beat();
+        assert_eq!(ask(&health, "/livez").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn a_part_that_is_gone_counts_as_stopped() {
+        let clock = Arc::new(Hand::default());
+        let health = Health::new(clock.clone());
+        drop(health.heartbeat("lease", Duration::from_secs(30)));
+        clock.advance(31);
+        assert_eq!(ask(&health, "/livez").await.0, 503);
+    }
+
+    #[tokio::test]
+    async fn a_standing_program_that_is_not_ready_is_alive() {
+        let health = Health::new(Arc::new(Hand::default()));
+        assert_eq!(ask(&health, "/livez").await.0, 200);
+        assert_eq!(ask(&health, "/elsewhere").await.0, 404);
+    }
+
+    #[tokio::test]
+    async fn health_is_served_over_http() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, Health::new(Arc::new(Hand::default()))));
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        tokio::io::AsyncWriteExt::write_all(&mut stream, request)
+            .await
+            .unwrap();
+        let mut answer = String::new();
+        tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer)
+            .await
+            .unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("ok\n"),
+            "{answer}"
+        );
+    }
+
+    #[test]
+    fn levels_and_directives_are_understood() {
+        for level in [
+            "info",
+            "warn,kube=debug",
+            "phonenumber_operator=trace",
+            "DEBUG",
+            "off",
+        ] {
+            assert!(filter(level).is_ok(), "{level}");
+        }
+        for level in ["info,kube=", "loud=very", "a=b=c"] {
+            let error = filter(level).unwrap_err().to_string();
+            assert!(error.contains(level), "{error}");
+        }
+    }
+}
