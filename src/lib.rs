@@ -6,8 +6,24 @@
 //! | [`number`] | values that every layer shares |
 //! | [`claim`] | what is stored before money is spent |
 //! | [`clock`] | the clock that safety limits are measured by |
+//! | [`provider`] | what a phone company can do, and its two adapters |
+//! | [`burki`] | the assistant directory |
+//! | [`account`] | provider accounts at run time |
+//! | [`controller`] | what is done with a number, and with an account |
+//! | [`leader`] | the Lease |
+//! | [`server_time`] | the API server's clock, and clients that tell it |
+//! | [`telemetry`] | logs and health |
+//! | [`program`] | the operator put together |
 
+pub mod account;
 pub mod api;
+pub mod burki;
 pub mod claim;
 pub mod clock;
+pub mod controller;
+pub mod leader;
 pub mod number;
+pub mod program;
+pub mod provider;
+pub mod server_time;
+pub mod telemetry;

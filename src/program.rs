@@ -34,7 +34,11 @@ pub struct Options {
     watch_namespace: Vec<String>,
 
     /// The namespace that the operator runs in: of its Lease, and of the Secrets of ClusterProviderAccounts.
-    #[arg(long, env = "PHONENUMBER_OPERATOR_NAMESPACE", default_value = "phonenumber-operator-system")]
+    #[arg(
+        long,
+        env = "PHONENUMBER_OPERATOR_NAMESPACE",
+        default_value = "phonenumber-operator-system"
+    )]
     operator_namespace: String,
 
     /// The id of this installation, part of the mark on every number. Default: the UID of the namespace kube-system.
@@ -95,7 +99,9 @@ enum Format {
 }
 
 fn endpoint(text: &str) -> Result<(String, Url), String> {
-    let (provider, url) = text.split_once('=').ok_or("must be twilio=URL, telnyx=URL or burki=URL")?;
+    let (provider, url) = text
+        .split_once('=')
+        .ok_or("must be twilio=URL, telnyx=URL or burki=URL")?;
     if !matches!(provider, "twilio" | "telnyx" | "burki") {
         return Err(format!("{provider:?} is not twilio, telnyx or burki"));
     }
@@ -106,7 +112,9 @@ fn endpoint(text: &str) -> Result<(String, Url), String> {
 fn duration(text: &str) -> Result<Duration, String> {
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
     let count = text.strip_suffix(unit).unwrap_or_default();
-    let count: u64 = count.parse().map_err(|_| format!("{text:?} is not a duration such as 500ms, 60s, 10m or 1h"))?;
+    let count: u64 = count
+        .parse()
+        .map_err(|_| format!("{text:?} is not a duration such as 500ms, 60s, 10m or 1h"))?;
     match unit {
         "ms" => Ok(Duration::from_millis(count)),
         "s" => Ok(Duration::from_secs(count)),
@@ -143,7 +151,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let burki_origins = burki_origins(&options)?;
 
     let clock: Arc<dyn Clock> = Arc::new(BootClock);
-    let config = kube::Config::infer().await.context("no kubeconfig, and not in a cluster")?;
+    let config = kube::Config::infer()
+        .await
+        .context("no kubeconfig, and not in a cluster")?;
     let clients = clients(config, Arc::clone(&clock))?;
     let installation = installation(&options, &clients.reads).await?;
     let health = Health::new(Arc::clone(&clock));
@@ -163,8 +173,12 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     tokio::pin!(signalled);
 
     let term = if options.leader_elect {
-        let elector =
-            Elector::new(clients.writes.clone(), &options.operator_namespace, LEASE, Arc::clone(&clock));
+        let elector = Elector::new(
+            clients.writes.clone(),
+            &options.operator_namespace,
+            LEASE,
+            Arc::clone(&clock),
+        );
         tokio::select! {
             term = elector.acquire() => term,
             () = &mut signalled => return Ok(()),
@@ -175,12 +189,28 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 
     let gate = {
         let (term, clock) = (term.clone(), Arc::clone(&clock));
-        Arc::new(move || if term.holds(clock.now()) { Ok(()) } else { Err("it does not lead") })
+        Arc::new(move || {
+            if term.holds(clock.now()) {
+                Ok(())
+            } else {
+                Err("it does not lead")
+            }
+        })
     };
     let transport = Arc::new(Reqwest::new()?);
-    let client = Client::new(transport, gate, Arc::clone(&clock), options.purchase_timeout);
+    let client = Client::new(
+        transport,
+        gate,
+        Arc::clone(&clock),
+        options.purchase_timeout,
+    );
     let parts = Parts {
-        accounts: Accounts::new(client.clone(), endpoints, Arc::clone(&clock), options.inventory_interval),
+        accounts: Accounts::new(
+            client.clone(),
+            endpoints,
+            Arc::clone(&clock),
+            options.inventory_interval,
+        ),
         directory: Directory::new(client, Arc::clone(&clock), options.inventory_interval),
         settings: Settings {
             watch_namespaces: options.watch_namespace,
@@ -209,8 +239,13 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     }
     tracing::info!("stopping: finishing what is in flight");
     let _ = stop.send(());
-    if tokio::time::timeout(options.purchase_timeout + TO_FINISH, work).await.is_err() {
-        tracing::warn!("not everything in flight was finished in time; the next leader looks it up");
+    if tokio::time::timeout(options.purchase_timeout + TO_FINISH, work)
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            "not everything in flight was finished in time; the next leader looks it up"
+        );
     }
     term.step_down().await;
     Ok(())
@@ -221,7 +256,9 @@ fn endpoints(options: &Options) -> anyhow::Result<(Endpoints, Option<Url>)> {
     let mut burki = None;
     for (provider, url) in &options.provider_endpoint {
         if !is_safe(url, options.allow_insecure_endpoints) {
-            bail!("--provider-endpoint {provider}={url}: credentials are not sent over plain http to other machines");
+            bail!(
+                "--provider-endpoint {provider}={url}: credentials are not sent over plain http to other machines"
+            );
         }
         match provider.as_str() {
             "twilio" => endpoints.twilio = Some(url.clone()),
@@ -237,7 +274,9 @@ fn burki_origins(options: &Options) -> anyhow::Result<Vec<String>> {
     for text in &options.allow_burki_origin {
         let url = Url::parse(text).with_context(|| format!("--allow-burki-origin {text}"))?;
         if !is_safe(&url, options.allow_insecure_endpoints) {
-            bail!("--allow-burki-origin {text}: keys are not sent over plain http to other machines");
+            bail!(
+                "--allow-burki-origin {text}: keys are not sent over plain http to other machines"
+            );
         }
         origins.push(text.trim_end_matches('/').to_owned());
     }
@@ -249,13 +288,17 @@ async fn installation(options: &Options, client: &kube::Client) -> anyhow::Resul
         return Ok(Installation::new(id.clone()));
     }
     if !options.watch_namespace.is_empty() {
-        bail!("--installation-id must be set with --watch-namespace: several such operators may share a cluster");
+        bail!(
+            "--installation-id must be set with --watch-namespace: several such operators may share a cluster"
+        );
     }
     let namespace = Api::<Namespace>::all(client.clone())
         .get("kube-system")
         .await
         .context("cannot read the namespace kube-system, whose UID names this installation")?;
-    let uid = namespace.uid().context("the namespace kube-system has no UID")?;
+    let uid = namespace
+        .uid()
+        .context("the namespace kube-system has no UID")?;
     Ok(Installation::new(uid))
 }
 

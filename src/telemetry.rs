@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::clock::{Clock, Instant};
 
@@ -37,7 +37,7 @@ pub enum LogError {
     #[error(
         "{0:?} is not a log level (error, warn, info, debug, trace) or a list of directives such as info,kube=debug"
     )]
-    Level(String, #[source] ParseError),
+    Level(String, #[source] Box<dyn std::error::Error + Send + Sync>),
     /// The process has a log already.
     #[error("the log is set up already")]
     Repeated(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -60,8 +60,14 @@ pub fn init(format: LogFormat, level: &str) -> Result<(), LogError> {
 }
 
 fn filter(level: &str) -> Result<EnvFilter, LogError> {
-    EnvFilter::try_new(format!("{NOT_LOGGED},{level}"))
-        .map_err(|error| LogError::Level(level.to_owned(), error))
+    let wrong = |error| LogError::Level(level.to_owned(), error);
+    // Taken for a target, a misspelt level would silence the log.
+    if !level.contains(['=', ',', '[']) {
+        level
+            .parse::<LevelFilter>()
+            .map_err(|error| wrong(error.into()))?;
+    }
+    EnvFilter::try_new(format!("{NOT_LOGGED},{level}")).map_err(|error| wrong(error.into()))
 }
 
 /// Whether the program is alive and ready. All clones are one.
@@ -289,7 +295,7 @@ mod tests {
         ] {
             assert!(filter(level).is_ok(), "{level}");
         }
-        for level in ["info,kube=", "loud=very", "a=b=c"] {
+        for level in ["", "verbose", "loud=very", "a=b=c"] {
             let error = filter(level).unwrap_err().to_string();
             assert!(error.contains(level), "{error}");
         }

@@ -1,11 +1,14 @@
-//! The operator: `crd` prints the resource definitions.
+//! The operator: `run` looks after PhoneNumbers, `crd` prints the resource definitions.
+
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use phonenumber_operator::program;
 
 #[derive(Parser)]
 #[command(
     version,
-    about = "Phone numbers at Twilio and Telnyx from PhoneNumber manifests"
+    about = "Buys, configures and releases phone numbers at Twilio and Telnyx from PhoneNumber manifests"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -14,6 +17,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Look after the PhoneNumbers of a cluster. Spends money at the providers.
+    Run(Box<program::Options>),
     /// Print the custom resource definitions as YAML.
     Crd,
 }
@@ -25,6 +30,15 @@ fn main() -> anyhow::Result<()> {
                 println!("---\n{}", serde_saphyr::to_string(&definition)?);
             }
             Ok(())
+        }
+        Command::Run(options) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?;
+            let result = runtime.block_on(program::run(*options));
+            // Whatever still waits for an answer that nobody needs any more does not keep the process.
+            runtime.shutdown_timeout(Duration::from_secs(1));
+            result
         }
     }
 }

@@ -311,7 +311,11 @@ async fn claim(
     pass.facts.claim = crate::claim::Stored::Ours(claim);
     pass.facts.seen.token = true;
     pass.facts.seen.last_look = None;
-    pass.purchase = Some(Purchase { token, alone, _permit: permit });
+    pass.purchase = Some(Purchase {
+        token,
+        alone,
+        _permit: permit,
+    });
     Ok(())
 }
 
@@ -361,7 +365,11 @@ fn in_vain(nonce: &str, alone: bool, pass: &mut Pass, context: &Context) {
 async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let account = pass.account()?;
     let configuration = pass.facts.configuration.clone().map_err(Stop::from)?;
-    let Some(Purchase { token, alone, _permit }) = pass.purchase.take()
+    let Some(Purchase {
+        token,
+        alone,
+        _permit,
+    }) = pass.purchase.take()
     else {
         return Err(Stop::from(Error::Shut("there is no claim to buy on")));
     };

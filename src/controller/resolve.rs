@@ -238,7 +238,11 @@ async fn directory_of(
             ),
         )));
     }
-    let diverted = context.settings.burki_endpoint.clone().filter(|_| origin == BURKI_ORIGIN);
+    let diverted = context
+        .settings
+        .burki_endpoint
+        .clone()
+        .filter(|_| origin == BURKI_ORIGIN);
     let Some(url) = diverted.or_else(|| Url::parse(origin).ok()) else {
         let message = format!("spec.burki.url of {} is not a URL.", view.title);
         return Ok(Err(Blocker::new(Reason::InvalidSpec, message)));

@@ -1,1 +1,284 @@
+//! HTTP to one company: the limits that every request has, and where a credential may go.
+//!
+//! Nothing here retries, follows a redirect or knows what a body means.
 
+#[cfg(test)]
+pub(crate) mod fake;
+mod network;
+mod session;
+mod text;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use url::Url;
+
+use crate::clock::Clock;
+
+pub use network::Reqwest;
+pub(crate) use session::{Answer, Call, Failure, Session, segment};
+
+/// The largest body that is read. The longest page of either company has about 1.5 MB.
+pub const MAX_BODY: usize = 4 * 1024 * 1024;
+
+/// The longest listing that is followed: a million numbers at Twilio, 250 000 at Telnyx.
+pub(crate) const MAX_PAGES: usize = 1000;
+
+/// How long reads and ordinary writes may take, body included. Both companies answer these within a second or two.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// No provider's request to slow down is taken for longer than this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// Asked before every request that is not a read; `Err` says why this process may not write (any more).
+pub type Gate = Arc<dyn Fn() -> Result<(), &'static str> + Send + Sync>;
+
+/// How requests get to a company and answers back.
+#[async_trait]
+pub trait Transport: Send + Sync {
+    /// Sends `request` at most once and reads the whole answer. Whoever calls sets the time limit, by dropping the future.
+    ///
+    /// # Errors
+    /// [`TransportError::NotSent`] only if not one byte of the request can have reached the company.
+    async fn send(&self, request: Request) -> Result<Response, TransportError>;
+}
+
+/// What is done to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Read.
+    Get,
+    /// Create; at Twilio also change.
+    Post,
+    /// Change.
+    Patch,
+    /// Remove.
+    Delete,
+}
+
+/// A request. Its `Debug` form does not show the credential.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What is done.
+    pub method: Method,
+    /// To what.
+    pub url: Url,
+    /// The value of the `Authorization` header.
+    pub authorization: SecretString,
+    /// The body, if there is one.
+    pub body: Option<Body>,
+}
+
+/// The body of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// The value of the `Content-Type` header.
+    pub content_type: &'static str,
+    /// The body itself.
+    pub text: String,
+}
+
+impl Body {
+    /// An HTML form, as Twilio wants it.
+    pub(crate) fn form(fields: &[(&str, &str)]) -> Self {
+        let text = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
+        Self {
+            content_type: "application/x-www-form-urlencoded",
+            text,
+        }
+    }
+
+    /// A JSON value, as Telnyx and Burki want it.
+    pub(crate) fn json(value: &serde_json::Value) -> Self {
+        Self {
+            content_type: "application/json",
+            text: value.to_string(),
+        }
+    }
+}
+
+/// An answer, read to its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers; names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body, at most [`MAX_BODY`] long.
+    pub body: Vec<u8>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransportError {
+    /// The company cannot have seen the request: no address, no connection, no TLS.
+    #[error("no connection: {0}")]
+    NotSent(String),
+    /// The company may have acted on the request.
+    #[error("no answer: {0}")]
+    Lost(String),
+    /// An answer came that is longer than [`MAX_BODY`].
+    #[error("the answer is longer than {} MiB", MAX_BODY >> 20)]
+    TooLarge,
+}
+
+impl Response {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.trim())
+    }
+
+    /// The provider's time when it answered, to the second below.
+    pub(crate) fn date(&self) -> Option<Timestamp> {
+        let date = httpdate::parse_http_date(self.header("date")?).ok()?;
+        Timestamp::try_from(date).ok()
+    }
+
+    /// How long the company asks us to wait: `Retry-After` in seconds or as a date, else Telnyx's
+    /// `x-ratelimit-reset` in seconds
+    /// (<https://developers.telnyx.com/development/api-fundamentals/reliability/rate-limiting>).
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        let seconds = |text: &str| {
+            let seconds = text.parse::<f64>().ok()?;
+            Duration::try_from_secs_f64(seconds).ok()
+        };
+        let until = |text: &str| {
+            let at = Timestamp::try_from(httpdate::parse_http_date(text).ok()?).ok()?;
+            Duration::try_from(at.duration_since(self.date()?)).ok()
+        };
+        let retry_after = self.header("retry-after");
+        retry_after
+            .and_then(|text| seconds(text).or_else(|| until(text)))
+            .or_else(|| self.header("x-ratelimit-reset").and_then(seconds))
+            .map(|pause| pause.min(LONGEST_PAUSE))
+    }
+
+    /// The company's own id of the request, for its support.
+    pub(crate) fn request_id(&self) -> Option<String> {
+        let id = self
+            .header("twilio-request-id")
+            .or_else(|| self.header("x-request-id"))?;
+        let id: String = id.chars().filter(char::is_ascii_graphic).take(64).collect();
+        (!id.is_empty()).then_some(id)
+    }
+}
+
+/// What all sessions of this process share: the way out, the gate, the clock and the purchase timeout.
+#[derive(Clone)]
+pub struct Client {
+    transport: Arc<dyn Transport>,
+    gate: Gate,
+    clock: Arc<dyn Clock>,
+    purchase_timeout: Duration,
+}
+
+impl Client {
+    /// Requests go out through `transport`, and those that write only while `gate` is open. A purchase may take
+    /// `purchase_timeout`, all else 10 s.
+    pub fn new(
+        transport: Arc<dyn Transport>,
+        gate: Gate,
+        clock: Arc<dyn Clock>,
+        purchase_timeout: Duration,
+    ) -> Self {
+        Self {
+            transport,
+            gate,
+            clock,
+            purchase_timeout,
+        }
+    }
+
+    /// The clock that tokens are measured by.
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(headers: &[(&str, &str)]) -> Response {
+        let headers = headers
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        Response {
+            status: 429,
+            headers,
+            body: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_request_to_slow_down_is_read_in_every_form() {
+        let date = ("date", "Thu, 30 Jul 2015 23:19:04 GMT");
+        let table: [(&[(&str, &str)], Option<u64>); 9] = [
+            (&[], None),
+            (&[("retry-after", "7")], Some(7)),
+            (
+                &[("retry-after", "Thu, 30 Jul 2015 23:19:14 GMT"), date],
+                Some(10),
+            ),
+            (&[("retry-after", "Thu, 30 Jul 2015 23:19:14 GMT")], None),
+            (
+                &[("retry-after", "Thu, 30 Jul 2015 23:00:00 GMT"), date],
+                None,
+            ),
+            (&[("x-ratelimit-reset", "3")], Some(3)),
+            (
+                &[("retry-after", "soon"), ("x-ratelimit-reset", "3")],
+                Some(3),
+            ),
+            (&[("retry-after", "-1")], None),
+            (&[("retry-after", "1e300")], None),
+        ];
+        for (headers, seconds) in table {
+            assert_eq!(
+                response(headers).retry_after(),
+                seconds.map(Duration::from_secs),
+                "{headers:?}"
+            );
+        }
+        let long = response(&[("retry-after", "999999")]);
+        assert_eq!(long.retry_after(), Some(LONGEST_PAUSE));
+    }
+
+    #[test]
+    fn a_request_id_is_short_and_printable() {
+        let long = "x".repeat(500);
+        let table = [
+            ("twilio-request-id", "RQ1", Some("RQ1")),
+            ("x-request-id", " a b\u{7f} ", Some("ab")),
+            ("x-request-id", "", None),
+            ("x-request-id", &long, Some(&long[..64])),
+            ("x-other", "1", None),
+        ];
+        for (name, value, id) in table {
+            assert_eq!(
+                response(&[(name, value)]).request_id().as_deref(),
+                id,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_request_does_not_show_its_credential() {
+        let request = Request {
+            method: Method::Get,
+            url: "https://api.example.com/".parse().unwrap(),
+            authorization: SecretString::from("Bearer fake-secret"),
+            body: None,
+        };
+        assert!(!format!("{request:?}").contains("fake-secret"));
+    }
+}

@@ -1,1 +1,509 @@
+//! Telnyx's wire format, to and from what the rest of the program means. One method of [`PhoneCompany`], one step;
+//! nothing here decides.
+//!
+//! Source: `openapi/spec3.yml` of <https://github.com/team-telnyx/openapi>.
 
+mod classify;
+mod search;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use data_encoding::HEXLOWER;
+use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use super::http::{Answer, Body, Call, Client, MAX_PAGES, Method, Session, segment};
+use super::{
+    Error, Identity, Order, OrderState, Ours, PhoneCompany, Refusal, RefusalKind, Released, Reply,
+    Unmarked, Webhook,
+};
+use crate::claim::Token;
+use crate::number::{
+    AccountId, Configuration, E164, Holding, Mark, NumberId, OrderId, Provider, Routing, Settings,
+};
+use wire::{Envelope, Hit, Messaging, Number, NumberOrder, Owned, Page, SubOrder, WebhookHome};
+
+/// The largest page that Telnyx gives.
+const PAGE_SIZE: &str = "250";
+
+/// Telnyx's `Date` and `created_at` come from different machines, so orders are listed from slightly earlier on.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(2);
+
+/// One Telnyx account.
+pub struct Telnyx {
+    session: Session,
+    alias: AccountId,
+    api: String,
+}
+
+impl Telnyx {
+    /// The account that `key` opens, at Telnyx's own host or, for tests, at `endpoint`.
+    pub fn new(client: Client, key: SecretString, endpoint: Option<Url>) -> Self {
+        let hash = HEXLOWER.encode(&Sha256::digest(key.expose_secret().as_bytes()));
+        let alias = AccountId::new(format!("key-{}", hash.get(..16).unwrap_or_default()));
+        let api = endpoint.map_or_else(|| "https://api.telnyx.com".to_owned(), String::from);
+        let authorization = SecretString::from(format!("Bearer {}", key.expose_secret()));
+        let session = Session::new(
+            "telnyx",
+            client,
+            vec![api.clone()],
+            authorization,
+            vec![key],
+        );
+        Self {
+            session,
+            alias,
+            api,
+        }
+    }
+
+    /// The URL of `path`, which begins with a slash.
+    fn url(&self, path: &str, query: &[(&str, &str)]) -> Result<Url, Error> {
+        Ok(self.session.url(&self.api, &format!("/v2{path}"), query)?)
+    }
+
+    fn of_number(&self, id: &NumberId) -> Result<Url, Error> {
+        self.url(&format!("/phone_numbers/{}", segment(id.as_str())?), &[])
+    }
+
+    /// What `answer` holds if its status is 200, else the error that it is.
+    fn body<T: DeserializeOwned>(&self, answer: &Answer) -> Result<T, Error> {
+        if answer.response.status != 200 {
+            return Err(classify::error(answer, &self.session));
+        }
+        serde_json::from_slice(&answer.response.body).map_err(|error| {
+            Error::Unreadable(format!("line {}, column {}", error.line(), error.column()))
+        })
+    }
+
+    /// The resource at `url`; `None` is Telnyx's own 404.
+    async fn read<T: DeserializeOwned>(&self, url: Url) -> Result<Option<T>, Error> {
+        let answer = self.session.get(url).await?;
+        if classify::is_absent(&answer) {
+            return Ok(None);
+        }
+        self.body::<Envelope<T>>(&answer)
+            .map(|envelope| Some(envelope.data))
+    }
+
+    /// Every row of a listing.
+    async fn rows<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Vec<T>, Error> {
+        let mut rows = Vec::new();
+        for number in 1..=MAX_PAGES {
+            let mut url = self.url(path, query)?;
+            url.query_pairs_mut()
+                .append_pair("page[size]", PAGE_SIZE)
+                .append_pair("page[number]", &number.to_string());
+            let answer = self.session.get(url).await?;
+            let page: Page<T> = self.body(&answer)?;
+            if page.meta.page_number != number && !page.data.is_empty() {
+                return Err(Error::Unreadable(
+                    "the listing shows a page that was not asked for".into(),
+                ));
+            }
+            let is_last = page.data.is_empty() || number >= page.meta.total_pages;
+            rows.extend(page.data);
+            if is_last {
+                return Ok(rows);
+            }
+        }
+        Err(Error::Unreadable("the listing does not end".into()))
+    }
+
+    /// Sends a change, and returns the resource as the answer shows it.
+    async fn change<T: DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        subject: &str,
+        path: &str,
+        fields: &Value,
+    ) -> Result<T, Error> {
+        let call = Call {
+            method: Method::Patch,
+            url: self.url(path, &[])?,
+            body: Some(Body::json(fields)),
+            operation,
+            subject,
+        };
+        let answer = self.session.write(call).await?;
+        self.body::<Envelope<T>>(&answer)
+            .map(|envelope| envelope.data)
+    }
+
+    /// Changes a number, and returns it as it is then.
+    async fn change_number(
+        &self,
+        operation: &'static str,
+        id: &NumberId,
+        fields: &Value,
+    ) -> Result<Holding, Error> {
+        let path = format!("/phone_numbers/{}", segment(id.as_str())?);
+        let number: Number = self.change(operation, id.as_str(), &path, fields).await?;
+        if number.id != id.as_str() {
+            return Err(Error::Unreadable(
+                "the answer is about another number".into(),
+            ));
+        }
+        number
+            .into_holding()
+            .ok_or_else(|| Error::Unreadable("the answer shows no live number".into()))
+    }
+
+    /// The organization that the first row of the listing at `path` belongs to. `None` if there is no row, or if the
+    /// key may not read it.
+    async fn organization(&self, path: &str) -> Result<Option<String>, Error> {
+        #[derive(serde::Deserialize)]
+        struct First {
+            data: Vec<Owned>,
+        }
+        let answer = self
+            .session
+            .get(self.url(path, &[("page[size]", "1")])?)
+            .await?;
+        let first: First = self.body(&answer)?;
+        Ok(first.data.into_iter().find_map(Owned::organization))
+    }
+
+    async fn webhook(&self, path: &str, id: &str) -> Result<Option<Webhook>, Error> {
+        let Ok(id) = segment(id) else {
+            return Ok(None);
+        };
+        let home: Option<WebhookHome> = self.read(self.url(&format!("{path}/{id}"), &[])?).await?;
+        Ok(home.map(WebhookHome::into_webhook))
+    }
+}
+
+#[async_trait]
+impl PhoneCompany for Telnyx {
+    fn provider(&self) -> Provider {
+        Provider::Telnyx
+    }
+
+    fn provider_time(&self) -> Option<Timestamp> {
+        self.session.time()
+    }
+
+    /// There is no call for the account itself: messaging profiles and messaging settings name the organization.
+    async fn identify(&self) -> Result<Identity, Error> {
+        let organization = match self.organization("/messaging_profiles").await {
+            Ok(None) => self.organization("/phone_numbers/messaging").await,
+            known => known,
+        }?;
+        Ok(Identity {
+            proved: organization.is_some(),
+            account: organization.map_or_else(|| self.alias.clone(), AccountId::new),
+            alias: Some(self.alias.clone()),
+        })
+    }
+
+    /// The filter wants digits alone, and finds numbers that contain them, so the rows are compared.
+    async fn find(&self, number: &E164, _: Option<&str>) -> Result<Option<Holding>, Error> {
+        let rows: Vec<Number> = self
+            .rows(
+                "/phone_numbers",
+                &[("filter[phone_number]", number.digits())],
+            )
+            .await?;
+        let mut exact = rows
+            .into_iter()
+            .filter(|row| row.phone_number == number.as_str());
+        Ok(exact.find_map(Number::into_holding))
+    }
+
+    async fn fetch(&self, id: &NumberId, _: Option<&str>) -> Result<Option<Holding>, Error> {
+        match self.read::<Number>(self.of_number(id)?).await? {
+            Some(number) if number.id != id.as_str() => Err(Error::Unreadable(
+                "the answer is about another number".into(),
+            )),
+            Some(number) if number.is_held() => {
+                let holding = number.into_holding();
+                holding
+                    .map(Some)
+                    .ok_or_else(|| Error::Unreadable("the answer has no phone number".into()))
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    /// Where Telnyx cannot look up messaging profiles, it lists the numbers without them rather than not at all: a
+    /// messaging profile that is `None` here may only be unknown.
+    async fn list(&self) -> Result<Vec<Holding>, Error> {
+        let query = [("handle_messaging_profile_error", "true")];
+        let rows: Vec<Number> = self.rows("/phone_numbers", &query).await?;
+        let mut ids = HashSet::new();
+        // A number bought meanwhile moves others to the next page.
+        let new = rows.into_iter().filter(|row| ids.insert(row.id.clone()));
+        Ok(new.filter_map(Number::into_holding).collect())
+    }
+
+    /// Listings can be filtered by time, not by the beginning of a reference. They show an order without the state of
+    /// its number, so the orders that matter are read one by one.
+    async fn find_order(
+        &self,
+        mark: &Mark,
+        number: &E164,
+        since: Option<Timestamp>,
+    ) -> Result<Option<Order>, Error> {
+        let earliest = since
+            .and_then(|since| since.checked_sub(CLOCK_SKEW).ok())
+            .map(|since| since.to_string());
+        let query: Vec<_> = earliest
+            .iter()
+            .map(|since| ("filter[created_at][gt]", since.as_str()))
+            .collect();
+        let rows: Vec<NumberOrder> = self.rows("/number_orders", &query).await?;
+        let mut best: Option<Order> = None;
+        for row in rows {
+            let mut order = row.into_order();
+            if !is_of(mark, &order.reference) {
+                continue;
+            }
+            if order.numbers.is_empty() || order.state == OrderState::Pending {
+                match self.order(&order.id).await? {
+                    Some(whole) => order = whole,
+                    None => continue,
+                }
+            }
+            let says_more = best
+                .as_ref()
+                .is_none_or(|best| (order.state, order.created) > (best.state, best.created));
+            if order.numbers.contains(number) && says_more {
+                best = Some(order);
+            }
+        }
+        Ok(best)
+    }
+
+    async fn order(&self, id: &OrderId) -> Result<Option<Order>, Error> {
+        let url = self.url(&format!("/number_orders/{}", segment(id.as_str())?), &[])?;
+        match self
+            .read::<NumberOrder>(url)
+            .await?
+            .map(NumberOrder::into_order)
+        {
+            Some(order) if order.id != *id => Err(Error::Unreadable(
+                "the answer is about another order".into(),
+            )),
+            order => Ok(order),
+        }
+    }
+
+    /// Only numbers that were searched recently can be ordered
+    /// (<https://developers.telnyx.com/docs/numbers/phone-numbers/number-orders>), so this is no courtesy.
+    async fn offers(&self, number: &E164) -> Result<bool, Error> {
+        let filters = search::filters(number).ok_or_else(|| {
+            Error::Refused(Refusal {
+                kind: RefusalKind::Invalid,
+                code: "country".into(),
+                text: "the number belongs to no country, so it cannot be searched for".into(),
+                request_id: None,
+            })
+        })?;
+        let mut query: Vec<_> = filters
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        query.push(("filter[limit]", "50"));
+        let answer = self
+            .session
+            .get(self.url("/available_phone_numbers", &query)?)
+            .await?;
+        let hits: Envelope<Vec<Hit>> = self.body(&answer)?;
+        let exact =
+            |hit: &Hit| hit.phone_number == number.as_str() && hit.best_effort != Some(true);
+        Ok(hits.data.iter().any(exact))
+    }
+
+    async fn buy(&self, token: Token, configuration: &Configuration) -> Reply {
+        let Routing::Telnyx {
+            connection_id,
+            messaging_profile_id,
+            billing_group_id,
+        } = &configuration.routing
+        else {
+            return Reply::NotSent(Error::Shut("the configuration is not for Telnyx"));
+        };
+        let claim = token.claim();
+        let url = match self.url("/number_orders", &[]) {
+            Ok(url) => url,
+            Err(error) => return Reply::NotSent(error),
+        };
+        let reference = format!("{}.{}", configuration.mark, claim.nonce);
+        let number = object([
+            ("phone_number", Some(claim.number.as_str())),
+            (
+                "requirement_group_id",
+                configuration.papers.requirement_group_id.as_deref(),
+            ),
+        ]);
+        let mut order = object([
+            ("customer_reference", Some(reference.as_str())),
+            ("connection_id", Some(connection_id.as_str())),
+            ("messaging_profile_id", messaging_profile_id.as_deref()),
+            ("billing_group_id", billing_group_id.as_deref()),
+        ]);
+        order.insert("phone_numbers".into(), json!([number]));
+        let call = Call {
+            method: Method::Post,
+            url,
+            body: Some(Body::json(&Value::Object(order))),
+            operation: "buy",
+            subject: claim.number.as_str(),
+        };
+        if !token.is_fresh(self.session.clock().now()) {
+            return Reply::NotSent(Error::Shut("the claim was written too long ago"));
+        }
+        match self.session.purchase(call).await {
+            Ok(answer) => classify::reply(&answer, &claim.number, &reference, &self.session),
+            Err(failure) if failure.is_before_sending() => Reply::NotSent(failure.into()),
+            Err(failure) => Reply::Unknown(failure.to_string()),
+        }
+    }
+
+    /// The messaging profile has a call of its own, which is made only if the number is not on it already.
+    async fn configure(
+        &self,
+        number: &Ours,
+        configuration: &Configuration,
+    ) -> Result<Holding, Error> {
+        let Routing::Telnyx {
+            connection_id,
+            messaging_profile_id,
+            billing_group_id,
+        } = &configuration.routing
+        else {
+            return Err(Error::Shut("the configuration is not for Telnyx"));
+        };
+        let marked_text = configuration.marked_text();
+        let fields = Value::Object(object([
+            ("customer_reference", Some(marked_text.as_str())),
+            ("connection_id", Some(connection_id.as_str())),
+            ("billing_group_id", billing_group_id.as_deref()),
+        ]));
+        let mut holding = self
+            .change_number("configure", number.id(), &fields)
+            .await?;
+        if let (Some(profile), Settings::Telnyx(settings)) =
+            (messaging_profile_id, &mut holding.settings)
+            && settings.messaging_profile_id.as_ref() != Some(profile)
+        {
+            let id = number.id().as_str();
+            let path = format!("/phone_numbers/{}/messaging", segment(id)?);
+            let fields = json!({ "messaging_profile_id": profile });
+            let messaging: Messaging = self.change("attach", id, &path, &fields).await?;
+            settings.messaging_profile_id = messaging.profile();
+        }
+        Ok(holding)
+    }
+
+    async fn mark(&self, number: &Unmarked, marked_text: &str) -> Result<Holding, Error> {
+        self.change_number(
+            "mark",
+            number.id(),
+            &json!({ "customer_reference": marked_text }),
+        )
+        .await
+    }
+
+    async fn release(&self, number: Ours) -> Result<Released, Error> {
+        let call = Call {
+            method: Method::Delete,
+            url: self.of_number(number.id())?,
+            body: None,
+            operation: "release",
+            subject: number.id().as_str(),
+        };
+        let answer = self.session.write(call).await?;
+        if classify::is_absent(&answer) {
+            return Ok(Released::Absent);
+        }
+        self.body::<Envelope<Value>>(&answer)
+            .map(|_| Released::Confirmed)
+    }
+
+    async fn cancel(&self, order: &Order) -> Result<(), Error> {
+        let mut sub_orders = order.sub_orders.clone();
+        if sub_orders.is_empty() {
+            let rows: Vec<SubOrder> = self
+                .rows(
+                    "/sub_number_orders",
+                    &[("filter[order_request_id]", order.id.as_str())],
+                )
+                .await?;
+            let own = rows
+                .into_iter()
+                .filter(|row| row.order_request_id == order.id.as_str());
+            sub_orders.extend(own.map(|row| row.id));
+        }
+        for id in &sub_orders {
+            let path = format!("/sub_number_orders/{}/cancel", segment(id)?);
+            self.change::<Value>("cancel", id, &path, &json!({}))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn connection(&self, id: &str) -> Result<Option<Webhook>, Error> {
+        self.webhook("/connections", id).await
+    }
+
+    async fn messaging_profile(&self, id: &str) -> Result<Option<Webhook>, Error> {
+        self.webhook("/messaging_profiles", id).await
+    }
+
+    /// A change of an application must repeat its name.
+    async fn set_connection_webhook(&self, id: &str, url: &str) -> Result<(), Error> {
+        let path = format!("/call_control_applications/{}", segment(id)?);
+        let home: Option<WebhookHome> = self.read(self.url(&path, &[])?).await?;
+        let name = home.and_then(|home| home.application_name).ok_or_else(|| {
+            Error::Refused(Refusal {
+                kind: RefusalKind::ReferenceMissing,
+                code: "connection".into(),
+                text: "it is not a Call Control Application of this account, so its webhook cannot be set".into(),
+                request_id: None,
+            })
+        })?;
+        let fields = json!({ "application_name": name, "webhook_event_url": url, "webhook_api_version": "2" });
+        self.change::<Value>("set connection webhook", id, &path, &fields)
+            .await
+            .map(drop)
+    }
+
+    async fn set_messaging_profile_webhook(&self, id: &str, url: &str) -> Result<(), Error> {
+        let path = format!("/messaging_profiles/{}", segment(id)?);
+        let fields = json!({ "webhook_url": url, "webhook_api_version": "2" });
+        self.change::<Value>("set messaging profile webhook", id, &path, &fields)
+            .await
+            .map(drop)
+    }
+}
+
+/// The fields that are set.
+fn object<const N: usize>(fields: [(&str, Option<&str>); N]) -> serde_json::Map<String, Value> {
+    let set = fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), json!(value?))));
+    set.collect()
+}
+
+/// True if `reference` is a mark of the same owner, a dot, and a nonce.
+fn is_of(mark: &Mark, reference: &str) -> bool {
+    Mark::find_in(reference).is_some_and(|found| {
+        found.same_owner(mark)
+            && reference
+                .strip_prefix(&found.to_string())
+                .is_some_and(|rest| rest.starts_with('.'))
+    })
+}

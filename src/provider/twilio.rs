@@ -1,1 +1,471 @@
+//! Twilio's wire format, to and from what the rest of the program means. One method of [`PhoneCompany`], one step;
+//! nothing here decides.
+//!
+//! Source: `twilio_api_v2010.json` and `twilio_messaging_v1.json` of <https://github.com/twilio/twilio-oai>.
 
+mod classify;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::http::{Answer, Body, Call, Client, MAX_PAGES, Method, Session, segment};
+use super::{
+    Error, Identity, Order, Ours, PhoneCompany, Refusal, RefusalKind, Released, Reply, Unmarked,
+    Webhook,
+};
+use crate::claim::Token;
+use crate::number::{
+    AccountId, Configuration, E164, Holding, Mark, NumberId, OrderId, Provider, Routing, Settings,
+};
+use classify::Asked;
+use wire::{Number, Page};
+
+/// The largest page that Twilio gives.
+const PAGE_SIZE: &str = "1000";
+
+/// Basic authentication: an AccountSid with its auth token, or an API key of the account with its secret.
+#[derive(Clone, Debug)]
+pub struct TwilioCredentials {
+    /// The account (`AC…`).
+    pub account_sid: String,
+    /// The AccountSid again, or the SID of an API key (`SK…`).
+    pub username: String,
+    /// The auth token, or the API key's secret.
+    pub password: SecretString,
+}
+
+/// One Twilio account.
+pub struct Twilio {
+    session: Session,
+    account_sid: String,
+    api: String,
+    messaging: String,
+}
+
+impl Twilio {
+    /// The account that `credentials` open, at Twilio's own hosts or, for tests, with every host at `endpoint`.
+    pub fn new(client: Client, credentials: TwilioCredentials, endpoint: Option<Url>) -> Self {
+        let TwilioCredentials {
+            account_sid,
+            username,
+            password,
+        } = credentials;
+        let pair = BASE64_STANDARD.encode(format!("{username}:{}", password.expose_secret()));
+        let host = |official: &str| endpoint.as_ref().map_or(official, Url::as_str).to_owned();
+        let api = host("https://api.twilio.com");
+        let messaging = host("https://messaging.twilio.com");
+        let session = Session::new(
+            "twilio",
+            client,
+            vec![api.clone(), messaging.clone()],
+            SecretString::from(format!("Basic {pair}")),
+            vec![SecretString::from(pair), password],
+        );
+        Self {
+            session,
+            account_sid,
+            api,
+            messaging,
+        }
+    }
+
+    /// The URL of something of the account; `rest` begins with a slash.
+    fn of_account(&self, rest: &str, query: &[(&str, &str)]) -> Result<Url, Error> {
+        let account = segment(&self.account_sid)?;
+        let path = format!("/2010-04-01/Accounts/{account}{rest}");
+        Ok(self.session.url(&self.api, &path, query)?)
+    }
+
+    fn of_number(&self, id: &NumberId) -> Result<Url, Error> {
+        self.of_account(
+            &format!("/IncomingPhoneNumbers/{}.json", segment(id.as_str())?),
+            &[],
+        )
+    }
+
+    fn of_service(&self, service: &str, rest: &str) -> Result<Url, Error> {
+        let path = format!("/v1/Services/{}/PhoneNumbers{rest}", segment(service)?);
+        Ok(self.session.url(&self.messaging, &path, &[])?)
+    }
+
+    /// The body of `answer` if its status is one of `wanted`, else the error that it is.
+    fn body<T: DeserializeOwned>(&self, answer: &Answer, wanted: &[u16]) -> Result<T, Error> {
+        if !wanted.contains(&answer.response.status) {
+            return Err(classify::error(answer, &self.session));
+        }
+        serde_json::from_slice(&answer.response.body).map_err(|error| {
+            Error::Unreadable(format!("line {}, column {}", error.line(), error.column()))
+        })
+    }
+
+    /// Reads page after page from `url` on; `visit` says whether to go on.
+    async fn pages(
+        &self,
+        url: Url,
+        mut visit: impl FnMut(Page) -> Result<bool, Error> + Send,
+    ) -> Result<(), Error> {
+        let mut seen = HashSet::new();
+        let mut next = url;
+        while seen.insert(next.as_str().to_owned()) && seen.len() <= MAX_PAGES {
+            let answer = self.session.get(next).await?;
+            let mut page: Page = self.body(&answer, &[200])?;
+            if page
+                .incoming_phone_numbers
+                .iter()
+                .any(|number| number.account_sid != self.account_sid)
+            {
+                return Err(Error::Unreadable(
+                    "the listing shows numbers of another account".into(),
+                ));
+            }
+            let link = page.next_page_uri.take().filter(|link| !link.is_empty());
+            let more = visit(page)?;
+            match link {
+                Some(link) if more => next = self.session.link(&self.api, &link)?,
+                _ => return Ok(()),
+            }
+        }
+        Err(Error::Unreadable("the listing does not end".into()))
+    }
+
+    async fn is_in_service(&self, id: &NumberId, service: &str) -> Result<bool, Error> {
+        let url = self.of_service(service, &format!("/{}", segment(id.as_str())?))?;
+        let answer = self.session.get(url).await?;
+        if classify::is_absent(&answer) {
+            return Ok(false);
+        }
+        #[derive(serde::Deserialize)]
+        struct Member {
+            sid: String,
+        }
+        let member: Member = self.body(&answer, &[200])?;
+        Ok(member.sid == id.as_str())
+    }
+
+    /// The number as a holding, with its messaging service looked up if one is wanted.
+    async fn holding(
+        &self,
+        number: Number,
+        messaging_service: Option<&str>,
+    ) -> Result<Option<Holding>, Error> {
+        let id = NumberId::new(number.sid.clone());
+        let is_in = match messaging_service {
+            Some(service) => self.is_in_service(&id, service).await?,
+            None => false,
+        };
+        Ok(number.into_holding(is_in))
+    }
+
+    /// Changes a number, and returns it as Twilio then shows it.
+    async fn change(
+        &self,
+        operation: &'static str,
+        id: &NumberId,
+        fields: &[(&str, &str)],
+    ) -> Result<Holding, Error> {
+        let call = Call {
+            method: Method::Post,
+            url: self.of_number(id)?,
+            body: Some(Body::form(fields)),
+            operation,
+            subject: id.as_str(),
+        };
+        let answer = self.session.write(call).await?;
+        let number: Number = self.body(&answer, &[200])?;
+        if number.sid != id.as_str() {
+            return Err(Error::Unreadable(
+                "the answer is about another number".into(),
+            ));
+        }
+        number
+            .into_holding(false)
+            .ok_or_else(|| Error::Unreadable("the answer has no phone number".into()))
+    }
+
+    /// Puts the number into a messaging service. That it is there already is no error.
+    async fn attach(&self, id: &NumberId, service: &str) -> Result<(), Error> {
+        let call = Call {
+            method: Method::Post,
+            url: self.of_service(service, "")?,
+            body: Some(Body::form(&[("PhoneNumberSid", id.as_str())])),
+            operation: "attach",
+            subject: id.as_str(),
+        };
+        let answer = self.session.write(call).await?;
+        match self.body::<serde_json::Value>(&answer, &[200, 201]) {
+            Err(Error::Refused(refusal)) if !self.is_in_service(id, service).await? => {
+                Err(Error::Refused(refusal))
+            }
+            Err(Error::Refused(_)) | Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[async_trait]
+impl PhoneCompany for Twilio {
+    fn provider(&self) -> Provider {
+        Provider::Twilio
+    }
+
+    fn provider_time(&self) -> Option<Timestamp> {
+        self.session.time()
+    }
+
+    /// API keys cannot read the account itself, so a listing under the AccountSid is the proof.
+    async fn identify(&self) -> Result<Identity, Error> {
+        let hex = self.account_sid.strip_prefix("AC").unwrap_or_default();
+        if hex.len() != 32 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(Error::Unauthorized(Refusal {
+                kind: RefusalKind::Unauthorized,
+                code: "accountSid".into(),
+                text: "it is not AC and 32 hexadecimal digits".into(),
+                request_id: None,
+            }));
+        }
+        let prefix = format!("/2010-04-01/Accounts/{}/", self.account_sid);
+        let url = self.of_account("/IncomingPhoneNumbers.json", &[("PageSize", "1")])?;
+        let answer = self.session.get(url).await?;
+        if classify::is_absent(&answer) {
+            return Err(classify::not_opened(&answer, &self.session));
+        }
+        let page: Page = self.body(&answer, &[200])?;
+        let own = page.uri.is_some_and(|uri| uri.starts_with(&prefix))
+            && page
+                .incoming_phone_numbers
+                .iter()
+                .all(|number| number.account_sid == self.account_sid);
+        if !own {
+            return Err(Error::Unreadable(
+                "the listing is not of this account".into(),
+            ));
+        }
+        let account = AccountId::new(self.account_sid.clone());
+        Ok(Identity {
+            account,
+            alias: None,
+            proved: true,
+        })
+    }
+
+    /// The filter takes partial numbers too, so the rows are compared.
+    async fn find(
+        &self,
+        number: &E164,
+        messaging_service: Option<&str>,
+    ) -> Result<Option<Holding>, Error> {
+        let query = [("PhoneNumber", number.as_str()), ("PageSize", "50")];
+        let url = self.of_account("/IncomingPhoneNumbers.json", &query)?;
+        let mut found = None;
+        self.pages(url, |page| {
+            found = page
+                .incoming_phone_numbers
+                .into_iter()
+                .find(|row| row.phone_number == number.as_str());
+            Ok(found.is_none())
+        })
+        .await?;
+        match found {
+            Some(row) => self.holding(row, messaging_service).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn fetch(
+        &self,
+        id: &NumberId,
+        messaging_service: Option<&str>,
+    ) -> Result<Option<Holding>, Error> {
+        let answer = self.session.get(self.of_number(id)?).await?;
+        if classify::is_absent(&answer) {
+            return Ok(None);
+        }
+        let number: Number = self.body(&answer, &[200])?;
+        if number.sid != id.as_str() || number.account_sid != self.account_sid {
+            return Err(Error::Unreadable(
+                "the answer is about another number".into(),
+            ));
+        }
+        let holding = self.holding(number, messaging_service).await?;
+        holding
+            .map(Some)
+            .ok_or_else(|| Error::Unreadable("the answer has no phone number".into()))
+    }
+
+    async fn list(&self) -> Result<Vec<Holding>, Error> {
+        let url = self.of_account("/IncomingPhoneNumbers.json", &[("PageSize", PAGE_SIZE)])?;
+        let mut holdings = Vec::new();
+        let mut ids = HashSet::new();
+        self.pages(url, |page| {
+            let rows = page.incoming_phone_numbers.into_iter();
+            // A number bought meanwhile moves others to the next page.
+            let new = rows.filter(|row| ids.insert(row.sid.clone()));
+            holdings.extend(new.filter_map(|row| row.into_holding(false)));
+            Ok(true)
+        })
+        .await?;
+        Ok(holdings)
+    }
+
+    async fn find_order(
+        &self,
+        _: &Mark,
+        _: &E164,
+        _: Option<Timestamp>,
+    ) -> Result<Option<Order>, Error> {
+        Ok(None)
+    }
+
+    async fn order(&self, _: &OrderId) -> Result<Option<Order>, Error> {
+        Ok(None)
+    }
+
+    async fn offers(&self, _: &E164) -> Result<bool, Error> {
+        Ok(true)
+    }
+
+    async fn buy(&self, token: Token, configuration: &Configuration) -> Reply {
+        let claim = token.claim();
+        if claim.account_id.as_str() != self.account_sid {
+            return Reply::NotSent(Error::Shut("the claim is on another account"));
+        }
+        let Routing::Twilio {
+            voice_url, sms_url, ..
+        } = &configuration.routing
+        else {
+            return Reply::NotSent(Error::Shut("the configuration is not for Twilio"));
+        };
+        let url = match self.of_account("/IncomingPhoneNumbers.json", &[]) {
+            Ok(url) => url,
+            Err(error) => return Reply::NotSent(error),
+        };
+        let marked_text = configuration.marked_text();
+        let papers = &configuration.papers;
+        let mut fields = vec![
+            ("PhoneNumber", claim.number.as_str()),
+            ("FriendlyName", marked_text.as_str()),
+            ("VoiceUrl", voice_url.as_str()),
+            ("VoiceMethod", "POST"),
+            ("SmsUrl", sms_url.as_str()),
+            ("SmsMethod", "POST"),
+        ];
+        fields.extend(papers.address_sid.as_deref().map(|sid| ("AddressSid", sid)));
+        fields.extend(papers.bundle_sid.as_deref().map(|sid| ("BundleSid", sid)));
+        fields.extend(
+            papers
+                .identity_sid
+                .as_deref()
+                .map(|sid| ("IdentitySid", sid)),
+        );
+        let call = Call {
+            method: Method::Post,
+            url,
+            body: Some(Body::form(&fields)),
+            operation: "buy",
+            subject: claim.number.as_str(),
+        };
+        if !token.is_fresh(self.session.clock().now()) {
+            return Reply::NotSent(Error::Shut("the claim was written too long ago"));
+        }
+        match self.session.purchase(call).await {
+            Ok(answer) => {
+                let asked = Asked {
+                    account_sid: &self.account_sid,
+                    number: &claim.number,
+                    configuration,
+                };
+                classify::reply(&answer, &asked, &self.session)
+            }
+            Err(failure) if failure.is_before_sending() => Reply::NotSent(failure.into()),
+            Err(failure) => Reply::Unknown(failure.to_string()),
+        }
+    }
+
+    /// A trunk or an application overrides the webhooks, so both are cleared by sending them empty.
+    async fn configure(
+        &self,
+        number: &Ours,
+        configuration: &Configuration,
+    ) -> Result<Holding, Error> {
+        let Routing::Twilio {
+            voice_url,
+            sms_url,
+            messaging_service_sid,
+        } = &configuration.routing
+        else {
+            return Err(Error::Shut("the configuration is not for Twilio"));
+        };
+        let marked_text = configuration.marked_text();
+        let fields = [
+            ("FriendlyName", marked_text.as_str()),
+            ("VoiceUrl", voice_url.as_str()),
+            ("VoiceMethod", "POST"),
+            ("SmsUrl", sms_url.as_str()),
+            ("SmsMethod", "POST"),
+            ("TrunkSid", ""),
+            ("VoiceApplicationSid", ""),
+            ("SmsApplicationSid", ""),
+        ];
+        let mut holding = self.change("configure", number.id(), &fields).await?;
+        if let Some(service) = messaging_service_sid {
+            self.attach(number.id(), service).await?;
+            if let Settings::Twilio(settings) = &mut holding.settings {
+                settings.in_messaging_service = true;
+            }
+        }
+        Ok(holding)
+    }
+
+    async fn mark(&self, number: &Unmarked, marked_text: &str) -> Result<Holding, Error> {
+        self.change("mark", number.id(), &[("FriendlyName", marked_text)])
+            .await
+    }
+
+    async fn release(&self, number: Ours) -> Result<Released, Error> {
+        let call = Call {
+            method: Method::Delete,
+            url: self.of_number(number.id())?,
+            body: None,
+            operation: "release",
+            subject: number.id().as_str(),
+        };
+        let answer = self.session.write(call).await?;
+        if answer.response.status == 204 {
+            Ok(Released::Confirmed)
+        } else if classify::is_absent(&answer) {
+            Ok(Released::Absent)
+        } else {
+            Err(classify::error(&answer, &self.session))
+        }
+    }
+
+    async fn cancel(&self, _: &Order) -> Result<(), Error> {
+        Err(Error::Shut("Twilio has no orders"))
+    }
+
+    async fn connection(&self, _: &str) -> Result<Option<Webhook>, Error> {
+        Ok(None)
+    }
+
+    async fn messaging_profile(&self, _: &str) -> Result<Option<Webhook>, Error> {
+        Ok(None)
+    }
+
+    async fn set_connection_webhook(&self, _: &str, _: &str) -> Result<(), Error> {
+        Err(Error::Shut("Twilio has no connections"))
+    }
+
+    async fn set_messaging_profile_webhook(&self, _: &str, _: &str) -> Result<(), Error> {
+        Err(Error::Shut("Twilio has no messaging profiles"))
+    }
+}

@@ -1,0 +1,107 @@
+//! A transport for tests that answers from a list and keeps what it was asked.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::{Client, Request, Response, Transport, TransportError};
+use crate::clock::{Clock, Instant};
+
+/// The `Date` of every answer.
+pub(crate) const DATE: &str = "Fri, 02 Jan 2026 03:04:05 GMT";
+
+type Result = std::result::Result<Response, TransportError>;
+
+/// Answers in the order given; the clock goes on by a second with each.
+#[derive(Default)]
+pub(crate) struct Fake {
+    answers: Mutex<VecDeque<Result>>,
+    asked: Mutex<Vec<Request>>,
+    seconds: AtomicU64,
+}
+
+impl Fake {
+    pub(crate) fn with(answers: impl IntoIterator<Item = Result>) -> Arc<Self> {
+        Arc::new(Self {
+            answers: Mutex::new(answers.into_iter().collect()),
+            seconds: AtomicU64::new(1000),
+            ..Self::default()
+        })
+    }
+
+    pub(crate) fn client(self: &Arc<Self>) -> Client {
+        self.client_with(|| Ok(()))
+    }
+
+    pub(crate) fn client_with(
+        self: &Arc<Self>,
+        gate: impl Fn() -> std::result::Result<(), &'static str> + Send + Sync + 'static,
+    ) -> Client {
+        Client::new(
+            self.clone(),
+            Arc::new(gate),
+            self.clone(),
+            Duration::from_secs(30),
+        )
+    }
+
+    /// What was asked so far: method, path with query, body.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        let asked = self.asked.lock().unwrap();
+        asked
+            .iter()
+            .map(|request| {
+                let query = request.url.query().map(|query| format!("?{query}"));
+                let body = request.body.as_ref().map(|body| format!(" {}", body.text));
+                format!(
+                    "{:?} {}{}{}",
+                    request.method,
+                    request.url.path(),
+                    query.unwrap_or_default(),
+                    body.unwrap_or_default()
+                )
+            })
+            .collect()
+    }
+}
+
+#[async_trait]
+impl Transport for Fake {
+    async fn send(&self, request: Request) -> Result {
+        self.asked.lock().unwrap().push(request);
+        self.seconds.fetch_add(1, Ordering::Relaxed);
+        let answer = self.answers.lock().unwrap().pop_front();
+        answer.unwrap_or_else(|| {
+            Err(TransportError::Lost(
+                "the list of answers is at its end".into(),
+            ))
+        })
+    }
+}
+
+impl Clock for Fake {
+    fn now(&self) -> Instant {
+        Instant::since_boot(Duration::from_secs(self.seconds.load(Ordering::Relaxed)))
+    }
+}
+
+/// An answer with a JSON body.
+pub(crate) fn json(status: u16, body: Value) -> Result {
+    text(status, &body.to_string())
+}
+
+/// An answer with any body.
+pub(crate) fn text(status: u16, body: &str) -> Result {
+    Ok(Response {
+        status,
+        headers: vec![
+            ("date".into(), DATE.into()),
+            ("x-request-id".into(), "req-1".into()),
+        ],
+        body: body.as_bytes().to_vec(),
+    })
+}

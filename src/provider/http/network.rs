@@ -1,0 +1,122 @@
+//! The transport over real sockets: the only use of reqwest.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use secrecy::ExposeSecret;
+
+use super::{MAX_BODY, Method, Request, Response, Transport, TransportError};
+
+/// How long it may take to get a connection. Shorter than every request's limit, so that "no connection" is told
+/// apart from "no answer".
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Both companies close idle connections after a minute or more; ours are closed first.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Requests over TLS 1.2 or later, without retries, redirects, proxies and cookies.
+#[derive(Clone, Debug)]
+pub struct Reqwest(reqwest::Client);
+
+impl Reqwest {
+    /// Makes the transport. If the process has no TLS provider yet, ring becomes it.
+    ///
+    /// # Errors
+    /// If the machine has no usable root certificates.
+    pub fn new() -> Result<Self, TransportError> {
+        // Fails only if a provider is installed already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        reqwest::Client::builder()
+            .tls_version_min(reqwest::tls::Version::TLS_1_2)
+            .retry(reqwest::retry::never())
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE)
+            .tcp_nodelay(true)
+            .user_agent(concat!("phonenumber-operator/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map(Self)
+            .map_err(|error| TransportError::NotSent(causes(error)))
+    }
+}
+
+#[async_trait]
+impl Transport for Reqwest {
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let method = match request.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+            Method::Patch => reqwest::Method::PATCH,
+            Method::Delete => reqwest::Method::DELETE,
+        };
+        let mut authorization = HeaderValue::from_str(request.authorization.expose_secret())
+            .map_err(|_| {
+                TransportError::NotSent("the credential has characters that HTTP forbids".into())
+            })?;
+        authorization.set_sensitive(true);
+        let mut builder = self
+            .0
+            .request(method, request.url)
+            .header(ACCEPT, "application/json")
+            .header(AUTHORIZATION, authorization);
+        if let Some(body) = request.body {
+            builder = builder
+                .header(CONTENT_TYPE, body.content_type)
+                .body(body.text);
+        }
+        let mut answer = builder.send().await.map_err(unanswered)?;
+        let status = answer.status().as_u16();
+        let headers = answer
+            .headers()
+            .iter()
+            .filter_map(|(name, value)| {
+                Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+            })
+            .collect();
+        let announced = answer.content_length().unwrap_or_default();
+        if announced > MAX_BODY as u64 {
+            return Err(TransportError::TooLarge);
+        }
+        let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or_default());
+        while let Some(chunk) = answer
+            .chunk()
+            .await
+            .map_err(|error| TransportError::Lost(causes(error)))?
+        {
+            if body.len() + chunk.len() > MAX_BODY {
+                return Err(TransportError::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Response {
+            status,
+            headers,
+            body,
+        })
+    }
+}
+
+/// An error of connecting comes before the first byte of the request; every other one may come after the last.
+fn unanswered(error: reqwest::Error) -> TransportError {
+    if error.is_connect() || error.is_builder() {
+        TransportError::NotSent(causes(error))
+    } else {
+        TransportError::Lost(causes(error))
+    }
+}
+
+/// The error and its causes, without the URL.
+fn causes(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,274 @@
+//! One credential and the hosts it may go to: the only place where the two meet. The place where every write passes the
+//! gate and leaves its audit line.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+use url::Url;
+
+use super::text::presentable;
+use super::{Body, Client, Method, Request, Response, TIMEOUT, TransportError};
+use crate::clock::{Clock, Instant};
+use crate::provider::Error;
+
+/// A credential, the hosts it opens, and what their clocks say.
+pub(crate) struct Session {
+    company: &'static str,
+    client: Client,
+    hosts: Vec<String>,
+    authorization: SecretString,
+    secrets: Vec<SecretString>,
+    time: Mutex<Option<(Timestamp, Instant)>>,
+}
+
+/// A request, and how it is spoken of.
+pub(crate) struct Call<'a> {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) body: Option<Body>,
+    /// The verb for the audit line.
+    pub(crate) operation: &'static str,
+    /// The number or the id that it is about.
+    pub(crate) subject: &'a str,
+}
+
+/// An answer, and how long the company took for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) response: Response,
+    pub(crate) took: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The gate is shut; nothing was sent.
+    Shut(&'static str),
+    /// The URL leads to a host that the credential must not go to; nothing was sent.
+    Elsewhere,
+    /// What the transport says.
+    Transport(TransportError),
+}
+
+impl Failure {
+    /// True if the company cannot have seen the request.
+    pub(crate) fn is_before_sending(&self) -> bool {
+        match self {
+            Self::Shut(_) | Self::Elsewhere | Self::Transport(TransportError::NotSent(_)) => true,
+            Self::Transport(TransportError::Lost(_) | TransportError::TooLarge) => false,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shut(why) => write!(f, "this process may not write: {why}"),
+            Self::Elsewhere => f.write_str("a link leads to another host"),
+            Self::Transport(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Shut(why) => Self::Shut(why),
+            Failure::Elsewhere | Failure::Transport(TransportError::TooLarge) => {
+                Self::Unreadable(failure.to_string())
+            }
+            Failure::Transport(TransportError::NotSent(_) | TransportError::Lost(_)) => {
+                Self::Unavailable(failure.to_string())
+            }
+        }
+    }
+}
+
+impl Session {
+    /// A session with `company` whose credential goes to `hosts` alone. `secrets` are what must never be shown,
+    /// in every form in which a company could echo it.
+    pub(crate) fn new(
+        company: &'static str,
+        client: Client,
+        hosts: Vec<String>,
+        authorization: SecretString,
+        secrets: Vec<SecretString>,
+    ) -> Self {
+        Self {
+            company,
+            client,
+            hosts,
+            authorization,
+            secrets,
+            time: Mutex::default(),
+        }
+    }
+
+    /// The URL of `path`, which begins with a slash, under `host`, and `query` behind it.
+    pub(crate) fn url(
+        &self,
+        host: &str,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Url, Failure> {
+        let mut url = self.link(host, path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(url)
+    }
+
+    /// The URL that a link in an answer of `host` leads to: a path, or a whole URL of a host of this session.
+    pub(crate) fn link(&self, host: &str, link: &str) -> Result<Url, Failure> {
+        let whole = if link.starts_with('/') {
+            format!("{}{link}", host.trim_end_matches('/'))
+        } else {
+            link.to_owned()
+        };
+        let url = Url::parse(&whole).map_err(|_| Failure::Elsewhere)?;
+        if self.opens(&url) {
+            Ok(url)
+        } else {
+            Err(Failure::Elsewhere)
+        }
+    }
+
+    fn opens(&self, url: &Url) -> bool {
+        let is_of =
+            |host: &String| Url::parse(host).is_ok_and(|host| host.origin() == url.origin());
+        url.username().is_empty() && url.password().is_none() && self.hosts.iter().any(is_of)
+    }
+
+    /// Reads `url`.
+    pub(crate) async fn get(&self, url: Url) -> Result<Answer, Failure> {
+        let call = Call {
+            method: Method::Get,
+            url,
+            body: None,
+            operation: "read",
+            subject: "",
+        };
+        self.exchange(call, TIMEOUT).await
+    }
+
+    /// Sends an ordinary write.
+    pub(crate) async fn write(&self, call: Call<'_>) -> Result<Answer, Failure> {
+        self.exchange(call, TIMEOUT).await
+    }
+
+    /// Sends a write that spends money.
+    pub(crate) async fn purchase(&self, call: Call<'_>) -> Result<Answer, Failure> {
+        self.exchange(call, self.client.purchase_timeout).await
+    }
+
+    async fn exchange(&self, call: Call<'_>, limit: Duration) -> Result<Answer, Failure> {
+        if !self.opens(&call.url) {
+            return Err(Failure::Elsewhere);
+        }
+        let mut audit = None;
+        if call.method != Method::Get {
+            (self.client.gate)().map_err(Failure::Shut)?;
+            audit = Some(Audit {
+                company: self.company,
+                operation: call.operation,
+                subject: call.subject,
+                outcome: "given up before an answer came".into(),
+                request_id: None,
+            });
+        }
+        let request = Request {
+            method: call.method,
+            url: call.url,
+            authorization: self.authorization.clone(),
+            body: call.body,
+        };
+        let sent = self.client.clock.now();
+        let result = tokio::time::timeout(limit, self.client.transport.send(request)).await;
+        let came = self.client.clock.now();
+        let result = result
+            .unwrap_or_else(|_| {
+                Err(TransportError::Lost(format!(
+                    "none within {} s",
+                    limit.as_secs_f32()
+                )))
+            })
+            .map_err(|error| self.hide(error));
+        if let Some(audit) = &mut audit {
+            audit.outcome = match &result {
+                Ok(response) => response.status.to_string(),
+                Err(error) => error.to_string(),
+            };
+            audit.request_id = result.as_ref().ok().and_then(Response::request_id);
+        }
+        let response = result.map_err(Failure::Transport)?;
+        if let Some(date) = response.date() {
+            *self.time.lock().unwrap_or_else(PoisonError::into_inner) = Some((date, came));
+        }
+        Ok(Answer {
+            response,
+            took: came.since(sent),
+        })
+    }
+
+    fn hide(&self, error: TransportError) -> TransportError {
+        match error {
+            TransportError::NotSent(text) => TransportError::NotSent(self.presentable(&text)),
+            TransportError::Lost(text) => TransportError::Lost(self.presentable(&text)),
+            TransportError::TooLarge => TransportError::TooLarge,
+        }
+    }
+
+    /// What of the company's `text` may be shown: at most 300 characters, without secrets.
+    pub(crate) fn presentable(&self, text: &str) -> String {
+        presentable(text, &self.secrets)
+    }
+
+    /// The company's present time, reckoned from its last answer; at most a second and the way of that answer late.
+    pub(crate) fn time(&self) -> Option<Timestamp> {
+        let (date, at) = (*self.time.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let elapsed = SignedDuration::try_from(self.clock().now().since(at)).ok()?;
+        date.checked_add(elapsed).ok()
+    }
+
+    /// The clock that tokens are measured by.
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.client.clock()
+    }
+}
+
+/// `id` if it can stand in a path as it is: ids of both companies are letters, digits, hyphens and underscores.
+pub(crate) fn segment(id: &str) -> Result<&str, Error> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if !id.is_empty() && id.len() <= 128 && id.bytes().all(plain) {
+        Ok(id)
+    } else {
+        let shown: String = id.chars().take(40).collect();
+        Err(Error::Unreadable(format!("{shown:?} is not an id")))
+    }
+}
+
+/// Writes its line when it goes, so that no way out forgets it.
+struct Audit<'a> {
+    company: &'static str,
+    operation: &'static str,
+    subject: &'a str,
+    outcome: String,
+    request_id: Option<String>,
+}
+
+impl Drop for Audit<'_> {
+    fn drop(&mut self) {
+        tracing::info!(
+            target: "audit",
+            company = self.company,
+            operation = self.operation,
+            subject = self.subject,
+            outcome = self.outcome,
+            request_id = self.request_id,
+            "provider write"
+        );
+    }
+}

@@ -1,0 +1,287 @@
+//! Telnyx's JSON, and what it means here. Pure.
+//!
+//! Field names: `openapi/spec3.yml` of <https://github.com/team-telnyx/openapi>.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::number::{E164, Holding, NumberId, OrderId, Settings, TelnyxSettings};
+use crate::provider::{Order, OrderState, Webhook};
+
+/// Rows of these states are history: nothing is held, and nothing is paid.
+const DEAD: [&str; 4] = ["deleted", "ported-out", "purchase-failed", "port-failed"];
+
+/// The envelope of every answer.
+#[derive(Deserialize)]
+pub(super) struct Envelope<T> {
+    pub(super) data: T,
+}
+
+/// A page of a listing.
+#[derive(Deserialize)]
+pub(super) struct Page<T> {
+    pub(super) data: Vec<T>,
+    pub(super) meta: Meta,
+}
+
+/// Where a page stands in its listing.
+#[derive(Deserialize)]
+pub(super) struct Meta {
+    pub(super) page_number: usize,
+    pub(super) total_pages: usize,
+}
+
+/// `PhoneNumberDetailed`.
+#[derive(Deserialize)]
+pub(super) struct Number {
+    #[serde(deserialize_with = "id")]
+    pub(super) id: String,
+    pub(super) phone_number: String,
+    status: String,
+    #[serde(default)]
+    customer_reference: Option<String>,
+    #[serde(default, deserialize_with = "id_or_null")]
+    connection_id: Option<String>,
+    #[serde(default)]
+    messaging_profile_id: Option<String>,
+    #[serde(default)]
+    billing_group_id: Option<String>,
+    #[serde(default)]
+    purchased_at: Option<String>,
+    #[serde(default)]
+    created_at: Option<String>,
+}
+
+impl Number {
+    /// False for what is only history.
+    pub(super) fn is_held(&self) -> bool {
+        !DEAD.contains(&self.status.as_str())
+    }
+
+    /// The number as a holding; `None` if it is not held, or not an E.164 number and so cannot be one of ours.
+    pub(super) fn into_holding(self) -> Option<Holding> {
+        let number: E164 = self.phone_number.parse().ok().filter(|_| self.is_held())?;
+        let created =
+            time(self.purchased_at.as_deref()).or_else(|| time(self.created_at.as_deref()));
+        Some(Holding {
+            id: NumberId::new(self.id),
+            number,
+            marked_text: self.customer_reference.unwrap_or_default(),
+            created,
+            active: self.status == "active",
+            settings: Settings::Telnyx(TelnyxSettings {
+                connection_id: set(self.connection_id),
+                messaging_profile_id: set(self.messaging_profile_id),
+                billing_group_id: set(self.billing_group_id),
+            }),
+        })
+    }
+}
+
+/// `PhoneNumberWithMessagingSettings`, as far as it matters.
+#[derive(Deserialize)]
+pub(super) struct Messaging {
+    #[serde(default)]
+    messaging_profile_id: Option<String>,
+}
+
+impl Messaging {
+    pub(super) fn profile(self) -> Option<String> {
+        set(self.messaging_profile_id)
+    }
+}
+
+/// Anything that tells which organization it belongs to.
+#[derive(Deserialize)]
+pub(super) struct Owned {
+    #[serde(default)]
+    organization_id: Option<String>,
+}
+
+impl Owned {
+    pub(super) fn organization(self) -> Option<String> {
+        set(self.organization_id)
+    }
+}
+
+/// `NumberOrder` and `NumberOrderWithPhoneNumbers`.
+#[derive(Deserialize)]
+pub(super) struct NumberOrder {
+    id: String,
+    status: String,
+    #[serde(default)]
+    pub(super) customer_reference: Option<String>,
+    #[serde(default)]
+    requirements_met: Option<bool>,
+    #[serde(default)]
+    sub_number_orders_ids: Option<Vec<String>>,
+    #[serde(default)]
+    phone_numbers: Option<Vec<OrderedNumber>>,
+    #[serde(default)]
+    created_at: Option<String>,
+}
+
+/// A number in an order. Listings show it without its status.
+#[derive(Deserialize)]
+struct OrderedNumber {
+    phone_number: String,
+    #[serde(default)]
+    status: Option<String>,
+    #[serde(default)]
+    requirements_met: Option<bool>,
+}
+
+impl NumberOrder {
+    /// The order. Its state is that of its number where the answer shows one: an order may be `pending` while its
+    /// number is `success`
+    /// (<https://developers.telnyx.com/docs/numbers/phone-numbers/number-orders>). A number's `failure` counts only if
+    /// the order does not say `success`, and a state that we do not know is pending: neither may end in a second purchase.
+    pub(super) fn into_order(self) -> Order {
+        let rows = self.phone_numbers.unwrap_or_default();
+        let whole = state(&self.status);
+        let of_numbers = rows
+            .iter()
+            .filter_map(|row| row.status.as_deref())
+            .map(state)
+            .max();
+        let state = match of_numbers {
+            None => whole,
+            Some(OrderState::Failure) if whole == OrderState::Success => OrderState::Success,
+            Some(state) => state,
+        };
+        let requirements_open = self.requirements_met == Some(false)
+            || rows.iter().any(|row| row.requirements_met == Some(false));
+        Order {
+            id: OrderId::new(self.id),
+            reference: self.customer_reference.unwrap_or_default(),
+            state,
+            sub_orders: self.sub_number_orders_ids.unwrap_or_default(),
+            requirements_open,
+            numbers: rows
+                .iter()
+                .filter_map(|row| row.phone_number.parse().ok())
+                .collect(),
+            created: time(self.created_at.as_deref()),
+        }
+    }
+}
+
+fn state(status: &str) -> OrderState {
+    match status {
+        "success" => OrderState::Success,
+        "failure" => OrderState::Failure,
+        _ => OrderState::Pending,
+    }
+}
+
+/// `SubNumberOrder`, as far as it matters.
+#[derive(Deserialize)]
+pub(super) struct SubOrder {
+    pub(super) id: String,
+    pub(super) order_request_id: String,
+}
+
+/// `AvailablePhoneNumber`. Trial accounts see redacted numbers such as `+49351xxxxxxx`.
+#[derive(Deserialize)]
+pub(super) struct Hit {
+    pub(super) phone_number: String,
+    #[serde(default)]
+    pub(super) best_effort: Option<bool>,
+}
+
+/// `Connection`, `CallControlApplication` and `MessagingProfile`, as far as webhooks go.
+#[derive(Deserialize)]
+pub(super) struct WebhookHome {
+    #[serde(default)]
+    pub(super) application_name: Option<String>,
+    #[serde(default, alias = "webhook_url")]
+    webhook_event_url: Option<String>,
+    #[serde(default)]
+    webhook_api_version: Option<String>,
+}
+
+impl WebhookHome {
+    pub(super) fn into_webhook(self) -> Webhook {
+        Webhook {
+            url: set(self.webhook_event_url),
+            api_version: set(self.webhook_api_version),
+        }
+    }
+}
+
+/// One error of Telnyx's own error body (`numbers_Error`).
+pub(super) struct Complaint {
+    pub(super) code: String,
+    pub(super) text: String,
+    /// The field that it is about, as a JSON pointer; empty if it does not say.
+    pub(super) pointer: String,
+}
+
+impl Complaint {
+    /// Reads an error body; empty if it is not Telnyx's.
+    pub(super) fn read(body: &[u8]) -> Vec<Self> {
+        #[derive(Deserialize)]
+        struct Body {
+            errors: Vec<Entry>,
+        }
+        #[derive(Deserialize)]
+        struct Entry {
+            #[serde(deserialize_with = "id")]
+            code: String,
+            #[serde(default)]
+            title: Option<String>,
+            #[serde(default)]
+            detail: Option<String>,
+            #[serde(default)]
+            source: Value,
+        }
+        let entries =
+            serde_json::from_slice::<Body>(body).map_or_else(|_| Vec::new(), |body| body.errors);
+        entries
+            .into_iter()
+            .map(|entry| Self {
+                code: entry.code,
+                text: [entry.title, entry.detail]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join(": "),
+                pointer: entry
+                    .source
+                    .get("pointer")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned(),
+            })
+            .collect()
+    }
+}
+
+fn set(field: Option<String>) -> Option<String> {
+    field.filter(|text| !text.is_empty())
+}
+
+/// ISO 8601; without a zone it is UTC.
+fn time(text: Option<&str>) -> Option<Timestamp> {
+    let text = text?;
+    text.parse().or_else(|_| format!("{text}Z").parse()).ok()
+}
+
+/// Ids of 64 bits are written as text; a number is read too.
+fn id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    id_or_null(deserializer)?.ok_or_else(|| serde::de::Error::custom("an id is missing"))
+}
+
+fn id_or_null<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        Value::Number(number) => Ok(Some(number.to_string())),
+        _ => Err(serde::de::Error::custom(
+            "an id is neither text nor a number",
+        )),
+    }
+}

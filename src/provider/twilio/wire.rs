@@ -1,0 +1,239 @@
+//! Twilio's JSON, and what it means here. Pure.
+//!
+//! Field names: `api.v2010.account.incoming_phone_number` in `twilio_api_v2010.json` of
+//! <https://github.com/twilio/twilio-oai>.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::number::{Capabilities, E164, Holding, NumberId, Settings, TwilioSettings};
+
+/// A page of a listing.
+#[derive(Deserialize)]
+pub(super) struct Page {
+    pub(super) incoming_phone_numbers: Vec<Number>,
+    #[serde(default)]
+    pub(super) next_page_uri: Option<String>,
+    #[serde(default)]
+    pub(super) uri: Option<String>,
+}
+
+/// A number that the account holds. Unset fields are null, empty or missing.
+#[derive(Deserialize)]
+pub(super) struct Number {
+    pub(super) sid: String,
+    pub(super) account_sid: String,
+    pub(super) phone_number: String,
+    #[serde(default)]
+    pub(super) friendly_name: Option<String>,
+    #[serde(default)]
+    date_created: Option<String>,
+    #[serde(default)]
+    voice_url: Option<String>,
+    #[serde(default)]
+    voice_method: Option<String>,
+    #[serde(default)]
+    voice_application_sid: Option<String>,
+    #[serde(default)]
+    sms_url: Option<String>,
+    #[serde(default)]
+    sms_method: Option<String>,
+    #[serde(default)]
+    sms_application_sid: Option<String>,
+    #[serde(default)]
+    trunk_sid: Option<String>,
+    #[serde(default)]
+    capabilities: Value,
+}
+
+/// Twilio's own error body (<https://www.twilio.com/docs/usage/twilios-response>). Proxies answer something else.
+pub(super) struct Complaint {
+    pub(super) code: i64,
+    pub(super) message: String,
+}
+
+impl Complaint {
+    /// Reads an error body; `None` if it is not Twilio's.
+    pub(super) fn read(body: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Body {
+            code: Value,
+            #[serde(default)]
+            message: Option<String>,
+        }
+        let Body { code, message } = serde_json::from_slice(body).ok()?;
+        let code = code.as_i64().or_else(|| code.as_str()?.parse().ok())?;
+        Some(Self {
+            code,
+            message: message.unwrap_or_default(),
+        })
+    }
+}
+
+impl Number {
+    /// When the account got it (RFC 2822).
+    pub(super) fn created(&self) -> Option<Timestamp> {
+        let zoned = jiff::fmt::rfc2822::parse(self.date_created.as_deref()?).ok()?;
+        Some(zoned.timestamp())
+    }
+
+    /// The number as a holding; `None` if it is not an E.164 number and so cannot be one of ours.
+    pub(super) fn into_holding(self, in_messaging_service: bool) -> Option<Holding> {
+        let number: E164 = self.phone_number.parse().ok()?;
+        let created = self.created();
+        // Where Twilio names no method, it calls by POST.
+        let post = |method: &Option<String>| {
+            method
+                .as_deref()
+                .is_none_or(|method| method.is_empty() || method.eq_ignore_ascii_case("POST"))
+        };
+        let by_post = post(&self.voice_method) && post(&self.sms_method);
+        Some(Holding {
+            id: NumberId::new(self.sid),
+            number,
+            marked_text: self.friendly_name.unwrap_or_default(),
+            created,
+            active: true,
+            settings: Settings::Twilio(TwilioSettings {
+                voice_url: set(self.voice_url),
+                sms_url: set(self.sms_url),
+                by_post,
+                trunk_sid: set(self.trunk_sid),
+                voice_application_sid: set(self.voice_application_sid),
+                sms_application_sid: set(self.sms_application_sid),
+                in_messaging_service,
+                capabilities: capabilities(&self.capabilities),
+            }),
+        })
+    }
+}
+
+fn set(field: Option<String>) -> Option<String> {
+    field.filter(|text| !text.is_empty())
+}
+
+/// The keys were seen in lower and in upper case.
+fn capabilities(value: &Value) -> Capabilities {
+    let can = |name: &str| {
+        value.as_object().is_some_and(|object| {
+            object
+                .iter()
+                .any(|(key, value)| key.eq_ignore_ascii_case(name) && *value == Value::Bool(true))
+        })
+    };
+    Capabilities {
+        voice: can("voice"),
+        sms: can("sms"),
+        mms: can("mms"),
+        fax: can("fax"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn holding(change: Value) -> Option<Holding> {
+        let mut row = json!({"sid": "PN1", "account_sid": "AC1", "phone_number": "+12125551234"});
+        for (key, value) in change.as_object().unwrap() {
+            row[key] = value.clone();
+        }
+        serde_json::from_value::<Number>(row)
+            .unwrap()
+            .into_holding(false)
+    }
+
+    fn settings(change: Value) -> TwilioSettings {
+        match holding(change).unwrap().settings {
+            Settings::Twilio(settings) => settings,
+            Settings::Telnyx(_) => panic!("a Twilio number"),
+        }
+    }
+
+    #[test]
+    fn null_empty_and_missing_are_all_unset() {
+        for unset in [
+            json!({}),
+            json!({"voice_url": "", "sms_url": "", "trunk_sid": "", "voice_application_sid": "", "sms_application_sid": ""}),
+            json!({"voice_url": null, "sms_url": null, "trunk_sid": null, "voice_application_sid": null,
+                   "sms_application_sid": null, "capabilities": null, "friendly_name": null}),
+        ] {
+            let expected = TwilioSettings {
+                by_post: true,
+                ..TwilioSettings::default()
+            };
+            assert_eq!(settings(unset.clone()), expected, "{unset}");
+        }
+    }
+
+    #[test]
+    fn one_webhook_by_get_is_not_by_post() {
+        for (change, by_post) in [
+            (json!({"voice_method": "POST", "sms_method": "POST"}), true),
+            (json!({"voice_method": "GET", "sms_method": "POST"}), false),
+            (json!({"voice_method": "POST", "sms_method": "GET"}), false),
+        ] {
+            assert_eq!(settings(change.clone()).by_post, by_post, "{change}");
+        }
+    }
+
+    #[test]
+    fn capabilities_are_read_in_either_case() {
+        let held = settings(
+            json!({"capabilities": {"voice": true, "SMS": true, "MMS": false, "fax": "yes"}}),
+        );
+        let expected = Capabilities {
+            voice: true,
+            sms: true,
+            ..Capabilities::default()
+        };
+        assert_eq!(held.capabilities, expected);
+    }
+
+    #[test]
+    fn dates_are_rfc_2822() {
+        for (date, read) in [
+            (
+                json!("Thu, 30 Jul 2015 23:19:04 +0000"),
+                Some("2015-07-30T23:19:04Z"),
+            ),
+            (
+                json!("Thu, 30 Jul 2015 23:19:04 +0200"),
+                Some("2015-07-30T21:19:04Z"),
+            ),
+            (json!("2015-07-30T23:19:04Z"), None),
+            (json!(""), None),
+            (json!(null), None),
+        ] {
+            let created = holding(json!({"date_created": date.clone()}))
+                .unwrap()
+                .created;
+            assert_eq!(created, read.map(|read| read.parse().unwrap()), "{date}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_phone_number_is_not_a_holding() {
+        assert_eq!(holding(json!({"phone_number": "12345"})), None);
+    }
+
+    #[test]
+    fn only_twilios_own_error_body_is_read() {
+        for (body, code) in [
+            (r#"{"code":21422,"message":"no","status":400}"#, Some(21422)),
+            (r#"{"code":"21422"}"#, Some(21422)),
+            (r#"{"code":null,"message":"no"}"#, None),
+            (r#"{"message":"no"}"#, None),
+            (r#"{"code":21422,"message":7}"#, None),
+            ("<html>404</html>", None),
+            ("21422", None),
+            ("", None),
+        ] {
+            let read = Complaint::read(body.as_bytes()).map(|complaint| complaint.code);
+            assert_eq!(read, code, "{body}");
+        }
+    }
+}
