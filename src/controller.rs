@@ -166,16 +166,16 @@ pub async fn run(
     }
     watches.push(reread_secrets(Arc::clone(&context), wakers).boxed());
 
-    // The controllers themselves keep the caches filled, so they are polled while the caches are waited for. They hold
-    // back until `filled` resolves.
     let running = futures::future::join_all(controllers);
-    let filled = async {
-        context.stores.filled().await;
+    let filling = async {
+        context.stores.fill().await;
         ready();
+        futures::future::pending::<()>().await;
     };
     let watching = futures::future::join_all(watches);
     tokio::select! {
-        _ = futures::future::join(running, filled) => {}
+        _ = running => {}
+        _ = filling => {}
         _ = watching => tracing::error!("a watch ended by itself"),
     }
 }
@@ -327,9 +327,13 @@ async fn wake_by_namespace(
 ) {
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
-        if let Ok(Event::Apply(namespace)) = event {
-            let name = Some(namespace.name_any());
-            wakers.numbers(&context, |number| number.namespace() == name);
+        match event {
+            Ok(Event::Apply(namespace)) => {
+                let name = Some(namespace.name_any());
+                wakers.numbers(&context, |number| number.namespace() == name);
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "cannot watch namespaces"),
         }
     }
 }

@@ -61,9 +61,10 @@ pub fn init(format: LogFormat, level: &str) -> Result<(), LogError> {
 
 fn filter(level: &str) -> Result<EnvFilter, LogError> {
     let wrong = |error| LogError::Level(level.to_owned(), error);
-    // Taken for a target, a misspelt level would silence the log.
+    // Taken for a target, a misspelt level would silence the log. Taken for a level, nothing would mean errors alone.
     if !level.contains(['=', ',', '[']) {
-        level
+        let named = if level.is_empty() { "nothing" } else { level };
+        named
             .parse::<LevelFilter>()
             .map_err(|error| wrong(error.into()))?;
     }

@@ -67,11 +67,13 @@ pub struct Stores {
     pub(super) accounts: Vec<Store<ProviderAccount>>,
     pub(super) cluster_accounts: Vec<Store<ClusterProviderAccount>>,
     pub(super) namespaces: Vec<Store<PartialObjectMeta<Namespace>>>,
+    filled: tokio::sync::watch::Sender<bool>,
 }
 
 impl Stores {
-    /// Resolves once every cache holds what its first list returned. Nothing may be decided on less.
-    pub(super) async fn filled(&self) {
+    /// Waits until every cache holds what its first list returned, and lets [`Stores::filled`] resolve. To be called
+    /// once, in the task that fills the caches: a cache wakes only the last of those that wait for it.
+    pub(super) async fn fill(&self) {
         let mut waits: Vec<BoxFuture<'_, ()>> = Vec::new();
         waits.extend(
             self.numbers
@@ -94,6 +96,13 @@ impl Stores {
                 .map(|store| store.wait_until_ready().map(drop).boxed()),
         );
         futures::future::join_all(waits).await;
+        self.filled.send_replace(true);
+    }
+
+    /// Resolves once every cache is filled. Nothing may be decided on less.
+    pub(super) async fn filled(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.filled.subscribe().wait_for(|filled| *filled).await;
     }
 }
 

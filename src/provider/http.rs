@@ -14,6 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::SecretString;
+use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::clock::Clock;
@@ -135,6 +136,17 @@ impl Response {
             .map(|(_, value)| value.trim())
     }
 
+    /// The body as JSON. What cannot be read is described without being shown.
+    pub(crate) fn decode<T: DeserializeOwned>(&self) -> Result<T, String> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            format!(
+                "HTTP {} with a body that is not as documented at line {line}, column {column}",
+                self.status
+            )
+        })
+    }
+
     /// The provider's time when it answered, to the second below.
     pub(crate) fn date(&self) -> Option<Timestamp> {
         let date = httpdate::parse_http_date(self.header("date")?).ok()?;
@@ -206,6 +218,8 @@ impl Client {
 mod tests {
     use super::*;
 
+    type Headers = [(&'static str, &'static str)];
+
     fn response(headers: &[(&str, &str)]) -> Response {
         let headers = headers
             .iter()
@@ -221,7 +235,7 @@ mod tests {
     #[test]
     fn a_request_to_slow_down_is_read_in_every_form() {
         let date = ("date", "Thu, 30 Jul 2015 23:19:04 GMT");
-        let table: [(&[(&str, &str)], Option<u64>); 9] = [
+        let table: [(&Headers, Option<u64>); 9] = [
             (&[], None),
             (&[("retry-after", "7")], Some(7)),
             (

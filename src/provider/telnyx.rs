@@ -79,9 +79,7 @@ impl Telnyx {
         if answer.response.status != 200 {
             return Err(classify::error(answer, &self.session));
         }
-        serde_json::from_slice(&answer.response.body).map_err(|error| {
-            Error::Unreadable(format!("line {}, column {}", error.line(), error.column()))
-        })
+        answer.response.decode().map_err(Error::Unreadable)
     }
 
     /// The resource at `url`; `None` is Telnyx's own 404.

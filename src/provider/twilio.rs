@@ -103,9 +103,7 @@ impl Twilio {
         if !wanted.contains(&answer.response.status) {
             return Err(classify::error(answer, &self.session));
         }
-        serde_json::from_slice(&answer.response.body).map_err(|error| {
-            Error::Unreadable(format!("line {}, column {}", error.line(), error.column()))
-        })
+        answer.response.decode().map_err(Error::Unreadable)
     }
 
     /// Reads page after page from `url` on; `visit` says whether to go on.

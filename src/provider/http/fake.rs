@@ -1,6 +1,6 @@
-//! A transport for tests that answers from a list and keeps what it was asked.
+//! A transport for tests that answers from a list and keeps what it was asked; a claim and its token.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::{Client, Request, Response, Transport, TransportError};
+use crate::claim::{ANNOTATION, Claim, Token};
 use crate::clock::{Clock, Instant};
+use crate::number::{AccountId, Installation, Mark, Origin, Owner};
 
 /// The `Date` of every answer.
 pub(crate) const DATE: &str = "Fri, 02 Jan 2026 03:04:05 GMT";
@@ -87,6 +89,39 @@ impl Clock for Fake {
     fn now(&self) -> Instant {
         Instant::since_boot(Duration::from_secs(self.seconds.load(Ordering::Relaxed)))
     }
+}
+
+/// The number that is bought.
+pub(crate) const NUMBER: &str = "+12125551234";
+
+fn owner(name: &str) -> Owner {
+    Owner {
+        namespace: "support".into(),
+        name: name.into(),
+    }
+}
+
+/// The mark of the resource `name`.
+pub(crate) fn mark_of(name: &str) -> Mark {
+    Mark::new(Origin::Bought, &Installation::new("test"), &owner(name))
+}
+
+/// A token to buy [`NUMBER`] with nonce `n1`, whose claim was sent `age` before the clock's first instant.
+pub(crate) fn token(account: &str, age: Duration) -> Token {
+    let at = "2026-01-02T03:04:05Z".parse().unwrap();
+    let account = AccountId::new(account);
+    let claim = Claim::to_buy(
+        NUMBER.parse().unwrap(),
+        account,
+        &owner("nyc"),
+        "u1",
+        "n1".into(),
+        at,
+        at,
+    );
+    let reply = BTreeMap::from([(ANNOTATION.to_owned(), claim.to_annotation().unwrap())]);
+    let sent = Instant::since_boot(Duration::from_secs(1000) - age);
+    Token::from_reply(&reply, claim, sent).unwrap()
 }
 
 /// An answer with a JSON body.

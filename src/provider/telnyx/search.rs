@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn a_number_is_searched_for_by_its_country_and_its_last_digits() {
-        let table: [(&str, Option<(&str, &str, &str)>); 9] = [
+        let table = [
             ("+12125551234", Some(("US", "212", "5551234"))),
             ("+14165550123", Some(("CA", "416", "5550123"))),
             ("+17875550123", Some(("PR", "787", "5550123"))),

@@ -1,1 +1,521 @@
+//! What is made of Twilio's answers, in tables.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use super::classify::TABLE;
+use super::{Twilio, TwilioCredentials};
+use crate::number::{Configuration, NumberId, Papers, Routing, Settings};
+use crate::provider::http::TransportError;
+use crate::provider::http::fake::{Fake, NUMBER, json, mark_of, text, token};
+use crate::provider::{Error, Ours, PhoneCompany, Refusal, RefusalKind, Released, Reply};
+
+const ACCOUNT: &str = "AC00000000000000000000000000000001";
+const PATH: &str = "/2010-04-01/Accounts/AC00000000000000000000000000000001/IncomingPhoneNumbers";
+const SECRET: &str = "fake-auth-token";
+
+fn twilio(fake: &Arc<Fake>) -> Twilio {
+    let credentials = TwilioCredentials {
+        account_sid: ACCOUNT.into(),
+        username: ACCOUNT.into(),
+        password: SecretString::from(SECRET),
+    };
+    Twilio::new(fake.client(), credentials, None)
+}
+
+fn configuration(messaging_service_sid: Option<&str>) -> Configuration {
+    Configuration {
+        name: "NYC".into(),
+        mark: mark_of("nyc"),
+        routing: Routing::Twilio {
+            voice_url: "https://voice.example.com/twiml".into(),
+            sms_url: "https://voice.example.com/sms".into(),
+            messaging_service_sid: messaging_service_sid.map(str::to_owned),
+        },
+        papers: Papers {
+            bundle_sid: Some("BU1".into()),
+            ..Papers::default()
+        },
+    }
+}
+
+/// A number as Twilio shows it, with `change` on it.
+fn row(change: Value) -> Value {
+    let mut row = json!({
+        "sid": "PN1",
+        "account_sid": ACCOUNT,
+        "phone_number": NUMBER,
+        "friendly_name": configuration(None).marked_text(),
+        "date_created": "Fri, 02 Jan 2026 03:04:05 +0000",
+    });
+    for (key, value) in change.as_object().unwrap() {
+        row[key] = value.clone();
+    }
+    row
+}
+
+fn page(rows: Value, next: Value) -> Value {
+    json!({"incoming_phone_numbers": rows, "next_page_uri": next, "uri": format!("{PATH}.json?PageSize=1")})
+}
+
+async fn reply(answer: Result<crate::provider::http::Response, TransportError>) -> Reply {
+    let fake = Fake::with([answer]);
+    twilio(&fake)
+        .buy(token(ACCOUNT, Duration::ZERO), &configuration(None))
+        .await
+}
+
+async fn ours(id: &str) -> Ours {
+    let fake = Fake::with([json(200, row(json!({"sid": id})))]);
+    let id = NumberId::new(id);
+    let holding = twilio(&fake).fetch(&id, None).await.unwrap().unwrap();
+    Ours::prove(&holding, &mark_of("nyc"), &id).unwrap()
+}
+
+#[tokio::test]
+async fn one_request_buys_marks_and_sets_up_the_number() {
+    let fake = Fake::with([json(201, row(json!({})))]);
+    let reply = twilio(&fake)
+        .buy(token(ACCOUNT, Duration::ZERO), &configuration(None))
+        .await;
+    assert!(matches!(reply, Reply::Bought(holding) if holding.id.as_str() == "PN1"));
+    let mark = mark_of("nyc");
+    let expected = format!(
+        "Post {PATH}.json PhoneNumber=%2B12125551234&FriendlyName=NYC+%5B{mark}%5D\
+         &VoiceUrl=https%3A%2F%2Fvoice.example.com%2Ftwiml&VoiceMethod=POST\
+         &SmsUrl=https%3A%2F%2Fvoice.example.com%2Fsms&SmsMethod=POST&BundleSid=BU1"
+    );
+    assert_eq!(fake.asked(), [expected]);
+}
+
+#[tokio::test]
+async fn a_201_that_does_not_prove_our_purchase_is_unknown() {
+    // The answer took one second by the clock, and clocks may differ by two.
+    let table = [
+        (json!({}), None),
+        (
+            json!({"date_created": "Fri, 02 Jan 2026 03:04:02 +0000"}),
+            None,
+        ),
+        (
+            json!({"date_created": "Fri, 02 Jan 2026 03:04:01 +0000"}),
+            Some("the number is older than the request"),
+        ),
+        (
+            json!({"date_created": null}),
+            Some("it has no date_created"),
+        ),
+        (
+            json!({"friendly_name": "(212) 555-1234"}),
+            Some("the number does not carry our mark"),
+        ),
+        (
+            json!({"friendly_name": format!("NYC [{}]", mark_of("other"))}),
+            Some("the number does not carry our mark"),
+        ),
+        (
+            json!({"phone_number": "+12125559999"}),
+            Some("it is about another number"),
+        ),
+        (
+            json!({"account_sid": "AC2"}),
+            Some("it is about another account"),
+        ),
+        (json!({"sid": ""}), Some("it has no SID")),
+        (json!({"sid": null}), Some("its body cannot be read")),
+    ];
+    for (change, why) in table {
+        match (reply(json(201, row(change.clone()))).await, why) {
+            (Reply::Bought(_), None) => {}
+            (Reply::Unknown(text), Some(why)) => assert!(text.ends_with(why), "{change}: {text}"),
+            (other, _) => panic!("{change}: {other:?}"),
+        }
+    }
+    for body in ["", "{", "<html>", "[]", "null"] {
+        assert!(
+            matches!(reply(text(201, body)).await, Reply::Unknown(_)),
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn only_codes_of_the_table_are_refusals_and_only_with_a_refusing_status() {
+    for status in 100..=599_u16 {
+        for (code, kind) in TABLE {
+            let reply = reply(json(status, json!({"code": code, "message": "no"}))).await;
+            let refuses = (400..500).contains(&status) && ![408, 409, 429].contains(&status);
+            match reply {
+                Reply::Rejected(refusal) => {
+                    assert!(refuses, "{status} {code}");
+                    assert_eq!((refusal.kind, refusal.code), (*kind, code.to_string()));
+                    assert_eq!(refusal.request_id.as_deref(), Some("req-1"));
+                }
+                Reply::Unknown(_) => assert!(!refuses, "{status} {code}"),
+                other => panic!("{status} {code}: {other:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_in_the_table_is_unknown() {
+    let known: Vec<i64> = TABLE.iter().map(|(code, _)| *code).collect();
+    let codes = [0, 1, 20404, 20500, 20503, 21451, 21452, 21710, 99999];
+    for status in [
+        200, 202, 301, 400, 401, 402, 403, 404, 408, 409, 422, 500, 502, 503, 504,
+    ] {
+        for code in codes {
+            assert!(!known.contains(&code));
+            let body = json!({"code": code, "message": "no"});
+            assert!(
+                matches!(reply(json(status, body)).await, Reply::Unknown(_)),
+                "{status} {code}"
+            );
+        }
+        for body in ["", "<html>", "{}", r#"{"code":null}"#] {
+            assert!(
+                matches!(reply(text(status, body)).await, Reply::Unknown(_)),
+                "{status} {body}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn twilios_own_429_was_not_processed_and_any_other_429_is_unknown() {
+    let own = reply(json(429, json!({"code": 20429, "message": "slow down"}))).await;
+    assert!(
+        matches!(own, Reply::NotSent(Error::Throttled(None))),
+        "{own:?}"
+    );
+    for answer in [
+        text(429, "<html>"),
+        json(429, json!({"code": 1, "message": ""})),
+    ] {
+        assert!(matches!(reply(answer).await, Reply::Unknown(_)));
+    }
+}
+
+#[tokio::test]
+async fn only_what_cannot_have_arrived_was_not_sent() {
+    for (error, sent) in [
+        (TransportError::NotSent("refused".into()), false),
+        (TransportError::Lost("reset".into()), true),
+        (TransportError::TooLarge, true),
+    ] {
+        match reply(Err(error.clone())).await {
+            Reply::Unknown(_) => assert!(sent, "{error}"),
+            Reply::NotSent(_) => assert!(!sent, "{error}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_purchase_needs_a_fresh_token_the_right_account_and_an_open_gate() {
+    let fake = Fake::with([]);
+    let stale = twilio(&fake)
+        .buy(token(ACCOUNT, Duration::from_secs(5)), &configuration(None))
+        .await;
+    assert!(matches!(stale, Reply::NotSent(Error::Shut(_))), "{stale:?}");
+    let other = twilio(&fake)
+        .buy(token("AC2", Duration::ZERO), &configuration(None))
+        .await;
+    assert!(matches!(other, Reply::NotSent(Error::Shut(_))), "{other:?}");
+    let shut = Twilio {
+        session: twilio_behind(&fake, || Err("it does not lead")).session,
+        ..twilio(&fake)
+    };
+    let reply = shut
+        .buy(token(ACCOUNT, Duration::ZERO), &configuration(None))
+        .await;
+    assert!(
+        matches!(reply, Reply::NotSent(Error::Shut("it does not lead"))),
+        "{reply:?}"
+    );
+    let error = shut.release(ours("PN1").await).await;
+    assert_eq!(error, Err(Error::Shut("it does not lead")));
+    assert!(fake.asked().is_empty());
+}
+
+fn twilio_behind(
+    fake: &Arc<Fake>,
+    gate: impl Fn() -> Result<(), &'static str> + Send + Sync + 'static,
+) -> Twilio {
+    let credentials = TwilioCredentials {
+        account_sid: ACCOUNT.into(),
+        username: ACCOUNT.into(),
+        password: SecretString::from(SECRET),
+    };
+    Twilio::new(fake.client_with(gate), credentials, None)
+}
+
+#[tokio::test]
+async fn read_errors_are_named_for_what_to_do_next() {
+    let refusal = |kind, code: &str| Refusal {
+        kind,
+        code: code.into(),
+        text: "no".into(),
+        request_id: Some("req-1".into()),
+    };
+    let body = |code: i64| json!({"code": code, "message": "no"});
+    let table = [
+        (
+            json(401, body(20003)),
+            Error::Unauthorized(refusal(RefusalKind::Unauthorized, "20003")),
+        ),
+        (
+            json(403, body(70051)),
+            Error::Unauthorized(refusal(RefusalKind::Unauthorized, "70051")),
+        ),
+        (
+            json(403, body(5)),
+            Error::Unauthorized(refusal(RefusalKind::Unauthorized, "5")),
+        ),
+        (
+            json(403, body(20403)),
+            Error::Refused(refusal(RefusalKind::PurchasingNotEnabled, "20403")),
+        ),
+        (
+            json(400, body(5)),
+            Error::Refused(refusal(RefusalKind::Invalid, "5")),
+        ),
+        (json(429, body(20429)), Error::Throttled(None)),
+        (
+            json(503, body(20503)),
+            Error::Unavailable("HTTP 503, 20503: no".into()),
+        ),
+        (
+            text(404, "<html>"),
+            Error::Unavailable("HTTP 404 without Twilio's error body".into()),
+        ),
+        (
+            text(502, "<html>"),
+            Error::Unavailable("HTTP 502 without Twilio's error body".into()),
+        ),
+        (
+            text(302, ""),
+            Error::Unreadable("HTTP 302 was not expected".into()),
+        ),
+        (
+            text(200, "<html>"),
+            Error::Unreadable(
+                "HTTP 200 with a body that is not as documented at line 1, column 1".into(),
+            ),
+        ),
+        (
+            Err(TransportError::Lost("reset".into())),
+            Error::Unavailable("no answer: reset".into()),
+        ),
+        (
+            Err(TransportError::TooLarge),
+            Error::Unreadable("the answer is longer than 4 MiB".into()),
+        ),
+    ];
+    for (answer, error) in table {
+        let fake = Fake::with([answer]);
+        assert_eq!(
+            twilio(&fake).find(&NUMBER.parse().unwrap(), None).await,
+            Err(error)
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_error_never_shows_the_credential() {
+    let echo = json!({"code": 20003, "message": format!("bad token {SECRET} at https://u:{SECRET}@api.twilio.com/")});
+    let fake = Fake::with([json(401, echo)]);
+    let error = twilio(&fake).list().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the credential was refused: 20003: bad token [redacted] at https://api.twilio.com/ (request req-1)"
+    );
+}
+
+#[tokio::test]
+async fn a_number_is_found_only_if_it_is_the_very_number() {
+    let near = row(json!({"phone_number": "+121255512345", "sid": "PN2"}));
+    let fake = Fake::with([json(200, page(json!([near, row(json!({}))]), json!(null)))]);
+    let found = twilio(&fake)
+        .find(&NUMBER.parse().unwrap(), None)
+        .await
+        .unwrap();
+    assert_eq!(found.unwrap().id.as_str(), "PN1");
+    assert_eq!(
+        fake.asked(),
+        [format!(
+            "Get {PATH}.json?PhoneNumber=%2B12125551234&PageSize=50"
+        )]
+    );
+    let fake = Fake::with([json(200, page(json!([near]), json!("")))]);
+    assert_eq!(
+        twilio(&fake).find(&NUMBER.parse().unwrap(), None).await,
+        Ok(None)
+    );
+}
+
+#[tokio::test]
+async fn absence_is_concluded_from_twilios_own_404_alone() {
+    let id = NumberId::new("PN1");
+    let own = Fake::with([json(404, json!({"code": 20404, "message": "gone"}))]);
+    assert_eq!(twilio(&own).fetch(&id, None).await, Ok(None));
+    for answer in [
+        text(404, "<html>"),
+        text(404, ""),
+        json(404, json!({"code": 1, "message": ""})),
+        text(200, ""),
+        json(200, row(json!({"sid": "PN2"}))),
+        json(200, row(json!({"account_sid": "AC2"}))),
+    ] {
+        let fake = Fake::with([answer]);
+        assert!(twilio(&fake).fetch(&id, None).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_listing_is_followed_to_its_end_and_shows_each_number_once() {
+    let next = format!("{PATH}.json?PageSize=1000&Page=1&PageToken=PAPN1");
+    let second = row(json!({"sid": "PN2", "phone_number": "+12125550002"}));
+    let fake = Fake::with([
+        json(200, page(json!([row(json!({}))]), json!(next))),
+        json(200, page(json!([row(json!({})), second]), json!(null))),
+    ]);
+    let ids: Vec<_> = twilio(&fake)
+        .list()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|holding| holding.id)
+        .collect();
+    assert_eq!(ids, [NumberId::new("PN1"), NumberId::new("PN2")]);
+    assert_eq!(
+        fake.asked(),
+        [
+            format!("Get {PATH}.json?PageSize=1000"),
+            format!("Get {next}")
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_listing_that_loops_or_leaves_the_host_is_not_followed() {
+    for link in [
+        format!("{PATH}.json?PageSize=1000"),
+        "https://evil.example.com/page2".into(),
+        "http://api.twilio.com/page2".into(),
+        "https://user@api.twilio.com/page2".into(),
+        "https://api.twilio.com:8443/page2".into(),
+        "page2".into(),
+    ] {
+        let fake = Fake::with([json(200, page(json!([]), json!(link)))]);
+        let error = twilio(&fake).list().await.unwrap_err();
+        assert!(matches!(error, Error::Unreadable(_)), "{link}: {error}");
+        assert_eq!(fake.asked().len(), 1, "{link}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_is_proved_by_a_listing_of_its_own() {
+    let fake = Fake::with([json(200, page(json!([]), json!(null)))]);
+    let identity = twilio(&fake).identify().await.unwrap();
+    assert_eq!(
+        (identity.account.as_str(), identity.proved),
+        (ACCOUNT, true)
+    );
+    let other = json!({"incoming_phone_numbers": [], "uri": "/2010-04-01/Accounts/AC2/IncomingPhoneNumbers.json"});
+    for answer in [
+        json(200, other),
+        json(200, json!({"incoming_phone_numbers": []})),
+        text(200, "{}"),
+    ] {
+        let error = twilio(&Fake::with([answer])).identify().await.unwrap_err();
+        assert!(matches!(error, Error::Unreadable(_)), "{error}");
+    }
+    let absent = Fake::with([json(404, json!({"code": 20404, "message": "no"}))]);
+    let error = twilio(&absent).identify().await.unwrap_err();
+    assert!(matches!(error, Error::Unauthorized(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_messaging_service_is_looked_up_and_joined() {
+    let configured = row(json!({"voice_url": "https://voice.example.com/twiml"}));
+    let already = json!({"code": 21710, "message": "already in it"});
+    let member = json!({"sid": "PN1"});
+    let table = [
+        (
+            vec![json(200, configured.clone()), json(201, member.clone())],
+            true,
+        ),
+        (
+            vec![
+                json(200, configured.clone()),
+                json(409, already.clone()),
+                json(200, member),
+            ],
+            true,
+        ),
+        (
+            vec![
+                json(200, configured),
+                json(409, already),
+                json(404, json!({"code": 20404, "message": ""})),
+            ],
+            false,
+        ),
+    ];
+    for (answers, joined) in table {
+        let fake = Fake::with(answers);
+        let result = twilio(&fake)
+            .configure(&ours("PN1").await, &configuration(Some("MG1")))
+            .await;
+        match result {
+            Ok(holding) => {
+                let Settings::Twilio(settings) = holding.settings else {
+                    panic!("a Twilio number")
+                };
+                assert!(joined && settings.in_messaging_service);
+            }
+            Err(error) => assert!(!joined && matches!(error, Error::Refused(_)), "{error}"),
+        }
+        assert_eq!(
+            fake.asked()[1],
+            "Post /v1/Services/MG1/PhoneNumbers PhoneNumberSid=PN1"
+        );
+        assert!(fake.asked()[0].ends_with("&TrunkSid=&VoiceApplicationSid=&SmsApplicationSid="));
+    }
+}
+
+#[tokio::test]
+async fn a_release_is_confirmed_by_204_or_by_twilios_own_404() {
+    let gone = json!({"code": 20404, "message": "gone"});
+    let table = [
+        (text(204, ""), Some(Released::Confirmed)),
+        (json(404, gone), Some(Released::Absent)),
+        (text(404, "<html>"), None),
+        (text(200, "<html>"), None),
+        (text(500, ""), None),
+        (Err(TransportError::Lost("reset".into())), None),
+    ];
+    for (answer, released) in table {
+        let fake = Fake::with([answer]);
+        let result = twilio(&fake).release(ours("PN1").await).await;
+        assert_eq!(result.ok(), released);
+        assert_eq!(fake.asked(), [format!("Delete {PATH}/PN1.json")]);
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_would_change_the_path_is_not_sent() {
+    for id in ["", "..", "PN1/../AC2", "PN1?x", "PN 1", "%2e%2e"] {
+        let fake = Fake::with([]);
+        assert!(
+            twilio(&fake).fetch(&NumberId::new(id), None).await.is_err(),
+            "{id}"
+        );
+        assert!(fake.asked().is_empty());
+    }
+}

@@ -1,0 +1,604 @@
+//! Who may know whom: the dependency rule of the source, held by reading it.
+//!
+//! Only what ends up in the program counts: comments, strings and code under `#[cfg(test)]` are left out.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What some modules, with all that is below them, may mention.
+struct Rule {
+    because: &'static str,
+    modules: &'static [&'static str],
+    except: &'static [&'static str],
+    /// The only modules of this crate that may be mentioned besides `modules`; `None` leaves that open.
+    allowed: Option<&'static [&'static str]>,
+    /// Modules and types of this crate that may not be mentioned, nor anything that would give access to them.
+    forbidden: &'static [&'static str],
+    /// Names that may not occur at all.
+    words: &'static [&'static str],
+}
+
+const ANY: Rule = Rule {
+    because: "",
+    modules: &[],
+    except: &[],
+    allowed: None,
+    forbidden: &[],
+    words: &[],
+};
+
+const RULES: &[Rule] = &[
+    Rule {
+        because: "values know nothing of who uses them",
+        modules: &["number"],
+        allowed: Some(&[]),
+        ..ANY
+    },
+    Rule {
+        because: "time comes from outside",
+        modules: &["clock"],
+        allowed: Some(&[]),
+        ..ANY
+    },
+    Rule {
+        because: "a claim is text that is stored, and a clock that ages it",
+        modules: &["claim"],
+        allowed: Some(&["number", "clock"]),
+        ..ANY
+    },
+    Rule {
+        because: "phone companies, the assistant directory and accounts know no Kubernetes",
+        modules: &["provider", "burki", "account"],
+        forbidden: &["api", "controller"],
+        words: &["kube", "k8s_openapi"],
+        ..ANY
+    },
+    Rule {
+        because: "a plan is made of values: nothing in it can read or write anything",
+        modules: &["controller::plan"],
+        allowed: Some(&["number", "claim", "api", "provider"]),
+        forbidden: &[
+            "provider::http",
+            "provider::twilio",
+            "provider::telnyx",
+            "provider::PhoneCompany",
+        ],
+        words: &["kube", "tokio", "Clock", "rand", "async"],
+        ..ANY
+    },
+    Rule {
+        because: "the emulator shares no misreading with the adapters",
+        modules: &["emulator"],
+        allowed: Some(&[]),
+        ..ANY
+    },
+    Rule {
+        because: "the adapters share no misreading with the emulator",
+        modules: &["provider", "burki"],
+        words: &["emulator"],
+        ..ANY
+    },
+    Rule {
+        because: "what is sent to the outside goes through one door",
+        modules: &[""],
+        except: &["provider::http"],
+        words: &["reqwest"],
+        ..ANY
+    },
+];
+
+/// Modules of the design that may still be missing.
+const TO_COME: &[&str] = &["emulator"];
+
+/// The right to buy comes from the reply of the claiming write alone.
+const MAKES_TOKENS: &str = "from_reply";
+
+/// Enough to parse, to build and to call.
+const LINES_OF_A_BINARY: usize = 120;
+
+/// A source file: its module path, and what it is made of without comments, strings and tests.
+struct Source {
+    name: String,
+    module: Vec<String>,
+    tokens: Vec<String>,
+}
+
+impl Source {
+    fn new(name: &str, text: &str) -> Self {
+        let path = name.trim_end_matches(".rs").trim_end_matches("/mod");
+        let module = if path == "lib" {
+            Vec::new()
+        } else {
+            path.split('/').map(str::to_owned).collect()
+        };
+        Self {
+            name: name.to_owned(),
+            module,
+            tokens: without_tests(&tokens(text)),
+        }
+    }
+
+    fn is_in(&self, module: &str) -> bool {
+        starts_with(&self.module, module)
+    }
+
+    fn mentions_word(&self, word: &str) -> bool {
+        self.tokens.iter().any(|token| token == word)
+    }
+
+    /// The absolute paths into this crate that it mentions.
+    fn mentions(&self) -> Vec<Vec<String>> {
+        let mut found = Vec::new();
+        let mut at = 0;
+        while at < self.tokens.len() {
+            let goes_on = self.tokens.get(at + 1).is_some_and(|token| token == "::");
+            let base = match self.tokens[at].as_str() {
+                "crate" if goes_on => Some(Vec::new()),
+                "self" if goes_on => Some(self.module.clone()),
+                "super" if goes_on => Some(parent(&self.module)),
+                _ => None,
+            };
+            at = match base {
+                Some(base) => tree(&self.tokens, at + 2, &base, &mut found),
+                None => at + 1,
+            };
+        }
+        found
+    }
+}
+
+fn parent(module: &[String]) -> Vec<String> {
+    module
+        .split_last()
+        .map(|(_, parent)| parent.to_vec())
+        .unwrap_or_default()
+}
+
+/// Reads a path or a tree of paths that begins at `at` below `base`. Returns where it ends.
+fn tree(tokens: &[String], mut at: usize, base: &[String], found: &mut Vec<Vec<String>>) -> usize {
+    let mut path = base.to_vec();
+    loop {
+        match tokens.get(at).map(String::as_str) {
+            Some("{") => {
+                at += 1;
+                while tokens.get(at).is_some_and(|token| token != "}") {
+                    at = if tokens[at] == "," {
+                        at + 1
+                    } else {
+                        tree(tokens, at, &path, found)
+                    };
+                }
+                return at + 1;
+            }
+            Some("super") => path = parent(&path),
+            Some("self" | "*") => {}
+            Some(name) if is_name(name) => path.push(name.to_owned()),
+            _ => {
+                found.push(path);
+                return at + 1;
+            }
+        }
+        at += 1;
+        if tokens.get(at).is_none_or(|token| token != "::") {
+            // Another name: `self as plan`.
+            if tokens.get(at).is_some_and(|token| token == "as") {
+                at += 2;
+            }
+            found.push(path);
+            return at;
+        }
+        at += 1;
+    }
+}
+
+fn is_name(token: &str) -> bool {
+    token.starts_with(|first: char| first.is_alphabetic() || first == '_')
+}
+
+/// Names, `::`, and single characters; without comments, strings, characters and lifetimes.
+fn tokens(text: &str) -> Vec<String> {
+    let text: Vec<char> = text.chars().collect();
+    let is = |at: usize, wanted: &str| {
+        wanted
+            .chars()
+            .enumerate()
+            .all(|(i, c)| text.get(at + i) == Some(&c))
+    };
+    let in_name = |at: usize| {
+        text.get(at)
+            .is_some_and(|c| c.is_alphanumeric() || *c == '_')
+    };
+    let mut tokens = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        if is(at, "//") {
+            at = (at..text.len())
+                .find(|i| text[*i] == '\n')
+                .unwrap_or(text.len());
+        } else if is(at, "/*") {
+            let mut depth = 0;
+            while at < text.len() {
+                let step = if is(at, "/*") {
+                    1
+                } else {
+                    -i32::from(is(at, "*/"))
+                };
+                depth += step;
+                at += if step == 0 { 1 } else { 2 };
+                if depth == 0 {
+                    break;
+                }
+            }
+        } else if text[at] == '"' {
+            at += 1;
+            while at < text.len() && text[at] != '"' {
+                at += if text[at] == '\\' { 2 } else { 1 };
+            }
+            at += 1;
+        } else if text[at] == '\'' {
+            // A character ends with a quote; a lifetime does not.
+            at = match (text.get(at + 1), text.get(at + 2)) {
+                (Some('\\'), _) => {
+                    (at + 3..text.len())
+                        .find(|i| text[*i] == '\'')
+                        .unwrap_or(text.len())
+                        + 1
+                }
+                (_, Some('\'')) => at + 3,
+                _ => (at + 1..text.len())
+                    .find(|i| !in_name(*i))
+                    .unwrap_or(text.len()),
+            };
+        } else if in_name(at) {
+            let end = (at..text.len())
+                .find(|i| !in_name(*i))
+                .unwrap_or(text.len());
+            let name: String = text[at..end].iter().collect();
+            at = end;
+            let hashes = (at..text.len()).take_while(|i| text[*i] == '#').count();
+            if matches!(name.as_str(), "r" | "br" | "cr") && text.get(at + hashes) == Some(&'"') {
+                let close = format!("\"{}", "#".repeat(hashes));
+                let body = at + hashes + 1;
+                at = (body..text.len())
+                    .find(|i| is(*i, &close))
+                    .unwrap_or(text.len())
+                    + close.len();
+            } else {
+                tokens.push(name);
+            }
+        } else if is(at, "::") {
+            tokens.push("::".into());
+            at += 2;
+        } else {
+            if !text[at].is_whitespace() {
+                tokens.push(text[at].to_string());
+            }
+            at += 1;
+        }
+    }
+    tokens
+}
+
+/// Leaves out the items under `#[cfg(test)]`.
+fn without_tests(tokens: &[String]) -> Vec<String> {
+    const TEST: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
+    let mut kept = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        if !TEST
+            .iter()
+            .enumerate()
+            .all(|(i, token)| tokens.get(at + i).is_some_and(|found| found == token))
+        {
+            kept.push(tokens[at].clone());
+            at += 1;
+            continue;
+        }
+        let mut depth = 0;
+        at += TEST.len();
+        while at < tokens.len() {
+            match tokens[at].as_str() {
+                "{" | "(" | "[" => depth += 1,
+                "}" | ")" | "]" => depth -= 1,
+                _ => {}
+            }
+            at += 1;
+            if depth == 0 && matches!(tokens[at - 1].as_str(), "}" | ";") {
+                break;
+            }
+        }
+    }
+    kept
+}
+
+fn starts_with(path: &[String], module: &str) -> bool {
+    let module = segments(module);
+    path.len() >= module.len() && path.iter().zip(&module).all(|(a, b)| a == b)
+}
+
+fn segments(module: &str) -> Vec<&str> {
+    module.split("::").filter(|name| !name.is_empty()).collect()
+}
+
+impl Rule {
+    fn applies_to(&self, source: &Source) -> bool {
+        self.modules.iter().any(|module| source.is_in(module))
+            && !self.except.iter().any(|module| source.is_in(module))
+    }
+
+    fn violations(&self, source: &Source) -> Vec<String> {
+        let mut violations = Vec::new();
+        for path in source.mentions() {
+            let own = self.modules.iter().any(|module| starts_with(&path, module));
+            let allowed = self.allowed.is_none_or(|allowed| {
+                own || allowed.iter().any(|module| starts_with(&path, module))
+            });
+            let forbidden = self.forbidden.iter().any(|module| {
+                let opens_the_way = segments(module).iter().zip(&path).all(|(a, b)| a == b);
+                opens_the_way && !own
+            });
+            if !allowed || forbidden {
+                violations.push(format!("crate::{}", path.join("::")));
+            }
+        }
+        let words = self.words.iter().filter(|word| source.mentions_word(word));
+        violations.extend(words.map(|word| (*word).to_owned()));
+        violations
+            .iter()
+            .map(|what| format!("src/{} mentions {what}, but {}", source.name, self.because))
+            .collect()
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// Every source file of the library that is not there for tests alone.
+fn sources() -> Vec<Source> {
+    let mut sources = Vec::new();
+    let mut folders = vec![root()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path
+                .strip_prefix(root())
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned();
+            if path.is_dir() && name != "bin" {
+                folders.push(path);
+            } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
+                sources.push(Source::new(&name, &fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    sources.sort_by(|a, b| a.name.cmp(&b.name));
+    sources
+}
+
+#[test]
+fn every_module_mentions_only_what_it_may_know() {
+    let sources = sources();
+    let mut violations = Vec::new();
+    for rule in RULES {
+        let found: Vec<&Source> = sources
+            .iter()
+            .filter(|source| rule.applies_to(source))
+            .collect();
+        let names: Vec<&str> = found.iter().map(|source| source.name.as_str()).collect();
+        println!("{}: {}", rule.because, names.join(" "));
+        violations.extend(found.iter().flat_map(|source| rule.violations(source)));
+    }
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
+}
+
+#[test]
+fn every_rule_is_about_modules_that_exist() {
+    let sources = sources();
+    for module in RULES
+        .iter()
+        .flat_map(|rule| rule.modules.iter().chain(rule.except))
+    {
+        let exists = sources.iter().any(|source| source.is_in(module));
+        assert!(
+            exists || TO_COME.contains(module),
+            "a rule is about {module}, which does not exist"
+        );
+    }
+}
+
+/// Compiled for unit tests alone.
+const FAKE: &str = "provider/http/fake";
+
+/// Where tokens are made, besides the module that defines them.
+fn makers_of_tokens(sources: &[Source]) -> Vec<&str> {
+    let elsewhere = sources
+        .iter()
+        .filter(|source| !source.is_in("claim") && !source.is_in(FAKE));
+    elsewhere
+        .filter(|source| source.mentions_word(MAKES_TOKENS))
+        .map(|source| source.name.as_str())
+        .collect()
+}
+
+#[test]
+fn the_right_to_buy_is_made_in_one_place() {
+    let sources = sources();
+    let makers = makers_of_tokens(&sources);
+    assert!(
+        makers.len() == 1 && makers[0].starts_with("controller/"),
+        "made in {makers:?}"
+    );
+}
+
+#[test]
+fn binaries_parse_build_and_call() {
+    let binaries: Vec<PathBuf> = fs::read_dir(root().join("bin"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert!(!binaries.is_empty());
+    for binary in binaries {
+        let lines = fs::read_to_string(&binary).unwrap().lines().count();
+        assert!(
+            lines < LINES_OF_A_BINARY,
+            "{} has {lines} lines",
+            binary.display()
+        );
+    }
+}
+
+/// What all rules say about a file with this name and text.
+fn judged(name: &str, text: &str) -> usize {
+    let source = Source::new(name, text);
+    let rules = RULES.iter().filter(|rule| rule.applies_to(&source));
+    rules.map(|rule| rule.violations(&source).len()).sum()
+}
+
+#[test]
+fn each_rule_notices_when_it_is_broken() {
+    for (name, text) in [
+        ("number.rs", "use crate::clock::Clock;"),
+        (
+            "number/mark.rs",
+            "fn of(text: &str) -> crate::claim::Claim { todo!() }",
+        ),
+        ("number/mark.rs", "use super::super::api::PhoneNumber;"),
+        ("clock.rs", "use crate::number::E164;"),
+        (
+            "claim.rs",
+            "use crate::{\n    clock::Instant, // fine\n    provider::{self as company, Order},\n};",
+        ),
+        ("claim.rs", "use crate::*;"),
+        ("provider/twilio.rs", "use crate::api::PhoneNumber;"),
+        ("provider/twilio.rs", "use crate::{api as resources};"),
+        ("provider.rs", "fn ask(client: &kube::Client) {}"),
+        (
+            "account/looks.rs",
+            "use k8s_openapi::api::core::v1::Secret;",
+        ),
+        ("burki.rs", "pub use crate::controller::number;"),
+        ("controller/plan.rs", "use super::memory::Memory;"),
+        (
+            "controller/plan/hold.rs",
+            "use super::super::perform::perform;",
+        ),
+        (
+            "controller/plan/hold.rs",
+            "use crate::provider::{Order, http::Client};",
+        ),
+        ("controller/plan.rs", "use crate::provider;"),
+        (
+            "controller/plan.rs",
+            "fn plan(company: &dyn crate::provider::PhoneCompany) {}",
+        ),
+        ("controller/plan.rs", "async fn plan() {}"),
+        ("emulator/twilio.rs", "use crate::number::E164;"),
+        (
+            "emulator.rs",
+            "const A: char = '\"'; use crate::provider::Order; const B: char = '\"';",
+        ),
+        ("emulator/ledger.rs", "use super::super::provider::twilio;"),
+        ("provider/telnyx.rs", "use crate::emulator::Carrier;"),
+        (
+            "burki.rs",
+            "fn of<'a>(text: &'a str) -> crate::emulator::burki::Reply<'a> { todo!() }",
+        ),
+        ("burki.rs", "use reqwest::Client;"),
+        ("lib.rs", "pub use reqwest;"),
+    ] {
+        assert!(judged(name, text) > 0, "{name} was let through: {text}");
+    }
+}
+
+#[test]
+fn what_follows_the_rules_is_let_through() {
+    for (name, text) in [
+        (
+            "number.rs",
+            "pub use mark::Mark; use self::mark::Whose; use crate::number::setup::Routing;",
+        ),
+        (
+            "number/mark.rs",
+            "use super::Owner; pub(crate) fn mark() {} pub(super) fn owner() {}",
+        ),
+        (
+            "claim.rs",
+            "use crate::{clock::Instant, number::{E164, Owner}};",
+        ),
+        (
+            "provider.rs",
+            "//! Knows no kube, no crate::api.\n/* crate::api /* crate::emulator */ */ use crate::claim::Token;",
+        ),
+        (
+            "provider/http.rs",
+            "use reqwest::Client; const HELP: &str = \"see \\\" crate::api kube\";",
+        ),
+        (
+            "provider/twilio.rs",
+            "const KIND: &str = r#\"a \"kube::Client\" of crate::api\"#;",
+        ),
+        (
+            "provider/twilio.rs",
+            "#[cfg(test)]\nmod tests { use crate::emulator::Carrier; fn a() { b[0]; } }",
+        ),
+        (
+            "provider/twilio.rs",
+            "#[cfg(test)]\n#[path = \"x.rs\"]\nmod emulator;",
+        ),
+        (
+            "controller/plan/hold.rs",
+            "use super::{Step, Facts}; use crate::provider::{Order, OrderState};",
+        ),
+        (
+            "controller/perform.rs",
+            "use crate::leader::Term; use kube::Client;",
+        ),
+        (
+            "emulator/twilio.rs",
+            "use super::carrier::Carrier; use crate::emulator::ledger;",
+        ),
+    ] {
+        let violations = judged(name, text);
+        assert_eq!(violations, 0, "{name} was refused: {text}");
+    }
+}
+
+#[test]
+fn what_follows_a_test_is_judged_again() {
+    let text = "#[cfg(test)] mod tests { fn a() {} } use crate::api::PhoneNumber;";
+    assert_eq!(judged("provider.rs", text), 1);
+}
+
+#[test]
+fn a_second_place_that_makes_tokens_is_noticed() {
+    let sources = [
+        Source::new("claim.rs", "impl Token { pub fn from_reply() {} }"),
+        Source::new(
+            "controller/perform.rs",
+            "let token = Token::from_reply(reply, claim, sent);",
+        ),
+        Source::new(
+            "controller/number.rs",
+            "use crate::claim::Token as Right; fn a() { Right::from_reply() }",
+        ),
+        Source::new(
+            "provider/twilio.rs",
+            "#[cfg(test)] mod tests { fn token() { Token::from_reply() } }",
+        ),
+    ];
+    assert_eq!(
+        makers_of_tokens(&sources),
+        ["controller/perform.rs", "controller/number.rs"]
+    );
+}
