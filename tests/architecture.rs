@@ -418,13 +418,13 @@ fn every_rule_is_about_modules_that_exist() {
 }
 
 /// Compiled for unit tests alone.
-const FAKE: &str = "provider/http/fake";
+const FAKE: &str = "provider/http/fake.rs";
 
 /// Where tokens are made, besides the module that defines them.
 fn makers_of_tokens(sources: &[Source]) -> Vec<&str> {
     let elsewhere = sources
         .iter()
-        .filter(|source| !source.is_in("claim") && !source.is_in(FAKE));
+        .filter(|source| !source.is_in("claim") && source.name != FAKE);
     elsewhere
         .filter(|source| source.mentions_word(MAKES_TOKENS))
         .map(|source| source.name.as_str())
