@@ -26,14 +26,16 @@ use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::client::Body;
 use kube::{Api, Client};
 use phonenumber_operator::clock::{BootClock, Clock, Instant};
-use phonenumber_operator::leader::{Elector, LEASE, RENEW_DEADLINE, Term};
+use phonenumber_operator::leader::{Elector, HEARTBEAT_MAX_AGE, LEASE, RENEW_DEADLINE, Term};
 use phonenumber_operator::server_time::clients;
+use phonenumber_operator::telemetry::Health;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use tower::ServiceExt;
 
 const NAME: &str = "operator";
 
@@ -334,6 +336,78 @@ async fn a_leader_that_hears_nothing_ends_at_the_deadline_and_the_next_leads_aft
             led.since(from)
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_term_is_counted_from_when_the_last_renewal_was_sent_not_from_its_answer() {
+    // The write that takes the Lease, then a renewal, is answered 4 s later; nothing is answered after it.
+    for late in [1, 2] {
+        let (clock, server) = (simulated_clock(), Arc::new(Server::default()));
+        let (sends, mut sent) = watch::channel(Vec::new());
+        let sending = Arc::clone(&clock);
+        let client = server.client(move |method| {
+            if *method == Method::GET {
+                return SMOOTH;
+            }
+            sends.send_modify(|sends| sends.push(sending.now()));
+            match sends.borrow().len().cmp(&late) {
+                std::cmp::Ordering::Less => SMOOTH,
+                std::cmp::Ordering::Equal => Fate {
+                    back: Duration::from_secs(4),
+                    ..SMOOTH
+                },
+                std::cmp::Ordering::Greater => LOST,
+            }
+        });
+        let term = lead(client, &clock).await;
+        let last = sent.wait_for(|sent| sent.len() == late).await.unwrap()[late - 1];
+        let before_its_end = last + (RENEW_DEADLINE - Duration::from_millis(100));
+        sleep(before_its_end.since(clock.now())).await;
+        assert!(term.holds(clock.now()));
+        sleep(Duration::from_millis(101)).await;
+        assert!(!term.holds(clock.now()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_never_takes_the_lease_back_from_another() {
+    let (clock, server) = (simulated_clock(), Arc::new(Server::default()));
+    let term = lead(server.client(|_| SMOOTH), &clock).await;
+    let edited = {
+        let mut lease = server.lease.lock().unwrap();
+        let lease = lease.as_mut().unwrap();
+        lease.metadata.resource_version = Some("edited".into());
+        lease.spec.as_mut().unwrap().holder_identity = Some("another".into());
+        lease.clone()
+    };
+    timeout(AT_ONCE, term.lost()).await.unwrap();
+    term.step_down().await;
+    assert!(!term.holds(clock.now()));
+    assert_eq!(server.lease.lock().unwrap().clone(), Some(edited));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_elector_is_alive_while_the_api_server_is_not() {
+    let (clock, server) = (simulated_clock(), Arc::new(Server::default()));
+    let health = Health::new(Arc::clone(&clock));
+    let (cut, is_cut) = watch::channel(true);
+    let client = server.client(move |_| if *is_cut.borrow() { LOST } else { SMOOTH });
+    let heartbeat = health.heartbeat("lease", HEARTBEAT_MAX_AGE);
+    let elector =
+        Elector::new(client, "default", NAME, Arc::clone(&clock)).with_heartbeat(heartbeat);
+    let waiting = tokio::spawn(elector.acquire());
+    for second in 0..120 {
+        sleep(Duration::from_secs(1)).await;
+        let request = Request::get("/livez")
+            .body(axum::body::Body::empty())
+            .unwrap();
+        let answer = health.router().oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "after {second} s");
+        if second == 60 {
+            cut.send(false).unwrap();
+        }
+    }
+    assert!(waiting.await.unwrap().holds(clock.now()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,104 @@
+//! The custom resource definitions in `crds/` and in the chart are what the Rust types say.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use phonenumber_operator::api::{Reason, definitions};
+use serde_json::Value;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Compares a generated file with what it should be, or rewrites it with GENERATE=1.
+fn compare(path: &Path, wanted: &str) {
+    if std::env::var_os("GENERATE").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, wanted).unwrap();
+    }
+    let found = fs::read_to_string(path).unwrap_or_default();
+    assert!(found == wanted, "{} is stale: run `make generate`", path.display());
+}
+
+fn files() -> Vec<(String, Value)> {
+    let definitions = definitions().unwrap();
+    definitions
+        .iter()
+        .map(|definition| {
+            (
+                format!("{}.yaml", definition.spec.names.plural),
+                serde_json::to_value(definition).unwrap(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn the_definitions_are_up_to_date() {
+    for (name, definition) in files() {
+        let text = serde_saphyr::to_string(&definition).unwrap();
+        compare(&root().join("crds").join(&name), &text);
+    }
+}
+
+#[test]
+fn the_chart_has_the_same_definitions() {
+    for (name, mut definition) in files() {
+        definition["metadata"]["annotations"] = serde_json::json!({"helm.sh/resource-policy": "keep"});
+        definition["metadata"]["labels"] = serde_json::json!({"app.kubernetes.io/name": "phonenumber-operator"});
+        let text = serde_saphyr::to_string(&definition).unwrap();
+        assert!(!text.contains("{{"), "a template would take that for an action");
+        let text = format!("{{{{- if .Values.crds.install }}}}\n{text}{{{{- end }}}}\n");
+        let path: PathBuf = root().join("charts/phonenumber-operator/templates/crds").join(&name);
+        compare(&path, &text);
+    }
+}
+
+fn fields<'a>(path: String, schema: &'a Value, found: &mut Vec<(String, &'a Value)>) {
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        found.push((path.clone(), field));
+        fields(path, field, found);
+    }
+    if schema["items"].is_object() {
+        fields(format!("{path}[]"), &schema["items"], found);
+    }
+}
+
+#[test]
+fn every_field_is_explained_and_bounded() {
+    for (name, definition) in files() {
+        let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        let mut found = Vec::new();
+        fields("spec".into(), &schema["properties"]["spec"], &mut found);
+        assert!(found.len() > 10, "{name}");
+        for (path, field) in found {
+            // Kubernetes' own label selector is as Kubernetes has it.
+            if path.contains("allowedNamespaces.") {
+                continue;
+            }
+            assert!(field["description"].is_string(), "{name} {path} has no description");
+            assert!(field["nullable"].is_null(), "{name} {path} may be null");
+            if field["type"] == "string" {
+                let bounded = ["maxLength", "enum", "format"].iter().any(|bound| !field[bound].is_null());
+                assert!(bounded, "{name} {path} has no bound");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_reason_has_a_section_in_the_runbook_and_no_other() {
+    let page = fs::read_to_string(root().join("docs/reasons.md")).unwrap();
+    let sections: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let reasons: Vec<_> = Reason::ALL.iter().map(ToString::to_string).collect();
+    assert_eq!(sections, reasons);
+}
