@@ -37,6 +37,7 @@ use crate::api::{AccountKind, ClusterProviderAccount, GROUP, PhoneNumber, Provid
 use crate::claim::ANNOTATION;
 use crate::clock::Clock;
 use crate::server_time::Clients;
+use crate::telemetry::Heartbeat;
 use account::AnyAccount;
 pub use context::Settings;
 use context::{Context, Stores, account_name, secrets_of};
@@ -62,6 +63,8 @@ pub struct Parts {
     pub accounts: Accounts,
     /// The assistant directory.
     pub directory: Directory,
+    /// Beats while the controllers move.
+    pub heartbeat: Heartbeat,
 }
 
 type Numbers = UnboundedSender<ObjectRef<PhoneNumber>>;
@@ -79,6 +82,7 @@ pub async fn run(
         clients,
         accounts,
         directory,
+        heartbeat,
     } = parts;
     let stop = stop.shared();
     let mut stores = Stores::default();
@@ -164,7 +168,7 @@ pub async fn run(
             stop.clone(),
         ));
     }
-    watches.push(reread_secrets(Arc::clone(&context), wakers).boxed());
+    watches.push(reread_secrets(Arc::clone(&context), wakers, heartbeat).boxed());
 
     let running = futures::future::join_all(controllers);
     let filling = async {
@@ -403,9 +407,10 @@ impl Wakers {
 }
 
 /// Reads the Secrets in use every few seconds and wakes what a changed one matters to.
-async fn reread_secrets(context: Arc<Context>, wakers: Wakers) {
+async fn reread_secrets(context: Arc<Context>, wakers: Wakers, heartbeat: Heartbeat) {
     let mut clean_up = context.clock.now();
     loop {
+        heartbeat.beat();
         tokio::time::sleep(secrets::REREAD_AFTER).await;
         let changed: HashSet<_> = context
             .secrets

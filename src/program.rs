@@ -14,7 +14,7 @@ use url::Url;
 use crate::account::{Accounts, Directory, Endpoints};
 use crate::clock::{BootClock, Clock};
 use crate::controller::{self, Parts, Settings};
-use crate::leader::{Elector, Term};
+use crate::leader::{Elector, HEARTBEAT_MAX_AGE, Term};
 use crate::number::Installation;
 use crate::provider::http::{Client, Reqwest};
 use crate::server_time::clients;
@@ -22,6 +22,9 @@ use crate::telemetry::{self, Health, LogFormat};
 
 /// How long the controllers may take to finish after a signal, besides a purchase that is under way.
 const TO_FINISH: Duration = Duration::from_secs(10);
+
+/// How long the controllers may stand still before the program counts as dead; they beat every few seconds.
+const CONTROLLERS_MAX_AGE: Duration = Duration::from_secs(120);
 
 /// The name of the Lease.
 const LEASE: &str = "phonenumber-operator";
@@ -172,13 +175,18 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     };
     tokio::pin!(signalled);
 
+    // A replica that waits to lead is ready: an update that waited for its caches would never end.
+    if options.leader_elect {
+        health.set_ready();
+    }
     let term = if options.leader_elect {
         let elector = Elector::new(
             clients.writes.clone(),
             &options.operator_namespace,
             LEASE,
             Arc::clone(&clock),
-        );
+        )
+        .with_heartbeat(health.heartbeat("lease", HEARTBEAT_MAX_AGE));
         tokio::select! {
             term = elector.acquire() => term,
             () = &mut signalled => return Ok(()),
@@ -225,6 +233,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         },
         clock,
         clients,
+        heartbeat: health.heartbeat("controllers", CONTROLLERS_MAX_AGE),
     };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async move {
@@ -235,7 +244,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let lost = term.lost();
     tokio::select! {
         () = &mut signalled => {}
-        () = lost => bail!("another replica leads now"),
+        () = lost => bail!("this replica no longer leads; the log says why"),
     }
     tracing::info!("stopping: finishing what is in flight");
     let _ = stop.send(());

@@ -25,7 +25,11 @@ fn compare(path: &Path, wanted: &str) {
         fs::write(path, wanted).unwrap();
     }
     let found = fs::read_to_string(path).unwrap_or_default();
-    assert!(found == wanted, "{} is stale: run `make generate`", path.display());
+    assert!(
+        found == wanted,
+        "{} is stale: run `make generate`",
+        path.display()
+    );
 }
 
 fn files() -> Vec<(String, Value)> {
@@ -52,12 +56,19 @@ fn the_definitions_are_up_to_date() {
 #[test]
 fn the_chart_has_the_same_definitions() {
     for (name, mut definition) in files() {
-        definition["metadata"]["annotations"] = serde_json::json!({"helm.sh/resource-policy": "keep"});
-        definition["metadata"]["labels"] = serde_json::json!({"app.kubernetes.io/name": "phonenumber-operator"});
+        definition["metadata"]["annotations"] =
+            serde_json::json!({"helm.sh/resource-policy": "keep"});
+        definition["metadata"]["labels"] =
+            serde_json::json!({"app.kubernetes.io/name": "phonenumber-operator"});
         let text = serde_saphyr::to_string(&definition).unwrap();
-        assert!(!text.contains("{{"), "a template would take that for an action");
+        assert!(
+            !text.contains("{{"),
+            "a template would take that for an action"
+        );
         let text = format!("{{{{- if .Values.crds.install }}}}\n{text}{{{{- end }}}}\n");
-        let path: PathBuf = root().join("charts/phonenumber-operator/templates/crds").join(&name);
+        let path: PathBuf = root()
+            .join("charts/phonenumber-operator/templates/crds")
+            .join(&name);
         compare(&path, &text);
     }
 }
@@ -85,10 +96,15 @@ fn every_field_is_explained_and_bounded() {
             if path.contains("allowedNamespaces.") {
                 continue;
             }
-            assert!(field["description"].is_string(), "{name} {path} has no description");
+            assert!(
+                field["description"].is_string(),
+                "{name} {path} has no description"
+            );
             assert!(field["nullable"].is_null(), "{name} {path} may be null");
             if field["type"] == "string" {
-                let bounded = ["maxLength", "enum", "format"].iter().any(|bound| !field[bound].is_null());
+                let bounded = ["maxLength", "enum", "format"]
+                    .iter()
+                    .any(|bound| !field[bound].is_null());
                 assert!(bounded, "{name} {path} has no bound");
             }
         }
@@ -98,7 +114,10 @@ fn every_field_is_explained_and_bounded() {
 #[test]
 fn every_reason_has_a_section_in_the_runbook_and_no_other() {
     let page = fs::read_to_string(root().join("docs/reasons.md")).unwrap();
-    let sections: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let sections: Vec<_> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .collect();
     let reasons: Vec<_> = Reason::ALL.iter().map(ToString::to_string).collect();
     assert_eq!(sections, reasons);
 }

@@ -200,6 +200,14 @@ impl Twilio {
             subject: id.as_str(),
         };
         let answer = self.session.write(call).await?;
+        if classify::is_absent(&answer) {
+            let kind = RefusalKind::ReferenceMissing;
+            return Err(Error::Refused(classify::absence(
+                kind,
+                &answer,
+                &self.session,
+            )));
+        }
         match self.body::<serde_json::Value>(&answer, &[200, 201]) {
             Err(Error::Refused(refusal)) if !self.is_in_service(id, service).await? => {
                 Err(Error::Refused(refusal))
@@ -235,7 +243,12 @@ impl PhoneCompany for Twilio {
         let url = self.of_account("/IncomingPhoneNumbers.json", &[("PageSize", "1")])?;
         let answer = self.session.get(url).await?;
         if classify::is_absent(&answer) {
-            return Err(classify::not_opened(&answer, &self.session));
+            let kind = RefusalKind::Unauthorized;
+            return Err(Error::Unauthorized(classify::absence(
+                kind,
+                &answer,
+                &self.session,
+            )));
         }
         let page: Page = self.body(&answer, &[200])?;
         let own = page.uri.is_some_and(|uri| uri.starts_with(&prefix))

@@ -17,6 +17,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(30);
 
 /// Requests over TLS 1.2 or later, without retries, redirects, proxies and cookies.
+///
+/// HTTP/1.1 only: a request that gets no answer takes its connection with it. Over HTTP/2 all requests would go on
+/// waiting on the one dead connection.
 #[derive(Clone, Debug)]
 pub struct Reqwest(reqwest::Client);
 
@@ -36,6 +39,7 @@ impl Reqwest {
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE)
+            .http1_only()
             .tcp_nodelay(true)
             .user_agent(concat!("phonenumber-operator/", env!("CARGO_PKG_VERSION")))
             .build()

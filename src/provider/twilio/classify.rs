@@ -60,18 +60,13 @@ pub(super) fn is_absent(answer: &Answer) -> bool {
             .is_some_and(|complaint| complaint.code == NOT_FOUND)
 }
 
-/// The error that [`is_absent`] is where the account itself is asked for: the credential opens another one.
-pub(super) fn not_opened(answer: &Answer, session: &Session) -> Error {
+/// The refusal that [`is_absent`] is where not the number but something that the request refers to is asked for.
+pub(super) fn absence(kind: RefusalKind, answer: &Answer, session: &Session) -> Refusal {
     let complaint = Complaint::read(&answer.response.body).unwrap_or(Complaint {
         code: NOT_FOUND,
         message: String::new(),
     });
-    Error::Unauthorized(refusal(
-        RefusalKind::Unauthorized,
-        complaint,
-        answer,
-        session,
-    ))
+    refusal(kind, complaint, answer, session)
 }
 
 /// The error that an answer other than the wanted one is, to anything but a purchase.

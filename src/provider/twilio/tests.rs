@@ -490,6 +490,29 @@ async fn a_messaging_service_is_looked_up_and_joined() {
 }
 
 #[tokio::test]
+async fn a_messaging_service_that_does_not_exist_is_named_missing() {
+    let gone = json!({"code": 20404, "message": "MG1 was not found"});
+    let fake = Fake::with([json(200, row(json!({}))), json(404, gone)]);
+    let error = twilio(&fake)
+        .configure(&ours("PN1").await, &configuration(Some("MG1")))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, Error::Refused(refusal) if refusal.kind == RefusalKind::ReferenceMissing),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn no_part_of_an_answer_is_taken_for_the_whole() {
+    let whole = row(json!({})).to_string();
+    for end in 0..whole.len() {
+        let reply = reply(text(201, &whole[..end])).await;
+        assert!(matches!(reply, Reply::Unknown(_)), "{}", &whole[..end]);
+    }
+}
+
+#[tokio::test]
 async fn a_release_is_confirmed_by_204_or_by_twilios_own_404() {
     let gone = json!({"code": 20404, "message": "gone"});
     let table = [

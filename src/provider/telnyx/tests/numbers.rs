@@ -1,0 +1,301 @@
+//! What becomes of numbers, and where their webhooks live.
+
+use super::*;
+
+#[tokio::test]
+async fn history_is_not_held_and_what_is_not_active_yet_is() {
+    for (status, held, active) in [
+        ("active", true, true),
+        ("purchase-pending", true, false),
+        ("provision-pending", true, false),
+        ("requirement-info-pending", true, false),
+        ("no-such-status", true, false),
+        ("deleted", false, false),
+        ("ported-out", false, false),
+        ("purchase-failed", false, false),
+        ("port-failed", false, false),
+    ] {
+        let shown = row(json!({"status": status}));
+        let fake = Fake::with([
+            json(200, page(json!([shown]), 1, 1)),
+            json(200, json!({"data": shown})),
+            json(200, page(json!([shown]), 1, 1)),
+        ]);
+        let telnyx = telnyx(&fake);
+        let found = telnyx.find(&NUMBER.parse().unwrap(), None).await.unwrap();
+        assert_eq!(
+            found.as_ref().map(|holding| holding.active),
+            held.then_some(active),
+            "{status}"
+        );
+        assert_eq!(
+            telnyx.fetch(&NumberId::new("21"), None).await.unwrap(),
+            found,
+            "{status}"
+        );
+        assert_eq!(
+            telnyx.list().await.unwrap(),
+            Vec::from_iter(found),
+            "{status}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_live_number_is_found_behind_its_history() {
+    let old = row(json!({"id": "20", "status": "deleted"}));
+    let near = row(json!({"id": "19", "phone_number": "+112125551234"}));
+    let fake = Fake::with([json(
+        200,
+        page(json!([near, old, row(json!({"id": 21}))]), 1, 1),
+    )]);
+    let found = telnyx(&fake)
+        .find(&NUMBER.parse().unwrap(), None)
+        .await
+        .unwrap();
+    assert_eq!(found.unwrap().id.as_str(), "21");
+    assert_eq!(
+        fake.asked(),
+        [
+            "Get /v2/phone_numbers?filter%5Bphone_number%5D=12125551234&page%5Bsize%5D=250&page%5Bnumber%5D=1"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn absence_is_concluded_from_telnyxs_own_404_alone() {
+    let id = NumberId::new("21");
+    let own = Fake::with([json(404, errors("10005"))]);
+    assert_eq!(telnyx(&own).fetch(&id, None).await, Ok(None));
+    for answer in [
+        text(404, "<html>"),
+        json(404, errors("404")),
+        json(500, errors("10005")),
+        text(200, "{}"),
+        json(200, json!({"data": row(json!({"id": "22"}))})),
+    ] {
+        assert!(
+            telnyx(&Fake::with([answer]))
+                .fetch(&id, None)
+                .await
+                .is_err()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_listing_is_read_to_its_end_and_no_further() {
+    let second = row(json!({"id": "22", "phone_number": "+12125550002"}));
+    let fake = Fake::with([
+        json(200, page(json!([row(json!({}))]), 1, 2)),
+        json(200, page(json!([row(json!({})), second]), 2, 2)),
+    ]);
+    assert_eq!(telnyx(&fake).list().await.unwrap().len(), 2);
+    assert_eq!(fake.asked().len(), 2);
+
+    let same_again = Fake::with([
+        json(200, page(json!([row(json!({}))]), 1, 9)),
+        json(200, page(json!([row(json!({}))]), 1, 9)),
+    ]);
+    let error = telnyx(&same_again).list().await.unwrap_err();
+    assert!(matches!(error, Error::Unreadable(_)), "{error}");
+
+    let endless = Fake::with(
+        (1..=1001).map(|number| json(200, page(json!([row(json!({}))]), number, usize::MAX))),
+    );
+    let error = telnyx(&endless).list().await.unwrap_err();
+    assert_eq!(error, Error::Unreadable("the listing does not end".into()));
+    assert_eq!(endless.asked().len(), 1000);
+}
+
+#[tokio::test]
+async fn only_the_very_number_is_on_sale() {
+    for (hits, offered) in [
+        (json!([{"phone_number": NUMBER}]), true),
+        (
+            json!([{"phone_number": NUMBER, "best_effort": false}]),
+            true,
+        ),
+        (
+            json!([{"phone_number": NUMBER, "best_effort": true}]),
+            false,
+        ),
+        (
+            json!([{"phone_number": "+1212555xxxx"}, {"phone_number": "+13125551234"}]),
+            false,
+        ),
+        (json!([]), false),
+    ] {
+        let fake = Fake::with([json(200, json!({"data": hits}))]);
+        assert_eq!(
+            telnyx(&fake).offers(&NUMBER.parse().unwrap()).await,
+            Ok(offered),
+            "{hits}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_account_is_called_by_its_organization_or_by_a_hash_of_its_key() {
+    let none = || json(200, json!({"data": []}));
+    let found = || json(200, json!({"data": [{"organization_id": "org-1"}]}));
+    let alias = telnyx(&Fake::with([])).alias;
+    assert!(
+        alias.as_str().starts_with("key-") && alias.as_str().len() == 20,
+        "{alias}"
+    );
+    for (answers, account, proved) in [
+        (vec![found()], "org-1", true),
+        (vec![none(), found()], "org-1", true),
+        (vec![none(), none()], alias.as_str(), false),
+    ] {
+        let identity = telnyx(&Fake::with(answers)).identify().await.unwrap();
+        assert_eq!(
+            (identity.account.as_str(), identity.proved),
+            (account, proved)
+        );
+        assert_eq!(identity.alias.as_ref(), Some(&alias));
+    }
+    for failure in [
+        json(401, errors("10009")),
+        text(503, ""),
+        json(429, errors("10011")),
+    ] {
+        assert!(
+            telnyx(&Fake::with([failure.clone(), found()]))
+                .identify()
+                .await
+                .is_err()
+        );
+        assert!(
+            telnyx(&Fake::with([none(), failure]))
+                .identify()
+                .await
+                .is_err()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_number_is_set_up_with_as_few_calls_as_it_takes() {
+    let number = |change: Value| json(200, json!({"data": row(change)}));
+    let attached = json(
+        200,
+        json!({"data": {"id": "21", "messaging_profile_id": "mp-1"}}),
+    );
+    for (answers, calls) in [
+        (vec![number(json!({}))], 1),
+        (
+            vec![
+                number(json!({"messaging_profile_id": null})),
+                attached.clone(),
+            ],
+            2,
+        ),
+        (
+            vec![number(json!({"messaging_profile_id": "mp-2"})), attached],
+            2,
+        ),
+    ] {
+        let fake = Fake::with(answers);
+        let holding = telnyx(&fake)
+            .configure(&ours().await, &configuration())
+            .await
+            .unwrap();
+        assert!(configuration().differences(&holding).is_empty());
+        assert_eq!(fake.asked().len(), calls);
+    }
+    let fake = Fake::with([
+        number(json!({"messaging_profile_id": null})),
+        json(200, json!({"data": {"messaging_profile_id": null}})),
+    ]);
+    let holding = telnyx(&fake)
+        .configure(&ours().await, &configuration())
+        .await
+        .unwrap();
+    let Settings::Telnyx(settings) = holding.settings else {
+        panic!("a Telnyx number")
+    };
+    assert_eq!(
+        settings.messaging_profile_id, None,
+        "what is shown counts, not what was asked for"
+    );
+}
+
+#[tokio::test]
+async fn a_release_is_confirmed_by_the_deleted_number_or_by_telnyxs_own_404() {
+    for (answer, released) in [
+        (
+            json(200, json!({"data": row(json!({"status": "deleted"}))})),
+            Some(Released::Confirmed),
+        ),
+        (json(404, errors("10005")), Some(Released::Absent)),
+        (text(404, "<html>"), None),
+        (text(200, "<html>"), None),
+        (json(422, errors("10015")), None),
+        (Err(TransportError::Lost("reset".into())), None),
+    ] {
+        let fake = Fake::with([answer]);
+        assert_eq!(telnyx(&fake).release(ours().await).await.ok(), released);
+        assert_eq!(fake.asked(), ["Delete /v2/phone_numbers/21"]);
+    }
+}
+
+#[tokio::test]
+async fn webhooks_are_read_and_set_where_they_live() {
+    let connection =
+        json!({"data": {"webhook_event_url": "https://a", "webhook_api_version": "1"}});
+    let profile = json!({"data": {"webhook_url": "", "webhook_api_version": "2"}});
+    let application =
+        json!({"data": {"application_name": "router", "webhook_event_url": "https://a"}});
+    let fake = Fake::with([
+        json(200, connection),
+        json(200, profile),
+        json(404, errors("10005")),
+        json(200, application),
+        json(200, json!({"data": {}})),
+        json(200, json!({"data": {}})),
+    ]);
+    let telnyx = telnyx(&fake);
+    let webhook = |url: Option<&str>, version: &str| Webhook {
+        url: url.map(str::to_owned),
+        api_version: Some(version.into()),
+    };
+    assert_eq!(
+        telnyx.connection("11").await,
+        Ok(Some(webhook(Some("https://a"), "1")))
+    );
+    assert_eq!(
+        telnyx.messaging_profile("mp-1").await,
+        Ok(Some(webhook(None, "2")))
+    );
+    assert_eq!(telnyx.connection("12").await, Ok(None));
+    assert_eq!(telnyx.connection("../balance").await, Ok(None));
+    telnyx
+        .set_connection_webhook("11", "https://b")
+        .await
+        .unwrap();
+    telnyx
+        .set_messaging_profile_webhook("mp-1", "https://b")
+        .await
+        .unwrap();
+    assert_eq!(
+        fake.asked()[4..],
+        [
+            "Patch /v2/call_control_applications/11 \
+             {\"application_name\":\"router\",\"webhook_api_version\":\"2\",\"webhook_event_url\":\"https://b\"}",
+            "Patch /v2/messaging_profiles/mp-1 {\"webhook_api_version\":\"2\",\"webhook_url\":\"https://b\"}"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_error_never_shows_the_key() {
+    let echo = json!({"errors": [{"code": "10009", "title": "Bad key", "detail": format!("Bearer {KEY}")}]});
+    let error = telnyx(&Fake::with([json(401, echo)]))
+        .list()
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Unauthorized(_)), "{error}");
+    assert!(!error.to_string().contains(KEY), "{error}");
+}

@@ -1,0 +1,16 @@
+//! Both phone companies over real sockets: what goes out, what is made of what comes back, and what never goes out.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+#[path = "providers/listener.rs"]
+mod listener;
+#[path = "providers/setup.rs"]
+mod setup;
+#[path = "providers/wire.rs"]
+mod wire;

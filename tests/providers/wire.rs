@@ -1,0 +1,260 @@
+//! Answers that no honest company gives, and what becomes of the requests that they answer.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use phonenumber_operator::number::{E164, NumberId, Provider};
+use phonenumber_operator::provider::{Error, Reply};
+use serde_json::json;
+use url::Url;
+
+use crate::listener::{Listener, Say, answer};
+use crate::setup::{BOTH, PURCHASE_TIMEOUT, company, configuration, token};
+
+const SECRET: &str = "fake-secret";
+
+fn number() -> E164 {
+    "+12125551234".parse().unwrap()
+}
+
+async fn buy(provider: Provider, endpoint: &Url) -> Reply {
+    let company = company(provider, endpoint, SECRET);
+    company
+        .buy(token(&number()), &configuration(provider, "11", None))
+        .await
+}
+
+/// Reads and purchases at both companies against a server with `script`: no read may conclude anything, and a
+/// purchase stays unknown and is sent once. All of them say `why`.
+async fn nothing_is_concluded_from(script: Vec<Say>, why: &str) {
+    for provider in BOTH {
+        let listener = Listener::saying(script.clone()).await;
+        let company = company(provider, &listener.url, SECRET);
+        let errors = [
+            company.find(&number(), None).await.unwrap_err(),
+            company.fetch(&NumberId::new("21"), None).await.unwrap_err(),
+            company.list().await.unwrap_err(),
+            company.identify().await.unwrap_err(),
+        ];
+        for error in errors {
+            let (Error::Unavailable(text) | Error::Unreadable(text)) = &error else {
+                panic!("{provider}: {error:?}")
+            };
+            assert!(text.contains(why), "{provider}: {text}");
+        }
+
+        let listener = Listener::saying(script.clone()).await;
+        let reply = buy(provider, &listener.url).await;
+        assert!(matches!(reply, Reply::Unknown(_)), "{provider}: {reply:?}");
+        assert_eq!(listener.heard().len(), 1, "{provider}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_announces_too_much_is_not_read() {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n",
+        (4 << 20) + 1
+    );
+    nothing_is_concluded_from(vec![Say::Bytes(head)], "longer than 4 MiB").await;
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_end_is_cut() {
+    let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
+    for status in [200, 201, 404] {
+        let head = format!("HTTP/1.1 {status} X\r\ntransfer-encoding: chunked\r\n\r\n");
+        nothing_is_concluded_from(
+            vec![Say::Endless(head, chunk.clone(), Duration::ZERO)],
+            "longer than 4 MiB",
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_trickles_ends_at_the_time_limit() {
+    let head = "HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
+    let trickle = Say::Endless(head, "1\r\n \r\n".into(), Duration::from_millis(50));
+    for provider in BOTH {
+        let listener = Listener::saying(vec![trickle.clone()]).await;
+        let start = Instant::now();
+        let reply = buy(provider, &listener.url).await;
+        assert!(matches!(reply, Reply::Unknown(_)), "{provider}: {reply:?}");
+        assert!(start.elapsed() < PURCHASE_TIMEOUT * 2, "{provider}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_cut_off_is_no_answer() {
+    let cut = "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"data\":".to_owned();
+    nothing_is_concluded_from(vec![Say::BytesAndClose(cut)], "no answer").await;
+}
+
+#[tokio::test]
+async fn a_connection_that_closes_without_an_answer_is_no_answer() {
+    nothing_is_concluded_from(vec![Say::BytesAndClose(String::new())], "no answer").await;
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_no_answer() {
+    nothing_is_concluded_from(
+        vec![Say::BytesAndClose("SSH-2.0-OpenSSH\r\n\r\n".into())],
+        "no answer",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let elsewhere = Listener::saying(vec![answer(200, "", "{}")]).await;
+    for status in [301, 302, 303, 307, 308] {
+        let location = format!("location: {}2010-04-01/x\r\n", elsewhere.url);
+        nothing_is_concluded_from(vec![answer(status, &location, "")], "HTTP 30").await;
+    }
+    assert!(elsewhere.heard().is_empty());
+}
+
+#[tokio::test]
+async fn credentials_never_leave_their_host() {
+    let elsewhere = Listener::saying(vec![answer(200, "", "{}")]).await;
+    let page =
+        json!({"incoming_phone_numbers": [], "next_page_uri": format!("{}page2", elsewhere.url)});
+    let listener = Listener::saying(vec![answer(200, "", &page.to_string())]).await;
+    let twilio = company(Provider::Twilio, &listener.url, SECRET);
+    let error = twilio.list().await.unwrap_err();
+    assert!(matches!(error, Error::Unreadable(_)), "{error:?}");
+    let heard = listener.heard();
+    assert_eq!(heard.len(), 1);
+    assert!(heard[0].to_lowercase().contains("authorization: basic "));
+    assert!(elsewhere.heard().is_empty());
+}
+
+#[tokio::test]
+async fn a_listing_that_loops_is_left() {
+    let path = "/2010-04-01/Accounts/AC00000000000000000000000000000001/IncomingPhoneNumbers.json?PageSize=1000";
+    let twilio = json!({"incoming_phone_numbers": [], "next_page_uri": path});
+    let row = json!({"id": "21", "phone_number": "+12125550001", "status": "active"});
+    let telnyx = json!({"data": [row], "meta": {"page_number": 1, "total_pages": 2}});
+    for (provider, page) in [(Provider::Twilio, twilio), (Provider::Telnyx, telnyx)] {
+        let listener = Listener::saying(vec![answer(200, "", &page.to_string())]).await;
+        let error = company(provider, &listener.url, SECRET)
+            .list()
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, Error::Unreadable(_)),
+            "{provider}: {error:?}"
+        );
+        assert!(listener.heard().len() <= 2, "{provider}");
+    }
+}
+
+#[tokio::test]
+async fn a_purchase_is_sent_once_even_if_a_kept_connection_breaks() {
+    let absent = [
+        (Provider::Twilio, json!({"incoming_phone_numbers": []})),
+        (
+            Provider::Telnyx,
+            json!({"data": [], "meta": {"page_number": 1, "total_pages": 0}}),
+        ),
+    ];
+    for (provider, page) in absent {
+        let script = vec![
+            answer(200, "", &page.to_string()),
+            Say::BytesAndClose(String::new()),
+        ];
+        let listener = Listener::saying(script).await;
+        let company = company(provider, &listener.url, SECRET);
+        assert_eq!(company.find(&number(), None).await, Ok(None), "{provider}");
+        let reply = company
+            .buy(token(&number()), &configuration(provider, "11", None))
+            .await;
+        assert!(matches!(reply, Reply::Unknown(_)), "{provider}: {reply:?}");
+        let posts = listener
+            .heard()
+            .iter()
+            .filter(|request| request.starts_with("POST"))
+            .count();
+        assert_eq!(posts, 1, "{provider}");
+    }
+}
+
+#[tokio::test]
+async fn a_purchase_that_found_no_connection_was_not_sent() {
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", free.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    drop(free);
+    for provider in BOTH {
+        let reply = buy(provider, &url).await;
+        assert!(
+            matches!(reply, Reply::NotSent(Error::Unavailable(_))),
+            "{provider}: {reply:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_purchase_whose_host_has_no_address_was_not_sent() {
+    let url = "http://no-such-host.invalid".parse().unwrap();
+    for provider in BOTH {
+        let reply = buy(provider, &url).await;
+        assert!(
+            matches!(reply, Reply::NotSent(Error::Unavailable(_))),
+            "{provider}: {reply:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_tls_nothing_is_said_to_an_https_host() {
+    let listener =
+        Listener::saying(vec![Say::BytesAndClose("HTTP/1.1 400 X\r\n\r\n".into())]).await;
+    let mut url = listener.url.clone();
+    url.set_scheme("https").unwrap();
+    for provider in BOTH {
+        let reply = buy(provider, &url).await;
+        assert!(
+            matches!(reply, Reply::NotSent(Error::Unavailable(_))),
+            "{provider}: {reply:?}"
+        );
+    }
+    let heard = listener.heard().concat();
+    assert!(
+        !heard.contains("HTTP/1.1") && !heard.contains(SECRET),
+        "{heard}"
+    );
+}
+
+#[tokio::test]
+async fn proxies_of_the_environment_are_not_used() {
+    let proxy = Listener::saying(vec![answer(200, "", "{}")]).await;
+    let program = std::env::current_exe().unwrap();
+    let url = proxy.url.to_string();
+    let status = tokio::task::spawn_blocking(move || {
+        let mut command = Command::new(program);
+        for name in [
+            "HTTP_PROXY",
+            "http_proxy",
+            "HTTPS_PROXY",
+            "ALL_PROXY",
+            "all_proxy",
+        ] {
+            command.env(name, &url);
+        }
+        command.args([
+            "--exact",
+            "wire::a_purchase_that_found_no_connection_was_not_sent",
+        ]);
+        command.output().unwrap()
+    });
+    let output = status.await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("1 passed"),
+        "{output:?}"
+    );
+    assert!(proxy.heard().is_empty());
+}
