@@ -14,6 +14,7 @@ demo: ## Run the main job on a real kube-apiserver with an emulated phone compan
 
 test: check ## Run every check and every test
 	tests/control-plane/build >/dev/null
+	tests/helm/build >/dev/null
 	$(CARGO) test --no-fail-fast
 
 check: ## Formatting, compiler and clippy warnings
