@@ -13,6 +13,7 @@
 //! | [`leader`] | the Lease |
 //! | [`server_time`] | the API server's clock, and clients that tell it |
 //! | [`telemetry`] | logs and health |
+//! | [`emulator`] | a phone company for demos and tests |
 //! | [`program`] | the operator put together |
 
 pub mod account;
@@ -21,6 +22,7 @@ pub mod burki;
 pub mod claim;
 pub mod clock;
 pub mod controller;
+pub mod emulator;
 pub mod leader;
 pub mod number;
 pub mod program;

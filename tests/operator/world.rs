@@ -2,8 +2,7 @@
 //!
 //! The operator runs with the token of the chart's ServiceAccount, under the RBAC of `config/install.yaml`.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Event, Namespace, Secret};
@@ -14,6 +13,17 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::control_plane::ControlPlane;
+use crate::emulator::{Emulator, Process, is_purchase, number_of};
+
+/// A Telnyx connection of the emulator's world.
+pub const CONNECTION: &str = "1293384261075731499";
+
+/// A number that nobody can buy.
+pub const TAKEN: &str = "+12125559999";
+
+/// The accounts whose keys the Secrets of a [`World`] hold.
+pub const TWILIO_ACCOUNT: &str = "AC00000000000000000000000000000001";
+pub const TELNYX_ACCOUNT: &str = "00000000-0000-4000-8000-000000000001";
 
 /// The namespace that `config/install.yaml` installs into.
 pub const OPERATOR_NAMESPACE: &str = "phonenumber-operator-system";
@@ -21,103 +31,7 @@ pub const OPERATOR_NAMESPACE: &str = "phonenumber-operator-system";
 /// Longer than anything that a test waits for on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Kills its process when dropped.
-pub struct Process(pub Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// An emulator process and where its four sides listen.
-pub struct Emulator {
-    pub twilio: String,
-    pub telnyx: String,
-    pub burki: String,
-    pub control: String,
-    http: reqwest::Client,
-    _process: Process,
-}
-
-impl Emulator {
-    pub fn start() -> Self {
-        let listen = "127.0.0.1:0";
-        let mut child = Command::new(env!("CARGO_BIN_EXE_phonenumber-emulator"))
-            .args([
-                "--twilio",
-                listen,
-                "--telnyx",
-                listen,
-                "--burki",
-                listen,
-                "--control",
-                listen,
-                "--exit-with-parent",
-            ])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut addresses = std::collections::BTreeMap::new();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        while addresses.len() < 4 {
-            let line = lines
-                .next()
-                .expect("the emulator tells where it listens")
-                .unwrap();
-            let (side, url) = line.split_once(' ').unwrap();
-            addresses.insert(side.to_owned(), url.trim_end_matches('/').to_owned());
-        }
-        std::thread::spawn(move || lines.for_each(drop));
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        Self {
-            twilio: addresses["twilio"].clone(),
-            telnyx: addresses["telnyx"].clone(),
-            burki: addresses["burki"].clone(),
-            control: addresses["control"].clone(),
-            http: reqwest::Client::builder().no_proxy().build().unwrap(),
-            _process: Process(child),
-        }
-    }
-
-    pub async fn get(&self, path: &str) -> Value {
-        let reply = self
-            .http
-            .get(format!("{}{path}", self.control))
-            .send()
-            .await
-            .unwrap();
-        let status = reply.status();
-        let text = reply.text().await.unwrap();
-        assert!(status.is_success(), "GET {path}: {status} {text}");
-        serde_json::from_str(&text).unwrap()
-    }
-
-    pub async fn send(&self, method: reqwest::Method, path: &str, body: Value) -> Value {
-        let request = self
-            .http
-            .request(method.clone(), format!("{}{path}", self.control));
-        let reply = request
-            .header("content-type", "application/json")
-            .body(body.to_string())
-            .send()
-            .await
-            .unwrap();
-        let status = reply.status();
-        let text = reply.text().await.unwrap();
-        assert!(status.is_success(), "{method} {path}: {status} {text}");
-        serde_json::from_str(&text).unwrap_or(Value::Null)
-    }
-
-    pub async fn post(&self, path: &str, body: Value) -> Value {
-        self.send(reqwest::Method::POST, path, body).await
-    }
-}
-
 pub struct World {
-    pub plane: &'static ControlPlane,
     pub client: Client,
     pub namespace: String,
     pub emulator: Emulator,
@@ -197,7 +111,6 @@ impl World {
             .unwrap();
         let emulator = Emulator::start();
         let mut world = Self {
-            plane,
             client,
             namespace,
             emulator,
@@ -205,7 +118,12 @@ impl World {
             kubeconfig,
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
         };
-        world.secret("twilio", json!({"accountSid": "AC00000000000000000000000000000001", "authToken": "emulator-token"})).await;
+        world
+            .secret(
+                "twilio",
+                json!({"accountSid": TWILIO_ACCOUNT, "authToken": "emulator-token"}),
+            )
+            .await;
         world
             .secret("telnyx", json!({"apiKey": "emulator-key"}))
             .await;
@@ -404,6 +322,56 @@ impl World {
             );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// Waits until the company says so.
+    async fn until_company(&self, what: &str, done: impl AsyncFn(&Emulator) -> bool) {
+        let begun = Instant::now();
+        while !done(&self.emulator).await {
+            assert!(begun.elapsed() < PATIENCE, "this did not come: {what}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until `number` is sold, or ordered.
+    pub async fn until_purchased(&self, number: &str) {
+        self.until_company("a purchase", async |company| {
+            let ledger = company.ledger().await;
+            ledger.iter().any(|entry| {
+                number_of(entry) == number && (is_purchase(entry) || entry["deed"] == "order")
+            })
+        })
+        .await;
+    }
+
+    /// Waits until the company has `number` as in `wanted`.
+    pub async fn until_company_sees(&self, number: &str, wanted: &Value) {
+        self.until_company(&wanted.to_string(), async |company| {
+            company.number(number).await == *wanted
+        })
+        .await;
+    }
+
+    /// Somebody buys `number` by hand, in the account whose key the Secrets hold.
+    pub async fn bought_by_somebody_else(&self, provider: &str, number: &str) {
+        let account = match provider {
+            "twilio" => TWILIO_ACCOUNT,
+            _ => TELNYX_ACCOUNT,
+        };
+        let purchase = json!({"provider": provider, "account": account, "number": number});
+        self.emulator.post("/console/buy", purchase).await;
+    }
+
+    /// The effects at the provider and the directory so far.
+    pub async fn effects(&self) -> usize {
+        self.emulator.ledger().await.len()
+    }
+
+    /// The purchases that were tried so far.
+    pub async fn attempts(&self) -> u64 {
+        let requests = self.emulator.requests().await;
+        let tried = requests.iter().filter(|(name, _)| name.ends_with(" buy"));
+        tried.map(|(_, times)| times).sum()
     }
 
     /// The reasons of the Events on `name`.

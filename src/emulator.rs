@@ -1,0 +1,119 @@
+//! A phone company on this machine: one carrier with a ledger, spoken to in the dialects of Twilio, Telnyx and Burki, and
+//! a control side for faults and for what somebody does in a console.
+//!
+//! Written from the providers' documentation. It shares no code with the adapters, so that one misreading cannot hide in
+//! both.
+
+mod burki;
+mod carrier;
+mod control;
+mod faults;
+mod ledger;
+mod listener;
+mod message;
+mod state;
+mod telnyx;
+mod twilio;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use carrier::World;
+pub use listener::{Listening, listen};
+pub use message::{Reply, Request};
+pub use state::State;
+
+use faults::Effect;
+
+/// The sides that can be spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// Every Twilio host.
+    Twilio,
+    /// The Telnyx API.
+    Telnyx,
+    /// The Burki API.
+    Burki,
+    /// Ledger, faults and console.
+    Control,
+}
+
+impl Side {
+    /// Its name on the command line and in faults.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Twilio => "twilio",
+            Self::Telnyx => "telnyx",
+            Self::Burki => "burki",
+            Self::Control => "control",
+        }
+    }
+}
+
+/// The emulator. Clones are one and the same.
+#[derive(Clone)]
+pub struct Emulator(Arc<Mutex<World>>);
+
+impl Emulator {
+    /// An emulator of the accounts and switches in `state`.
+    pub fn new(state: State) -> Self {
+        Self(Arc::new(Mutex::new(World::new(state))))
+    }
+
+    /// What is behind all sides.
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers one request on one side. `None` means that the connection is dropped without an answer.
+    pub async fn answer(&self, side: Side, request: Request) -> Option<Reply> {
+        if side == Side::Control {
+            return Some(control::answer(&mut self.world(), &request));
+        }
+        let operation = match side {
+            Side::Twilio => twilio::operation(&request),
+            Side::Telnyx => telnyx::operation(&request),
+            Side::Burki | Side::Control => burki::operation(&request),
+        };
+        let (latency, effect) = {
+            let mut world = self.world();
+            world.count(side, operation);
+            let effect = world.faults.meet(side.name(), operation, &request.text());
+            (world.state.latency(), effect)
+        };
+        tokio::time::sleep(latency).await;
+        let reply = match effect {
+            Some(effect) if !effect.commits() => None,
+            _ => Some(self.commit(side, operation, &request)),
+        };
+        let answer = match (effect, reply) {
+            (None, reply) => reply,
+            (Some(effect), reply) => self.spoil(effect, reply).await,
+        };
+        self.world().done(side);
+        answer
+    }
+
+    fn commit(&self, side: Side, operation: &'static str, request: &Request) -> Reply {
+        let mut world = self.world();
+        match side {
+            Side::Twilio => twilio::answer(&mut world, operation, request),
+            Side::Telnyx => telnyx::answer(&mut world, operation, request),
+            Side::Burki | Side::Control => burki::answer(&mut world, operation, request),
+        }
+    }
+
+    async fn spoil(&self, effect: Effect, reply: Option<Reply>) -> Option<Reply> {
+        match effect {
+            Effect::Drop | Effect::LoseReply => None,
+            Effect::Hang(time) | Effect::HangAfterCommit(time) => {
+                tokio::time::sleep(time).await;
+                None
+            }
+            Effect::ServerError { status, .. } => Some(Reply::html(status)),
+            Effect::Throttle(after) => Some(Reply::throttled(after)),
+            Effect::Truncate => reply.map(Reply::truncated),
+            Effect::Html => Some(Reply::html(200)),
+            Effect::Oversize => reply.map(Reply::oversized),
+        }
+    }
+}

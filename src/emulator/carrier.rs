@@ -1,0 +1,386 @@
+//! The one phone company behind all dialects: who has which number, on which terms.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::Side;
+use super::faults::Faults;
+use super::ledger::{Deed, Entry, Ledger};
+use super::message::iso8601;
+use super::state::State;
+
+/// A number that an account has.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Number {
+    /// twilio or telnyx.
+    pub provider: String,
+    /// The account, or the organization.
+    pub account: String,
+    /// Its id at the provider.
+    pub id: String,
+    /// The number itself.
+    pub phone_number: String,
+    /// Twilio's name of it.
+    #[serde(default)]
+    pub friendly_name: String,
+    /// Telnyx's reference.
+    #[serde(default)]
+    pub customer_reference: String,
+    /// Twilio's voice webhook.
+    #[serde(default)]
+    pub voice_url: String,
+    /// Its method.
+    #[serde(default)]
+    pub voice_method: String,
+    /// Twilio's SMS webhook.
+    #[serde(default)]
+    pub sms_url: String,
+    /// Its method.
+    #[serde(default)]
+    pub sms_method: String,
+    /// A SIP trunk.
+    #[serde(default)]
+    pub trunk_sid: String,
+    /// A voice application.
+    #[serde(default)]
+    pub voice_application_sid: String,
+    /// An SMS application.
+    #[serde(default)]
+    pub sms_application_sid: String,
+    /// A messaging service.
+    #[serde(default)]
+    pub messaging_service: String,
+    /// The Telnyx connection.
+    #[serde(default)]
+    pub connection_id: String,
+    /// The Telnyx messaging profile.
+    #[serde(default)]
+    pub messaging_profile_id: String,
+    /// The Telnyx billing group.
+    #[serde(default)]
+    pub billing_group_id: String,
+    /// True while an emergency address (Twilio) or a deletion lock (Telnyx) forbids its release.
+    #[serde(default)]
+    pub locked: bool,
+    /// When the account got it.
+    #[serde(skip, default = "SystemTime::now")]
+    pub created: SystemTime,
+    /// When it is first listed.
+    #[serde(skip, default = "Instant::now")]
+    pub listed: Instant,
+}
+
+/// A Telnyx order.
+#[derive(Clone, Debug)]
+pub(super) struct Order {
+    pub(super) id: String,
+    pub(super) sub_order: String,
+    pub(super) account: String,
+    pub(super) number: String,
+    pub(super) reference: String,
+    pub(super) connection: String,
+    pub(super) profile: String,
+    pub(super) group: String,
+    pub(super) created: SystemTime,
+    pub(super) due: Instant,
+    pub(super) status: &'static str,
+    pub(super) cancelled: bool,
+    pub(super) requirements_met: bool,
+}
+
+/// A connection or a messaging profile of a Telnyx account.
+#[derive(Clone, Debug)]
+pub(super) struct Home {
+    pub(super) id: String,
+    pub(super) account: String,
+    pub(super) name: String,
+    pub(super) is_profile: bool,
+    pub(super) webhook: String,
+    pub(super) api_version: String,
+}
+
+/// Everything there is.
+#[derive(Debug)]
+pub struct World {
+    /// Accounts and switches.
+    pub state: State,
+    /// The book.
+    pub ledger: Ledger,
+    /// Every number that an account has.
+    pub numbers: Vec<Number>,
+    pub(super) faults: Faults,
+    pub(super) orders: Vec<Order>,
+    pub(super) homes: Vec<Home>,
+    pub(super) gone: BTreeSet<String>,
+    pub(super) searched: BTreeMap<(String, String), Instant>,
+    /// Which assistant answers which number.
+    pub(super) assigned: BTreeMap<String, i64>,
+    begun: (SystemTime, Instant),
+    count: u64,
+}
+
+impl World {
+    pub(super) fn new(state: State) -> Self {
+        let homes = state.telnyx.iter().flat_map(|account| {
+            let home = |id: &str, is_profile, name: &str, version: &str| Home {
+                id: id.to_owned(),
+                account: account.organization.clone(),
+                name: name.to_owned(),
+                is_profile,
+                webhook: String::new(),
+                api_version: version.to_owned(),
+            };
+            let profile = (!account.profile.is_empty())
+                .then(|| home(&account.profile, true, "Default profile", "2"));
+            [home(&account.connection, false, "Default application", "1")]
+                .into_iter()
+                .chain(profile)
+        });
+        Self {
+            homes: homes.collect(),
+            state,
+            ledger: Ledger::default(),
+            numbers: Vec::new(),
+            faults: Faults::default(),
+            orders: Vec::new(),
+            gone: BTreeSet::new(),
+            searched: BTreeMap::new(),
+            assigned: BTreeMap::new(),
+            begun: (SystemTime::now(), Instant::now()),
+            count: 0,
+        }
+    }
+
+    /// The carrier's time. It moves with the runtime's clock, also where that is paused.
+    pub fn now(&self) -> SystemTime {
+        self.begun.0 + self.begun.1.elapsed()
+    }
+
+    pub(super) fn count(&mut self, side: Side, operation: &str) {
+        *self
+            .ledger
+            .requests
+            .entry(format!("{} {operation}", side.name()))
+            .or_default() += 1;
+        let (now, most) = self.ledger.in_flight.entry(side.name()).or_default();
+        *now += 1;
+        *most = (*most).max(*now);
+        self.settle();
+    }
+
+    pub(super) fn done(&mut self, side: Side) {
+        if let Some((now, _)) = self.ledger.in_flight.get_mut(side.name()) {
+            *now = now.saturating_sub(1);
+        }
+    }
+
+    pub(super) fn next(&mut self) -> u64 {
+        self.count += 1;
+        self.count
+    }
+
+    pub(super) fn enter(
+        &mut self,
+        deed: Deed,
+        by: &'static str,
+        account: &str,
+        number: &str,
+        id: &str,
+        reference: &str,
+    ) {
+        let entry = Entry {
+            at: self.ledger.entries.len() + 1,
+            time: iso8601(self.now()),
+            deed,
+            by,
+            account: account.to_owned(),
+            number: number.to_owned(),
+            id: id.to_owned(),
+            reference: reference.to_owned(),
+        };
+        self.ledger.entries.push(entry);
+    }
+
+    /// Why a number is not for sale.
+    pub(super) fn for_sale(&self, number: &str) -> bool {
+        let digits = number.strip_prefix('+').unwrap_or_default();
+        let valid =
+            (8..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let ordered = self
+            .orders
+            .iter()
+            .any(|order| order.number == number && order.status == "pending");
+        let taken = self
+            .state
+            .taken
+            .iter()
+            .any(|end| number.ends_with(end.as_str()));
+        let owned = self
+            .numbers
+            .iter()
+            .any(|owned| owned.phone_number == number);
+        valid && !taken && !owned && !ordered && !self.gone.contains(number)
+    }
+
+    /// Numbers for sale in a country, with an area code and last digits if given.
+    pub(super) fn offers(&self, country: &str, area: &str, end: &str, limit: usize) -> Vec<String> {
+        let code = match country {
+            "US" | "CA" | "PR" => "1",
+            "GB" => "44",
+            "FR" => "33",
+            "DE" => "49",
+            _ => return Vec::new(),
+        };
+        // A whole national number leaves nothing to choose.
+        let free = 10_usize.saturating_sub(area.len() + end.len());
+        let free = if area.is_empty() && end.len() >= 8 {
+            0
+        } else {
+            free
+        };
+        let choices = 10_u64
+            .checked_pow(u32::try_from(free).unwrap_or(u32::MAX))
+            .unwrap_or(u64::MAX);
+        let middle = |at: u64| {
+            if free == 0 {
+                String::new()
+            } else {
+                format!("{at:0free$}")
+            }
+        };
+        // Subscriber numbers begin above 200 0000, where there is room for that.
+        let first = if free >= 7 { 2_000_000 } else { 0 };
+        (first..choices)
+            .take(100_000)
+            .map(|at| format!("+{code}{area}{}{end}", middle(at)))
+            .filter(|number| self.for_sale(number))
+            .take(limit)
+            .collect()
+    }
+
+    pub(super) fn owned(&self, provider: &str, account: &str, number: &str) -> Option<usize> {
+        self.numbers.iter().position(|owned| {
+            owned.provider == provider && owned.account == account && owned.phone_number == number
+        })
+    }
+
+    pub(super) fn by_id(&self, provider: &str, account: &str, id: &str) -> Option<usize> {
+        self.numbers.iter().position(|owned| {
+            owned.provider == provider && owned.account == account && owned.id == id
+        })
+    }
+
+    /// The numbers of an account that are listed already, newest first.
+    pub(super) fn listed(&self, provider: &str, account: &str) -> Vec<&Number> {
+        let now = Instant::now();
+        let listed = self.numbers.iter().filter(|owned| {
+            owned.provider == provider && owned.account == account && owned.listed <= now
+        });
+        listed.rev().collect()
+    }
+
+    /// Hands a number to an account.
+    pub(super) fn sell(&mut self, provider: &'static str, account: &str, number: &str) -> Number {
+        let count = self.next();
+        let hidden = Duration::from_millis(self.state.switches.hidden_ms);
+        let id = match provider {
+            "twilio" => format!("PN{count:032x}"),
+            _ => (2_000_000_000_000_000_000 + count).to_string(),
+        };
+        let sold = Number {
+            provider: provider.to_owned(),
+            account: account.to_owned(),
+            id,
+            phone_number: number.to_owned(),
+            friendly_name: String::new(),
+            customer_reference: String::new(),
+            voice_url: String::new(),
+            voice_method: "POST".to_owned(),
+            sms_url: String::new(),
+            sms_method: "POST".to_owned(),
+            trunk_sid: String::new(),
+            voice_application_sid: String::new(),
+            sms_application_sid: String::new(),
+            messaging_service: String::new(),
+            connection_id: String::new(),
+            messaging_profile_id: String::new(),
+            billing_group_id: String::new(),
+            locked: false,
+            created: self.now(),
+            listed: Instant::now() + hidden,
+        };
+        self.numbers.push(sold.clone());
+        sold
+    }
+
+    /// Takes a number back for good.
+    pub(super) fn take_back(&mut self, index: usize, by: &'static str) -> Number {
+        let number = self.numbers.remove(index);
+        self.gone.insert(number.phone_number.clone());
+        let reference = if number.provider == "twilio" {
+            &number.friendly_name
+        } else {
+            &number.customer_reference
+        };
+        let reference = reference.clone();
+        self.enter(
+            Deed::Release,
+            by,
+            &number.account,
+            &number.phone_number,
+            &number.id,
+            &reference,
+        );
+        number
+    }
+
+    /// Finishes the orders that are due.
+    fn settle(&mut self) {
+        let now = Instant::now();
+        let due: Vec<usize> = (0..self.orders.len())
+            .filter(|at| {
+                self.orders
+                    .get(*at)
+                    .is_some_and(|order| order.status == "pending" && order.due <= now)
+            })
+            .collect();
+        for at in due {
+            let Some(order) = self.orders.get(at).cloned() else {
+                continue;
+            };
+            let fails = self.state.switches.orders_fail
+                || (order.cancelled && !self.state.switches.cancelled_orders_succeed);
+            let status = if fails { "failure" } else { "success" };
+            if let Some(order) = self.orders.get_mut(at) {
+                order.status = status;
+            }
+            if !fails {
+                self.deliver(&order);
+            }
+        }
+    }
+
+    fn deliver(&mut self, order: &Order) {
+        let sold = self.sell("telnyx", &order.account, &order.number);
+        let copy = self.state.switches.copy_reference;
+        if let Some(number) = self.numbers.last_mut() {
+            number.connection_id.clone_from(&order.connection);
+            number.messaging_profile_id.clone_from(&order.profile);
+            number.billing_group_id.clone_from(&order.group);
+            if copy {
+                number.customer_reference.clone_from(&order.reference);
+            }
+        }
+        self.enter(
+            Deed::Purchase,
+            "telnyx",
+            &order.account,
+            &order.number,
+            &sold.id,
+            &order.reference,
+        );
+    }
+}

@@ -1,0 +1,273 @@
+//! The control side: what a test reads and breaks, and what somebody does by hand in a provider's console.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::carrier::{Number, World};
+use super::faults::Rule;
+use super::ledger::Deed;
+use super::message::{Reply, Request};
+use super::state::Assistant;
+
+/// What can be asked for here.
+const HELP: &[(&str, &str)] = &[
+    ("GET /ledger", "every effect that took place, in order"),
+    ("GET /numbers", "every number that an account has"),
+    (
+        "GET /requests",
+        "how often each operation was asked for, and how many requests ran at once",
+    ),
+    ("GET /assignments", "which assistant answers which number"),
+    (
+        "GET /faults",
+        "the rules in force, and how often each was met",
+    ),
+    (
+        "POST /faults",
+        "a rule: dialect, operation, mentions, times, every, kind, seconds",
+    ),
+    ("DELETE /faults", "no more faults"),
+    ("POST /switches", "change switches"),
+    (
+        "POST /console/numbers/NUMBER",
+        "edit a number by hand: any of its fields",
+    ),
+    (
+        "DELETE /console/numbers/NUMBER",
+        "give a number back by hand",
+    ),
+    (
+        "POST /console/buy",
+        "buy by hand: provider, account, number",
+    ),
+    (
+        "POST /console/assignments/NUMBER",
+        "assign by hand: assistant, or null",
+    ),
+    (
+        "POST /console/assistants/ID",
+        "change an assistant: name, active, connection",
+    ),
+    (
+        "POST /console/connections/ID",
+        "edit a connection's or messaging profile's webhook: webhook, apiVersion",
+    ),
+    (
+        "POST /console/accounts/ID",
+        "change an account: token or key, status, trial, solvent",
+    ),
+];
+
+pub(super) fn answer(world: &mut World, request: &Request) -> Reply {
+    match answered(world, request) {
+        Ok(value) => Reply::json(200, &value),
+        Err((status, text)) => Reply::json(status, &json!({ "error": text })),
+    }
+}
+
+type Answer = Result<Value, (u16, String)>;
+
+fn read<T: DeserializeOwned>(request: &Request) -> Result<T, (u16, String)> {
+    serde_json::from_slice(&request.body).map_err(|error| (400, error.to_string()))
+}
+
+fn missing(what: &str) -> (u16, String) {
+    (404, format!("there is no {what}"))
+}
+
+fn answered(world: &mut World, request: &Request) -> Answer {
+    let segments = request.segments();
+    let path: Vec<String> = segments
+        .iter()
+        .map(|part| part.replace("%2B", "+"))
+        .collect();
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    match (request.method.as_str(), path.as_slice()) {
+        ("GET", []) => Ok(HELP
+            .iter()
+            .map(|(call, what)| ((*call).to_owned(), json!(what)))
+            .collect()),
+        ("GET", ["ledger"]) => Ok(json!(world.ledger.entries)),
+        ("GET", ["numbers"]) => Ok(json!(world.numbers)),
+        ("GET", ["requests"]) => {
+            Ok(json!({"count": world.ledger.requests, "inFlight": world.ledger.in_flight}))
+        }
+        ("GET", ["assignments"]) => Ok(json!(world.assigned)),
+        ("GET", ["faults"]) => {
+            let rules: Vec<_> = world
+                .faults
+                .rules
+                .iter()
+                .map(|(rule, seen, met)| json!([rule, seen, met]))
+                .collect();
+            Ok(json!({"rules": rules, "met": world.faults.met()}))
+        }
+        ("POST", ["faults"]) => {
+            world.faults.add(read::<Rule>(request)?);
+            Ok(Value::Null)
+        }
+        ("DELETE", ["faults"]) => {
+            world.faults.rules.clear();
+            Ok(Value::Null)
+        }
+        ("POST", ["switches"]) => {
+            world.state.switches = merged(&world.state.switches, request)?;
+            Ok(Value::Null)
+        }
+        ("POST", ["console", "numbers", number]) => edit(world, number, request),
+        ("DELETE", ["console", "numbers", number]) => {
+            let at = position(world, number)?;
+            Ok(json!(world.take_back(at, "console")))
+        }
+        ("POST", ["console", "buy"]) => buy(world, request),
+        ("POST", ["console", "assignments", number]) => assign(world, number, request),
+        ("POST", ["console", "assistants", id]) => assistant(world, id, request),
+        ("POST", ["console", "connections", id]) => connection(world, id, request),
+        ("POST", ["console", "accounts", id]) => account(world, id, request),
+        _ => Err(missing(&format!(
+            "{} {}; GET / lists what there is",
+            request.method, request.path
+        ))),
+    }
+}
+
+fn position(world: &World, number: &str) -> Result<usize, (u16, String)> {
+    world
+        .numbers
+        .iter()
+        .position(|owned| owned.phone_number == number)
+        .ok_or_else(|| missing(number))
+}
+
+/// `value` with the fields of the request's body put in.
+fn merged<T: serde::Serialize + DeserializeOwned>(
+    value: &T,
+    request: &Request,
+) -> Result<T, (u16, String)> {
+    let bad = |error: serde_json::Error| (400, error.to_string());
+    let mut whole = serde_json::to_value(value).map_err(bad)?;
+    let fields: serde_json::Map<String, Value> = read(request)?;
+    if let Some(map) = whole.as_object_mut() {
+        if let Some(stranger) = fields.keys().find(|key| !map.contains_key(*key)) {
+            return Err((400, format!("there is no field {stranger}")));
+        }
+        map.extend(fields);
+    }
+    serde_json::from_value(whole).map_err(bad)
+}
+
+fn edit(world: &mut World, number: &str, request: &Request) -> Answer {
+    let at = position(world, number)?;
+    let old = world.numbers.get(at).ok_or_else(|| missing(number))?;
+    let mut new: Number = merged(old, request)?;
+    (new.created, new.listed) = (old.created, old.listed);
+    if let Some(slot) = world.numbers.get_mut(at) {
+        slot.clone_from(&new);
+    }
+    world.enter(
+        Deed::Configure,
+        "console",
+        &new.account,
+        &new.phone_number,
+        &new.id,
+        "",
+    );
+    Ok(json!(new))
+}
+
+fn buy(world: &mut World, request: &Request) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Purchase {
+        provider: String,
+        account: String,
+        number: String,
+    }
+    let purchase: Purchase = read(request)?;
+    let provider = match purchase.provider.as_str() {
+        "twilio" => "twilio",
+        "telnyx" => "telnyx",
+        other => return Err((400, format!("{other} is no provider"))),
+    };
+    if !world.for_sale(&purchase.number) {
+        return Err((409, format!("{} is not for sale", purchase.number)));
+    }
+    let sold = world.sell(provider, &purchase.account, &purchase.number);
+    world.enter(
+        Deed::Purchase,
+        "console",
+        &sold.account,
+        &sold.phone_number,
+        &sold.id,
+        "",
+    );
+    Ok(json!(sold))
+}
+
+fn assign(world: &mut World, number: &str, request: &Request) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Assignment {
+        assistant: Option<i64>,
+    }
+    match read::<Assignment>(request)?.assistant {
+        Some(id) => world.assigned.insert(number.to_owned(), id),
+        None => world.assigned.remove(number),
+    };
+    Ok(Value::Null)
+}
+
+fn assistant(world: &mut World, id: &str, request: &Request) -> Answer {
+    let named = |assistant: &&mut Assistant| assistant.id.to_string() == id;
+    let found = world
+        .state
+        .assistants
+        .iter_mut()
+        .find(named)
+        .ok_or_else(|| missing(id))?;
+    *found = merged(found, request)?;
+    Ok(Value::Null)
+}
+
+fn connection(world: &mut World, id: &str, request: &Request) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Edit {
+        webhook: Option<String>,
+        api_version: Option<String>,
+    }
+    let edit: Edit = read(request)?;
+    let home = world
+        .homes
+        .iter_mut()
+        .find(|home| home.id == id)
+        .ok_or_else(|| missing(id))?;
+    if let Some(webhook) = edit.webhook {
+        home.webhook = webhook;
+    }
+    if let Some(version) = edit.api_version {
+        home.api_version = version;
+    }
+    Ok(json!({"webhook": home.webhook, "apiVersion": home.api_version}))
+}
+
+fn account(world: &mut World, id: &str, request: &Request) -> Answer {
+    if let Some(found) = world
+        .state
+        .twilio
+        .iter_mut()
+        .find(|account| account.sid == id)
+    {
+        *found = merged(found, request)?;
+        return Ok(Value::Null);
+    }
+    let found = world
+        .state
+        .telnyx
+        .iter_mut()
+        .find(|account| account.organization == id);
+    let found = found.ok_or_else(|| missing(id))?;
+    *found = merged(found, request)?;
+    Ok(Value::Null)
+}

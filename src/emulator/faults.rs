@@ -1,0 +1,147 @@
+//! What goes wrong on request: rules that a request may meet.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What a fault does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The effect takes place, and the connection is dropped without an answer.
+    LostReplyAfterCommit,
+    /// Nothing takes place, and the connection is dropped.
+    DropBeforeCommit,
+    /// The effect takes place, and the answer is 500.
+    #[serde(rename = "500-after-commit")]
+    ServerErrorAfterCommit,
+    /// Nothing takes place, and the answer is 503.
+    #[serde(rename = "503")]
+    Unavailable,
+    /// Nothing takes place, and no answer comes for `seconds`.
+    Hang,
+    /// The effect takes place, and no answer comes for `seconds`.
+    HangAfterCommit,
+    /// Nothing takes place, and the answer is 429, with Retry-After if `seconds` is given.
+    #[serde(rename = "429")]
+    TooManyRequests,
+    /// The effect takes place, and half of the answer comes.
+    TruncatedBody,
+    /// The effect takes place, and the answer is a page of a proxy.
+    HtmlBody,
+    /// The effect takes place, and the answer is longer than anybody should read.
+    OversizedBody,
+}
+
+/// When a fault is met.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// twilio, telnyx or burki.
+    pub dialect: String,
+    /// The operation, such as `buy`; every one if absent.
+    #[serde(default)]
+    pub operation: Option<String>,
+    /// Only requests that mention this text, such as a number.
+    #[serde(default)]
+    pub mentions: Option<String>,
+    /// How often; always if absent.
+    #[serde(default)]
+    pub times: Option<u64>,
+    /// One in so many requests, counted; each if absent.
+    #[serde(default)]
+    pub every: Option<u64>,
+    /// What happens.
+    pub kind: Kind,
+    /// For kinds that take time.
+    #[serde(default)]
+    pub seconds: Option<u64>,
+}
+
+/// What happens to one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    Drop,
+    LoseReply,
+    Hang(Duration),
+    HangAfterCommit(Duration),
+    ServerError { status: u16, commits: bool },
+    Throttle(Option<Duration>),
+    Truncate,
+    Html,
+    Oversize,
+}
+
+impl Effect {
+    /// True if the request takes effect all the same.
+    pub(super) fn commits(self) -> bool {
+        match self {
+            Self::Drop | Self::Hang(_) | Self::Throttle(_) => false,
+            Self::ServerError { commits, .. } => commits,
+            Self::LoseReply
+            | Self::HangAfterCommit(_)
+            | Self::Truncate
+            | Self::Html
+            | Self::Oversize => true,
+        }
+    }
+}
+
+/// The rules in force, and how often each was met.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    pub(super) rules: Vec<(Rule, u64, u64)>,
+}
+
+impl Faults {
+    pub(super) fn add(&mut self, rule: Rule) {
+        self.rules.push((rule, 0, 0));
+    }
+
+    pub(super) fn met(&self) -> u64 {
+        self.rules.iter().map(|(_, _, met)| met).sum()
+    }
+
+    /// What the first rule that fits does to a request.
+    pub(super) fn meet(&mut self, dialect: &str, operation: &str, text: &str) -> Option<Effect> {
+        let (rule, seen, met) = self.rules.iter_mut().find(|(rule, _, met)| {
+            rule.dialect == dialect
+                && rule
+                    .operation
+                    .as_deref()
+                    .is_none_or(|wanted| wanted == operation)
+                && rule
+                    .mentions
+                    .as_deref()
+                    .is_none_or(|wanted| text.contains(wanted))
+                && rule.times.is_none_or(|times| *met < times)
+        })?;
+        *seen += 1;
+        if rule
+            .every
+            .is_some_and(|every| !seen.is_multiple_of(every.max(1)))
+        {
+            return None;
+        }
+        *met += 1;
+        let time = Duration::from_secs(rule.seconds.unwrap_or(3600));
+        Some(match rule.kind {
+            Kind::LostReplyAfterCommit => Effect::LoseReply,
+            Kind::DropBeforeCommit => Effect::Drop,
+            Kind::ServerErrorAfterCommit => Effect::ServerError {
+                status: 500,
+                commits: true,
+            },
+            Kind::Unavailable => Effect::ServerError {
+                status: 503,
+                commits: false,
+            },
+            Kind::Hang => Effect::Hang(time),
+            Kind::HangAfterCommit => Effect::HangAfterCommit(time),
+            Kind::TooManyRequests => Effect::Throttle(rule.seconds.map(Duration::from_secs)),
+            Kind::TruncatedBody => Effect::Truncate,
+            Kind::HtmlBody => Effect::Html,
+            Kind::OversizedBody => Effect::Oversize,
+        })
+    }
+}

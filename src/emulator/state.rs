@@ -1,0 +1,187 @@
+//! The world that the emulator begins with: accounts, assistants and switches, from a file or built in.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A Twilio account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TwilioAccount {
+    /// Its SID.
+    pub sid: String,
+    /// Its auth token.
+    pub token: String,
+    /// The SID of an API key of it.
+    #[serde(default)]
+    pub key_sid: String,
+    /// That key's secret.
+    #[serde(default)]
+    pub key_secret: String,
+    /// active or suspended.
+    #[serde(default = "active")]
+    pub status: String,
+    /// True for a trial account, which may have one number.
+    #[serde(default)]
+    pub trial: bool,
+    /// False once it has no money.
+    #[serde(default = "yes")]
+    pub solvent: bool,
+}
+
+/// A Telnyx account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TelnyxAccount {
+    /// Its organization id.
+    pub organization: String,
+    /// Its API key.
+    pub key: String,
+    /// A Call Control Application of it.
+    pub connection: String,
+    /// A messaging profile of it; none if empty.
+    #[serde(default)]
+    pub profile: String,
+    /// False once it has no money.
+    #[serde(default = "yes")]
+    pub solvent: bool,
+}
+
+/// An assistant at Burki.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Assistant {
+    /// Its id.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+    /// Whether it is switched on.
+    #[serde(default = "yes")]
+    pub active: bool,
+    /// The key of the organization it is in.
+    #[serde(default = "burki_key")]
+    pub key: String,
+    /// Its Telnyx connection.
+    #[serde(default)]
+    pub connection: Option<String>,
+}
+
+/// Switches. Each stands for something that the providers' documentation leaves open, or that takes time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Switches {
+    /// How long every request takes, in milliseconds.
+    pub latency_ms: u64,
+    /// How long a purchase is not listed, in milliseconds.
+    pub hidden_ms: u64,
+    /// How long a Telnyx order stays pending, in milliseconds.
+    pub order_ms: u64,
+    /// Every Telnyx order is refused in the end.
+    pub orders_fail: bool,
+    /// A Telnyx order's reference is copied onto its number.
+    pub copy_reference: bool,
+    /// Telnyx finds numbers also if the filter begins with a plus sign.
+    pub plus_matches: bool,
+    /// An order that is cancelled succeeds all the same.
+    pub cancelled_orders_succeed: bool,
+    /// Burki rewrites the provider's webhooks when it takes a number.
+    pub burki_rewrites: bool,
+    /// Burki is the hosted service, not the open-source server.
+    pub burki_hosted: bool,
+    /// The Telnyx connection of the Burki organization.
+    pub burki_connection: Option<String>,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self {
+            latency_ms: 0,
+            hidden_ms: 0,
+            order_ms: 300,
+            orders_fail: false,
+            copy_reference: false,
+            plus_matches: true,
+            cancelled_orders_succeed: false,
+            burki_rewrites: true,
+            burki_hosted: true,
+            burki_connection: None,
+        }
+    }
+}
+
+/// The world that the emulator begins with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct State {
+    /// The accounts at Twilio.
+    pub twilio: Vec<TwilioAccount>,
+    /// The accounts at Telnyx.
+    pub telnyx: Vec<TelnyxAccount>,
+    /// The assistants at Burki.
+    pub assistants: Vec<Assistant>,
+    /// Numbers that somebody else has, by their last digits.
+    pub taken: Vec<String>,
+    /// Countries (calling codes) whose numbers Twilio sells only with an address and a bundle.
+    pub regulated: Vec<String>,
+    /// Switches.
+    pub switches: Switches,
+}
+
+impl State {
+    pub(super) fn latency(&self) -> Duration {
+        Duration::from_millis(self.switches.latency_ms)
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        let twilio = |digit: u8, token: &str| TwilioAccount {
+            sid: format!("AC0000000000000000000000000000000{digit}"),
+            token: token.into(),
+            key_sid: format!("SK0000000000000000000000000000000{digit}"),
+            key_secret: format!("{token}-secret"),
+            status: active(),
+            trial: false,
+            solvent: true,
+        };
+        let telnyx = |digit: u8, key: &str| TelnyxAccount {
+            organization: format!("00000000-0000-4000-8000-00000000000{digit}"),
+            key: key.into(),
+            connection: format!("129338426107573149{}", 10 - digit),
+            profile: format!("00000000-0000-4000-8000-0000000000a{digit}"),
+            solvent: true,
+        };
+        let assistant = |id, name: &str, active, key: &str| Assistant {
+            id,
+            name: name.into(),
+            active,
+            key: key.into(),
+            connection: None,
+        };
+        Self {
+            twilio: vec![twilio(1, "emulator-token"), twilio(2, "emulator-token-2")],
+            telnyx: vec![telnyx(1, "emulator-key"), telnyx(2, "emulator-key-2")],
+            assistants: vec![
+                assistant(101, "Support", true, "emulator-burki-key"),
+                assistant(102, "Sales", true, "emulator-burki-key"),
+                assistant(103, "Switched off", false, "emulator-burki-key"),
+                assistant(201, "Elsewhere", true, "emulator-burki-key-2"),
+            ],
+            taken: vec!["9999".into()],
+            regulated: vec!["+49".into()],
+            switches: Switches::default(),
+        }
+    }
+}
+
+fn active() -> String {
+    "active".into()
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn burki_key() -> String {
+    "emulator-burki-key".into()
+}

@@ -1,0 +1,687 @@
+//! Telnyx's dialect. Source: `openapi/spec3.yml` of <https://github.com/team-telnyx/openapi>.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::carrier::{Home, Number, Order, World};
+use super::ledger::Deed;
+use super::message::{Reply, Request, iso8601};
+
+/// The largest page.
+const MOST: usize = 250;
+
+/// How long a number that was found by a search can be ordered. Telnyx says "recent".
+const SEARCH_HOLDS: Duration = Duration::from_secs(600);
+
+/// Longer than anybody waits: an order that lacks documents.
+const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+pub(super) fn operation(request: &Request) -> &'static str {
+    let segments = request.segments();
+    let method = request.method.as_str();
+    match segments.as_slice() {
+        ["v2", "phone_numbers"] => "list",
+        ["v2", "phone_numbers", "messaging"] => "identity",
+        ["v2", "phone_numbers", _] => match method {
+            "GET" => "fetch",
+            "DELETE" => "release",
+            _ => "configure",
+        },
+        ["v2", "phone_numbers", _, "voice"] => "voice",
+        ["v2", "phone_numbers", _, "messaging"] => "messaging",
+        ["v2", "available_phone_numbers"] => "search",
+        ["v2", "number_orders"] if method == "POST" => "buy",
+        ["v2", "number_orders"] => "orders",
+        ["v2", "number_orders", _] => "order",
+        ["v2", "sub_number_orders"] => "sub-orders",
+        ["v2", "sub_number_orders", _, "cancel"] => "cancel",
+        ["v2", "connections", _] => "connection",
+        ["v2", "call_control_applications", _] => "application",
+        ["v2", "messaging_profiles"] => "profiles",
+        ["v2", "messaging_profiles", _] => "profile",
+        ["v2", "balance"] => "balance",
+        _ => "unknown",
+    }
+}
+
+pub(super) fn answer(world: &mut World, operation: &str, request: &Request) -> Reply {
+    let mut reply = answered(world, operation, request);
+    reply.headers.extend([
+        ("x-ratelimit-limit", "1000".to_owned()),
+        ("x-ratelimit-remaining", "999".to_owned()),
+        ("x-ratelimit-reset", "1".to_owned()),
+    ]);
+    reply
+}
+
+fn answered(world: &mut World, operation: &str, request: &Request) -> Reply {
+    let key = request.bearer().unwrap_or_default();
+    let account = world.state.telnyx.iter().find(|account| account.key == key);
+    let Some(account) = account.cloned() else {
+        return error(
+            401,
+            "10009",
+            "Authentication failed",
+            "The API key looks malformed or is invalid",
+        );
+    };
+    let organization = account.organization.as_str();
+    let segments = request.segments();
+    let id = segments.get(2).copied().unwrap_or_default();
+    let method = request.method.as_str();
+    match (operation, method) {
+        ("list", "GET") => list(world, organization, request),
+        ("identity", "GET") => identity(world, organization, request),
+        ("fetch", _) => match world
+            .by_id("telnyx", organization, id)
+            .and_then(|at| world.numbers.get(at))
+        {
+            Some(number) => data(&shown(number)),
+            None => not_found(),
+        },
+        ("configure", "PATCH") => configure(world, organization, id, request),
+        ("release", _) => release(world, organization, id),
+        ("voice", "PATCH") => voice(world, organization, id, request),
+        ("messaging", _) => messaging(world, organization, id, request),
+        ("search", "GET") => search(world, organization, request),
+        ("buy", _) if !account.solvent => error(
+            402,
+            "20100",
+            "Insufficient funds",
+            "You do not have the funds to order this number",
+        ),
+        ("buy", _) => order(world, organization, request),
+        ("orders", "GET") => orders(world, organization, request),
+        ("order", "GET") => match found(world, organization, id) {
+            Some(order) => data(&shown_order(order, true)),
+            None => not_found(),
+        },
+        ("sub-orders", "GET") => sub_orders(world, organization, request),
+        ("cancel", "PATCH") => cancel(world, organization, id),
+        ("connection" | "application", "GET") => home(world, organization, id, false),
+        ("profile", "GET") => home(world, organization, id, true),
+        ("application", "PATCH") => change_home(world, organization, id, false, request),
+        ("profile", "PATCH") => change_home(world, organization, id, true, request),
+        ("profiles", "GET") => {
+            let rows = world
+                .homes
+                .iter()
+                .filter(|home| home.is_profile && home.account == organization);
+            page(rows.map(shown_home).collect(), request)
+        }
+        ("balance", "GET") => data(
+            &json!({"record_type": "balance", "balance": "100.00", "credit_limit": "0.00",
+            "available_credit": if account.solvent { "100.00" } else { "0.00" }, "currency": "USD"}),
+        ),
+        _ => not_found(),
+    }
+}
+
+fn error(status: u16, code: &str, title: &str, detail: &str) -> Reply {
+    Reply::json(
+        status,
+        &json!({"errors": [{"code": code, "title": title, "detail": detail}]}),
+    )
+}
+
+fn pointed(status: u16, code: &str, title: &str, detail: &str, pointer: &str) -> Reply {
+    let source = json!({"pointer": pointer});
+    Reply::json(
+        status,
+        &json!({"errors": [{"code": code, "title": title, "detail": detail, "source": source}]}),
+    )
+}
+
+fn not_found() -> Reply {
+    error(
+        404,
+        "10005",
+        "Resource not found",
+        "The requested resource or URL could not be found",
+    )
+}
+
+fn data(value: &Value) -> Reply {
+    Reply::json(200, &json!({ "data": value }))
+}
+
+fn page(rows: Vec<Value>, request: &Request) -> Reply {
+    let number = |name: &str| {
+        request
+            .query(name)
+            .and_then(|text| text.parse::<usize>().ok())
+    };
+    let size = number("page[size]").unwrap_or(20).clamp(1, MOST);
+    let at = number("page[number]").unwrap_or(1).max(1);
+    let total = rows.len();
+    let rows: Vec<_> = rows.into_iter().skip((at - 1) * size).take(size).collect();
+    let meta = json!({"page_number": at, "page_size": size, "total_pages": total.div_ceil(size),
+        "total_results": total});
+    Reply::json(200, &json!({"data": rows, "meta": meta}))
+}
+
+fn list(world: &World, organization: &str, request: &Request) -> Reply {
+    let pattern = request.query("filter[phone_number]");
+    let strict = !world.state.switches.plus_matches;
+    if pattern.is_some_and(|pattern| strict && !pattern.bytes().all(|byte| byte.is_ascii_digit())) {
+        return page(Vec::new(), request);
+    }
+    let digits = pattern.map(|pattern| {
+        pattern
+            .chars()
+            .filter(char::is_ascii_digit)
+            .collect::<String>()
+    });
+    let wanted = |number: &&Number| {
+        digits
+            .as_ref()
+            .is_none_or(|digits| number.phone_number.contains(digits.as_str()))
+            && request
+                .query("filter[customer_reference]")
+                .is_none_or(|text| number.customer_reference == text)
+    };
+    let rows = world
+        .listed("telnyx", organization)
+        .into_iter()
+        .filter(wanted);
+    page(rows.map(shown).collect(), request)
+}
+
+/// The messaging settings of all numbers, which name the organization.
+fn identity(world: &World, organization: &str, request: &Request) -> Reply {
+    let rows = world.listed("telnyx", organization).into_iter();
+    page(rows.map(shown_messaging).collect(), request)
+}
+
+fn reference_error(world: &World, organization: &str, fields: &Value) -> Option<Reply> {
+    for (field, is_profile) in [("connection_id", false), ("messaging_profile_id", true)] {
+        let wanted = fields
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        if !wanted.is_empty() && find_home(world, organization, wanted, is_profile).is_none() {
+            let detail = format!("{field} does not exist");
+            return Some(pointed(
+                422,
+                "10017",
+                "Associated resource not found",
+                &detail,
+                &format!("/{field}"),
+            ));
+        }
+    }
+    None
+}
+
+fn configure(world: &mut World, organization: &str, id: &str, request: &Request) -> Reply {
+    let Some(at) = world.by_id("telnyx", organization, id) else {
+        return not_found();
+    };
+    let fields = request.json();
+    let known = [
+        "tags",
+        "external_pin",
+        "hd_voice_enabled",
+        "customer_reference",
+        "address_id",
+        "connection_id",
+        "billing_group_id",
+    ];
+    let stranger = fields
+        .as_object()
+        .and_then(|map| map.keys().find(|key| !known.contains(&key.as_str())));
+    if let Some(stranger) = stranger {
+        return pointed(
+            422,
+            "10015",
+            "Bad request",
+            "The field cannot be changed here",
+            &format!("/{stranger}"),
+        );
+    }
+    if let Some(reply) = reference_error(world, organization, &fields) {
+        return reply;
+    }
+    let Some(number) = world.numbers.get_mut(at) else {
+        return not_found();
+    };
+    for (name, field) in [
+        ("customer_reference", &mut number.customer_reference),
+        ("connection_id", &mut number.connection_id),
+        ("billing_group_id", &mut number.billing_group_id),
+    ] {
+        if let Some(value) = fields.get(name) {
+            value.as_str().unwrap_or_default().clone_into(field);
+        }
+    }
+    let number = number.clone();
+    note(world, Deed::Configure, &number);
+    data(&shown(&number))
+}
+
+fn note(world: &mut World, deed: Deed, number: &Number) {
+    world.enter(
+        deed,
+        "telnyx",
+        &number.account,
+        &number.phone_number,
+        &number.id,
+        &number.customer_reference,
+    );
+}
+
+/// A call's settings; the connection is none of them.
+fn voice(world: &World, organization: &str, id: &str, request: &Request) -> Reply {
+    if request.json().get("connection_id").is_some() {
+        return pointed(
+            422,
+            "10015",
+            "Bad request",
+            "The field cannot be changed here",
+            "/connection_id",
+        );
+    }
+    match world
+        .by_id("telnyx", organization, id)
+        .and_then(|at| world.numbers.get(at))
+    {
+        Some(number) => data(&json!({"id": number.id, "record_type": "voice_settings",
+            "phone_number": number.phone_number, "connection_id": number.connection_id})),
+        None => not_found(),
+    }
+}
+
+fn messaging(world: &mut World, organization: &str, id: &str, request: &Request) -> Reply {
+    let Some(at) = world.by_id("telnyx", organization, id) else {
+        return not_found();
+    };
+    let fields = request.json();
+    if let Some(reply) = reference_error(world, organization, &fields) {
+        return reply;
+    }
+    let profile = fields.get("messaging_profile_id").and_then(Value::as_str);
+    let Some(number) = world.numbers.get_mut(at) else {
+        return not_found();
+    };
+    if request.method == "PATCH"
+        && let Some(profile) = profile
+    {
+        profile.clone_into(&mut number.messaging_profile_id);
+        let number = number.clone();
+        note(world, Deed::Configure, &number);
+        return data(&shown_messaging(&number));
+    }
+    data(&shown_messaging(number))
+}
+
+fn release(world: &mut World, organization: &str, id: &str) -> Reply {
+    let Some(at) = world.by_id("telnyx", organization, id) else {
+        return not_found();
+    };
+    if world.numbers.get(at).is_some_and(|number| number.locked) {
+        return error(
+            422,
+            "10015",
+            "Bad request",
+            "The deletion lock of the number is enabled",
+        );
+    }
+    let number = world.take_back(at, "telnyx");
+    let mut shown = shown(&number);
+    if let Some(status) = shown.get_mut("status") {
+        *status = json!("deleted");
+    }
+    data(&shown)
+}
+
+fn search(world: &mut World, organization: &str, request: &Request) -> Reply {
+    let Some(country) = request.query("filter[country_code]") else {
+        return error(
+            400,
+            "10015",
+            "Bad request",
+            "filter[country_code] is required",
+        );
+    };
+    let area = request
+        .query("filter[national_destination_code]")
+        .unwrap_or_default();
+    let end = request
+        .query("filter[phone_number][ends_with]")
+        .unwrap_or_default();
+    let limit = request
+        .query("filter[limit]")
+        .and_then(|limit| limit.parse().ok())
+        .unwrap_or(20);
+    let numbers = world.offers(country, area, end, limit);
+    let now = Instant::now();
+    for number in &numbers {
+        world
+            .searched
+            .insert((organization.to_owned(), number.clone()), now);
+    }
+    let rows: Vec<_> = numbers
+        .iter()
+        .map(|number| {
+            json!({"record_type": "available_phone_number", "phone_number": number, "best_effort": false,
+                "quickship": true, "reservable": true, "vanity_format": "", "features": [{"name": "sms"}, {"name": "voice"}],
+                "cost_information": {"upfront_cost": "1.00000", "monthly_cost": "1.00000", "currency": "USD"},
+                "region_information": [{"region_type": "country_code", "region_name": country}]})
+        })
+        .collect();
+    let metadata = json!({"total_results": rows.len(), "best_effort_results": 0});
+    Reply::json(
+        200,
+        &json!({"data": rows, "metadata": metadata, "meta": metadata}),
+    )
+}
+
+fn order(world: &mut World, organization: &str, request: &Request) -> Reply {
+    let body = request.json();
+    let text = |name: &str| {
+        body.get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let rows = body
+        .get("phone_numbers")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let [row] = rows else {
+        return pointed(
+            422,
+            "10004",
+            "Missing parameter",
+            "One phone number is wanted",
+            "/phone_numbers",
+        );
+    };
+    let number = row
+        .get("phone_number")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    if let Some(reply) = reference_error(world, organization, &body) {
+        return reply;
+    }
+    if !world.for_sale(&number) {
+        return error(
+            409,
+            "85001",
+            "Number already purchased",
+            "The phone number was purchased already",
+        );
+    }
+    let searched = world
+        .searched
+        .get(&(organization.to_owned(), number.clone()));
+    if searched.is_none_or(|at| at.elapsed() > SEARCH_HOLDS) {
+        return pointed(
+            400,
+            "10015",
+            "Bad request",
+            "The number was not in a recent search",
+            "/phone_numbers/0",
+        );
+    }
+    let documents = row
+        .get("requirement_group_id")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let regulated = world
+        .state
+        .regulated
+        .iter()
+        .any(|code| number.starts_with(code.as_str()));
+    let requirements_met = !regulated || !documents.is_empty();
+    let wait = if requirements_met {
+        Duration::from_millis(world.state.switches.order_ms)
+    } else {
+        NEVER
+    };
+    let count = world.next();
+    let order = Order {
+        id: format!("00000000-0000-4000-9000-{count:012x}"),
+        sub_order: format!("00000000-0000-4000-9001-{count:012x}"),
+        account: organization.to_owned(),
+        number,
+        reference: text("customer_reference"),
+        connection: text("connection_id"),
+        profile: text("messaging_profile_id"),
+        group: text("billing_group_id"),
+        created: world.now(),
+        due: Instant::now() + wait,
+        status: "pending",
+        cancelled: false,
+        requirements_met,
+    };
+    world.enter(
+        Deed::Order,
+        "telnyx",
+        organization,
+        &order.number,
+        &order.id,
+        &order.reference,
+    );
+    let reply = data(&shown_order(&order, true));
+    world.orders.push(order);
+    reply
+}
+
+fn found<'a>(world: &'a World, organization: &str, id: &str) -> Option<&'a Order> {
+    world
+        .orders
+        .iter()
+        .find(|order| order.account == organization && order.id == id)
+}
+
+fn orders(world: &World, organization: &str, request: &Request) -> Reply {
+    let since = request
+        .query("filter[created_at][gt]")
+        .and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let since = since.map(SystemTime::from);
+    let wanted = |order: &&Order| {
+        order.account == organization
+            && since.is_none_or(|since| order.created > since)
+            && request
+                .query("filter[customer_reference]")
+                .is_none_or(|text| order.reference == text)
+            && request
+                .query("filter[status]")
+                .is_none_or(|text| order.status == text)
+    };
+    let rows = world.orders.iter().rev().filter(wanted);
+    page(
+        rows.map(|order| shown_order(order, false)).collect(),
+        request,
+    )
+}
+
+fn sub_orders(world: &World, organization: &str, request: &Request) -> Reply {
+    let wanted = |order: &&Order| {
+        order.account == organization
+            && request
+                .query("filter[order_request_id]")
+                .is_none_or(|id| order.id == id)
+    };
+    page(
+        world
+            .orders
+            .iter()
+            .filter(wanted)
+            .map(shown_sub_order)
+            .collect(),
+        request,
+    )
+}
+
+fn cancel(world: &mut World, organization: &str, id: &str) -> Reply {
+    let succeeds = world.state.switches.cancelled_orders_succeed;
+    let order = world
+        .orders
+        .iter_mut()
+        .find(|order| order.account == organization && order.sub_order == id);
+    let Some(order) = order else {
+        return not_found();
+    };
+    if order.status != "pending" {
+        return error(
+            422,
+            "10015",
+            "Bad request",
+            "Only pending orders can be cancelled",
+        );
+    }
+    order.cancelled = true;
+    if !succeeds {
+        order.status = "failure";
+    }
+    let order = order.clone();
+    world.enter(
+        Deed::Cancel,
+        "telnyx",
+        organization,
+        &order.number,
+        &order.id,
+        &order.reference,
+    );
+    data(&shown_sub_order(&order))
+}
+
+fn find_home<'a>(
+    world: &'a World,
+    organization: &str,
+    id: &str,
+    is_profile: bool,
+) -> Option<&'a Home> {
+    let fits = |home: &&Home| {
+        home.account == organization && home.id == id && home.is_profile == is_profile
+    };
+    world.homes.iter().find(fits)
+}
+
+fn home(world: &World, organization: &str, id: &str, is_profile: bool) -> Reply {
+    find_home(world, organization, id, is_profile)
+        .map_or_else(not_found, |home| data(&shown_home(home)))
+}
+
+fn change_home(
+    world: &mut World,
+    organization: &str,
+    id: &str,
+    is_profile: bool,
+    request: &Request,
+) -> Reply {
+    let fields = request.json();
+    let url = if is_profile {
+        "webhook_url"
+    } else {
+        "webhook_event_url"
+    };
+    let required: &[&str] = if is_profile {
+        &[]
+    } else {
+        &["application_name", "webhook_event_url"]
+    };
+    if let Some(missing) = required.iter().find(|name| fields.get(**name).is_none()) {
+        return pointed(
+            422,
+            "10004",
+            "Missing parameter",
+            "It is required",
+            &format!("/{missing}"),
+        );
+    }
+    let fits = |home: &&mut Home| {
+        home.account == organization && home.id == id && home.is_profile == is_profile
+    };
+    let Some(home) = world.homes.iter_mut().find(fits) else {
+        return not_found();
+    };
+    let name = if is_profile {
+        "name"
+    } else {
+        "application_name"
+    };
+    for (name, field) in [
+        (url, &mut home.webhook),
+        ("webhook_api_version", &mut home.api_version),
+        (name, &mut home.name),
+    ] {
+        if let Some(value) = fields.get(name).and_then(Value::as_str) {
+            value.clone_into(field);
+        }
+    }
+    let home = home.clone();
+    world.enter(
+        Deed::Webhook,
+        "telnyx",
+        organization,
+        &home.id,
+        &home.webhook,
+        &home.name,
+    );
+    data(&shown_home(&home))
+}
+
+fn or_null(text: &str) -> Value {
+    if text.is_empty() {
+        Value::Null
+    } else {
+        json!(text)
+    }
+}
+
+fn shown(number: &Number) -> Value {
+    json!({"id": number.id, "record_type": "phone_number", "phone_number": number.phone_number, "status": "active",
+        "tags": [], "connection_id": or_null(&number.connection_id),
+        "customer_reference": or_null(&number.customer_reference),
+        "messaging_profile_id": or_null(&number.messaging_profile_id),
+        "billing_group_id": or_null(&number.billing_group_id), "phone_number_type": "local",
+        "deletion_lock_enabled": number.locked, "purchased_at": iso8601(number.created),
+        "created_at": iso8601(number.created)})
+}
+
+fn shown_messaging(number: &Number) -> Value {
+    json!({"id": number.id, "record_type": "messaging_settings", "phone_number": number.phone_number,
+        "messaging_profile_id": or_null(&number.messaging_profile_id), "organization_id": number.account,
+        "type": "long-code"})
+}
+
+fn shown_home(home: &Home) -> Value {
+    if home.is_profile {
+        return json!({"id": home.id, "record_type": "messaging_profile", "name": home.name, "enabled": true,
+            "organization_id": home.account, "webhook_url": or_null(&home.webhook),
+            "webhook_api_version": home.api_version});
+    }
+    json!({"id": home.id, "record_type": "call_control_application", "application_name": home.name,
+        "connection_name": home.name, "active": true, "webhook_event_url": or_null(&home.webhook),
+        "webhook_api_version": home.api_version})
+}
+
+/// An order. Listings show its number without its status.
+fn shown_order(order: &Order, whole: bool) -> Value {
+    let mut number = json!({"id": order.sub_order.replace("-9001-", "-9002-"),
+        "record_type": "number_order_phone_number", "phone_number": order.number, "phone_number_type": "local",
+        "regulatory_requirements": [], "requirements_met": order.requirements_met});
+    if whole && let Some(number) = number.as_object_mut() {
+        number.insert("status".into(), json!(order.status));
+    }
+    json!({"id": order.id, "record_type": "number_order", "status": order.status, "phone_numbers_count": 1,
+        "phone_numbers": [number], "sub_number_orders_ids": [order.sub_order],
+        "connection_id": or_null(&order.connection), "messaging_profile_id": or_null(&order.profile),
+        "billing_group_id": or_null(&order.group), "customer_reference": or_null(&order.reference),
+        "requirements_met": order.requirements_met, "created_at": iso8601(order.created),
+        "updated_at": iso8601(order.created)})
+}
+
+fn shown_sub_order(order: &Order) -> Value {
+    json!({"id": order.sub_order, "record_type": "sub_number_order", "order_request_id": order.id,
+        "status": if order.cancelled { "cancelled" } else { order.status },
+        "customer_reference": or_null(&order.reference), "phone_numbers_count": 1,
+        "requirements_met": order.requirements_met, "created_at": iso8601(order.created)})
+}

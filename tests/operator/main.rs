@@ -1,0 +1,16 @@
+//! The operator on a real control plane, against an emulated phone company: processes, RBAC and sockets as in production.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+#[path = "../support/control_plane.rs"]
+mod control_plane;
+#[path = "../support/emulator.rs"]
+mod emulator;
+mod main_job;
+mod world;

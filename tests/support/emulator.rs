@@ -1,0 +1,195 @@
+//! The emulated phone company as a process, and what is asked of it.
+
+#![allow(
+    dead_code,
+    reason = "every crate that includes this file uses a part of it"
+)]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// Kills its process when dropped.
+pub struct Process(pub Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// An emulator process and where its four sides listen.
+pub struct Emulator {
+    pub twilio: String,
+    pub telnyx: String,
+    pub burki: String,
+    pub control: String,
+    http: reqwest::Client,
+    _process: Process,
+}
+
+impl Emulator {
+    pub fn start() -> Self {
+        let listen = "127.0.0.1:0";
+        let mut child = Command::new(env!("CARGO_BIN_EXE_phonenumber-emulator"))
+            .args([
+                "--twilio",
+                listen,
+                "--telnyx",
+                listen,
+                "--burki",
+                listen,
+                "--control",
+                listen,
+                "--exit-with-parent",
+            ])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut addresses = BTreeMap::new();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        while addresses.len() < 4 {
+            let line = lines
+                .next()
+                .expect("the emulator tells where it listens")
+                .unwrap();
+            let (side, url) = line.split_once(' ').unwrap();
+            addresses.insert(side.to_owned(), url.trim_end_matches('/').to_owned());
+        }
+        std::thread::spawn(move || lines.for_each(drop));
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Self {
+            twilio: addresses["twilio"].clone(),
+            telnyx: addresses["telnyx"].clone(),
+            burki: addresses["burki"].clone(),
+            control: addresses["control"].clone(),
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            _process: Process(child),
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        let reply = self
+            .http
+            .get(format!("{}{path}", self.control))
+            .send()
+            .await
+            .unwrap();
+        let status = reply.status();
+        let text = reply.text().await.unwrap();
+        assert!(status.is_success(), "GET {path}: {status} {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    pub async fn send(&self, method: Method, path: &str, body: Value) -> Value {
+        let request = self
+            .http
+            .request(method.clone(), format!("{}{path}", self.control));
+        let reply = request
+            .header("content-type", "application/json")
+            .body(body.to_string())
+            .send()
+            .await
+            .unwrap();
+        let status = reply.status();
+        let text = reply.text().await.unwrap();
+        assert!(status.is_success(), "{method} {path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Value {
+        self.send(Method::POST, path, body).await
+    }
+
+    /// Every effect that took place.
+    pub async fn ledger(&self) -> Vec<Value> {
+        self.get("/ledger").await.as_array().unwrap().clone()
+    }
+
+    async fn entries(&self, deed: &str, number: &str) -> usize {
+        let ledger = self.ledger().await;
+        let fits = |entry: &&Value| entry["deed"] == deed && entry["number"] == number;
+        ledger.iter().filter(fits).count()
+    }
+
+    /// How often `number` was paid for.
+    pub async fn purchases(&self, number: &str) -> usize {
+        self.entries("purchase", number).await
+    }
+
+    /// How often `number` was given back.
+    pub async fn releases(&self, number: &str) -> usize {
+        self.entries("release", number).await
+    }
+
+    /// The assistant that answers `number`.
+    pub async fn assistant_of(&self, number: &str) -> Option<i64> {
+        self.get("/assignments").await[number].as_i64()
+    }
+
+    /// `number` as the company has it; null if no account has it.
+    pub async fn number(&self, number: &str) -> Value {
+        let numbers = self.get("/numbers").await;
+        let found = numbers.as_array().unwrap().iter();
+        let mut found = found.filter(|row| row["phone_number"] == number);
+        found.next().cloned().unwrap_or(Value::Null)
+    }
+
+    /// Changes a number by hand.
+    pub async fn edit(&self, number: &str, fields: Value) {
+        self.post(&format!("/console/numbers/{number}"), fields)
+            .await;
+    }
+
+    /// How often each operation was asked for, by `side operation`.
+    pub async fn requests(&self) -> BTreeMap<String, u64> {
+        serde_json::from_value(self.get("/requests").await["count"].clone()).unwrap()
+    }
+
+    /// The next `times` purchases at `provider` meet this fault.
+    pub async fn fault_on_purchase(&self, provider: &str, kind: &str, times: u64) {
+        self.fault(json!({"dialect": provider, "operation": "buy", "kind": kind, "times": times}))
+            .await;
+    }
+
+    /// Adds a rule.
+    pub async fn fault(&self, rule: Value) {
+        self.post("/faults", rule).await;
+    }
+
+    /// How many requests met a fault.
+    pub async fn faults_met(&self) -> u64 {
+        self.get("/faults").await["met"].as_u64().unwrap()
+    }
+
+    pub async fn clear_faults(&self) {
+        self.send(Method::DELETE, "/faults", Value::Null).await;
+    }
+}
+
+pub fn is_purchase(entry: &Value) -> bool {
+    entry["deed"] == "purchase"
+}
+
+pub fn number_of(entry: &Value) -> String {
+    entry["number"].as_str().unwrap().to_owned()
+}
+
+/// An entry of the ledger for people.
+pub fn line(entry: &Value) -> String {
+    let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+    let line = format!(
+        "{:>3}  {:<9} {:<8} {:<14} {}",
+        entry["at"].to_string(),
+        text("deed"),
+        text("by"),
+        text("number"),
+        text("id")
+    );
+    line.trim_end().to_owned()
+}
