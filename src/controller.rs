@@ -11,6 +11,7 @@ pub(crate) mod plan;
 mod report;
 mod resolve;
 mod secrets;
+mod turns;
 
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -28,7 +29,7 @@ use kube::runtime::PredicateConfig;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{Config, Event};
-use kube::runtime::{Controller, WatchStreamExt, controller, reflector, watcher};
+use kube::runtime::{Controller, WatchStreamExt, reflector, watcher};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
@@ -135,7 +136,6 @@ pub async fn run(
             _ => {}
         });
         let controller = Controller::for_stream(triggers(events, number_fingerprint), store)
-            .with_config(controller::Config::default().concurrency(context.settings.concurrency))
             .reconcile_on(woken)
             .graceful_shutdown_on(stop.clone());
         controllers.push(drive(controller.run(

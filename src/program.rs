@@ -74,7 +74,7 @@ pub struct Options {
     #[arg(long, env = "PHONENUMBER_PURCHASE_VISIBILITY", default_value = "10m", value_parser = duration)]
     purchase_visibility: Duration,
 
-    /// How many PhoneNumbers are worked on at once.
+    /// How many PhoneNumbers of one account are worked on at once.
     #[arg(long, env = "PHONENUMBER_CONCURRENCY", default_value_t = 32)]
     concurrency: u16,
 

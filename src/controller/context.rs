@@ -9,12 +9,13 @@ use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::{PartialObjectMeta, Selector, SelectorExt};
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::reflector::Store;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 
 use super::memory::Memories;
 use super::plan::{Blocker, Waits};
 use super::secrets::{SecretName, Secrets};
+use super::turns::Turns;
 use crate::account::{Accounts, Directory};
 use crate::api::{
     AccountKind, AccountSpec, ClusterProviderAccount, PhoneNumber, ProviderAccount, Reason,
@@ -38,7 +39,7 @@ pub struct Settings {
     pub purchase_timeout: Duration,
     /// How long a purchase may stay invisible.
     pub purchase_visibility: Duration,
-    /// How many resources are worked on at once.
+    /// How many resources of one account are worked on at once.
     pub concurrency: u16,
     /// The Burki origins that are allowed besides <https://api.burki.dev>.
     pub burki_origins: Vec<String>,
@@ -57,6 +58,7 @@ pub struct Context {
     pub(super) directory: Directory,
     pub(super) secrets: Secrets,
     pub(super) memories: Memories,
+    pub(super) turns: Turns,
     pub(super) recorder: Recorder,
 }
 
@@ -99,6 +101,12 @@ impl Stores {
         self.filled.send_replace(true);
     }
 
+    /// `number` as it is in the caches now.
+    pub(super) fn number(&self, number: &PhoneNumber) -> Option<Arc<PhoneNumber>> {
+        let reference = ObjectRef::from_obj(number);
+        self.numbers.iter().find_map(|store| store.get(&reference))
+    }
+
     /// Resolves once every cache is filled. Nothing may be decided on less.
     pub(super) async fn filled(&self) {
         // The sender lives as long as `self`.
@@ -132,6 +140,7 @@ impl Context {
             recorder: Recorder::new(clients.writes.clone(), reporter),
             secrets: Secrets::new(clients.reads.clone(), Arc::clone(&clock)),
             memories: Memories::new(Arc::clone(&clock)),
+            turns: Turns::new(settings.concurrency),
             time: clients.time.clone(),
             settings,
             clock,

@@ -30,15 +30,28 @@ pub(super) async fn reconcile(
     context: Arc<Context>,
 ) -> Result<Action, kube::Error> {
     context.stores.filled().await;
+    let _turn = context.turns.wait_for(&number).await;
+    // It may have changed, or gone, while it waited.
+    let Some(number) = context.stores.number(&number) else {
+        return Ok(Action::await_change());
+    };
+    // Boxed, so that those that wait take little memory.
+    Box::pin(pass_over(number, &context)).await
+}
+
+async fn pass_over(
+    number: Arc<PhoneNumber>,
+    context: &Arc<Context>,
+) -> Result<Action, kube::Error> {
     let number = context.memories.latest(number);
-    let Some(mut pass) = begin(&number, &context).await? else {
+    let Some(mut pass) = begin(&number, context).await? else {
         return Ok(Action::requeue(std::time::Duration::from_secs(1)));
     };
     let mut rest = None;
     for _ in 0..MOST_STEPS {
         let stop = match plan(&pass.facts) {
             Step::Rest(rest) => Stop::Rest(rest),
-            step => match perform(step, &mut pass, &context).await {
+            step => match perform(step, &mut pass, context).await {
                 Ok(()) => continue,
                 Err(stop) => stop,
             },
@@ -56,8 +69,8 @@ pub(super) async fn reconcile(
             _ => Rest::Nothing,
         }
     });
-    report::report(&mut pass, &rest, &context).await?;
-    remember(&pass, &rest, &context);
+    report::report(&mut pass, &rest, context).await?;
+    remember(&pass, &rest, context);
     let again = context.memories.again(
         &pass.object,
         &rest,

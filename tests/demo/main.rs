@@ -28,10 +28,11 @@ const OPERATOR_NAMESPACE: &str = "phonenumber-operator-system";
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// What ends first is first.
 struct Demo {
-    plane: ControlPlane,
-    emulator: Emulator,
     operator: Option<Process>,
+    emulator: Emulator,
+    plane: ControlPlane,
     chapter: usize,
 }
 
@@ -68,7 +69,11 @@ impl Demo {
 
     /// Runs kubectl as a user would, shows the command and its output, and returns the output.
     fn kubectl(&self, arguments: &[&str]) -> String {
-        println!("$ kubectl {}", arguments.join(" "));
+        let quoted = arguments.iter().map(|argument| match argument {
+            plain if !plain.contains(['{', '"', '*']) => (*plain).to_owned(),
+            special => format!("'{special}'"),
+        });
+        println!("$ kubectl {}", quoted.collect::<Vec<_>>().join(" "));
         let output = self
             .plane
             .kubectl()

@@ -8,9 +8,11 @@
     missing_docs
 )]
 
+mod accounts;
 #[path = "../support/control_plane.rs"]
 mod control_plane;
 #[path = "../support/emulator.rs"]
 mod emulator;
 mod main_job;
+mod reasons;
 mod world;

@@ -199,21 +199,32 @@ impl World {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Creates or replaces a Secret.
+    /// Creates a Secret, or sets all its keys.
     pub async fn secret(&self, name: &str, keys: Value) {
-        let _ = self.secrets().delete(name, &DeleteParams::default()).await;
         let body = json!({"metadata": {"name": name}, "stringData": keys});
+        let secret: Secret = serde_json::from_value(body).unwrap();
+        let secrets = self.secrets();
+        let written = match secrets.get_opt(name).await.unwrap() {
+            Some(_) => secrets.replace(name, &PostParams::default(), &secret).await,
+            None => secrets.create(&PostParams::default(), &secret).await,
+        };
+        written.unwrap();
+    }
+
+    pub async fn delete_secret(&self, name: &str) {
         self.secrets()
-            .create(
-                &PostParams::default(),
-                &serde_json::from_value(body).unwrap(),
-            )
+            .delete(name, &DeleteParams::default())
             .await
             .unwrap();
     }
 
     /// Creates an account named like its provider, with `change` merged into its spec.
     pub async fn account(&self, provider: &str, change: Value) {
+        self.account_named(provider, provider, change).await;
+    }
+
+    /// Creates an account at `provider`, with `change` merged into its spec.
+    pub async fn account_named(&self, name: &str, provider: &str, change: Value) {
         let mut spec = json!({
             "provider": provider,
             provider: {"credentialsSecretRef": {"name": provider}},
@@ -221,7 +232,7 @@ impl World {
             "burki": {"url": self.emulator.burki, "credentialsSecretRef": {"name": "burki"}},
         });
         merge(&mut spec, change);
-        let body = json!({"metadata": {"name": provider}, "spec": spec});
+        let body = json!({"metadata": {"name": name}, "spec": spec});
         self.accounts()
             .create(
                 &PostParams::default(),
@@ -279,6 +290,17 @@ impl World {
         what: &str,
         done: impl Fn(&PhoneNumber) -> bool,
     ) -> PhoneNumber {
+        self.until_within(PATIENCE, name, what, done).await
+    }
+
+    /// The same with a patience of its own.
+    pub async fn until_within(
+        &self,
+        patience: Duration,
+        name: &str,
+        what: &str,
+        done: impl Fn(&PhoneNumber) -> bool,
+    ) -> PhoneNumber {
         let begun = Instant::now();
         loop {
             let number = self.number(name).await;
@@ -286,9 +308,26 @@ impl World {
                 return number;
             }
             assert!(
-                begun.elapsed() < PATIENCE,
+                begun.elapsed() < patience,
                 "{name} is not {what}: {}",
                 serde_json::to_string_pretty(&number.status).unwrap()
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Waits until `done` says so of the account, which is null once it is gone.
+    pub async fn until_account(&self, name: &str, done: impl Fn(&Value) -> bool) -> Value {
+        let begun = Instant::now();
+        loop {
+            let account = self.accounts().get_opt(name).await.unwrap();
+            let account = serde_json::to_value(account).unwrap();
+            if done(&account) {
+                return account;
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{name} does not become so: {account:#}"
             );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

@@ -33,20 +33,16 @@ pub struct Emulator {
 }
 
 impl Emulator {
+    /// Starts one with the world that is built in.
     pub fn start() -> Self {
-        let listen = "127.0.0.1:0";
+        Self::start_with(&[])
+    }
+
+    /// Starts one on free ports, with more arguments.
+    pub fn start_with(arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_phonenumber-emulator"))
-            .args([
-                "--twilio",
-                listen,
-                "--telnyx",
-                listen,
-                "--burki",
-                listen,
-                "--control",
-                listen,
-                "--exit-with-parent",
-            ])
+            .arg("--exit-with-parent")
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
