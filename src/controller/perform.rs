@@ -418,6 +418,7 @@ async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
 }
 
 async fn record(holding: Holding, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+    let was_ordered = pass.facts.record.order_id.is_some();
     pass.facts.record.id = Some(holding.id.clone());
     let account = pass.account()?;
     pass.facts
@@ -425,6 +426,10 @@ async fn record(holding: Holding, pass: &mut Pass, context: &Context) -> Result<
         .account_id
         .get_or_insert_with(|| account.identity().account.clone());
     pass.holds(holding);
+    if was_ordered && !pass.facts.deleting {
+        // The order that is written down leads back to the number: the id is written with what the pass comes to.
+        return Ok(());
+    }
     report::record(pass, context).await.map_err(Stop::from)
 }
 

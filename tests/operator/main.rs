@@ -9,8 +9,10 @@
 )]
 
 mod accounts;
+mod cluster;
 #[path = "../support/control_plane.rs"]
 mod control_plane;
+mod deletion;
 #[path = "../support/emulator.rs"]
 mod emulator;
 mod main_job;

@@ -28,6 +28,9 @@ pub const TELNYX_ACCOUNT: &str = "00000000-0000-4000-8000-000000000001";
 /// The namespace that `config/install.yaml` installs into.
 pub const OPERATOR_NAMESPACE: &str = "phonenumber-operator-system";
 
+/// How often numbers are looked at.
+const INTERVAL: &str = "--inventory-interval";
+
 /// Longer than anything that a test waits for on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -42,46 +45,28 @@ pub struct World {
 
 static INSTALLED: OnceCell<()> = OnceCell::const_new();
 
-/// Applies `config/install.yaml` to the shared control plane, once.
-pub async fn install(plane: &ControlPlane) {
-    INSTALLED
-        .get_or_init(|| async {
-            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/install.yaml");
-            let output = plane
-                .kubectl()
-                .args(["apply", "--server-side", "-f", file])
-                .output()
-                .unwrap();
-            assert!(
-                output.status.success(),
-                "{}",
-                String::from_utf8_lossy(&output.stderr)
-            );
-            let crds = [
-                "phonenumbers",
-                "provideraccounts",
-                "clusterprovideraccounts",
-            ];
-            for crd in crds {
-                let name = format!("crd/{crd}.telephony.burki.dev");
-                let wait = [
-                    "wait",
-                    "--for=condition=Established",
-                    "--timeout=60s",
-                    &name,
-                ];
-                assert!(
-                    plane
-                        .kubectl()
-                        .args(wait)
-                        .output()
-                        .unwrap()
-                        .status
-                        .success()
-                );
-            }
-        })
-        .await;
+/// Applies `config/install.yaml`.
+async fn install(plane: &ControlPlane) {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/install.yaml");
+    kubectl(plane, &["apply", "--server-side", "-f", file]);
+    let selector = "app.kubernetes.io/name=phonenumber-operator";
+    let wait = [
+        "wait",
+        "--for=condition=Established",
+        "--timeout=60s",
+        "crd",
+        "-l",
+        selector,
+    ];
+    kubectl(plane, &wait);
+}
+
+/// Runs kubectl, and returns what it prints.
+pub fn kubectl(plane: &ControlPlane, arguments: &[&str]) -> String {
+    let output = plane.kubectl().args(arguments).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "kubectl {arguments:?}: {error}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 impl World {
@@ -93,37 +78,45 @@ impl World {
     /// The same, with more flags for the operator.
     pub async fn with(name: &str, flags: &[&str]) -> Self {
         let plane = ControlPlane::shared().await;
-        install(plane).await;
-        let client = plane.admin_client().await.unwrap();
+        INSTALLED.get_or_init(|| install(plane)).await;
         let namespace = format!("{name}-{:x}", rand::random::<u32>());
-        let body = json!({"metadata": {"name": namespace}});
-        let namespaces: Api<Namespace> = Api::all(client.clone());
-        namespaces
-            .create(
-                &PostParams::default(),
-                &serde_json::from_value(body).unwrap(),
-            )
-            .await
-            .unwrap();
+        let own = [
+            "--watch-namespace",
+            &namespace,
+            "--installation-id",
+            &namespace,
+        ];
+        let flags = [&own, flags].concat();
+        Self::in_namespace(plane, &namespace, Emulator::start(), &flags).await
+    }
+
+    /// The same on a control plane of its own, with an operator that looks after all namespaces.
+    pub async fn cluster_wide(plane: &ControlPlane, emulator: Emulator, flags: &[&str]) -> Self {
+        install(plane).await;
+        Self::in_namespace(plane, "world", emulator, flags).await
+    }
+
+    async fn in_namespace(
+        plane: &ControlPlane,
+        namespace: &str,
+        emulator: Emulator,
+        flags: &[&str],
+    ) -> Self {
         let kubeconfig = plane
             .kubeconfig_for_service_account(OPERATOR_NAMESPACE, "phonenumber-operator")
             .await
             .unwrap();
-        let emulator = Emulator::start();
         let mut world = Self {
-            client,
-            namespace,
+            client: plane.admin_client().await.unwrap(),
+            namespace: namespace.to_owned(),
             emulator,
             operator: None,
             kubeconfig,
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
         };
-        world
-            .secret(
-                "twilio",
-                json!({"accountSid": TWILIO_ACCOUNT, "authToken": "emulator-token"}),
-            )
-            .await;
+        world.create_namespace(namespace, json!({})).await;
+        let twilio = json!({"accountSid": TWILIO_ACCOUNT, "authToken": "emulator-token"});
+        world.secret("twilio", twilio).await;
         world
             .secret("telnyx", json!({"apiKey": "emulator-key"}))
             .await;
@@ -138,7 +131,17 @@ impl World {
         world
     }
 
-    /// Starts an operator; it looks after this namespace alone.
+    pub async fn create_namespace(&self, name: &str, labels: Value) {
+        let body = json!({"metadata": {"name": name, "labels": labels}});
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        let namespace = serde_json::from_value(body).unwrap();
+        namespaces
+            .create(&PostParams::default(), &namespace)
+            .await
+            .unwrap();
+    }
+
+    /// Starts an operator.
     pub fn start_operator(&mut self) {
         self.operator = Some(self.spawn_operator(&[]));
     }
@@ -149,12 +152,6 @@ impl World {
         command
             .arg("run")
             .args([
-                "--watch-namespace",
-                &self.namespace,
-                "--installation-id",
-                &self.namespace,
-            ])
-            .args([
                 "--provider-endpoint",
                 &format!("twilio={}", self.emulator.twilio),
             ])
@@ -162,20 +159,20 @@ impl World {
                 "--provider-endpoint",
                 &format!("telnyx={}", self.emulator.telnyx),
             ])
-            .args(["--allow-burki-origin", &self.emulator.burki])
             .args([
-                "--inventory-interval",
-                "1s",
-                "--leader-elect",
-                "false",
-                "--listen",
-                "127.0.0.1:0",
+                "--provider-endpoint",
+                &format!("burki={}", self.emulator.burki),
             ])
+            .args(["--allow-burki-origin", &self.emulator.burki])
+            .args(["--leader-elect", "false", "--listen", "127.0.0.1:0"])
             .args(["--purchase-timeout", "2s", "--purchase-visibility", "10s"])
             .args(&self.flags)
             .args(more)
             .env("KUBECONFIG", &self.kubeconfig)
             .stdin(Stdio::null());
+        if !self.flags.iter().any(|flag| flag == INTERVAL) {
+            command.args([INTERVAL, "1s"]);
+        }
         if std::env::var_os("SHOW_LOGS").is_none() {
             command.stdout(Stdio::null()).stderr(Stdio::null());
         }
