@@ -3,6 +3,8 @@
 //! Pure: no I/O, no clock, no randomness, and nothing else of this crate.
 
 mod mark;
+mod price;
+mod search;
 mod setup;
 
 use std::fmt;
@@ -12,6 +14,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use mark::{Installation, Mark, Origin, Owner, Whose};
+pub use price::{Currency, Offer, Price};
+pub use search::{Capability, Kind, Place, Search};
 pub use setup::{
     Capabilities, Configuration, Field, Holding, Papers, Routing, Settings, TelnyxSettings,
     TwilioSettings,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::{E164, Mark, NumberId, Provider};
+use super::{Capability, E164, Mark, NumberId, Provider};
 
 /// Where calls and messages to a number go. What is `None` is not ours to decide and is left as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,18 @@ pub struct Capabilities {
     pub mms: bool,
     /// Fax.
     pub fax: bool,
+}
+
+impl Capabilities {
+    /// True if the number can do `wanted`.
+    pub fn have(&self, wanted: Capability) -> bool {
+        match wanted {
+            Capability::Voice => self.voice,
+            Capability::Sms => self.sms,
+            Capability::Mms => self.mms,
+            Capability::Fax => self.fax,
+        }
+    }
 }
 
 /// A number that the account holds, as the provider showed it.

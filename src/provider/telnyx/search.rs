@@ -1,7 +1,5 @@
 //! How one exact number is searched for in Telnyx's inventory. Pure.
 
-use phonenumber::metadata::DATABASE;
-
 use crate::number::E164;
 
 /// The filters that find `number` and little else: the country is required, and there are no wildcards. In the North
@@ -9,19 +7,12 @@ use crate::number::E164;
 /// (<https://developers.telnyx.com/docs/numbers/phone-numbers/number-search>); elsewhere the pattern is the whole
 /// national number. `None` if the number belongs to no country.
 pub(super) fn filters(number: &E164) -> Option<Vec<(&'static str, String)>> {
-    let parsed = phonenumber::parse(None, number.as_str()).ok()?;
-    let code = parsed.code().value();
-    let country = match parsed.country().id() {
-        Some(id) => id.as_ref().to_owned(),
-        None => (*DATABASE.region(&code)?.first()?).to_owned(),
-    };
-    if country.len() != 2 || !country.bytes().all(|byte| byte.is_ascii_uppercase()) {
-        return None;
-    }
-    let national = number.digits().strip_prefix(code.to_string().as_str())?;
-    let mut filters = vec![("filter[country_code]", country)];
+    let place = number.place()?;
+    let national = place.national.as_str();
+    let is_north_american = number.digits().starts_with('1');
+    let mut filters = vec![("filter[country_code]", place.country.clone())];
     match national.split_at_checked(3) {
-        Some((area, rest)) if code == 1 && national.len() == 10 => {
+        Some((area, rest)) if is_north_american && national.len() == 10 => {
             filters.push(("filter[national_destination_code]", area.to_owned()));
             filters.push(("filter[phone_number][ends_with]", rest.to_owned()));
         }
