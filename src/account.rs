@@ -5,16 +5,18 @@
 mod cached;
 mod credentials;
 mod directory;
+mod inventory;
 mod looks;
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::{Clock, Instant};
-use crate::number::{AccountId, E164, Holding};
+use crate::number::{AccountId, E164, Holding, Mark, NumberId, Provider};
 use crate::provider::http::Client;
 use crate::provider::telnyx::Telnyx;
 use crate::provider::twilio::Twilio;
@@ -23,6 +25,8 @@ use crate::provider::{Error, Identity, PhoneCompany, Webhook};
 use cached::Cached;
 pub use credentials::{Credentials, Fingerprint, MissingKey, api_key};
 pub use directory::Directory;
+use inventory::Inventory;
+pub use inventory::Surveyed;
 use looks::Looks;
 
 /// How many requests may be under way in one account. Twilio limits concurrency
@@ -48,7 +52,7 @@ pub struct Accounts {
     clock: Arc<dyn Clock>,
     interval: Duration,
     by_credential: Mutex<HashMap<Fingerprint, Arc<Slot>>>,
-    by_id: Mutex<HashMap<AccountId, Arc<Traffic>>>,
+    by_id: Mutex<HashMap<AccountId, Arc<Shared>>>,
 }
 
 struct Slot {
@@ -56,10 +60,12 @@ struct Slot {
     opened: tokio::sync::Mutex<Option<(Instant, Arc<Account>)>>,
 }
 
-/// The requests under way in one account.
-struct Traffic {
+/// What all credentials of one account share: the requests under way in it, and what it holds.
+struct Shared {
     permits: Arc<Semaphore>,
     paused_until: Mutex<Option<Instant>>,
+    inventory: Inventory,
+    looks: Looks,
 }
 
 /// The right to have one request under way.
@@ -71,9 +77,8 @@ pub struct Permit {
 pub struct Account {
     identity: Identity,
     company: Arc<dyn PhoneCompany>,
-    traffic: Arc<Traffic>,
+    shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
-    looks: Looks,
     connections: Cached<String, Result<Option<Webhook>, Error>>,
     profiles: Cached<String, Result<Option<Webhook>, Error>>,
 }
@@ -166,21 +171,22 @@ impl Accounts {
             .get(&identity.account)
             .or_else(|| identity.alias.as_ref().and_then(|alias| by_id.get(alias)))
             .cloned();
-        let traffic = known.unwrap_or_else(|| {
-            Arc::new(Traffic {
+        let shared = known.unwrap_or_else(|| {
+            Arc::new(Shared {
                 permits: Arc::new(Semaphore::new(MAX_CONCURRENT_REQUESTS)),
                 paused_until: Mutex::default(),
+                inventory: Inventory::default(),
+                looks: Looks::default(),
             })
         });
-        by_id.insert(identity.account.clone(), Arc::clone(&traffic));
+        by_id.insert(identity.account.clone(), Arc::clone(&shared));
         // Slightly less than the interval, so that whoever asks once an interval gets a fresh answer.
         let lifetime = self.interval.mul_f64(0.9);
         Account {
             identity,
             company,
-            traffic,
+            shared,
             clock: Arc::clone(&self.clock),
-            looks: Looks::default(),
             connections: Cached::new(Arc::clone(&self.clock), lifetime),
             profiles: Cached::new(Arc::clone(&self.clock), lifetime),
         }
@@ -204,12 +210,12 @@ impl Account {
     /// [`Error::Throttled`] while the account is paused after a 429.
     pub async fn permit(&self) -> Result<Permit, Error> {
         let now = self.clock.now();
-        if let Some(until) = *lock(&self.traffic.paused_until)
+        if let Some(until) = *lock(&self.shared.paused_until)
             && until > now
         {
             return Err(Error::Throttled(Some(until.since(now))));
         }
-        let permit = Arc::clone(&self.traffic.permits).acquire_owned().await;
+        let permit = Arc::clone(&self.shared.permits).acquire_owned().await;
         permit
             .map(|permit| Permit { _permit: permit })
             .map_err(|_| Error::Shut("the program ends"))
@@ -230,25 +236,178 @@ impl Account {
     /// Those in `result`.
     pub fn heed<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(Error::Throttled(pause)) = &result {
-            *lock(&self.traffic.paused_until) =
+            *lock(&self.shared.paused_until) =
                 Some(self.clock.now() + pause.unwrap_or(PAUSE_AFTER_429));
         }
         result
     }
 
-    /// Looks for `number`, now: alone, or by one listing that many waiting looks share.
+    /// Looks for `number`: in what is known if that was asked for at `not_before` or later, else alone, or by one
+    /// listing that many waiting looks share.
     ///
     /// # Errors
     /// Those of the provider. Nothing may be concluded from an error.
     pub async fn look(
         self: &Arc<Self>,
         number: &E164,
-        messaging_service: Option<&str>,
+        service: Option<&str>,
+        not_before: Instant,
     ) -> Result<Option<Holding>, Error> {
-        match messaging_service {
-            Some(service) => self.call(self.company.find(number, Some(service))).await,
-            None => self.looks.look(self, number).await,
+        let inventory = &self.shared.inventory;
+        if inventory
+            .listed()
+            .is_some_and(|listed| listed >= not_before)
+            && self.knows(service)
+        {
+            return Ok(inventory.by_number(number, service));
         }
+        match service {
+            Some(_) => self.find(number, service).await,
+            None => self.shared.looks.look(self, number).await,
+        }
+    }
+
+    /// Asks for `number` alone, now.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn find(
+        &self,
+        number: &E164,
+        service: Option<&str>,
+    ) -> Result<Option<Holding>, Error> {
+        let asked = self.clock.now();
+        let found = self.call(self.company.find(number, service)).await?;
+        if let Some(holding) = &found {
+            self.saw(holding, service, asked);
+        }
+        Ok(found)
+    }
+
+    /// The numbers that carry `mark`, in a listing that began at `not_before` or later.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn marked(&self, mark: &Mark, not_before: Instant) -> Result<Vec<Holding>, Error> {
+        self.list(not_before).await?;
+        Ok(self.shared.inventory.by_mark(mark))
+    }
+
+    /// The number with this id: as it is known, if that was asked for at `not_before` or later, else asked for now.
+    /// Absence is never concluded from a listing.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn held(
+        &self,
+        id: &NumberId,
+        service: Option<&str>,
+        not_before: Option<Instant>,
+    ) -> Result<Option<Holding>, Error> {
+        let inventory = &self.shared.inventory;
+        if let Some(not_before) = not_before {
+            if !self.knows(service)
+                && let Some(service) = service
+            {
+                let members = self.call(self.company.members(service)).await?;
+                inventory.set_members(service, members);
+            }
+            self.list(not_before).await?;
+            if let Some(holding) = inventory.by_id(id, service) {
+                return Ok(Some(holding));
+            }
+        }
+        let asked = self.clock.now();
+        let found = self.call(self.company.fetch(id, service)).await?;
+        match &found {
+            Some(holding) => self.saw(holding, service, asked),
+            None => inventory.gone(id, None),
+        }
+        Ok(found)
+    }
+
+    /// Lists the account, unless a listing that began at `not_before` or later is known or under way.
+    ///
+    /// # Errors
+    /// Those of the provider; whoever waited for the listing shares them.
+    pub async fn list(&self, not_before: Instant) -> Result<(), Error> {
+        let inventory = &self.shared.inventory;
+        if inventory
+            .listed()
+            .is_some_and(|listed| listed >= not_before)
+        {
+            return Ok(());
+        }
+        let _turn = inventory.turn().await;
+        if let Some(outcome) = inventory.outcome(not_before) {
+            return outcome;
+        }
+        let begun = self.clock.now();
+        let listed = async {
+            let holdings = self.call(self.company.list()).await?;
+            for service in inventory.services() {
+                let members = self.call(self.company.members(&service)).await?;
+                inventory.set_members(&service, members);
+            }
+            Ok(holdings)
+        };
+        match listed.await {
+            Ok(holdings) => {
+                inventory.install(begun, holdings);
+                Ok(())
+            }
+            Err(error) => {
+                inventory.failed(begun, Error::clone(&error));
+                Err(error)
+            }
+        }
+    }
+
+    /// When the last listing that worked began.
+    pub fn listed(&self) -> Option<Instant> {
+        self.shared.inventory.listed()
+    }
+
+    /// Notes what a call that began at `asked` has shown of a number.
+    pub fn saw(&self, holding: &Holding, service: Option<&str>, asked: Instant) {
+        self.shared.inventory.saw(holding, service, asked);
+    }
+
+    /// Notes that the number with this id was released now.
+    pub fn released(&self, id: &NumberId) {
+        self.shared.inventory.gone(id, Some(self.clock.now()));
+    }
+
+    /// A hash of everything that is known of the number with this id; `None` if it is not known.
+    pub fn fingerprint(&self, id: &NumberId, service: Option<&str>) -> Option<u64> {
+        self.shared
+            .inventory
+            .by_id(id, service)
+            .map(|holding| fingerprint(&holding))
+    }
+
+    /// Everything that the account is known to hold.
+    pub fn survey(&self) -> Vec<Surveyed> {
+        self.shared.inventory.survey()
+    }
+
+    fn knows(&self, service: Option<&str>) -> bool {
+        service.is_none_or(|service| {
+            self.shared
+                .inventory
+                .services()
+                .iter()
+                .any(|known| known == service)
+        })
+    }
+
+    /// How many calls a listing takes.
+    fn pages(&self) -> usize {
+        let page = match self.company.provider() {
+            Provider::Twilio => 1000,
+            Provider::Telnyx => 250,
+        };
+        self.shared.inventory.len() / page + 1
     }
 
     /// The connection `id`, as seen not longer ago than the interval. With `managed`, its webhook is set to that URL
@@ -301,6 +460,13 @@ impl Account {
             .get_or(format!("{id} {}", managed.unwrap_or_default()), check)
             .await
     }
+}
+
+/// A hash of everything that a provider shows of a number.
+pub fn fingerprint(holding: &Holding) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    holding.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A lock whose holder panicked holds values that are still whole: they are only ever replaced.

@@ -6,13 +6,13 @@ mod reason;
 
 pub use account::{
     AccountSpec, AccountStatus, BurkiRef, ClusterProviderAccount, ClusterProviderAccountSpec,
-    ConnectionWebhook, ProviderAccount, ProviderAccountSpec, SecretRef, TelnyxAccount,
+    ConnectionWebhook, Money, ProviderAccount, ProviderAccountSpec, SecretRef, TelnyxAccount,
     TwilioAccount, WebhookBase,
 };
 pub use phone_number::{
-    AccountKind, AccountRef, AssistantStatus, AttemptStatus, CapabilitiesStatus, DeletionPolicy,
-    PhoneNumber, PhoneNumberSpec, PhoneNumberStatus, TelnyxOptions, TelnyxStatus, TwilioOptions,
-    TwilioStatus, Webhooks,
+    AccountKind, AccountRef, AssistantStatus, AttemptStatus, CapabilitiesStatus, CostStatus,
+    DeletionPolicy, PhoneNumber, PhoneNumberSpec, PhoneNumberStatus, TelnyxOptions, TelnyxStatus,
+    TwilioOptions, TwilioStatus, Webhooks,
 };
 pub use reason::{Class, Reason};
 

@@ -13,6 +13,11 @@ impl Instant {
         Self(elapsed)
     }
 
+    /// The instant this long earlier, or the boot.
+    pub fn before(self, wait: Duration) -> Self {
+        Self(self.0.saturating_sub(wait))
+    }
+
     /// How long before `self` the instant `earlier` was; zero if it was not.
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)

@@ -4,6 +4,8 @@
 
 mod account;
 mod context;
+mod index;
+mod inspect;
 mod memory;
 mod number;
 mod perform;
@@ -29,7 +31,7 @@ use kube::runtime::PredicateConfig;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{Config, Event};
-use kube::runtime::{Controller, WatchStreamExt, reflector, watcher};
+use kube::runtime::{Controller, WatchStreamExt, controller, reflector, watcher};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
@@ -48,6 +50,9 @@ const AFTER_A_CONFLICT: Duration = Duration::from_millis(200);
 
 /// How long a pass that the API server failed waits.
 const AFTER_AN_API_ERROR: Duration = Duration::from_secs(5);
+
+/// How long what wakes an account is gathered.
+const ACCOUNT_DEBOUNCE: Duration = Duration::from_millis(500);
 
 /// How often memories of resources that are gone are dropped.
 const CLEAN_UP_AFTER: Duration = Duration::from_secs(600);
@@ -112,11 +117,17 @@ pub async fn run(
         );
         namespaces.push(all.default_backoff().reflect(writer));
     }
+    let wakers = Wakers::default();
     let context = Arc::new(Context::new(
-        settings, clock, clients, stores, accounts, directory,
+        settings,
+        clock,
+        clients,
+        stores,
+        accounts,
+        directory,
+        wakers.clone(),
     ));
 
-    let wakers = Wakers::default();
     for events in namespaces {
         watches.push(wake_by_namespace(events, Arc::clone(&context), wakers.clone()).boxed());
     }
@@ -126,12 +137,17 @@ pub async fn run(
         wakers.add_numbers(wake);
         let (wakers, watched) = (wakers.clone(), Arc::clone(&context));
         let events = events.inspect(move |event| match event {
-            Ok(Event::Apply(number)) => wakers.account_of(number),
-            Ok(Event::Delete(number)) => {
+            Ok(Event::Apply(number)) => {
+                watched.stores.index.put(number);
                 wakers.account_of(number);
-                let same =
-                    |other: &PhoneNumber| other.spec.phone_number == number.spec.phone_number;
-                wakers.numbers(&watched, same);
+            }
+            Ok(Event::InitApply(number)) => watched.stores.index.put(number),
+            Ok(Event::Delete(number)) => {
+                watched.stores.index.remove(number);
+                wakers.account_of(number);
+                for other in watched.declarers(&number.spec.phone_number) {
+                    wakers.number(&other);
+                }
             }
             _ => {}
         });
@@ -281,7 +297,9 @@ fn account_controller<A: AnyAccount>(
             }
         }
     });
+    // Every new number wakes its account; a pass over the account serves all of them.
     let controller = Controller::for_stream(triggers, store)
+        .with_config(controller::Config::default().debounce(ACCOUNT_DEBOUNCE))
         .reconcile_on(woken)
         .graceful_shutdown_on(stop);
     drive(controller.run(account::reconcile::<A>, after_error, Arc::clone(context)))

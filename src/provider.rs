@@ -53,6 +53,15 @@ pub trait PhoneCompany: Send + Sync {
     /// Every live number in the account. Messaging services are not looked up.
     async fn list(&self) -> Result<Vec<Holding>, Error>;
 
+    /// The ids of the numbers in a Twilio messaging service. Telnyx has none.
+    async fn members(
+        &self,
+        messaging_service: &str,
+    ) -> Result<std::collections::HashSet<NumberId>, Error> {
+        let _ = messaging_service;
+        Ok(std::collections::HashSet::new())
+    }
+
     /// The order that says most about `number` among those with our mark, not older than `since`:
     /// success before pending before failure. Always `None` where purchases need no order (Twilio).
     async fn find_order(

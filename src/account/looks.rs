@@ -1,6 +1,5 @@
 //! Looks for single numbers, answered together: one listing serves all that wait when there are more than a few.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
@@ -8,10 +7,6 @@ use tokio::sync::oneshot;
 use super::{Account, lock};
 use crate::number::{E164, Holding};
 use crate::provider::Error;
-
-/// Up to this many waiting looks are made one by one; more are answered by a listing, which takes a call for each 1 000
-/// (Twilio) or 250 (Telnyx) numbers in the account.
-const FEW: usize = 3;
 
 type Answer = Result<Option<Holding>, Error>;
 
@@ -50,20 +45,20 @@ async fn answer_all(account: Arc<Account>) {
         // Lets those that are about to ask get into this round.
         tokio::task::yield_now().await;
         let waiting = {
-            let mut queue = lock(&account.looks.queue);
+            let mut queue = lock(&account.shared.looks.queue);
             if queue.waiting.is_empty() {
                 queue.answering = false;
                 return;
             }
             std::mem::take(&mut queue.waiting)
         };
-        if waiting.len() > FEW {
+        if waiting.len() > account.pages() {
             answer_by_listing(&account, waiting).await;
         } else {
             let singly = waiting.into_iter().map(|(number, sender)| {
                 let account = &account;
                 async move {
-                    let answer = account.call(account.company.find(&number, None)).await;
+                    let answer = account.find(&number, None).await;
                     // Whoever asked may have gone; nobody misses the answer then.
                     let _ = sender.send(answer);
                 }
@@ -74,17 +69,11 @@ async fn answer_all(account: Arc<Account>) {
 }
 
 async fn answer_by_listing(account: &Account, waiting: Vec<(E164, oneshot::Sender<Answer>)>) {
-    let listing = account.call(account.company.list()).await.map(|holdings| {
-        holdings
-            .into_iter()
-            .map(|holding| (holding.number.clone(), holding))
-            .collect::<HashMap<_, _>>()
-    });
+    let listed = account.list(account.clock.now()).await;
     for (number, sender) in waiting {
-        let answer = match &listing {
-            Ok(holdings) => Ok(holdings.get(&number).cloned()),
-            Err(error) => Err(error.clone()),
-        };
+        let answer = listed
+            .clone()
+            .map(|()| account.shared.inventory.by_number(&number, None));
         let _ = sender.send(answer);
     }
 }

@@ -24,17 +24,27 @@ use crate::number::Provider;
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#
     ),
+    printcolumn(name = "Provider", type_ = "string", json_path = ".spec.provider"),
+    printcolumn(name = "Account", type_ = "string", json_path = ".status.accountId"),
+    printcolumn(name = "Managed", type_ = "integer", json_path = ".status.managed"),
+    printcolumn(name = "Unmanaged", type_ = "integer", json_path = ".status.unmanaged"),
+    printcolumn(name = "Orphaned", type_ = "integer", json_path = ".status.orphaned"),
+    printcolumn(
+        name = "Monthly",
+        type_ = "string",
+        json_path = ".status.monthlyCost.amount"
+    ),
     printcolumn(
         name = "Reason",
         type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        priority = 1
     ),
-    printcolumn(name = "Provider", type_ = "string", json_path = ".spec.provider"),
-    printcolumn(name = "Account", type_ = "string", json_path = ".status.accountId"),
     printcolumn(
         name = "Age",
         type_ = "date",
-        json_path = ".metadata.creationTimestamp"
+        json_path = ".metadata.creationTimestamp",
+        priority = 1
     )
 )]
 #[serde(rename_all = "camelCase")]
@@ -59,17 +69,27 @@ pub struct ProviderAccountSpec {
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#
     ),
+    printcolumn(name = "Provider", type_ = "string", json_path = ".spec.provider"),
+    printcolumn(name = "Account", type_ = "string", json_path = ".status.accountId"),
+    printcolumn(name = "Managed", type_ = "integer", json_path = ".status.managed"),
+    printcolumn(name = "Unmanaged", type_ = "integer", json_path = ".status.unmanaged"),
+    printcolumn(name = "Orphaned", type_ = "integer", json_path = ".status.orphaned"),
+    printcolumn(
+        name = "Monthly",
+        type_ = "string",
+        json_path = ".status.monthlyCost.amount"
+    ),
     printcolumn(
         name = "Reason",
         type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        priority = 1
     ),
-    printcolumn(name = "Provider", type_ = "string", json_path = ".spec.provider"),
-    printcolumn(name = "Account", type_ = "string", json_path = ".status.accountId"),
     printcolumn(
         name = "Age",
         type_ = "date",
-        json_path = ".metadata.creationTimestamp"
+        json_path = ".metadata.creationTimestamp",
+        priority = 1
     )
 )]
 #[serde(rename_all = "camelCase")]
@@ -206,9 +226,33 @@ pub struct AccountStatus {
     /// The provider's own id of the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_id: Option<String>,
-    /// Ready: the credential opens the account.
+    /// How many numbers of the account a PhoneNumber of this installation holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed: Option<i64>,
+    /// How many numbers of the account carry no mark of any operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmanaged: Option<i64>,
+    /// How many numbers of the account carry a mark of this installation, but no PhoneNumber holds them. They are paid for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orphaned: Option<i64>,
+    /// What the managed numbers cost each month, as far as their prices are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monthly_cost: Option<Money>,
+    /// Ready: the credential opens the account, and its numbers could be listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// An amount of money.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Money {
+    /// The amount, as a decimal such as 2.00.
+    #[schemars(length(max = 16), regex(pattern = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"))]
+    pub amount: String,
+    /// The currency, as ISO 4217, such as USD.
+    #[schemars(length(max = 3), regex(pattern = r"^[A-Z]{3}$"))]
+    pub currency: String,
 }

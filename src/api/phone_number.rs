@@ -54,6 +54,12 @@ use crate::number::Provider;
         priority = 1
     ),
     printcolumn(
+        name = "Monthly",
+        type_ = "string",
+        json_path = ".status.cost.monthly",
+        priority = 1
+    ),
+    printcolumn(
         name = "Deletion",
         type_ = "string",
         json_path = ".spec.deletionPolicy",
@@ -237,6 +243,9 @@ pub struct PhoneNumberStatus {
     /// What Telnyx shows of the number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub telnyx: Option<TelnyxStatus>,
+    /// What the number costs, as the provider said when it was bought.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<CostStatus>,
     /// The assistant that the number is assigned to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assistant: Option<AssistantStatus>,
@@ -311,6 +320,18 @@ pub struct TelnyxStatus {
     /// When the account got the number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub date_created: Option<Time>,
+}
+
+/// What a number costs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CostStatus {
+    /// Each month, as a decimal.
+    pub monthly: String,
+    /// Once, as a decimal.
+    pub upfront: String,
+    /// The currency, as ISO 4217.
+    pub currency: String,
 }
 
 /// The assistant that a number is assigned to.

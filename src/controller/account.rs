@@ -13,11 +13,15 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::context::{AccountView, Context};
-use super::resolve::open_account;
+use super::inspect;
+use super::plan::Blocker;
+use super::resolve::{open_account, provider_blocker};
+use crate::account::Account;
 use crate::api::{
-    AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, ProviderAccount, Reason,
-    condition,
+    AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, PhoneNumber, ProviderAccount,
+    Reason, condition,
 };
+use crate::provider::Identity;
 
 /// The finalizer that keeps an account until the PhoneNumbers that use it are gone: they need it to be released.
 pub(super) const FINALIZER: &str = "telephony.burki.dev/in-use";
@@ -104,19 +108,16 @@ pub(super) async fn reconcile<A: AnyAccount>(
         title: format!("{} {}", A::kind(&()), account.name_any()),
     };
     let mut status = account.status().cloned().unwrap_or_default();
+    let users = context.users(A::KIND, account.namespace().as_deref(), &account.name_any());
     let (ready, reason, message) = match open_account(&view, &context, false).await? {
         Ok(opened) => {
-            let identity = opened.identity();
-            status.account_id = Some(identity.account.to_string());
-            if identity.proved {
-                (
-                    true,
-                    Reason::Ready,
-                    format!("The credential opens account {}.", identity.account),
-                )
-            } else {
-                let message = "The provider does not say which account the key opens; it is told apart by a hash of the key.";
-                (true, Reason::AccountUnidentified, message.to_owned())
+            status.account_id = Some(opened.identity().account.to_string());
+            match inspect(account.as_ref(), &opened, &users, &context).await? {
+                Ok(()) => {
+                    show_figures(account.as_ref(), &opened, &mut status, &context);
+                    opened_as(opened.identity())
+                }
+                Err(blocker) => (false, blocker.reason, blocker.message),
             }
         }
         Err(blocker) => (false, blocker.reason, blocker.message),
@@ -140,6 +141,59 @@ pub(super) async fn reconcile<A: AnyAccount>(
             .await?;
     }
     Ok(Action::requeue(context.settings.interval))
+}
+
+/// Lists the account, and wakes what is not as it was.
+async fn inspect<A: AnyAccount>(
+    account: &A,
+    opened: &Arc<Account>,
+    users: &[Arc<PhoneNumber>],
+    context: &Context,
+) -> Result<Result<(), Blocker>, kube::Error> {
+    // Slightly less than the interval, so that accounts that share one at the provider share its listing.
+    let interval = context.settings.interval.mul_f64(0.9);
+    let not_before = context.clock.now().before(interval);
+    if let Err(error) = opened.list(not_before).await {
+        return Ok(Err(provider_blocker(&error)));
+    }
+    let uid = account.uid().unwrap_or_default();
+    if context.inspections.begins(&uid, opened.listed()) {
+        inspect::wake_what_differs(opened, users, context);
+        inspect::wake_what_is_answered_anew(users, context).await?;
+    }
+    Ok(Ok(()))
+}
+
+fn opened_as(identity: &Identity) -> (bool, Reason, String) {
+    if identity.proved {
+        let message = format!("The credential opens account {}.", identity.account);
+        return (true, Reason::Ready, message);
+    }
+    let message = "The provider does not say which account the key opens; it is told apart by a hash of the key.";
+    (true, Reason::AccountUnidentified, message.to_owned())
+}
+
+/// Puts the figures into the status, unless others were put there less than a minute ago.
+fn show_figures<A: AnyAccount>(
+    account: &A,
+    opened: &Account,
+    status: &mut AccountStatus,
+    context: &Context,
+) {
+    let (uid, now) = (account.uid().unwrap_or_default(), context.clock.now());
+    let is_first = status.managed.is_none();
+    if !is_first && !context.inspections.may_write(&uid, now) {
+        return;
+    }
+    let figures = inspect::count(opened, context);
+    let before = status.clone();
+    status.managed = Some(figures.managed);
+    status.unmanaged = Some(figures.unmanaged);
+    status.orphaned = Some(figures.orphaned);
+    status.monthly_cost = figures.monthly_cost;
+    if *status != before {
+        context.inspections.writes(&uid, now);
+    }
 }
 
 fn has_finalizer<A: AnyAccount>(account: &A) -> bool {

@@ -12,6 +12,9 @@ use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 
+use super::Wakers;
+use super::index::{Index, Key, account_key};
+use super::inspect::{Answers, Inspections};
 use super::memory::Memories;
 use super::plan::{Blocker, Waits};
 use super::secrets::{SecretName, Secrets};
@@ -59,7 +62,10 @@ pub struct Context {
     pub(super) secrets: Secrets,
     pub(super) memories: Memories,
     pub(super) turns: Turns,
+    pub(super) answers: Answers,
+    pub(super) inspections: Inspections,
     pub(super) recorder: Recorder,
+    pub(super) wakers: Wakers,
 }
 
 /// The caches, one of each kind for each watched namespace.
@@ -69,6 +75,7 @@ pub struct Stores {
     pub(super) accounts: Vec<Store<ProviderAccount>>,
     pub(super) cluster_accounts: Vec<Store<ClusterProviderAccount>>,
     pub(super) namespaces: Vec<Store<PartialObjectMeta<Namespace>>>,
+    pub(super) index: Index,
     filled: tokio::sync::watch::Sender<bool>,
 }
 
@@ -107,6 +114,20 @@ impl Stores {
         self.numbers.iter().find_map(|store| store.get(&reference))
     }
 
+    /// A resource that the index has under `key`.
+    pub(super) fn first(&self, key: &Key) -> Option<Arc<PhoneNumber>> {
+        self.found(key).into_iter().next()
+    }
+
+    /// The resources that the index has under `key`, as they are in the caches now.
+    fn found(&self, key: &Key) -> Vec<Arc<PhoneNumber>> {
+        let references = self.index.get(key);
+        let numbers = references
+            .iter()
+            .filter_map(|reference| self.numbers.iter().find_map(|store| store.get(reference)));
+        numbers.collect()
+    }
+
     /// Resolves once every cache is filled. Nothing may be decided on less.
     pub(super) async fn filled(&self) {
         // The sender lives as long as `self`.
@@ -131,6 +152,7 @@ impl Context {
         stores: Stores,
         accounts: Accounts,
         directory: Directory,
+        wakers: Wakers,
     ) -> Self {
         let reporter = Reporter {
             controller: "phonenumber-operator".into(),
@@ -141,6 +163,8 @@ impl Context {
             secrets: Secrets::new(clients.reads.clone(), Arc::clone(&clock)),
             memories: Memories::new(Arc::clone(&clock)),
             turns: Turns::new(settings.concurrency),
+            answers: Answers::default(),
+            inspections: Inspections::default(),
             time: clients.time.clone(),
             settings,
             clock,
@@ -148,6 +172,7 @@ impl Context {
             stores,
             accounts,
             directory,
+            wakers,
         }
     }
 
@@ -252,29 +277,29 @@ impl Context {
             )
         };
         let mine = age(number);
-        self.other(number, |other| {
-            other.spec.phone_number == number.spec.phone_number && age(other) < mine
-        })
+        let declarers = self.declarers(&number.spec.phone_number);
+        let mut rivals = declarers.iter().filter(|other| age(other) < mine);
+        rivals.next().map(|other| owner(other.as_ref()))
+    }
+
+    /// The resources that declare this number.
+    pub(super) fn declarers(&self, number: &str) -> Vec<Arc<PhoneNumber>> {
+        let mut found = self.stores.found(&Key::Declared(number.to_owned()));
+        found.retain(|other| other.spec.phone_number == number);
+        found
     }
 
     /// The other live resource that has recorded the number with this id.
     pub(super) fn recorder_of(&self, number: &PhoneNumber, id: &NumberId) -> Option<Owner> {
-        self.other(number, |other| {
-            other
-                .status
-                .as_ref()
-                .and_then(|status| status.id.as_deref())
-                == Some(id.as_str())
-        })
-    }
-
-    fn other(&self, number: &PhoneNumber, wanted: impl Fn(&PhoneNumber) -> bool) -> Option<Owner> {
-        let uid = number.uid();
-        self.stores
-            .numbers
+        let recorded = |other: &PhoneNumber| {
+            let status = other.status.as_ref();
+            status.and_then(|status| status.id.as_deref()) == Some(id.as_str())
+        };
+        let found = self.stores.found(&Key::Recorded(id.as_str().to_owned()));
+        let mut others = found
             .iter()
-            .find_map(|store| store.find(|other| other.uid() != uid && wanted(other)))
-            .map(|other| owner(other.as_ref()))
+            .filter(|other| other.uid() != number.uid() && recorded(other));
+        others.next().map(|other| owner(other.as_ref()))
     }
 
     /// The PhoneNumbers that refer to an account.
@@ -284,17 +309,10 @@ impl Context {
         namespace: Option<&str>,
         name: &str,
     ) -> Vec<Arc<PhoneNumber>> {
-        let uses = |number: &PhoneNumber| {
-            account_name(number) == (kind, name.to_owned())
-                && (kind == AccountKind::ClusterProviderAccount
-                    || number.namespace().as_deref() == namespace)
-        };
-        self.stores
-            .numbers
-            .iter()
-            .flat_map(Store::state)
-            .filter(|number| uses(number))
-            .collect()
+        let key = Key::Account(kind, namespace.map(str::to_owned), name.to_owned());
+        let mut found = self.stores.found(&key);
+        found.retain(|number| account_key(number) == key);
+        found
     }
 
     /// The Secrets that accounts refer to.

@@ -31,14 +31,17 @@ struct Entry {
     unreadable_since: Option<Instant>,
     missing_since: Option<Instant>,
     release_sent: bool,
-    verified: Option<(Verified, Instant)>,
+    first_seen: Option<Instant>,
+    verified: Option<Verified>,
     failures: u32,
     latest: Option<Arc<PhoneNumber>>,
 }
 
-/// What was verified: this configuration, with this assistant, in this generation.
+/// What was verified: this configuration, with this assistant, in this generation, on the number as it was seen.
 #[derive(Clone, PartialEq)]
 pub(super) struct Verified {
+    /// A hash of what the provider showed.
+    pub(super) seen: u64,
     pub(super) configuration: Configuration,
     pub(super) assistant: Option<i64>,
     pub(super) generation: i64,
@@ -78,7 +81,6 @@ impl Memories {
         object: &PhoneNumber,
         claim: &Stored,
         wanted: Option<&Verified>,
-        interval: Duration,
     ) -> Memory {
         let now = self.clock.now();
         self.entry(object, |entry| {
@@ -94,9 +96,7 @@ impl Memories {
                 unreadable_for: since(entry.unreadable_since).unwrap_or_default(),
                 missing_for: since(entry.missing_since),
                 release_sent: entry.release_sent,
-                verified: entry.verified.as_ref().is_some_and(|(verified, at)| {
-                    wanted == Some(verified) && now.since(*at) < interval
-                }),
+                verified: wanted.is_some() && entry.verified.as_ref() == wanted,
             }
         })
     }
@@ -144,33 +144,24 @@ impl Memories {
 
     /// Remembers that the number was seen as it is wanted.
     pub(super) fn verified(&self, object: &PhoneNumber, verified: Option<Verified>) {
-        let now = self.clock.now();
-        self.entry(object, |entry| {
-            entry.verified = verified.map(|verified| (verified, now))
-        });
+        self.entry(object, |entry| entry.verified = verified);
     }
 
-    /// How long until the last verification is an `interval` old.
-    pub(super) fn next_look(&self, object: &PhoneNumber, interval: Duration) -> Duration {
+    /// The hash of what the provider showed when the number was last seen as it is wanted.
+    pub(super) fn verified_as(&self, object: &PhoneNumber) -> Option<u64> {
+        let entries = self.lock();
+        let entry = entries.get(&uid(object))?;
+        entry.verified.as_ref().map(|verified| verified.seen)
+    }
+
+    /// When this process first saw the resource: now, if it has not.
+    pub(super) fn first_seen(&self, object: &PhoneNumber) -> Instant {
         let now = self.clock.now();
-        self.entry(object, |entry| {
-            let age = entry
-                .verified
-                .as_ref()
-                .map(|(_, at)| now.since(*at))
-                .unwrap_or_default();
-            interval.saturating_sub(age)
-        })
+        self.entry(object, |entry| *entry.first_seen.get_or_insert(now))
     }
 
     /// When a pass that ended so is repeated. `jitter` lies between 0 and 1.
-    pub(super) fn again(
-        &self,
-        object: &PhoneNumber,
-        rest: &Rest,
-        interval: Duration,
-        jitter: f64,
-    ) -> Option<Duration> {
+    pub(super) fn again(&self, object: &PhoneNumber, rest: &Rest, jitter: f64) -> Option<Duration> {
         let (first, longest) = BACKOFF;
         let backs_off = matches!(
             rest,
@@ -188,9 +179,8 @@ impl Memories {
             entry.failures
         });
         match rest {
-            Rest::Nothing => None,
-            Rest::Ready => Some(self.next_look(object, interval).max(first)),
-            Rest::Suspended => Some(interval),
+            // The account's listings wake it if something has changed.
+            Rest::Nothing | Rest::Ready | Rest::Suspended => None,
             Rest::Unchanged(wait) => Some(*wait),
             Rest::Wait {
                 again: Again::After(wait),

@@ -11,6 +11,7 @@ use super::perform::{Pass, Stop, perform};
 use super::plan::{Again, Facts, Rest, Step, plan, wait};
 use super::report;
 use super::resolve::resolve;
+use crate::account::fingerprint;
 use crate::api::{PhoneNumber, Reason, condition};
 use crate::claim::Claim;
 use crate::number::{AccountId, E164, NumberId, OrderId};
@@ -30,6 +31,7 @@ pub(super) async fn reconcile(
     context: Arc<Context>,
 ) -> Result<Action, kube::Error> {
     context.stores.filled().await;
+    context.memories.first_seen(&number);
     let _turn = context.turns.wait_for(&number).await;
     // It may have changed, or gone, while it waited.
     let Some(number) = context.stores.number(&number) else {
@@ -71,29 +73,29 @@ async fn pass_over(
     });
     report::report(&mut pass, &rest, context).await?;
     remember(&pass, &rest, context);
-    let again = context.memories.again(
-        &pass.object,
-        &rest,
-        context.settings.interval,
-        rand::random(),
-    );
+    let again = context.memories.again(&pass.object, &rest, rand::random());
     Ok(again.map_or_else(Action::await_change, Action::requeue))
 }
 
 fn remember(pass: &Pass, rest: &Rest, context: &Context) {
     match rest {
-        Rest::Ready if pass.facts.seen.fetched.is_some() => {
-            context.memories.verified(&pass.object, wanted(&pass.facts));
+        Rest::Ready => {
+            if let Some(Some(holding)) = &pass.facts.seen.fetched {
+                let seen = fingerprint(holding);
+                let verified = wanted(&pass.facts, seen);
+                context.memories.verified(&pass.object, verified);
+            }
         }
         Rest::Nothing => context.memories.forget(&pass.object),
         Rest::Wait { .. } => context.memories.verified(&pass.object, None),
-        Rest::Ready | Rest::Suspended | Rest::Unchanged(_) => {}
+        Rest::Suspended | Rest::Unchanged(_) => {}
     }
 }
 
 /// What is verified when the number is as `facts` want it.
-fn wanted(facts: &Facts) -> Option<Verified> {
+fn wanted(facts: &Facts, seen: u64) -> Option<Verified> {
     Some(Verified {
+        seen,
         configuration: facts.configuration.clone().ok()?,
         assistant: facts.assistant.as_ref().map(|(id, _)| *id),
         generation: facts.generation,
@@ -147,13 +149,18 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
         recorded_by: None,
         seen: super::plan::Seen::default(),
     };
-    let verified = wanted(&facts);
-    facts.memory = context.memories.recall(
-        number,
-        &facts.claim,
-        verified.as_ref(),
-        context.settings.interval,
-    );
+    let seen = match (&resolved.account, &facts.record.id) {
+        (Ok(account), Some(id)) => {
+            let service = number.spec.twilio.as_ref();
+            let service = service.and_then(|options| options.messaging_service_sid.as_deref());
+            account.fingerprint(id, service)
+        }
+        _ => None,
+    };
+    let verified = seen.and_then(|seen| wanted(&facts, seen));
+    facts.memory = context
+        .memories
+        .recall(number, &facts.claim, verified.as_ref());
     Ok(Some(Pass::new(Arc::clone(number), facts, resolved)))
 }
 

@@ -14,7 +14,7 @@ use super::resolve::{Resolved, provider_blocker};
 use crate::account::{Account, Permit};
 use crate::api::{AttemptStatus, PhoneNumber, Reason};
 use crate::burki::{Assigned, DirectoryError};
-use crate::claim::{ANNOTATION, Claim, Token};
+use crate::claim::{ANNOTATION, Claim, Stored, Token};
 use crate::number::{Holding, NumberId, OrderId, Provider};
 use crate::provider::{Error, Order, OrderState, Ours, RefusalKind, Released, Reply, Unmarked};
 
@@ -160,8 +160,8 @@ pub(super) async fn perform(step: Step, pass: &mut Pass, context: &Context) -> R
         }
         Step::Unassign(assistant) => unassign(assistant, pass).await,
         Step::Assign(assistant) => assign(assistant, pass).await,
-        Step::RestoreMark(id) => restore_mark(&id, pass).await,
-        Step::Configure(id, _) => configure(&id, pass).await,
+        Step::RestoreMark(id) => restore_mark(&id, pass, context).await,
+        Step::Configure(id, _) => configure(&id, pass, context).await,
         Step::Cancel(order) => {
             let account = pass.account()?;
             account.call(account.company().cancel(&order)).await?;
@@ -175,12 +175,13 @@ pub(super) async fn perform(step: Step, pass: &mut Pass, context: &Context) -> R
     }
 }
 
+/// A number that is kept may be known from a listing; one that goes is asked for.
 async fn fetch(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let account = pass.account()?;
     let service = pass.messaging_service();
-    let fetched = account
-        .call(account.company().fetch(id, service.as_deref()))
-        .await?;
+    let known = !pass.facts.deleting && !pass.facts.seen.assigned;
+    let not_before = known.then(|| context.memories.first_seen(&pass.object));
+    let fetched = account.held(id, service.as_deref(), not_before).await?;
     pass.facts.memory.missing_for = context.memories.fetched(&pass.object, fetched.is_some());
     pass.facts.seen.fetched = Some(fetched);
     Ok(())
@@ -190,6 +191,12 @@ async fn fetch(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), 
 async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let account = pass.account()?;
     let at = context.time.now();
+    let untouched = pass.facts.claim == Stored::Nothing && pass.facts.record.order_id.is_none();
+    let not_before = if untouched {
+        context.memories.first_seen(&pass.object)
+    } else {
+        context.clock.now()
+    };
     let order = match pass.facts.provider {
         Provider::Twilio => None,
         Provider::Telnyx => our_order(&account, pass).await?,
@@ -200,8 +207,9 @@ async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let holding = if pending {
         None
     } else {
+        let service = pass.messaging_service();
         account
-            .look(&pass.facts.number, pass.messaging_service().as_deref())
+            .look(&pass.facts.number, service.as_deref(), not_before)
             .await?
     };
     pass.saw(Look { holding, order, at }, context);
@@ -223,7 +231,7 @@ async fn our_order(account: &Arc<Account>, pass: &Pass) -> Result<Option<Order>,
         return Ok(known);
     }
     let since = match &pass.facts.claim {
-        crate::claim::Stored::Ours(claim) => Some(claim.since),
+        Stored::Ours(claim) => Some(claim.since),
         _ => None,
     };
     let found = account
@@ -308,7 +316,7 @@ async fn claim(
         .ok_or_else(|| Stop::from(Error::Shut("the claim was not stored as it was written")))?;
     let alone = context.memories.claimed(&pass.object, &pass.facts.claim);
     pass.facts.memory.never_bought = false;
-    pass.facts.claim = crate::claim::Stored::Ours(claim);
+    pass.facts.claim = Stored::Ours(claim);
     pass.facts.seen.token = true;
     pass.facts.seen.last_look = None;
     pass.purchase = Some(Purchase {
@@ -375,6 +383,7 @@ async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     };
     pass.facts.seen.token = false;
     let claim = token.claim().clone();
+    let asked = context.clock.now();
     let reply = account.company().buy(token, &configuration).await;
     if matches!(reply, Reply::Rejected(_) | Reply::NotSent(_)) {
         in_vain(&claim.nonce, alone, pass, context);
@@ -382,6 +391,7 @@ async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let mut attempt = report::attempt(&claim, report::outcome(&reply));
     match reply {
         Reply::Bought(holding) => {
+            account.saw(&holding, pass.messaging_service().as_deref(), asked);
             pass.saw(
                 Look {
                     holding: Some(holding),
@@ -498,6 +508,7 @@ async fn assign(assistant: i64, pass: &mut Pass) -> Result<(), Stop> {
     match assigned {
         Assigned::Done => {
             pass.facts.record.assistant = Some(assistant);
+            pass.facts.seen.assigned = true;
             pass.facts.seen.fetched = None;
             pass.facts.memory.verified = false;
             pass.facts.seen.configured = false;
@@ -511,7 +522,7 @@ async fn assign(assistant: i64, pass: &mut Pass) -> Result<(), Stop> {
     }
 }
 
-async fn restore_mark(id: &NumberId, pass: &mut Pass) -> Result<(), Stop> {
+async fn restore_mark(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let account = pass.account()?;
     let unmarked = Unmarked::prove(&pass.held(id)?, &pass.facts.mark, id)
         .ok_or_else(|| Stop::from(Error::Shut("the number is marked")))?;
@@ -519,23 +530,27 @@ async fn restore_mark(id: &NumberId, pass: &mut Pass) -> Result<(), Stop> {
         .facts
         .mark
         .with_name(pass.facts.provider, &pass.resolved.name);
+    let asked = context.clock.now();
     let holding = account
         .call(account.company().mark(&unmarked, &text))
         .await?;
+    account.saw(&holding, None, asked);
     pass.facts.seen.marked = true;
     pass.holds(holding);
     Ok(())
 }
 
-async fn configure(id: &NumberId, pass: &mut Pass) -> Result<(), Stop> {
+async fn configure(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let account = pass.account()?;
     let configuration = pass.facts.configuration.clone().map_err(Stop::from)?;
     let ours = pass.ours(id)?;
+    let asked = context.clock.now();
     match account
         .call(account.company().configure(&ours, &configuration))
         .await
     {
         Ok(holding) => {
+            account.saw(&holding, pass.messaging_service().as_deref(), asked);
             pass.facts.seen.configured = true;
             pass.holds(holding);
             Ok(())
@@ -566,6 +581,7 @@ async fn release(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<()
     context.memories.release_sent(&pass.object);
     match account.call(account.company().release(ours)).await {
         Ok(Released::Confirmed | Released::Absent) => {
+            account.released(id);
             pass.facts.seen.released = true;
             Ok(())
         }

@@ -145,6 +145,8 @@ pub struct Seen {
     pub last_look: Option<Option<Holding>>,
     /// What the purchase came to, unless it was bought or ordered.
     pub attempt: Option<Attempt>,
+    /// True once Burki was told who answers in this pass: it rewrites the webhooks meanwhile.
+    pub assigned: bool,
     /// True once the number was configured in this pass.
     pub configured: bool,
     /// True once the mark was restored in this pass.

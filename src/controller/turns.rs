@@ -3,13 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kube::ResourceExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::context::account_name;
-use crate::api::{AccountKind, PhoneNumber};
-
-type Key = (AccountKind, Option<String>, String);
+use super::index::{Key, account_key};
+use crate::api::PhoneNumber;
 
 pub(super) struct Turns {
     most: usize,
@@ -27,18 +24,13 @@ impl Turns {
 
     /// Waits until a pass over `number` may be made; it lasts until the turn is dropped.
     pub(super) async fn wait_for(&self, number: &PhoneNumber) -> Option<OwnedSemaphorePermit> {
-        let (kind, name) = account_name(number);
-        let namespace = match kind {
-            AccountKind::ProviderAccount => number.namespace(),
-            AccountKind::ClusterProviderAccount => None,
-        };
         let turns = {
             let mut by_account = self
                 .by_account
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
             let turns = by_account
-                .entry((kind, namespace, name))
+                .entry(account_key(number))
                 .or_insert_with(|| Arc::new(Semaphore::new(self.most)));
             Arc::clone(turns)
         };

@@ -85,6 +85,16 @@ impl Mark {
         self.origin
     }
 
+    /// True if the mark is of a resource of `installation`.
+    pub fn is_of(&self, installation: &Installation) -> bool {
+        self.installation == base32_sha256(&installation.0, INSTALLATION_CHARS)
+    }
+
+    /// The part that names the resource: a hash of its `namespace/name`.
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
     /// True if both marks name the same resource of the same installation, however it came to its number.
     pub fn same_owner(&self, other: &Self) -> bool {
         self.installation == other.installation && self.owner == other.owner

@@ -56,7 +56,7 @@ pub struct Configuration {
 }
 
 /// What a number can do, as the provider says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Capabilities {
     /// Voice calls.
     pub voice: bool,
@@ -81,7 +81,7 @@ impl Capabilities {
 }
 
 /// A number that the account holds, as the provider showed it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Holding {
     /// The provider's id of it.
     pub id: NumberId,
@@ -98,7 +98,7 @@ pub struct Holding {
 }
 
 /// How a number is set up, as the provider showed it. Unset is `None`, never the empty text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Settings {
     /// At Twilio.
     Twilio(TwilioSettings),
@@ -107,7 +107,7 @@ pub enum Settings {
 }
 
 /// A Twilio number's settings.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TwilioSettings {
     /// The voice webhook.
     pub voice_url: Option<String>,
@@ -128,7 +128,7 @@ pub struct TwilioSettings {
 }
 
 /// A Telnyx number's settings.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TelnyxSettings {
     /// The connection that answers calls.
     pub connection_id: Option<String>,

@@ -1,0 +1,211 @@
+//! Looks at everything that an account holds, once an interval: wakes the numbers that are not as they were, and counts.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kube::ResourceExt;
+use rust_decimal::Decimal;
+
+use super::context::Context;
+use super::index::Key;
+use super::resolve::resolve;
+use crate::account::Account;
+use crate::api::{Money, PhoneNumber, Reason};
+use crate::clock::Instant;
+use crate::number::NumberId;
+
+/// What an account holds, in figures.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Figures {
+    /// Numbers that a resource of ours holds.
+    pub(super) managed: i64,
+    /// Numbers without any operator's mark.
+    pub(super) unmanaged: i64,
+    /// Numbers with our mark that no resource holds.
+    pub(super) orphaned: i64,
+    /// What the managed numbers cost each month; `None` while no price is known.
+    pub(super) monthly_cost: Option<Money>,
+}
+
+/// How often the figures of an account are written at most.
+const FIGURES_AFTER: Duration = Duration::from_secs(60);
+
+/// When each account was last inspected, and its figures were last written.
+#[derive(Default)]
+pub(super) struct Inspections(Mutex<HashMap<String, Inspection>>);
+
+#[derive(Clone, Copy, Default)]
+struct Inspection {
+    /// When the listing began that was last compared.
+    compared: Option<Instant>,
+    written: Option<Instant>,
+}
+
+impl Inspections {
+    /// True if the listing that began at `listed` was not compared yet for the account with this uid; it now is.
+    pub(super) fn begins(&self, uid: &str, listed: Option<Instant>) -> bool {
+        self.change(uid, |inspection| {
+            std::mem::replace(&mut inspection.compared, listed) != listed
+        })
+    }
+
+    /// True if the figures of the account with this uid may be written at `now`.
+    pub(super) fn may_write(&self, uid: &str, now: Instant) -> bool {
+        self.change(uid, |inspection| {
+            inspection
+                .written
+                .is_none_or(|written| now.since(written) >= FIGURES_AFTER)
+        })
+    }
+
+    /// Notes that the figures of the account with this uid are written at `now`.
+    pub(super) fn writes(&self, uid: &str, now: Instant) {
+        self.change(uid, |inspection| inspection.written = Some(now));
+    }
+
+    fn change<T>(&self, uid: &str, change: impl FnOnce(&mut Inspection) -> T) -> T {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(all.entry(uid.to_owned()).or_default())
+    }
+}
+
+/// Wakes the users of the account whose number is not as it was when they were last found to be right.
+pub(super) fn wake_what_differs(account: &Account, users: &[Arc<PhoneNumber>], context: &Context) {
+    for user in users {
+        let Some(id) = user.status.as_ref().and_then(|status| status.id.clone()) else {
+            continue;
+        };
+        let service = user.spec.twilio.as_ref();
+        let service = service.and_then(|options| options.messaging_service_sid.as_deref());
+        let seen = account.fingerprint(&NumberId::new(id), service);
+        let is_right = seen.is_some() && seen == context.memories.verified_as(user);
+        if !is_right && !user.spec.suspend {
+            context.wakers.number(user);
+        }
+    }
+}
+
+/// What resources that want the same assistant and the same routing were last answered.
+#[derive(Default)]
+pub(super) struct Answers(Mutex<HashMap<u64, u64>>);
+
+impl Answers {
+    fn changed(&self, question: u64, answer: u64) -> bool {
+        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        answers
+            .insert(question, answer)
+            .is_some_and(|before| before != answer)
+    }
+}
+
+/// Asks about each distinct assistant and connection that the users of an account want, by one of them, and wakes all of
+/// them when the answer has changed.
+///
+/// # Errors
+/// Those of the API server.
+pub(super) async fn wake_what_is_answered_anew(
+    users: &[Arc<PhoneNumber>],
+    context: &Context,
+) -> Result<(), kube::Error> {
+    let mut alike: HashMap<u64, Vec<&Arc<PhoneNumber>>> = HashMap::new();
+    for user in users {
+        if user.metadata.deletion_timestamp.is_none() {
+            alike.entry(question(user)).or_default().push(user);
+        }
+    }
+    for (question, users) in alike {
+        let Some(first) = users.first() else { continue };
+        let resolved = resolve(first, context).await?;
+        let routing = resolved
+            .configuration
+            .map(|configuration| configuration.routing);
+        let assistant = resolved
+            .assistant
+            .map(|(_, assistant)| assistant.map(|assistant| assistant.telnyx_connection_id));
+        let blockers = [
+            routing.as_ref().err(),
+            assistant
+                .as_ref()
+                .and_then(|assistant| assistant.as_ref().err()),
+        ];
+        let no_answer = blockers.iter().flatten().any(|blocker| {
+            matches!(
+                blocker.reason,
+                Reason::ProviderUnavailable | Reason::RateLimited | Reason::AssistantUnverifiable
+            )
+        });
+        if no_answer {
+            continue;
+        }
+        let answer = hash(&format!("{routing:?} {assistant:?}"));
+        if context.answers.changed(question, answer) {
+            users.iter().for_each(|user| context.wakers.number(user));
+        }
+    }
+    Ok(())
+}
+
+/// A hash of everything that what a resource is answered depends on.
+fn question(number: &PhoneNumber) -> u64 {
+    let spec = &number.spec;
+    hash(&format!(
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        number.namespace(),
+        spec.provider,
+        spec.account_ref,
+        spec.assistant_id,
+        spec.webhooks,
+        spec.twilio,
+        spec.telnyx
+    ))
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Counts what the account holds.
+pub(super) fn count(account: &Account, context: &Context) -> Figures {
+    let mut figures = Figures::default();
+    let mut held = HashSet::new();
+    let mut costs: Vec<(Decimal, String)> = Vec::new();
+    for (id, _, mark) in account.survey() {
+        let Some(mark) = mark else {
+            figures.unmanaged += 1;
+            continue;
+        };
+        if !mark.is_of(&context.settings.installation) {
+            continue;
+        }
+        let owner = context.stores.first(&Key::Marked(mark.owner().to_owned()));
+        let recorded = owner
+            .as_ref()
+            .and_then(|owner| owner.status.as_ref()?.id.as_deref());
+        // Two numbers may carry one mark; the resource holds the one that it has recorded.
+        let is_held = owner.is_some() && recorded.is_none_or(|recorded| recorded == id.as_str());
+        if !is_held || !held.insert(mark.owner().to_owned()) {
+            figures.orphaned += 1;
+            continue;
+        }
+        figures.managed += 1;
+        let cost = owner.and_then(|owner| owner.status.as_ref()?.cost.clone());
+        costs.extend(cost.and_then(|cost| Some((cost.monthly.parse().ok()?, cost.currency))));
+    }
+    figures.monthly_cost = sum(&costs);
+    figures
+}
+
+/// The sum; a provider bills an account in one currency.
+fn sum(costs: &[(Decimal, String)]) -> Option<Money> {
+    let (_, currency) = costs.first()?;
+    let same = costs.iter().filter(|(_, other)| other == currency);
+    let amount: Decimal = same.map(|(amount, _)| *amount).sum();
+    Some(Money {
+        amount: format!("{amount:.2}"),
+        currency: currency.clone(),
+    })
+}
