@@ -3,7 +3,7 @@
 use phonenumber_operator::api::condition;
 use serde_json::{Value, json};
 
-use crate::world::{TWILIO_ACCOUNT, World, message, truth};
+use crate::world::{TWILIO_ACCOUNT, World, message, reason, truth};
 
 const OTHER_ACCOUNT: &str = "AC00000000000000000000000000000002";
 
@@ -88,6 +88,11 @@ async fn a_secret_that_goes_first_stops_no_release_that_this_process_can_make() 
         world.until_ready(name).await;
     }
     world.delete_secret("twilio").await;
+    world
+        .until_account("twilio", |account| {
+            account.to_string().contains("CredentialsMissing")
+        })
+        .await;
     world.delete("first").await;
     world.until_gone("first").await;
     assert_eq!(
@@ -100,12 +105,13 @@ async fn a_secret_that_goes_first_stops_no_release_that_this_process_can_make() 
     world.start_operator();
     world.delete("second").await;
     world.delete("third").await;
-    let number = world.until_reason("second", "CredentialsMissing").await;
-    let said = message(&number);
-    assert!(
-        said.contains("deletionPolicy: Retain") && said.contains("Secret"),
-        "{said}"
-    );
+    let number = world
+        .until("second", "telling the way out", |number| {
+            reason(number) == "CredentialsMissing"
+                && message(number).contains("deletionPolicy: Retain")
+        })
+        .await;
+    assert!(message(&number).contains("Secret"), "{}", message(&number));
     world
         .change("second", json!({"deletionPolicy": "Retain"}))
         .await;
@@ -188,6 +194,13 @@ async fn an_account_tells_whether_its_credential_opens_it() {
             json!({"accountSid": TWILIO_ACCOUNT, "authToken": "emulator-token"}),
         )
         .await;
+    world.until_account("twilio", ready("True", "Ready")).await;
+    let down = json!({"dialect": "twilio", "kind": "503"});
+    world.emulator.fault(down).await;
+    world
+        .until_account("twilio", ready("False", "ProviderUnavailable"))
+        .await;
+    world.emulator.clear_faults().await;
     world.until_account("twilio", ready("True", "Ready")).await;
 }
 
