@@ -125,6 +125,8 @@ reasons! {
         ReleaseProtected,
         /// The number cannot be given back.
         ReleaseBlocked,
+        /// Somebody keeps setting the number up differently.
+        DriftFight,
     }
 }
 

@@ -160,6 +160,7 @@ async fn inspect<A: AnyAccount>(
     if context.inspections.begins(&uid, opened.listed()) {
         inspect::wake_what_differs(opened, users, context);
         inspect::wake_what_is_answered_anew(users, context).await?;
+        inspect::wake_what_another_answers(&uid, users, context).await?;
     }
     Ok(Ok(()))
 }

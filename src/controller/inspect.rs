@@ -14,7 +14,7 @@ use super::resolve::resolve;
 use crate::account::Account;
 use crate::api::{Money, PhoneNumber, Reason};
 use crate::clock::Instant;
-use crate::number::NumberId;
+use crate::number::{E164, NumberId};
 
 /// What an account holds, in figures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,9 @@ pub(super) struct Figures {
 /// How often the figures of an account are written at most.
 const FIGURES_AFTER: Duration = Duration::from_secs(60);
 
+/// In which time Burki is asked about each assignment once.
+const ASSIGNMENTS_ASKED_IN: Duration = Duration::from_secs(3600);
+
 /// When each account was last inspected, and its figures were last written.
 #[derive(Default)]
 pub(super) struct Inspections(Mutex<HashMap<String, Inspection>>);
@@ -41,6 +44,8 @@ struct Inspection {
     /// When the listing began that was last compared.
     compared: Option<Instant>,
     written: Option<Instant>,
+    /// Where among the assigned numbers the next share begins.
+    cursor: usize,
 }
 
 impl Inspections {
@@ -63,6 +68,17 @@ impl Inspections {
     /// Notes that the figures of the account with this uid are written at `now`.
     pub(super) fn writes(&self, uid: &str, now: Instant) {
         self.change(uid, |inspection| inspection.written = Some(now));
+    }
+
+    /// The next `share` of `len` places, going round.
+    fn next_share(&self, uid: &str, share: usize, len: usize) -> Vec<usize> {
+        self.change(uid, |inspection| {
+            let begin = inspection.cursor;
+            inspection.cursor = (begin + share).checked_rem(len).unwrap_or_default();
+            let places =
+                (begin..begin + share).map(|place| place.checked_rem(len).unwrap_or_default());
+            places.collect()
+        })
     }
 
     fn change<T>(&self, uid: &str, change: impl FnOnce(&mut Inspection) -> T) -> T {
@@ -166,6 +182,50 @@ fn hash(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
+}
+
+/// Asks Burki who answers some of the numbers, so that each is asked about once in [`ASSIGNMENTS_ASKED_IN`]; it has no
+/// listing of them. Wakes those that another assistant answers, or none.
+///
+/// # Errors
+/// Those of the API server.
+pub(super) async fn wake_what_another_answers(
+    uid: &str,
+    users: &[Arc<PhoneNumber>],
+    context: &Context,
+) -> Result<(), kube::Error> {
+    let is_assigned = |user: &&Arc<PhoneNumber>| {
+        let assigned = user
+            .status
+            .as_ref()
+            .and_then(|status| status.assistant.as_ref());
+        let declared = user.spec.assistant_id;
+        let stands = user.metadata.deletion_timestamp.is_none() && !user.spec.suspend;
+        stands && declared.is_some() && assigned.map(|assigned| assigned.id) == declared
+    };
+    let mut assigned: Vec<_> = users.iter().filter(is_assigned).collect();
+    assigned.sort_by_cached_key(|user| (user.namespace(), user.name_any()));
+    let passes =
+        ASSIGNMENTS_ASKED_IN.as_secs_f64() / context.settings.interval.as_secs_f64().max(1.0);
+    let share = assigned.len().div_ceil((passes as usize).max(1));
+    for place in context.inspections.next_share(uid, share, assigned.len()) {
+        let Some(user) = assigned.get(place) else {
+            continue;
+        };
+        let (Ok(number), Some(burki)) = (
+            user.spec.phone_number.parse::<E164>(),
+            resolve(user, context).await?.burki,
+        ) else {
+            continue;
+        };
+        if let Ok(found) = burki.assigned_to(&number).await
+            && found != user.spec.assistant_id
+        {
+            context.memories.unassigned(user, true);
+            context.wakers.number(user);
+        }
+    }
+    Ok(())
 }
 
 /// Counts what the account holds.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 
-use super::plan::{Again, Memory, Rest};
+use super::plan::{Again, MOST_REPAIRS, Memory, Rest};
 use crate::api::PhoneNumber;
 use crate::claim::Stored;
 use crate::clock::{Clock, Instant};
@@ -15,6 +15,9 @@ use crate::number::Configuration;
 
 /// The first and the longest wait of a backoff.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+
+/// How long a repair counts.
+const REPAIRS_COUNT_FOR: Duration = Duration::from_secs(3600);
 
 /// The memories of all resources, by UID.
 pub(super) struct Memories {
@@ -33,6 +36,12 @@ struct Entry {
     release_sent: bool,
     first_seen: Option<Instant>,
     verified: Option<Verified>,
+    /// When what somebody changed was last repaired, and in which generation.
+    repairs: Vec<(Instant, i64)>,
+    /// The generation in which repairs were undone too often.
+    fighting: Option<i64>,
+    /// True if Burki has the number on no assistant or on another one, whatever the status says.
+    unassigned: bool,
     failures: u32,
     latest: Option<Arc<PhoneNumber>>,
 }
@@ -96,6 +105,7 @@ impl Memories {
                 unreadable_for: since(entry.unreadable_since).unwrap_or_default(),
                 missing_for: since(entry.missing_since),
                 release_sent: entry.release_sent,
+                fighting: entry.fighting.is_some() && entry.fighting == object.metadata.generation,
                 verified: wanted.is_some() && entry.verified.as_ref() == wanted,
             }
         })
@@ -152,6 +162,38 @@ impl Memories {
         let entries = self.lock();
         let entry = entries.get(&uid(object))?;
         entry.verified.as_ref().map(|verified| verified.seen)
+    }
+
+    /// Remembers that the number is being set up. A number that was right in this generation is repaired by that.
+    pub(super) fn repairs(&self, object: &PhoneNumber) {
+        let now = self.clock.now();
+        let generation = object.metadata.generation.unwrap_or_default();
+        self.entry(object, |entry| {
+            let was_right = entry
+                .verified
+                .as_ref()
+                .is_some_and(|verified| verified.generation == generation);
+            if !was_right {
+                return;
+            }
+            entry
+                .repairs
+                .retain(|(at, when)| *when == generation && now.since(*at) < REPAIRS_COUNT_FOR);
+            entry.repairs.push((now, generation));
+            if entry.repairs.len() >= MOST_REPAIRS {
+                entry.fighting = Some(generation);
+            }
+        });
+    }
+
+    /// Remembers whether Burki has the number on another assistant than the status says, or on none.
+    pub(super) fn unassigned(&self, object: &PhoneNumber, unassigned: bool) {
+        self.entry(object, |entry| entry.unassigned = unassigned);
+    }
+
+    /// True if Burki has the number on another assistant than the status says, or on none.
+    pub(super) fn is_unassigned(&self, object: &PhoneNumber) -> bool {
+        self.entry(object, |entry| entry.unassigned)
     }
 
     /// When this process first saw the resource: now, if it has not.

@@ -132,7 +132,7 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
         protected: number.spec.deletion_protection,
         deletion_policy: number.spec.deletion_policy,
         definition_deleted: deleting && super::definition_is_deleted(context).await?,
-        record: record(number),
+        record: record(number, context),
         memory: super::plan::Memory::default(),
         waits: context.waits(),
         account: resolved
@@ -164,7 +164,7 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
     Ok(Some(Pass::new(Arc::clone(number), facts, resolved)))
 }
 
-fn record(number: &PhoneNumber) -> super::plan::Record {
+fn record(number: &PhoneNumber, context: &Context) -> super::plan::Record {
     let status = number.status.clone().unwrap_or_default();
     let ready = status
         .conditions
@@ -183,7 +183,10 @@ fn record(number: &PhoneNumber) -> super::plan::Record {
         id: status.id.map(NumberId::new),
         order_id: status.order_id.map(OrderId::new),
         account_id: status.account_id.map(AccountId::new),
-        assistant: status.assistant.map(|assistant| assistant.id),
+        assistant: status
+            .assistant
+            .map(|assistant| assistant.id)
+            .filter(|_| !context.memories.is_unassigned(number)),
         refused: refused
             .zip(reason)
             .map(|(attempt, reason)| super::plan::Refused {

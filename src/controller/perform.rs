@@ -159,7 +159,7 @@ pub(super) async fn perform(step: Step, pass: &mut Pass, context: &Context) -> R
             report::record(pass, context).await.map_err(Stop::from)
         }
         Step::Unassign(assistant) => unassign(assistant, pass).await,
-        Step::Assign(assistant) => assign(assistant, pass).await,
+        Step::Assign(assistant) => assign(assistant, pass, context).await,
         Step::RestoreMark(id) => restore_mark(&id, pass, context).await,
         Step::Configure(id, _) => configure(&id, pass, context).await,
         Step::Cancel(order) => {
@@ -477,7 +477,7 @@ fn directory_stop(error: &DirectoryError) -> Stop {
 }
 
 /// Burki rewrites the provider's webhooks when it takes a number, so the number is looked at again.
-async fn assign(assistant: i64, pass: &mut Pass) -> Result<(), Stop> {
+async fn assign(assistant: i64, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let Some(burki) = &pass.resolved.burki else {
         return Err(directory_stop(&DirectoryError::Unavailable(
             "the account has no usable spec.burki".into(),
@@ -508,6 +508,7 @@ async fn assign(assistant: i64, pass: &mut Pass) -> Result<(), Stop> {
     match assigned {
         Assigned::Done => {
             pass.facts.record.assistant = Some(assistant);
+            context.memories.unassigned(&pass.object, false);
             pass.facts.seen.assigned = true;
             pass.facts.seen.fetched = None;
             pass.facts.memory.verified = false;
@@ -544,6 +545,7 @@ async fn configure(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<
     let account = pass.account()?;
     let configuration = pass.facts.configuration.clone().map_err(Stop::from)?;
     let ours = pass.ours(id)?;
+    context.memories.repairs(&pass.object);
     let asked = context.clock.now();
     match account
         .call(account.company().configure(&ours, &configuration))

@@ -28,6 +28,9 @@ pub const NOT_ON_SALE_AGAIN_AFTER: Duration = Duration::from_secs(600);
 /// How long a cause that needs a person, and that nobody tells us of, is left alone.
 pub const PERSON_AGAIN_AFTER: Duration = Duration::from_secs(1800);
 
+/// How many repairs within an hour show that somebody keeps undoing them.
+pub const MOST_REPAIRS: usize = 3;
+
 /// How soon an open question is asked again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
@@ -115,6 +118,8 @@ pub struct Memory {
     pub missing_for: Option<Duration>,
     /// True if this process has asked the provider to release the recorded id.
     pub release_sent: bool,
+    /// True if somebody has undone [`MOST_REPAIRS`] repairs of this generation within an hour.
+    pub fighting: bool,
     /// True if this process has verified the number with this very configuration and assistant not long ago.
     pub verified: bool,
 }

@@ -13,6 +13,7 @@ mod cluster;
 #[path = "../support/control_plane.rs"]
 mod control_plane;
 mod deletion;
+mod drift;
 #[path = "../support/emulator.rs"]
 mod emulator;
 mod main_job;

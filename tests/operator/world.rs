@@ -361,7 +361,7 @@ impl World {
     }
 
     /// Waits until the company says so.
-    async fn until_company(&self, what: &str, done: impl AsyncFn(&Emulator) -> bool) {
+    pub async fn until_company(&self, what: &str, done: impl AsyncFn(&Emulator) -> bool) {
         let begun = Instant::now();
         while !done(&self.emulator).await {
             assert!(begun.elapsed() < PATIENCE, "this did not come: {what}");

@@ -1,7 +1,8 @@
 //! The number is recorded: keep it as declared.
 
 use super::{
-    ABSENCE_CONFIRMED_AFTER, ASK_AGAIN_AFTER, Again, Facts, PERSON_AGAIN_AFTER, Rest, Step, wait,
+    ABSENCE_CONFIRMED_AFTER, ASK_AGAIN_AFTER, Again, Facts, MOST_REPAIRS, PERSON_AGAIN_AFTER, Rest,
+    Step, wait,
 };
 use crate::api::Reason;
 use crate::number::{Holding, NumberId, Whose};
@@ -77,6 +78,20 @@ fn held(facts: &Facts, id: &NumberId, holding: &Holding) -> Step {
     }
     if differences.is_empty() {
         return Step::Rest(Rest::Ready);
+    }
+    if facts.memory.fighting && !facts.seen.configured {
+        let fields: Vec<_> = differences.iter().map(ToString::to_string).collect();
+        return wait(
+            Reason::DriftFight,
+            format!(
+                "Somebody has undone {MOST_REPAIRS} repairs of {} within an hour; now its {} differs. Nothing more is \
+                 written until the spec of this PhoneNumber changes. Find out who sets the number up at {}.",
+                facts.number,
+                fields.join(", "),
+                facts.provider
+            ),
+            Again::After(PERSON_AGAIN_AFTER),
+        );
     }
     if whose == Whose::Unmarked && !facts.seen.marked {
         return Step::RestoreMark(id.clone());
