@@ -6,8 +6,8 @@ mod reason;
 
 pub use account::{
     AccountSpec, AccountStatus, BurkiRef, ClusterProviderAccount, ClusterProviderAccountSpec,
-    ConnectionWebhook, Money, ProviderAccount, ProviderAccountSpec, SecretRef, TelnyxAccount,
-    TwilioAccount, WebhookBase,
+    ConnectionWebhook, LabelOperator, LabelRequirement, Money, NamespaceSelector, ProviderAccount,
+    ProviderAccountSpec, SecretRef, TelnyxAccount, TwilioAccount, WebhookBase,
 };
 pub use phone_number::{
     AccountKind, AccountRef, AssistantStatus, AttemptStatus, CapabilitiesStatus, CostStatus,

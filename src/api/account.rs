@@ -1,6 +1,10 @@
 //! `ProviderAccount` and `ClusterProviderAccount`: who pays, and where calls go.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
+    Condition, LabelSelector, LabelSelectorRequirement,
+};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -100,7 +104,67 @@ pub struct ClusterProviderAccountSpec {
 
     /// The namespaces whose PhoneNumbers may use this account, by their labels. Absent: none. Empty ({}): all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub allowed_namespaces: Option<LabelSelector>,
+    pub allowed_namespaces: Option<NamespaceSelector>,
+}
+
+/// Namespaces by their labels; all conditions must hold.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NamespaceSelector {
+    /// Labels that a namespace must have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64))]
+    pub match_labels: BTreeMap<String, String>,
+    /// What is asked of the labels of a namespace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub match_expressions: Vec<LabelRequirement>,
+}
+
+/// What is asked of a label.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LabelRequirement {
+    /// The label.
+    #[schemars(length(min = 1, max = 317))]
+    pub key: String,
+    /// In and NotIn compare it with the values; Exists and DoesNotExist do not.
+    pub operator: LabelOperator,
+    /// The values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 63)))]
+    pub values: Vec<String>,
+}
+
+/// How a label is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum LabelOperator {
+    /// Its value is among the values.
+    In,
+    /// Its value, if it has one, is not among the values.
+    NotIn,
+    /// It is there.
+    Exists,
+    /// It is not there.
+    DoesNotExist,
+}
+
+impl From<&NamespaceSelector> for LabelSelector {
+    fn from(selector: &NamespaceSelector) -> Self {
+        let expressions = selector.match_expressions.iter();
+        Self {
+            match_labels: Some(selector.match_labels.clone()),
+            match_expressions: Some(
+                expressions
+                    .map(|requirement| LabelSelectorRequirement {
+                        key: requirement.key.clone(),
+                        operator: format!("{:?}", requirement.operator),
+                        values: Some(requirement.values.clone()),
+                    })
+                    .collect(),
+            ),
+        }
+    }
 }
 
 /// What both kinds of accounts declare.
@@ -136,7 +200,10 @@ pub struct AccountSpec {
 #[serde(rename_all = "camelCase")]
 pub struct SecretRef {
     /// Its name.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(max = 253),
+        regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$")
+    )]
     pub name: String,
 }
 

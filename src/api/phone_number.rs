@@ -136,7 +136,10 @@ pub struct AccountRef {
     #[serde(default)]
     pub kind: AccountKind,
     /// Its name.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(max = 253),
+        regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$")
+    )]
     pub name: String,
 }
 
@@ -156,11 +159,11 @@ pub enum AccountKind {
 pub struct Webhooks {
     /// Who is asked what to do with a call. With provider telnyx this is the URL that the connection must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024), regex(pattern = r"^https://[^\s/]+(/[^\s]*)?$"))]
+    #[schemars(length(max = 1024), regex(pattern = r"^https://[^\s/?#@]+(/[^\s]*)?$"))]
     pub voice_url: Option<String>,
     /// Who is told of a message. With provider telnyx this is the URL that the messaging profile must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024), regex(pattern = r"^https://[^\s/]+(/[^\s]*)?$"))]
+    #[schemars(length(max = 1024), regex(pattern = r"^https://[^\s/?#@]+(/[^\s]*)?$"))]
     pub sms_url: Option<String>,
 }
 

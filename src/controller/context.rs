@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{PartialObjectMeta, Selector, SelectorExt};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -256,7 +257,7 @@ impl Context {
         let Some(allowed) = &account.spec.allowed_namespaces else {
             return false;
         };
-        let Ok(selector) = Selector::try_from(allowed.clone()) else {
+        let Ok(selector) = Selector::try_from(LabelSelector::from(allowed)) else {
             return false;
         };
         let found = self

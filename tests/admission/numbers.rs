@@ -1,0 +1,214 @@
+//! Every rule for a PhoneNumber.
+
+use serde_json::{Value, json};
+
+use crate::manifests::{Kind, least, with_spec};
+use crate::row::{
+    Row, Transition, length, object_name, one_of, pattern, row, some_text, telnyx_connection,
+    telnyx_ids,
+};
+
+fn number(provider: &str) -> Value {
+    least(Kind::PhoneNumber, provider, "row")
+}
+
+pub fn rows() -> Vec<Row> {
+    const E164: &str = r"^\+[1-9][0-9]{6,14}$";
+    let e164 = |good: &str, bad: &str| pattern(number("twilio"), "phoneNumber", good, bad, E164);
+    let mut without_number = number("twilio");
+    without_number["spec"] = json!({"provider": "twilio"});
+    let mut without_provider = number("twilio");
+    without_provider["spec"] = json!({"phoneNumber": "+12125551234"});
+
+    let mut rows = vec![
+        row(
+            "there is a number",
+            without_number,
+            json!({"phoneNumber": "+4930123456"}),
+            json!({}),
+            "spec.phoneNumber: Required value",
+        ),
+        row(
+            "there is a provider",
+            without_provider,
+            json!({"provider": "twilio"}),
+            json!({}),
+            "spec.provider: Required value",
+        ),
+        e164("+1234567", "+123456"),
+        e164("+123456789012345", "+12345678901234a"),
+        e164("+12125551234", "12125551234"),
+        e164("+12125551234", "+0212555123"),
+        e164("+12125551234", "+1 212 555 1234"),
+        e164("+12125551234", "+12125551234\n"),
+        row(
+            "YAML reads a number without quotes as an integer",
+            number("twilio"),
+            json!({"phoneNumber": "+12125551234"}),
+            json!({"phoneNumber": 12_125_551_234_u64}),
+            r#"spec.phoneNumber: Invalid value: "integer": spec.phoneNumber in body must be of type string: "integer""#,
+        ),
+        row(
+            "phoneNumber is at most 16 characters long",
+            number("twilio"),
+            json!({"phoneNumber": "+123456789012345"}),
+            json!({"phoneNumber": "+1234567890123456"}),
+            "spec.phoneNumber: Too long: may not be more than 16 bytes",
+        ),
+        row(
+            "assistantId is at least 1",
+            number("twilio"),
+            json!({"assistantId": 1}),
+            json!({"assistantId": 0}),
+            "spec.assistantId: Invalid value: 0: spec.assistantId in body should be greater than or equal to 1",
+        ),
+        row(
+            "assistantId is an integer",
+            number("twilio"),
+            json!({"assistantId": i64::MAX}),
+            json!({"assistantId": "101"}),
+            r#"spec.assistantId: Invalid value: "string": spec.assistantId in body must be of type integer: "string""#,
+        ),
+        row(
+            "accountRef has a name",
+            number("twilio"),
+            json!({"accountRef": {"name": "shared"}}),
+            json!({"accountRef": {"kind": "ClusterProviderAccount"}}),
+            "spec.accountRef.name: Required value",
+        ),
+        some_text(number("twilio"), "friendlyName"),
+        length(number("telnyx"), "friendlyName", 64, |n| "x".repeat(n)),
+        row(
+            "friendlyName is at most 36 bytes with twilio",
+            number("twilio"),
+            json!({"friendlyName": "x".repeat(36)}),
+            json!({"friendlyName": "x".repeat(37)}),
+            "spec.friendlyName: Invalid value: spec.friendlyName may have at most 36 bytes with provider twilio, where it shares a field with the operator's mark",
+        ),
+        row(
+            "36 bytes are not 36 characters",
+            number("twilio"),
+            json!({"friendlyName": "ü".repeat(18)}),
+            json!({"friendlyName": "ü".repeat(19)}),
+            "spec.friendlyName: Invalid value: spec.friendlyName may have at most 36 bytes with provider twilio, where it shares a field with the operator's mark",
+        ),
+        row(
+            "friendlyName holds no mark of a bought number",
+            number("telnyx"),
+            json!({"friendlyName": "pn1"}),
+            json!({"friendlyName": "x pn1.y"}),
+            r#"spec.friendlyName: Invalid value: "x pn1.y": spec.friendlyName may not contain pn1. or pa1., which begin the operator's marks"#,
+        ),
+        row(
+            "friendlyName holds no mark of an adopted number",
+            number("twilio"),
+            json!({"friendlyName": "pa1"}),
+            json!({"friendlyName": "pa1."}),
+            r#"spec.friendlyName: Invalid value: "pa1.": spec.friendlyName may not contain pn1. or pa1., which begin the operator's marks"#,
+        ),
+        row(
+            "options of twilio are for twilio",
+            number("twilio"),
+            json!({"twilio": {}}),
+            json!({"provider": "telnyx", "twilio": {}}),
+            "spec.twilio: Invalid value: spec.twilio is only for provider twilio",
+        ),
+        row(
+            "options of telnyx are for telnyx",
+            number("telnyx"),
+            json!({"telnyx": {}}),
+            json!({"provider": "twilio", "telnyx": {}}),
+            "spec.telnyx: Invalid value: spec.telnyx is only for provider telnyx",
+        ),
+    ];
+    for bad in ["[pn1]", "two\nlines", "return\r"] {
+        let name = "friendlyName";
+        rows.push(pattern(
+            number("twilio"),
+            name,
+            "Käthe (NYC)",
+            bad,
+            r"^[^\[\]\r\n]*$",
+        ));
+    }
+    rows.extend(one_of(
+        number("twilio"),
+        "provider",
+        "vonage",
+        &["twilio", "telnyx"],
+    ));
+    rows.extend(one_of(
+        number("twilio"),
+        "deletionPolicy",
+        "Delete",
+        &["Release", "Retain"],
+    ));
+    rows.extend(one_of(
+        with_spec(number("twilio"), &json!({"accountRef": {"name": "shared"}})),
+        "accountRef.kind",
+        "Secret",
+        &["ProviderAccount", "ClusterProviderAccount"],
+    ));
+    for (field, prefix) in [
+        ("addressSid", "AD"),
+        ("bundleSid", "BU"),
+        ("identitySid", "RI"),
+        ("messagingServiceSid", "MG"),
+    ] {
+        let path = format!("twilio.{field}");
+        let sid = |n: usize| {
+            format!("{prefix}{}", "0aF".repeat(20))
+                .chars()
+                .take(n)
+                .collect()
+        };
+        let good: String = sid(34);
+        let bad = good.replacen(prefix, "PN", 1);
+        let expected = format!("^{prefix}[0-9a-fA-F]{{32}}$");
+        rows.push(pattern(number("twilio"), &path, &good, &bad, &expected));
+        rows.push(length(number("twilio"), &path, 34, sid));
+    }
+    rows.extend(telnyx_ids(number("telnyx"), "billingGroupId"));
+    rows.extend(telnyx_ids(number("telnyx"), "messagingProfileId"));
+    rows.extend(telnyx_ids(number("telnyx"), "requirementGroupId"));
+    rows.extend(telnyx_connection(number("telnyx")));
+    rows.extend(object_name(number("twilio"), "accountRef.name"));
+    for path in ["webhooks.voiceUrl", "webhooks.smsUrl"] {
+        let base = number("twilio");
+        let url = |good: &str, bad: &str| {
+            pattern(
+                number("twilio"),
+                path,
+                good,
+                bad,
+                r"^https://[^\s/?#@]+(/[^\s]*)?$",
+            )
+        };
+        rows.push(url("https://voice.example.com", "http://voice.example.com"));
+        rows.push(url("https://h/twiml?a=b#c", "https:///twiml"));
+        rows.push(url("https://h:8443/", "https://h/a b"));
+        rows.push(length(base, path, 1024, |n| {
+            format!("https://{}", "h".repeat(n - 8))
+        }));
+    }
+    rows
+}
+
+pub fn transitions() -> Vec<Transition> {
+    vec![
+        Transition {
+            rule: "a number stays",
+            existing: least(Kind::PhoneNumber, "twilio", "number"),
+            accepted: json!({"phoneNumber": "+12125551234"}),
+            refused: json!({"phoneNumber": "+12125551235"}),
+            message: r#"spec.phoneNumber: Invalid value: "+12125551235": spec.phoneNumber cannot be changed: create another PhoneNumber for another number"#,
+        },
+        Transition {
+            rule: "a provider stays",
+            existing: least(Kind::PhoneNumber, "twilio", "provider"),
+            accepted: json!({"provider": "twilio"}),
+            refused: json!({"provider": "telnyx"}),
+            message: r#"spec.provider: Invalid value: "telnyx": spec.provider cannot be changed: create another PhoneNumber at the other provider"#,
+        },
+    ]
+}
