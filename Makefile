@@ -22,7 +22,8 @@ check: ## Formatting, compiler and clippy warnings
 	$(CARGO) clippy --all-targets -- -D warnings
 
 generate: ## Rewrite the generated files: CRDs, rendered manifests, tables in the docs
-	GENERATE=1 $(CARGO) test --test crds --test chart
+	GENERATE=1 $(CARGO) test --test crds
+	GENERATE=1 $(CARGO) test --test chart
 	GENERATE=1 $(CARGO) test --lib the_table_of_deletion
 
 control-plane: ## Build kube-apiserver, etcd, kube-controller-manager and kubectl (cached)

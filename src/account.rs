@@ -7,16 +7,19 @@ mod credentials;
 mod directory;
 mod inventory;
 mod looks;
+mod permits;
+mod search;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use rust_decimal::Decimal;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::clock::{Clock, Instant};
-use crate::number::{AccountId, E164, Holding, Mark, NumberId, Provider};
+use crate::number::{AccountId, E164, Holding, Kind, Mark, NumberId, Price, Provider};
 use crate::provider::http::Client;
 use crate::provider::telnyx::Telnyx;
 use crate::provider::twilio::Twilio;
@@ -28,10 +31,16 @@ pub use directory::Directory;
 use inventory::Inventory;
 pub use inventory::Surveyed;
 use looks::Looks;
+use permits::Permits;
+use search::Candidates;
+pub use search::{Found, SEARCH_HOLDS};
 
-/// How many requests may be under way in one account. Twilio limits concurrency
+/// How many requests may be under way in one account that sets no limit. Twilio limits concurrency
 /// (<https://www.twilio.com/docs/errors/20429>), without a published number.
 const MAX_CONCURRENT_REQUESTS: usize = 16;
+
+/// How long prices are kept.
+const PRICES_HOLD: Duration = Duration::from_secs(24 * 3600);
 
 /// How long an account is left alone after a 429 that does not say for how long.
 const PAUSE_AFTER_429: Duration = Duration::from_secs(2);
@@ -62,15 +71,33 @@ struct Slot {
 
 /// What all credentials of one account share: the requests under way in it, and what it holds.
 struct Shared {
-    permits: Arc<Semaphore>,
+    permits: Permits,
     paused_until: Mutex<Option<Instant>>,
     inventory: Inventory,
     looks: Looks,
+    candidates: Candidates,
+    prices: Cached<(String, Kind), Result<Option<Price>, Error>>,
+    /// How many purchases are under way in this process, and what they will cost each month.
+    spending: Mutex<(i64, Decimal)>,
 }
 
 /// The right to have one request under way.
 pub struct Permit {
     _permit: OwnedSemaphorePermit,
+}
+
+/// A purchase under way.
+pub struct Spending {
+    shared: Arc<Shared>,
+    monthly: Decimal,
+}
+
+impl Drop for Spending {
+    fn drop(&mut self) {
+        let mut spending = lock(&self.shared.spending);
+        spending.0 -= 1;
+        spending.1 -= self.monthly;
+    }
 }
 
 /// One provider account, opened by one credential.
@@ -173,10 +200,13 @@ impl Accounts {
             .cloned();
         let shared = known.unwrap_or_else(|| {
             Arc::new(Shared {
-                permits: Arc::new(Semaphore::new(MAX_CONCURRENT_REQUESTS)),
+                permits: Permits::new(MAX_CONCURRENT_REQUESTS),
                 paused_until: Mutex::default(),
                 inventory: Inventory::default(),
                 looks: Looks::default(),
+                candidates: Candidates::default(),
+                prices: Cached::new(Arc::clone(&self.clock), PRICES_HOLD),
+                spending: Mutex::default(),
             })
         });
         by_id.insert(identity.account.clone(), Arc::clone(&shared));
@@ -215,10 +245,10 @@ impl Account {
         {
             return Err(Error::Throttled(Some(until.since(now))));
         }
-        let permit = Arc::clone(&self.shared.permits).acquire_owned().await;
+        let permit = self.shared.permits.acquire().await;
         permit
             .map(|permit| Permit { _permit: permit })
-            .map_err(|_| Error::Shut("the program ends"))
+            .ok_or(Error::Shut("the program ends"))
     }
 
     /// Makes one call of `company` under a permit of its own.
@@ -276,10 +306,9 @@ impl Account {
         number: &E164,
         service: Option<&str>,
     ) -> Result<Option<Holding>, Error> {
-        let asked = self.clock.now();
         let found = self.call(self.company.find(number, service)).await?;
         if let Some(holding) = &found {
-            self.saw(holding, service, asked);
+            self.saw(holding, service);
         }
         Ok(found)
     }
@@ -291,6 +320,11 @@ impl Account {
     pub async fn marked(&self, mark: &Mark, not_before: Instant) -> Result<Vec<Holding>, Error> {
         self.list(not_before).await?;
         Ok(self.shared.inventory.by_mark(mark))
+    }
+
+    /// The numbers that are known to carry `mark`, however long ago that was seen.
+    pub fn known_marked(&self, mark: &Mark) -> Vec<Holding> {
+        self.shared.inventory.by_mark(mark)
     }
 
     /// The number with this id: as it is known, if that was asked for at `not_before` or later, else asked for now.
@@ -317,10 +351,9 @@ impl Account {
                 return Ok(Some(holding));
             }
         }
-        let asked = self.clock.now();
         let found = self.call(self.company.fetch(id, service)).await?;
         match &found {
-            Some(holding) => self.saw(holding, service, asked),
+            Some(holding) => self.saw(holding, service),
             None => inventory.gone(id, None),
         }
         Ok(found)
@@ -368,9 +401,10 @@ impl Account {
         self.shared.inventory.listed()
     }
 
-    /// Notes what a call that began at `asked` has shown of a number.
-    pub fn saw(&self, holding: &Holding, service: Option<&str>, asked: Instant) {
-        self.shared.inventory.saw(holding, service, asked);
+    /// Notes what a call has just shown of a number, and of its being in `service`.
+    pub fn saw(&self, holding: &Holding, service: Option<&str>) {
+        let now = self.clock.now();
+        self.shared.inventory.saw(holding, service, now);
     }
 
     /// Notes that the number with this id was released now.
@@ -408,6 +442,51 @@ impl Account {
             Provider::Telnyx => 250,
         };
         self.shared.inventory.len() / page + 1
+    }
+
+    /// What a number of this kind costs in a country, by the company's price list, as read within a day; `None` if it has
+    /// none or does not tell.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn price(&self, country: &str, kind: Kind) -> Result<Option<Price>, Error> {
+        let key = (country.to_owned(), kind);
+        let asked = self
+            .shared
+            .prices
+            .get_or(key.clone(), self.call(self.company.price(country, kind)))
+            .await;
+        if asked.is_err() {
+            self.shared.prices.forget(&key);
+        }
+        asked
+    }
+
+    /// Lets at most `most` requests be under way from now on.
+    pub fn limit_requests(&self, most: usize) {
+        self.shared.permits.resize(most);
+    }
+
+    /// How many numbers the account holds, as far as that is known, and with them those that are being bought.
+    pub fn held_or_being_bought(&self) -> i64 {
+        let held = i64::try_from(self.shared.inventory.len()).unwrap_or(i64::MAX);
+        held.saturating_add(lock(&self.shared.spending).0)
+    }
+
+    /// What the purchases under way will cost each month.
+    pub fn being_spent(&self) -> Decimal {
+        lock(&self.shared.spending).1
+    }
+
+    /// Counts a purchase at `monthly` as under way, until what is returned is dropped.
+    pub fn spending(self: &Arc<Self>, monthly: Decimal) -> Spending {
+        let mut spending = lock(&self.shared.spending);
+        spending.0 += 1;
+        spending.1 += monthly;
+        Spending {
+            shared: Arc::clone(&self.shared),
+            monthly,
+        }
     }
 
     /// The connection `id`, as seen not longer ago than the interval. With `managed`, its webhook is set to that URL

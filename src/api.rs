@@ -6,13 +6,13 @@ mod reason;
 
 pub use account::{
     AccountSpec, AccountStatus, BurkiRef, ClusterProviderAccount, ClusterProviderAccountSpec,
-    ConnectionWebhook, LabelOperator, LabelRequirement, Money, NamespaceSelector, ProviderAccount,
-    ProviderAccountSpec, SecretRef, TelnyxAccount, TwilioAccount, WebhookBase,
+    ConnectionWebhook, LabelOperator, LabelRequirement, Limits, Money, NamespaceSelector,
+    ProviderAccount, ProviderAccountSpec, SecretRef, TelnyxAccount, TwilioAccount, WebhookBase,
 };
 pub use phone_number::{
-    AccountKind, AccountRef, AssistantStatus, AttemptStatus, CapabilitiesStatus, CostStatus,
-    DeletionPolicy, PhoneNumber, PhoneNumberSpec, PhoneNumberStatus, TelnyxOptions, TelnyxStatus,
-    TwilioOptions, TwilioStatus, Webhooks,
+    AccountKind, AccountRef, AdoptionPolicy, AssistantStatus, AttemptStatus, CapabilitiesStatus,
+    CostStatus, DeletionPolicy, PhoneNumber, PhoneNumberSpec, PhoneNumberStatus, TelnyxOptions,
+    TelnyxStatus, TwilioOptions, TwilioStatus, Webhooks,
 };
 pub use reason::{Class, Reason};
 

@@ -26,6 +26,8 @@ pub const TOKEN_LIFETIME: Duration = Duration::from_secs(5);
 pub enum Intent {
     /// To pay for it.
     Buy,
+    /// To take it over: the account holds it already.
+    Adopt,
 }
 
 /// One attempt on one number, stored on the resource before the attempt begins.
@@ -88,6 +90,14 @@ impl Claim {
             nonce,
             at,
             since,
+        }
+    }
+
+    /// The same claim, to take the number over instead.
+    pub fn to_adopt(self) -> Self {
+        Self {
+            intent: Intent::Adopt,
+            ..self
         }
     }
 

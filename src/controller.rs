@@ -4,6 +4,7 @@
 
 mod account;
 mod context;
+mod fuse;
 mod index;
 mod inspect;
 mod memory;
@@ -145,8 +146,9 @@ pub async fn run(
             Ok(Event::Delete(number)) => {
                 watched.stores.index.remove(number);
                 wakers.account_of(number);
-                for other in watched.declarers(&number.spec.phone_number) {
-                    wakers.number(&other);
+                if let Some(declared) = &number.spec.phone_number {
+                    let others = watched.declarers(declared);
+                    others.iter().for_each(|other| wakers.number(other));
                 }
             }
             _ => {}
@@ -197,6 +199,9 @@ pub async fn run(
         _ = running => {}
         _ = filling => {}
         _ = watching => tracing::error!("a watch ended by itself"),
+    }
+    if let Some(now) = context.time.now() {
+        context.fuses.give_back(now).await;
     }
 }
 

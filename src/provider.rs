@@ -13,7 +13,8 @@ use jiff::Timestamp;
 
 use crate::claim::Token;
 use crate::number::{
-    AccountId, Configuration, E164, Holding, Mark, NumberId, OrderId, Provider, Whose,
+    AccountId, Configuration, E164, Holding, Kind, Mark, NumberId, Offer, OrderId, Price, Provider,
+    Search, Whose,
 };
 
 /// One account at one phone company.
@@ -75,8 +76,14 @@ pub trait PhoneCompany: Send + Sync {
     async fn order(&self, id: &OrderId) -> Result<Option<Order>, Error>;
 
     /// Asks for the number where the company wants that before a sale (Telnyx searches it).
-    /// False if it is not on sale. Twilio sends nothing and says true: the purchase itself answers.
-    async fn offers(&self, number: &E164) -> Result<bool, Error>;
+    /// `None` if it is not on sale. Twilio sends nothing and offers it: the purchase itself answers.
+    async fn offer(&self, number: &E164) -> Result<Option<Offer>, Error>;
+
+    /// Numbers on sale that fit `search`: one page, and none that only nearly fits.
+    async fn search(&self, search: &Search) -> Result<Vec<Offer>, Error>;
+
+    /// What a number of this kind costs in a country, where the company has a price list (Twilio).
+    async fn price(&self, country: &str, kind: Kind) -> Result<Option<Price>, Error>;
 
     /// Buys the claimed number, with mark and webhooks inside the one request that is sent.
     /// The token is refused ([`Reply::NotSent`]) unless it is fresh.
@@ -190,6 +197,12 @@ impl Ours {
 }
 
 impl Unmarked {
+    /// The proof, if `holding` still is as it was `seen`, unmarked or with a mark that was shown to be nobody's.
+    pub fn abandoned(holding: &Holding, seen: &Holding) -> Option<Self> {
+        let same = holding.id == seen.id && holding.marked_text == seen.marked_text;
+        same.then(|| Self(holding.id.clone()))
+    }
+
     /// The proof, if `holding` carries no mark and has the id that we recorded.
     pub fn prove(holding: &Holding, mark: &Mark, recorded: &NumberId) -> Option<Self> {
         let unmarked = mark.whose(&holding.marked_text) == Whose::Unmarked;

@@ -41,6 +41,13 @@ impl<K: Eq + Hash, V: Clone> Cached<K, V> {
     }
 }
 
+impl<K: Eq + Hash, V> Cached<K, V> {
+    /// Forgets the answer for `key`.
+    pub(super) fn forget(&self, key: &K) {
+        lock(&self.entries).remove(key);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -28,6 +28,8 @@ struct State {
     last: Option<(Instant, Result<(), Error>)>,
     rows: HashMap<NumberId, Row>,
     by_number: HashMap<E164, NumberId>,
+    /// The numbers that carry the marks of each resource.
+    by_owner: HashMap<String, HashSet<NumberId>>,
     released: HashMap<NumberId, Instant>,
     /// The numbers of each messaging service that somebody declares.
     members: HashMap<String, HashSet<NumberId>>,
@@ -35,8 +37,8 @@ struct State {
 
 struct Row {
     holding: Holding,
-    /// When the call that showed it began.
-    asked: Instant,
+    /// When the call that showed it ended: a listing that began before may be older. Of a listing, when it began.
+    seen: Instant,
 }
 
 /// A number in the account: its id, itself, and the mark on it.
@@ -80,31 +82,23 @@ impl Inventory {
     /// Takes over a listing that began at `begun`. What our own calls have shown since is newer.
     pub(super) fn install(&self, begun: Instant, holdings: Vec<Holding>) {
         let mut state = lock(&self.state);
-        let State {
-            rows,
-            by_number,
-            released,
-            ..
-        } = &mut *state;
+        let State { rows, released, .. } = &mut *state;
         released.retain(|_, at| begun.since(*at) < RELEASED_FOR);
         let mut newer: HashMap<_, _> = std::mem::take(rows)
             .into_iter()
-            .filter(|(_, row)| row.asked >= begun)
+            .filter(|(_, row)| row.seen >= begun)
             .collect();
         for holding in holdings {
             if !released.contains_key(&holding.id) && !newer.contains_key(&holding.id) {
                 let row = Row {
                     holding,
-                    asked: begun,
+                    seen: begun,
                 };
                 rows.insert(row.holding.id.clone(), row);
             }
         }
         rows.extend(newer.drain());
-        *by_number = rows
-            .values()
-            .map(|row| (row.holding.number.clone(), row.holding.id.clone()))
-            .collect();
+        state.index_anew();
         state.listed = Some(begun);
         state.last = Some((begun, Ok(())));
     }
@@ -114,18 +108,17 @@ impl Inventory {
         lock(&self.state).last = Some((begun, Err(error)));
     }
 
-    /// Notes what a call that began at `asked` has shown of one number, and of its being in `service`.
-    pub(super) fn saw(&self, holding: &Holding, service: Option<&str>, asked: Instant) {
+    /// Notes what a call that ended at `seen` has shown of one number, and of its being in `service`.
+    pub(super) fn saw(&self, holding: &Holding, service: Option<&str>, seen: Instant) {
         let mut state = lock(&self.state);
         if state.released.contains_key(&holding.id) {
             return;
         }
-        state
-            .by_number
-            .insert(holding.number.clone(), holding.id.clone());
+        state.take_out(&holding.id);
+        state.put_into_indexes(holding);
         let row = Row {
             holding: holding.clone(),
-            asked,
+            seen,
         };
         state.rows.insert(holding.id.clone(), row);
         if let (Some(service), Settings::Twilio(settings)) = (service, &holding.settings)
@@ -142,9 +135,7 @@ impl Inventory {
     /// Notes that the provider says that there is no number with this id (any more).
     pub(super) fn gone(&self, id: &NumberId, released: Option<Instant>) {
         let mut state = lock(&self.state);
-        if let Some(row) = state.rows.remove(id) {
-            state.by_number.remove(&row.holding.number);
-        }
+        state.take_out(id);
         if let Some(at) = released {
             state.released.insert(id.clone(), at);
         }
@@ -169,10 +160,10 @@ impl Inventory {
     /// The numbers that carry `mark`, or the same owner's other mark.
     pub(super) fn by_mark(&self, mark: &Mark) -> Vec<Holding> {
         let state = lock(&self.state);
-        let marked = state.rows.values().filter(|row| {
-            Mark::find_in(&row.holding.marked_text).is_some_and(|found| found.same_owner(mark))
-        });
-        marked.map(|row| row.holding.clone()).collect()
+        let ids = state.by_owner.get(&mark.identity()).into_iter().flatten();
+        ids.filter_map(|id| state.rows.get(id))
+            .map(|row| row.holding.clone())
+            .collect()
     }
 
     /// Everything that is known.
@@ -184,5 +175,137 @@ impl Inventory {
             (holding.id.clone(), holding.number.clone(), mark)
         });
         rows.collect()
+    }
+}
+
+impl State {
+    fn put_into_indexes(&mut self, holding: &Holding) {
+        self.by_number
+            .insert(holding.number.clone(), holding.id.clone());
+        if let Some(mark) = Mark::find_in(&holding.marked_text) {
+            let owned = self.by_owner.entry(mark.identity()).or_default();
+            owned.insert(holding.id.clone());
+        }
+    }
+
+    fn take_out(&mut self, id: &NumberId) {
+        let Some(row) = self.rows.remove(id) else {
+            return;
+        };
+        self.by_number.remove(&row.holding.number);
+        if let Some(mark) = Mark::find_in(&row.holding.marked_text)
+            && let Some(owned) = self.by_owner.get_mut(&mark.identity())
+        {
+            owned.remove(id);
+        }
+    }
+
+    fn index_anew(&mut self) {
+        self.by_number.clear();
+        self.by_owner.clear();
+        let rows = std::mem::take(&mut self.rows);
+        for row in rows.values() {
+            self.put_into_indexes(&row.holding);
+        }
+        self.rows = rows;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::number::{Installation, Origin, Owner, TwilioSettings};
+
+    fn at(seconds: u64) -> Instant {
+        Instant::since_boot(Duration::from_secs(seconds))
+    }
+
+    fn mark() -> Mark {
+        let owner = Owner {
+            namespace: "support".into(),
+            name: "nyc".into(),
+        };
+        Mark::new(Origin::Bought, &Installation::new("here"), &owner)
+    }
+
+    fn holding(id: &str, name: &str) -> Holding {
+        Holding {
+            id: NumberId::new(id),
+            number: format!("+1212555000{}", id.len()).parse().unwrap(),
+            marked_text: name.to_owned(),
+            created: None,
+            active: true,
+            settings: Settings::Twilio(TwilioSettings::default()),
+        }
+    }
+
+    fn names(inventory: &Inventory) -> Vec<String> {
+        let state = lock(&inventory.state);
+        let rows = state.rows.values();
+        let mut names: Vec<_> = rows.map(|row| row.holding.marked_text.clone()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_a_call_has_shown_since_a_listing_began_is_newer_than_the_listing() {
+        let inventory = Inventory::default();
+        inventory.install(at(1), vec![holding("a", "old"), holding("bb", "other")]);
+        inventory.saw(&holding("a", "new"), None, at(11));
+        inventory.install(at(10), vec![holding("a", "old")]);
+        assert_eq!(names(&inventory), ["new"]);
+        inventory.install(at(20), vec![holding("a", "newest")]);
+        assert_eq!(names(&inventory), ["newest"]);
+    }
+
+    #[test]
+    fn a_listing_does_not_bring_back_what_was_released() {
+        let inventory = Inventory::default();
+        inventory.install(at(1), vec![holding("a", "mine")]);
+        inventory.gone(&NumberId::new("a"), Some(at(15)));
+        inventory.install(at(10), vec![holding("a", "mine")]);
+        inventory.saw(&holding("a", "mine"), None, at(16));
+        assert_eq!(names(&inventory), [""; 0]);
+        assert_eq!(inventory.by_number(&holding("a", "").number, None), None);
+    }
+
+    #[test]
+    fn numbers_are_found_by_their_mark_as_it_is_now() {
+        let inventory = Inventory::default();
+        let marked = mark().with_name(crate::number::Provider::Twilio, "nyc");
+        inventory.install(at(1), vec![holding("a", &marked), holding("bb", "plain")]);
+        assert_eq!(inventory.by_mark(&mark().adopted()).len(), 1);
+        inventory.saw(&holding("a", "renamed"), None, at(2));
+        assert!(inventory.by_mark(&mark()).is_empty());
+        inventory.saw(&holding("bb", &marked), None, at(3));
+        assert_eq!(inventory.by_mark(&mark())[0].id, NumberId::new("bb"));
+    }
+
+    #[test]
+    fn a_messaging_service_has_the_members_that_were_last_seen() {
+        let inventory = Inventory::default();
+        inventory.install(at(1), vec![holding("a", "x")]);
+        let in_service = |service| {
+            let found = inventory.by_id(&NumberId::new("a"), Some(service))?;
+            match found.settings {
+                Settings::Twilio(settings) => Some(settings.in_messaging_service),
+                Settings::Telnyx(_) => None,
+            }
+        };
+        assert_eq!(in_service("MG1"), None, "nobody has asked about it");
+        inventory.set_members("MG1", HashSet::from([NumberId::new("a")]));
+        assert_eq!(in_service("MG1"), Some(true));
+        inventory.saw(&holding("a", "x"), Some("MG1"), at(2));
+        assert_eq!(in_service("MG1"), Some(false));
+    }
+
+    #[test]
+    fn those_who_waited_for_a_listing_share_its_outcome() {
+        let inventory = Inventory::default();
+        let error = Error::Unavailable("down".into());
+        inventory.failed(at(10), error.clone());
+        assert_eq!(inventory.outcome(at(9)), Some(Err(error)));
+        assert_eq!(inventory.outcome(at(11)), None);
+        assert_eq!(inventory.listed(), None);
     }
 }

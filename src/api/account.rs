@@ -9,7 +9,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::number::Provider;
+use crate::number::{Kind, Provider};
 
 /// An account at a phone company.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -193,6 +193,74 @@ pub struct AccountSpec {
     /// The Burki organization whose assistants answer. Needed for PhoneNumbers with an assistantId.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burki: Option<BurkiRef>,
+
+    /// How much may be bought, released, held and spent. Where several accounts open one account at the provider, the
+    /// lowest limit holds.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// How much may be bought, released, held and spent in an account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// How many numbers may be bought in any 60 minutes.
+    #[serde(default = "purchases_per_hour")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub purchases_per_hour: i32,
+    /// How many numbers may be released in any 60 minutes.
+    #[serde(default = "releases_per_hour")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub releases_per_hour: i32,
+    /// How many numbers the account may hold, whoever bought them. No number is bought beyond.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub max_numbers: Option<i64>,
+    /// What the managed numbers may cost each month together. No number is bought beyond, nor one whose price is not
+    /// known or in another currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_monthly_cost: Option<Money>,
+    /// The countries (ISO 3166 alpha-2) that numbers may be bought in. Empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        inner(length(max = 2), regex(pattern = r"^[A-Z]{2}$"))
+    )]
+    pub allowed_countries: Vec<String>,
+    /// The types of numbers that may be bought: local, mobile, tollFree. Empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub allowed_types: Vec<Kind>,
+    /// How many requests may be under way at the provider at once.
+    #[serde(default = "max_concurrent_requests")]
+    #[schemars(range(min = 1, max = 256))]
+    pub max_concurrent_requests: i32,
+}
+
+fn purchases_per_hour() -> i32 {
+    100
+}
+
+fn releases_per_hour() -> i32 {
+    50
+}
+
+fn max_concurrent_requests() -> i32 {
+    16
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            purchases_per_hour: purchases_per_hour(),
+            releases_per_hour: releases_per_hour(),
+            max_numbers: None,
+            max_monthly_cost: None,
+            allowed_countries: Vec::new(),
+            allowed_types: Vec::new(),
+            max_concurrent_requests: max_concurrent_requests(),
+        }
+    }
 }
 
 /// A Secret in the account's namespace; for a ClusterProviderAccount, in the operator's.

@@ -5,7 +5,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::number::Provider;
+use super::account::Money;
+use crate::number::{Provider, Search};
 
 /// The phone number to hold, and who answers it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,7 +23,7 @@ use crate::number::Provider;
     selectable = ".spec.provider",
     selectable = ".spec.phoneNumber",
     selectable = ".spec.assistantId",
-    printcolumn(name = "Number", type_ = "string", json_path = ".spec.phoneNumber"),
+    printcolumn(name = "Number", type_ = "string", json_path = ".status.phoneNumber"),
     printcolumn(name = "Provider", type_ = "string", json_path = ".spec.provider"),
     printcolumn(name = "Assistant", type_ = "integer", json_path = ".spec.assistantId"),
     printcolumn(
@@ -67,6 +68,9 @@ use crate::number::Provider;
     )
 )]
 #[x_kube(
+    validation = Rule::new("has(self.phoneNumber) != has(self.search)").message("declare either spec.phoneNumber or spec.search"),
+    validation = Rule::new("has(self.phoneNumber) == has(oldSelf.phoneNumber)").message("spec.phoneNumber and spec.search cannot be exchanged: create another PhoneNumber for another number"),
+    validation = Rule::new("self.adoptionPolicy != 'Adopt' || has(self.phoneNumber)").message("spec.adoptionPolicy Adopt needs spec.phoneNumber: a number that is to be taken over is named").field_path(".adoptionPolicy"),
     validation = Rule::new("self.provider == 'twilio' || !has(self.twilio)").message("spec.twilio is only for provider twilio").field_path(".twilio"),
     validation = Rule::new("self.provider == 'telnyx' || !has(self.telnyx)").message("spec.telnyx is only for provider telnyx").field_path(".telnyx"),
     validation = Rule::new("self.provider != 'twilio' || !has(self.friendlyName) || size(bytes(self.friendlyName)) <= 36").message("spec.friendlyName may have at most 36 bytes with provider twilio, where it shares a field with the operator's mark").field_path(".friendlyName"),
@@ -75,9 +79,16 @@ use crate::number::Provider;
 pub struct PhoneNumberSpec {
     /// The number to hold, in E.164 form: a plus sign, then 7 to 15 digits, such as +12125551234.
     /// Cannot be changed: delete this object and create another one to hold another number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), regex(pattern = r"^\+[1-9][0-9]{6,14}$"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("spec.phoneNumber cannot be changed: create another PhoneNumber for another number"))]
-    pub phone_number: String,
+    pub phone_number: Option<String>,
+
+    /// What the number is to be like, instead of phoneNumber: the first number that is found is bought, and held from
+    /// then on. What is asked for here is never widened. Cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("spec.search cannot be changed: create another PhoneNumber for another number"))]
+    pub search: Option<Search>,
 
     /// The phone company to buy the number from: twilio or telnyx. Cannot be changed.
     #[x_kube(validation = Rule::new("self == oldSelf").message("spec.provider cannot be changed: create another PhoneNumber at the other provider"))]
@@ -113,8 +124,19 @@ pub struct PhoneNumberSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub telnyx: Option<TelnyxOptions>,
 
+    /// The most that the number may cost each month. No number is bought that costs more, or whose price is not known
+    /// or in another currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_monthly_cost: Option<Money>,
+
+    /// Adopt: a number that the account holds already, and that nobody has marked as theirs, is taken over instead of
+    /// bought. Never: it is left alone.
+    #[serde(default)]
+    pub adoption_policy: AdoptionPolicy,
+
     /// What happens to the number when this object is deleted. Release gives it back for good; Retain leaves it in
-    /// the account, configured and paid. Unset means Release.
+    /// the account, configured and paid. Unset means Release for a number that was bought, Retain for one that was
+    /// adopted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
 
@@ -212,6 +234,16 @@ pub struct TelnyxOptions {
     pub requirement_group_id: Option<String>,
 }
 
+/// What happens where the account holds the number already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AdoptionPolicy {
+    /// It is left alone.
+    #[default]
+    Never,
+    /// It is taken over.
+    Adopt,
+}
+
 /// What happens to the number when its object is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
@@ -228,7 +260,7 @@ pub struct PhoneNumberStatus {
     /// The generation that the conditions speak of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The number, as the provider returned it.
+    /// The number: as the provider returned it; before that the declared one, or the one that is being bought.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone_number: Option<String>,
     /// The provider's own id of the number: a Twilio SID or a Telnyx phone-number id.
@@ -246,6 +278,9 @@ pub struct PhoneNumberStatus {
     /// What Telnyx shows of the number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub telnyx: Option<TelnyxStatus>,
+    /// True if the number was in the account before and was taken over.
+    #[serde(default)]
+    pub adopted: bool,
     /// What the number costs, as the provider said when it was bought.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<CostStatus>,

@@ -74,6 +74,14 @@ reasons! {
         /// The provider does not answer usefully.
         ProviderUnavailable,
     }
+    Waiting {
+        /// No more may be bought for now.
+        LimitReached,
+        /// No more may be released for now.
+        ReleaseLimitReached,
+        /// No number that is on sale is as wanted.
+        NoNumbersFound,
+    }
     Stalled {
         /// The spec cannot be carried out.
         InvalidSpec,
@@ -119,12 +127,18 @@ reasons! {
         OwnedByAnother,
         /// Another PhoneNumber declares the same number and was there first.
         ClaimedByAnother,
+        /// The number costs more than it may.
+        CostLimitExceeded,
+        /// What the number costs is not known, and a limit is set.
+        PriceUnknown,
         /// The number is gone from the account. It is never bought again.
         Lost,
         /// `deletionProtection` forbids the release.
         ReleaseProtected,
         /// The number cannot be given back.
         ReleaseBlocked,
+        /// Many numbers are missing at once (accounts only).
+        InventorySuspect,
         /// Somebody keeps setting the number up differently.
         DriftFight,
     }

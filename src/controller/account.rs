@@ -112,6 +112,9 @@ pub(super) async fn reconcile<A: AnyAccount>(
     let (ready, reason, message) = match open_account(&view, &context, false).await? {
         Ok(opened) => {
             status.account_id = Some(opened.identity().account.to_string());
+            let limits = context.limits_of(&opened.identity().account, &account.spec().limits);
+            let most = usize::try_from(limits.max_concurrent_requests).unwrap_or(1);
+            opened.limit_requests(most.max(1));
             match inspect(account.as_ref(), &opened, &users, &context).await? {
                 Ok(()) => {
                     show_figures(account.as_ref(), &opened, &mut status, &context);
@@ -158,9 +161,21 @@ async fn inspect<A: AnyAccount>(
     }
     let uid = account.uid().unwrap_or_default();
     if context.inspections.begins(&uid, opened.listed()) {
-        inspect::wake_what_differs(opened, users, context);
+        let missing = inspect::wake_what_differs(opened, users, context);
+        context.inspections.misses(&uid, missing);
         inspect::wake_what_is_answered_anew(users, context).await?;
         inspect::wake_what_another_answers(&uid, users, context).await?;
+    }
+    let missing = context.inspections.missing(&uid);
+    if inspect::is_suspect(missing, users.len()) {
+        return Ok(Err(Blocker::new(
+            Reason::InventorySuspect,
+            format!(
+                "{missing} of {} numbers are missing from the account at once. Each is being confirmed by itself; none is \
+                 given up before.",
+                users.len()
+            ),
+        )));
     }
     Ok(Ok(()))
 }

@@ -8,12 +8,15 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::api::ListParams;
 use kube::core::{PartialObjectMeta, Selector, SelectorExt};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Resource, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
+use rust_decimal::Decimal;
 
 use super::Wakers;
+use super::fuse::Fuses;
 use super::index::{Index, Key, account_key};
 use super::inspect::{Answers, Inspections};
 use super::memory::Memories;
@@ -22,10 +25,11 @@ use super::secrets::{SecretName, Secrets};
 use super::turns::Turns;
 use crate::account::{Accounts, Directory};
 use crate::api::{
-    AccountKind, AccountSpec, ClusterProviderAccount, PhoneNumber, ProviderAccount, Reason,
+    AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, Limits, Money, PhoneNumber,
+    ProviderAccount, Reason,
 };
 use crate::clock::Clock;
-use crate::number::{Installation, NumberId, Owner};
+use crate::number::{AccountId, E164, Installation, Mark, NumberId, Origin, Owner};
 use crate::server_time::{Clients, ServerTime};
 
 /// What the flags of the program say.
@@ -63,6 +67,7 @@ pub struct Context {
     pub(super) secrets: Secrets,
     pub(super) memories: Memories,
     pub(super) turns: Turns,
+    pub(super) fuses: Fuses,
     pub(super) answers: Answers,
     pub(super) inspections: Inspections,
     pub(super) recorder: Recorder,
@@ -164,6 +169,7 @@ impl Context {
             secrets: Secrets::new(clients.reads.clone(), Arc::clone(&clock)),
             memories: Memories::new(Arc::clone(&clock)),
             turns: Turns::new(settings.concurrency),
+            fuses: Fuses::new(clients.writes.clone(), &settings.operator_namespace),
             answers: Answers::default(),
             inspections: Inspections::default(),
             time: clients.time.clone(),
@@ -277,8 +283,9 @@ impl Context {
                 number.name_any(),
             )
         };
+        let declared = number.spec.phone_number.as_deref()?;
         let mine = age(number);
-        let declarers = self.declarers(&number.spec.phone_number);
+        let declarers = self.declarers(declared);
         let mut rivals = declarers.iter().filter(|other| age(other) < mine);
         rivals.next().map(|other| owner(other.as_ref()))
     }
@@ -286,8 +293,74 @@ impl Context {
     /// The resources that declare this number.
     pub(super) fn declarers(&self, number: &str) -> Vec<Arc<PhoneNumber>> {
         let mut found = self.stores.found(&Key::Declared(number.to_owned()));
-        found.retain(|other| other.spec.phone_number == number);
+        found.retain(|other| other.spec.phone_number.as_deref() == Some(number));
         found
+    }
+
+    /// True if no other resource declares, claims or holds this number.
+    pub(super) fn is_free(&self, number: &E164, uid: &str) -> bool {
+        let found = self.stores.found(&Key::Declared(number.to_string()));
+        found
+            .iter()
+            .all(|other| other.uid().as_deref() == Some(uid))
+    }
+
+    /// True if a resource that is known has `mark`.
+    pub(super) fn is_owned(&self, mark: &Mark) -> bool {
+        self.stores
+            .first(&Key::Marked(mark.owner().to_owned()))
+            .is_some()
+    }
+
+    /// True if the API server, asked now, has a resource with `mark`.
+    ///
+    /// # Errors
+    /// Those of the API server.
+    pub(super) async fn is_owned_now(&self, mark: &Mark) -> Result<bool, kube::Error> {
+        let scopes: Vec<Api<PhoneNumber>> = if self.settings.watch_namespaces.is_empty() {
+            vec![Api::all(self.clients.reads.clone())]
+        } else {
+            let namespaces = self.settings.watch_namespaces.iter();
+            let api = |namespace: &String| Api::namespaced(self.clients.reads.clone(), namespace);
+            namespaces.map(api).collect()
+        };
+        for api in scopes {
+            let mut page = ListParams::default().limit(500);
+            loop {
+                let found = api.list_metadata(&page).await?;
+                let installation = &self.settings.installation;
+                let is_owner = |object: &PartialObjectMeta<PhoneNumber>| {
+                    Mark::new(Origin::Bought, installation, &owner(object)).same_owner(mark)
+                };
+                if found.items.iter().any(is_owner) {
+                    return Ok(true);
+                }
+                match found.metadata.continue_ {
+                    Some(next) if !next.is_empty() => page = page.continue_token(&next),
+                    _ => break,
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// The limits of the account with this id at the provider: where several accounts open it, the lowest of each.
+    pub(super) fn limits_of(&self, id: &AccountId, own: &Limits) -> Limits {
+        let is_same = |status: &Option<AccountStatus>| {
+            status
+                .as_ref()
+                .and_then(|status| status.account_id.as_deref())
+                == Some(id.as_str())
+        };
+        let namespaced = self.stores.accounts.iter().flat_map(Store::state);
+        let namespaced = namespaced
+            .filter(|account| is_same(&account.status))
+            .map(|account| account.spec.account.limits.clone());
+        let cluster = self.stores.cluster_accounts.iter().flat_map(Store::state);
+        let cluster = cluster
+            .filter(|account| is_same(&account.status))
+            .map(|account| account.spec.account.limits.clone());
+        namespaced.chain(cluster).fold(own.clone(), lowest)
     }
 
     /// The other live resource that has recorded the number with this id.
@@ -338,6 +411,44 @@ impl Context {
                 secrets_of(&account.spec.account, &self.settings.operator_namespace)
             });
         namespaced.chain(cluster).collect()
+    }
+}
+
+/// The lower of each limit.
+fn lowest(one: Limits, other: Limits) -> Limits {
+    fn lower<T: PartialOrd>(one: Option<T>, other: Option<T>) -> Option<T> {
+        match (one, other) {
+            (Some(one), Some(other)) => Some(if other < one { other } else { one }),
+            (one, other) => one.or(other),
+        }
+    }
+    fn shared<T: PartialEq>(one: Vec<T>, other: Vec<T>) -> Vec<T> {
+        match (one.is_empty(), other.is_empty()) {
+            (true, _) => other,
+            (_, true) => one,
+            (false, false) => one.into_iter().filter(|it| other.contains(it)).collect(),
+        }
+    }
+    let amount = |money: &Money| money.amount.parse::<Decimal>().unwrap_or_default();
+    let cost = match (one.max_monthly_cost, other.max_monthly_cost) {
+        // Amounts in different currencies cannot be compared; the account's own holds.
+        (Some(one), Some(other))
+            if one.currency == other.currency && amount(&other) < amount(&one) =>
+        {
+            Some(other)
+        }
+        (one, other) => one.or(other),
+    };
+    Limits {
+        purchases_per_hour: one.purchases_per_hour.min(other.purchases_per_hour),
+        releases_per_hour: one.releases_per_hour.min(other.releases_per_hour),
+        max_numbers: lower(one.max_numbers, other.max_numbers),
+        max_monthly_cost: cost,
+        allowed_countries: shared(one.allowed_countries, other.allowed_countries),
+        allowed_types: shared(one.allowed_types, other.allowed_types),
+        max_concurrent_requests: one
+            .max_concurrent_requests
+            .min(other.max_concurrent_requests),
     }
 }
 

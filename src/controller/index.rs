@@ -1,22 +1,24 @@
 //! Which resources declare a number, have recorded an id, or use an account: found without going through all of them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
+use rust_decimal::Decimal;
 
 use super::context::{account_name, owner};
 use crate::api::{AccountKind, PhoneNumber};
-use crate::number::{Installation, Mark, Origin};
+use crate::claim::{Claim, Stored};
+use crate::number::{AccountId, Currency, Installation, Mark, Origin};
 
 type Reference = ObjectRef<PhoneNumber>;
 
 /// What resources are found by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Key {
-    /// The number that the spec declares.
+    /// The number that the spec declares, or that is claimed or held for a search.
     Declared(String),
     /// The id that the status has recorded.
     Recorded(String),
@@ -34,6 +36,17 @@ pub(super) struct Index(Mutex<Maps>);
 struct Maps {
     by_key: HashMap<Key, HashSet<Reference>>,
     keys: HashMap<Reference, Vec<Key>>,
+    costs: HashMap<Reference, Cost>,
+    /// The sums of `costs`, by account and currency.
+    sums: HashMap<(String, String), Decimal>,
+}
+
+/// What the number of a resource costs each month.
+#[derive(Clone, PartialEq, Eq)]
+struct Cost {
+    account: String,
+    currency: String,
+    monthly: Decimal,
 }
 
 impl Index {
@@ -42,6 +55,7 @@ impl Index {
         let reference = ObjectRef::from_obj(number);
         let keys = keys_of(number);
         let mut maps = self.lock();
+        maps.set_cost(&reference, cost_of(number));
         if maps.keys.get(&reference) == Some(&keys) {
             return;
         }
@@ -55,7 +69,10 @@ impl Index {
 
     /// Forgets `number`.
     pub(super) fn remove(&self, number: &PhoneNumber) {
-        self.lock().drop_keys(&ObjectRef::from_obj(number));
+        let reference = ObjectRef::from_obj(number);
+        let mut maps = self.lock();
+        maps.set_cost(&reference, None);
+        maps.drop_keys(&reference);
     }
 
     /// What was noted under `key`.
@@ -65,12 +82,36 @@ impl Index {
         found.cloned().collect()
     }
 
+    /// What the numbers of an account at a provider cost each month, as far as that is known and in this currency.
+    pub(super) fn cost_of(&self, account: &AccountId, currency: &Currency) -> Decimal {
+        let key = (account.to_string(), currency.to_string());
+        self.lock().sums.get(&key).copied().unwrap_or_default()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Maps> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Maps {
+    fn set_cost(&mut self, reference: &Reference, cost: Option<Cost>) {
+        let before = match cost.clone() {
+            Some(cost) => self.costs.insert(reference.clone(), cost),
+            None => self.costs.remove(reference),
+        };
+        if before == cost {
+            return;
+        }
+        for (cost, sign) in before
+            .iter()
+            .map(|cost| (cost, -Decimal::ONE))
+            .chain(cost.iter().map(|cost| (cost, Decimal::ONE)))
+        {
+            let key = (cost.account.clone(), cost.currency.clone());
+            *self.sums.entry(key).or_default() += sign * cost.monthly;
+        }
+    }
+
     fn drop_keys(&mut self, reference: &Reference) {
         for key in self.keys.remove(reference).unwrap_or_default() {
             if let Some(found) = self.by_key.get_mut(&key) {
@@ -93,14 +134,42 @@ pub(super) fn account_key(number: &PhoneNumber) -> Key {
     Key::Account(kind, namespace, name)
 }
 
+/// The number that the resource's claim is on.
+pub(super) fn claimed(number: &PhoneNumber) -> Option<String> {
+    match Claim::read(
+        number.annotations(),
+        &owner(number),
+        &number.uid().unwrap_or_default(),
+    ) {
+        Stored::Ours(claim) | Stored::EarlierUid(claim) => Some(claim.number.to_string()),
+        Stored::Nothing | Stored::Unreadable | Stored::Newer(_) => None,
+    }
+}
+
+fn cost_of(number: &PhoneNumber) -> Option<Cost> {
+    let status = number.status.as_ref()?;
+    let cost = status.cost.as_ref()?;
+    Some(Cost {
+        account: status.account_id.clone()?,
+        currency: cost.currency.clone(),
+        monthly: cost.monthly.parse().ok()?,
+    })
+}
+
 fn keys_of(number: &PhoneNumber) -> Vec<Key> {
     let recorded = number.status.as_ref().and_then(|status| status.id.clone());
     let mark = Mark::new(Origin::Bought, &Installation::new(""), &owner(number));
-    let mut keys = vec![
-        Key::Marked(mark.owner().to_owned()),
-        Key::Declared(number.spec.phone_number.clone()),
-        account_key(number),
-    ];
+    let mut keys = vec![Key::Marked(mark.owner().to_owned()), account_key(number)];
+    let declared = number.spec.phone_number.clone();
+    let held = number
+        .status
+        .as_ref()
+        .and_then(|status| status.phone_number.clone());
+    let numbers: BTreeSet<_> = [declared, held, claimed(number)]
+        .into_iter()
+        .flatten()
+        .collect();
+    keys.extend(numbers.into_iter().map(Key::Declared));
     keys.extend(recorded.map(Key::Recorded));
     keys
 }

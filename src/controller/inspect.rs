@@ -44,6 +44,8 @@ struct Inspection {
     /// When the listing began that was last compared.
     compared: Option<Instant>,
     written: Option<Instant>,
+    /// How many recorded numbers were missing then.
+    missing: usize,
     /// Where among the assigned numbers the next share begins.
     cursor: usize,
 }
@@ -54,6 +56,16 @@ impl Inspections {
         self.change(uid, |inspection| {
             std::mem::replace(&mut inspection.compared, listed) != listed
         })
+    }
+
+    /// Notes how many recorded numbers are missing from the account with this uid.
+    pub(super) fn misses(&self, uid: &str, missing: usize) {
+        self.change(uid, |inspection| inspection.missing = missing);
+    }
+
+    /// How many recorded numbers were missing from the account with this uid.
+    pub(super) fn missing(&self, uid: &str) -> usize {
+        self.change(uid, |inspection| inspection.missing)
     }
 
     /// True if the figures of the account with this uid may be written at `now`.
@@ -87,20 +99,40 @@ impl Inspections {
     }
 }
 
-/// Wakes the users of the account whose number is not as it was when they were last found to be right.
-pub(super) fn wake_what_differs(account: &Account, users: &[Arc<PhoneNumber>], context: &Context) {
+/// Wakes the users of the account whose number is not as it was when they were last found to be right. Returns how many
+/// recorded numbers are not listed, and are not known to be lost.
+pub(super) fn wake_what_differs(
+    account: &Account,
+    users: &[Arc<PhoneNumber>],
+    context: &Context,
+) -> usize {
+    let mut missing = 0;
     for user in users {
-        let Some(id) = user.status.as_ref().and_then(|status| status.id.clone()) else {
+        let status = user.status.as_ref();
+        let Some(id) = status.and_then(|status| status.id.clone()) else {
             continue;
         };
         let service = user.spec.twilio.as_ref();
         let service = service.and_then(|options| options.messaging_service_sid.as_deref());
         let seen = account.fingerprint(&NumberId::new(id), service);
+        let is_lost = status.is_some_and(|status| {
+            let lost = Reason::Lost.to_string();
+            status.conditions.iter().any(|found| found.reason == lost)
+        });
+        if seen.is_none() && !is_lost {
+            missing += 1;
+        }
         let is_right = seen.is_some() && seen == context.memories.verified_as(user);
         if !is_right && !user.spec.suspend {
             context.wakers.number(user);
         }
     }
+    missing
+}
+
+/// True if so many numbers are missing at once that rather the listing is to be doubted.
+pub(super) fn is_suspect(missing: usize, all: usize) -> bool {
+    missing > (all / 10).max(3)
 }
 
 /// What resources that want the same assistant and the same routing were last answered.
@@ -212,8 +244,12 @@ pub(super) async fn wake_what_another_answers(
         let Some(user) = assigned.get(place) else {
             continue;
         };
-        let (Ok(number), Some(burki)) = (
-            user.spec.phone_number.parse::<E164>(),
+        let held = user
+            .status
+            .as_ref()
+            .and_then(|status| status.phone_number.as_deref());
+        let (Some(Ok(number)), Some(burki)) = (
+            held.map(str::parse::<E164>),
             resolve(user, context).await?.burki,
         ) else {
             continue;
@@ -268,4 +304,22 @@ fn sum(costs: &[(Decimal, String)]) -> Option<Money> {
         amount: format!("{amount:.2}"),
         currency: currency.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_missing_numbers_are_news_and_many_are_suspect() {
+        for (missing, all, suspect) in [
+            (0, 0, false),
+            (3, 3, false),
+            (4, 4, true),
+            (10, 100, false),
+            (11, 100, true),
+        ] {
+            assert_eq!(is_suspect(missing, all), suspect, "{missing} of {all}");
+        }
+    }
 }

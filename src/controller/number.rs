@@ -8,13 +8,13 @@ use kube::runtime::controller::Action;
 use super::context::{Context, owner};
 use super::memory::Verified;
 use super::perform::{Pass, Stop, perform};
-use super::plan::{Again, Facts, Rest, Step, plan, wait};
+use super::plan::{Again, Budget, Facts, Limits, Rest, Step, plan, wait};
 use super::report;
-use super::resolve::resolve;
+use super::resolve::{Resolved, resolve};
 use crate::account::fingerprint;
-use crate::api::{PhoneNumber, Reason, condition};
-use crate::claim::Claim;
-use crate::number::{AccountId, E164, NumberId, OrderId};
+use crate::api::{AdoptionPolicy, Money, PhoneNumber, Reason, condition};
+use crate::claim::{Claim, Intent, Stored};
+use crate::number::{AccountId, Currency, E164, NumberId, OrderId};
 
 /// The finalizer that keeps a `PhoneNumber` until its number is released or let go.
 pub(super) const FINALIZER: &str = "telephony.burki.dev/release";
@@ -104,20 +104,30 @@ fn wanted(facts: &Facts, seen: u64) -> Option<Verified> {
 
 /// Gathers the facts of a pass. `None` while the API server's time is not known.
 async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pass>, kube::Error> {
-    let resolved = resolve(number, context).await?;
+    let mut resolved = resolve(number, context).await?;
     let Some(now) = context.time.now() else {
-        return Ok(None);
-    };
-    let Ok(e164) = number.spec.phone_number.parse::<E164>() else {
-        tracing::error!(number = %owner(number.as_ref()), "spec.phoneNumber passed admission and is not E.164");
         return Ok(None);
     };
     let annotations = number.annotations();
     let uid = number.uid().unwrap_or_default();
     let claim = Claim::read(annotations, &owner(number.as_ref()), &uid);
     let deleting = number.metadata.deletion_timestamp.is_some();
+    let recorded_as_adopted = number.status.as_ref().is_some_and(|status| status.adopted);
+    let adopting = matches!(&claim, Stored::Ours(claim) if claim.intent == Intent::Adopt);
+    let adopted = recorded_as_adopted || adopting;
+    if adopted {
+        resolved.mark = resolved.mark.adopted();
+        if let Ok(configuration) = &mut resolved.configuration {
+            configuration.mark = resolved.mark.clone();
+        }
+    }
     let mut facts = Facts {
-        number: e164,
+        number: number_in_question(number, &claim),
+        search: number.spec.search.clone(),
+        budget: budget(number.spec.max_monthly_cost.as_ref()),
+        adopts: number.spec.adoption_policy == AdoptionPolicy::Adopt,
+        adopted,
+        limits: limits(&resolved, context),
         provider: number.spec.provider,
         mark: resolved.mark.clone(),
         now,
@@ -162,6 +172,46 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
         .memories
         .recall(number, &facts.claim, verified.as_ref());
     Ok(Some(Pass::new(Arc::clone(number), facts, resolved)))
+}
+
+/// The number that is declared; for a search the one that is held, or that the claim is on.
+fn number_in_question(number: &PhoneNumber, claim: &Stored) -> Option<E164> {
+    let status = number.status.as_ref();
+    let held = status
+        .filter(|status| status.id.is_some())
+        .and_then(|status| status.phone_number.as_deref());
+    let named = number.spec.phone_number.as_deref().or(held);
+    match (named, claim) {
+        (Some(named), _) => named.parse().ok(),
+        (None, Stored::Ours(claim) | Stored::EarlierUid(claim)) => Some(claim.number.clone()),
+        (None, Stored::Nothing | Stored::Unreadable | Stored::Newer(_)) => None,
+    }
+}
+
+fn budget(money: Option<&Money>) -> Option<Budget> {
+    let money = money?;
+    Some(Budget {
+        amount: money.amount.parse().ok()?,
+        currency: Currency::new(&money.currency)?,
+    })
+}
+
+/// What the account sets a limit to, and how much of it is used.
+fn limits(resolved: &Resolved, context: &Context) -> Limits {
+    let declared = &resolved.limits;
+    let account = resolved.account.as_ref().ok();
+    let held = account.map(|account| account.held_or_being_bought());
+    let cost = budget(declared.max_monthly_cost.as_ref()).zip(account);
+    Limits {
+        countries: declared.allowed_countries.clone(),
+        kinds: declared.allowed_types.clone(),
+        numbers: declared.max_numbers.zip(held),
+        monthly_cost: cost.map(|(budget, account)| {
+            let id = &account.identity().account;
+            let spent = context.stores.index.cost_of(id, &budget.currency);
+            (budget, spent)
+        }),
+    }
 }
 
 fn record(number: &PhoneNumber, context: &Context) -> super::plan::Record {

@@ -4,18 +4,22 @@ use std::sync::Arc;
 
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
+use rust_decimal::Decimal;
 use serde_json::json;
 
 use super::context::{Context, owner};
+use super::fuse::Deed;
 use super::number::FINALIZER;
-use super::plan::{Again, Attempt, Blocker, Facts, Farewell, Look, Rest, Step};
+use super::plan::{Again, Attempt, Blocker, Choice, Facts, Farewell, Look, Rest, Step};
 use super::report;
 use super::resolve::{Resolved, provider_blocker};
-use crate::account::{Account, Permit};
+use crate::account::{Account, Found, Permit, SEARCH_HOLDS, Spending};
 use crate::api::{AttemptStatus, PhoneNumber, Reason};
 use crate::burki::{Assigned, DirectoryError};
-use crate::claim::{ANNOTATION, Claim, Stored, Token};
-use crate::number::{Holding, NumberId, OrderId, Provider};
+use crate::claim::{ANNOTATION, Claim, Intent, Stored, Token};
+use crate::number::{
+    E164, Holding, Kind, Mark, NumberId, OrderId, Origin, Place, Price, Provider, Whose,
+};
 use crate::provider::{Error, Order, OrderState, Ours, RefusalKind, Released, Reply, Unmarked};
 
 /// One pass over one resource.
@@ -30,6 +34,10 @@ pub(super) struct Pass {
     pub(super) order: Option<Order>,
     /// Why the resource was let go, if it was.
     pub(super) farewell: Option<Farewell>,
+    /// When the search began that showed the number in question.
+    chosen_at: Option<crate::clock::Instant>,
+    /// What the number costs, if it was bought in this pass.
+    pub(super) price: Option<Price>,
     purchase: Option<Purchase>,
 }
 
@@ -39,6 +47,7 @@ struct Purchase {
     /// True if every attempt before this one was certainly in vain.
     alone: bool,
     _permit: Permit,
+    _spending: Option<Spending>,
 }
 
 /// Why a pass ends.
@@ -93,6 +102,8 @@ impl Pass {
             attempt: None,
             order: None,
             farewell: None,
+            chosen_at: None,
+            price: None,
             purchase: None,
         }
     }
@@ -101,9 +112,23 @@ impl Pass {
         self.resolved.account.clone().map_err(Stop::from)
     }
 
+    fn number(&self) -> Result<E164, Stop> {
+        let number = self.facts.number.clone();
+        number.ok_or_else(|| Stop::from(Error::Shut("no number is in question")))
+    }
+
     fn messaging_service(&self) -> Option<String> {
         let options = self.object.spec.twilio.as_ref();
         options.and_then(|options| options.messaging_service_sid.clone())
+    }
+
+    /// From here on the number is one that was taken over.
+    fn take_over(&mut self) {
+        self.facts.adopted = true;
+        self.facts.mark = self.facts.mark.adopted();
+        if let Ok(configuration) = &mut self.facts.configuration {
+            configuration.mark = self.facts.mark.clone();
+        }
     }
 
     fn saw(&mut self, look: Look, context: &Context) {
@@ -140,18 +165,13 @@ pub(super) async fn perform(step: Step, pass: &mut Pass, context: &Context) -> R
     match step {
         Step::Fetch(id) => fetch(&id, pass, context).await,
         Step::Look => look(pass, context).await,
-        Step::Offer => {
-            let account = pass.account()?;
-            let offered = account
-                .call(account.company().offers(&pass.facts.number))
-                .await?;
-            pass.facts.seen.offered = Some(offered);
-            Ok(())
-        }
+        Step::Offer => offer(pass).await,
+        Step::Choose => choose(pass, context).await,
         Step::AddFinalizer => add_finalizer(pass, context).await,
-        Step::Claim { since } => claim(since, pass, context).await,
+        Step::Claim { intent, since } => claim(intent, since, pass, context).await,
         Step::LastLook => last_look(pass, context).await,
         Step::Buy => buy(pass, context).await,
+        Step::Adopt(id) => adopt(&id, pass, context).await,
         Step::Record(holding) => record(*holding, pass, context).await,
         Step::RecordOrder(order) => {
             pass.facts.record.order_id = Some(order.id.clone());
@@ -160,7 +180,7 @@ pub(super) async fn perform(step: Step, pass: &mut Pass, context: &Context) -> R
         }
         Step::Unassign(assistant) => unassign(assistant, pass).await,
         Step::Assign(assistant) => assign(assistant, pass, context).await,
-        Step::RestoreMark(id) => restore_mark(&id, pass, context).await,
+        Step::RestoreMark(id) => restore_mark(&id, pass).await,
         Step::Configure(id, _) => configure(&id, pass, context).await,
         Step::Cancel(order) => {
             let account = pass.account()?;
@@ -187,7 +207,79 @@ async fn fetch(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), 
     Ok(())
 }
 
+/// Asks whether the number is on sale, and what it costs.
+async fn offer(pass: &mut Pass) -> Result<(), Stop> {
+    let account = pass.account()?;
+    let number = pass.number()?;
+    let mut offer = account.call(account.company().offer(&number)).await?;
+    if let Some(offer) = &mut offer
+        && offer.price.is_none()
+        && let Some(Place {
+            country,
+            kind: Some(kind),
+            ..
+        }) = number.place()
+    {
+        offer.price = price(&account, &country, kind, pass).await?;
+    }
+    pass.facts.seen.offer = Some(offer);
+    Ok(())
+}
+
+/// The price by the company's list. Where nothing depends on it, a list that cannot be read stops nothing.
+async fn price(
+    account: &Account,
+    country: &str,
+    kind: Kind,
+    pass: &Pass,
+) -> Result<Option<Price>, Stop> {
+    let matters = pass.facts.budget.is_some() || pass.facts.limits.monthly_cost.is_some();
+    match account.price(country, kind).await {
+        Err(error) if matters => Err(error.into()),
+        listed => Ok(listed.unwrap_or_default()),
+    }
+}
+
+/// Searches, and picks a candidate that becomes the number in question.
+async fn choose(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+    let account = pass.account()?;
+    let Some(search) = pass.facts.search.clone() else {
+        return Err(Stop::from(Error::Shut("nothing is searched for")));
+    };
+    let listed = price(&account, &search.country, search.kind, pass).await?;
+    if pass.facts.seen.attempt.take().is_some() {
+        pass.facts.seen.refused_candidates += 1;
+    }
+    let budget = pass.facts.budget.clone();
+    let is_cheap = |price: &Price| {
+        budget.as_ref().is_none_or(|budget| {
+            price.currency == budget.currency && price.monthly <= budget.amount
+        })
+    };
+    let uid = pass.object.uid().unwrap_or_default();
+    let is_free = |number: &E164| context.is_free(number, &uid);
+    let found = account.choose(&search, &uid, is_free, is_cheap).await?;
+    pass.facts.seen.offer = None;
+    pass.facts.seen.last_look = None;
+    pass.facts.seen.choice = Some(match found {
+        Found::Candidate(mut offer, asked) => {
+            pass.facts.number = Some(offer.number.clone());
+            pass.facts.record.order_id = None;
+            pass.order = None;
+            offer.price = offer.price.or(listed);
+            pass.facts.seen.offer = Some(Some(offer));
+            pass.chosen_at = Some(asked);
+            Choice::Chosen
+        }
+        Found::Nothing => Choice::NoneFound,
+        Found::AllTaken => Choice::AllTaken,
+        Found::TooDear(price) => Choice::TooDear(price),
+    });
+    Ok(())
+}
+
 /// Looks at the number and, at Telnyx, at what became of our orders for it. A pending order has brought no number yet.
+/// A search that has no number yet is looked up by its mark, in a listing.
 async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let account = pass.account()?;
     let at = context.time.now();
@@ -197,9 +289,20 @@ async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     } else {
         context.clock.now()
     };
+    let mark = pass.facts.mark.clone();
+    let Some(number) = pass.facts.number.clone() else {
+        let holding = account.marked(&mark, not_before).await?.into_iter().next();
+        let look = Look {
+            holding,
+            at,
+            ..Look::default()
+        };
+        pass.saw(look, context);
+        return Ok(());
+    };
     let order = match pass.facts.provider {
         Provider::Twilio => None,
-        Provider::Telnyx => our_order(&account, pass).await?,
+        Provider::Telnyx => our_order(&account, &number, pass).await?,
     };
     let pending = order
         .as_ref()
@@ -209,14 +312,46 @@ async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     } else {
         let service = pass.messaging_service();
         account
-            .look(&pass.facts.number, service.as_deref(), not_before)
+            .look(&number, service.as_deref(), not_before)
             .await?
     };
-    pass.saw(Look { holding, order, at }, context);
+    let marked = account
+        .known_marked(&mark)
+        .into_iter()
+        .find(|marked| marked.number != number);
+    let orphaned = match &holding {
+        Some(holding) if pass.facts.adopts => is_orphan(holding, &mark, context).await?,
+        _ => false,
+    };
+    let look = Look {
+        holding,
+        marked,
+        orphaned,
+        order,
+        at,
+    };
+    pass.saw(look, context);
     Ok(())
 }
 
-async fn our_order(account: &Arc<Account>, pass: &Pass) -> Result<Option<Order>, Stop> {
+/// True if `holding` is marked for a resource of this installation that does not exist: neither in the caches nor, asked
+/// now, at the API server.
+async fn is_orphan(holding: &Holding, own: &Mark, context: &Context) -> Result<bool, Stop> {
+    let Some(mark) = Mark::find_in(&holding.marked_text) else {
+        return Ok(false);
+    };
+    let installation = &context.settings.installation;
+    if mark.same_owner(own) || !mark.is_of(installation) || context.is_owned(&mark) {
+        return Ok(false);
+    }
+    Ok(!context.is_owned_now(&mark).await?)
+}
+
+async fn our_order(
+    account: &Arc<Account>,
+    number: &E164,
+    pass: &Pass,
+) -> Result<Option<Order>, Stop> {
     let known = match &pass.order {
         Some(order) if order.state != OrderState::Pending => Some(order.clone()),
         Some(order) => account.call(account.company().order(&order.id)).await?,
@@ -238,7 +373,7 @@ async fn our_order(account: &Arc<Account>, pass: &Pass) -> Result<Option<Order>,
         .call(
             account
                 .company()
-                .find_order(&pass.facts.mark, &pass.facts.number, since),
+                .find_order(&pass.facts.mark, number, since),
         )
         .await?;
     Ok(found.or(known))
@@ -283,6 +418,7 @@ async fn add_finalizer(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
 
 /// Writes the claim together with the finalizer, in one patch that fails if anybody else has written since.
 async fn claim(
+    intent: Intent,
     since: Option<jiff::Timestamp>,
     pass: &mut Pass,
     context: &Context,
@@ -290,8 +426,13 @@ async fn claim(
     let account = pass.account()?;
     let permit = account.permit().await?;
     let at = context.time.now().unwrap_or(pass.facts.now);
+    let spending = if intent == Intent::Buy {
+        Some(spend(&account, at, pass, context).await?)
+    } else {
+        None
+    };
     let claim = Claim::to_buy(
-        pass.facts.number.clone(),
+        pass.number()?,
         account.identity().account.clone(),
         &owner(pass.object.as_ref()),
         &pass.object.uid().unwrap_or_default(),
@@ -301,6 +442,10 @@ async fn claim(
             .or_else(|| account.company().provider_time())
             .unwrap_or(at),
     );
+    let claim = match intent {
+        Intent::Buy => claim,
+        Intent::Adopt => claim.to_adopt(),
+    };
     let text = claim
         .to_annotation()
         .map_err(|error| Stop::Api(kube::Error::SerdeError(error)))?;
@@ -323,43 +468,108 @@ async fn claim(
         token,
         alone,
         _permit: permit,
+        _spending: spending,
     });
+    // What a search has just shown needs no other look.
+    let is_news = |asked| context.clock.now().since(asked) < SEARCH_HOLDS;
+    if intent == Intent::Buy && pass.chosen_at.take().is_some_and(is_news) {
+        pass.facts.seen.last_look = Some(None);
+    }
     Ok(())
+}
+
+/// Counts the purchase against the account's limits, or says which one is reached.
+async fn spend(
+    account: &Arc<Account>,
+    now: jiff::Timestamp,
+    pass: &Pass,
+    context: &Context,
+) -> Result<Spending, Stop> {
+    let price = pass.facts.seen.offer.as_ref().and_then(Option::as_ref);
+    let price = price.and_then(|offer| offer.price.as_ref());
+    let spending = account.spending(price.map_or(Decimal::ZERO, |price| price.monthly));
+    let reached = |message: String, again| {
+        Stop::Rest(Rest::Wait {
+            reason: Reason::LimitReached,
+            message,
+            again: Again::After(again),
+        })
+    };
+    let interval = pass.facts.waits.interval;
+    if let Some((most, _)) = pass.facts.limits.numbers
+        && account.held_or_being_bought() > most
+    {
+        let message = format!(
+            "With what is being bought the account holds {most} numbers, as many as it may (spec.limits.maxNumbers)."
+        );
+        return Err(reached(message, interval));
+    }
+    if let Some((budget, spent)) = &pass.facts.limits.monthly_cost
+        && *spent + account.being_spent() > budget.amount
+    {
+        let message = format!(
+            "With what is being bought the account's numbers cost {} {} a month, as much as they may \
+             (spec.limits.maxMonthlyCost).",
+            budget.amount, budget.currency
+        );
+        return Err(reached(message, interval));
+    }
+    let limit = i64::from(pass.resolved.limits.purchases_per_hour);
+    let id = &account.identity().account;
+    match context.fuses.take(id, Deed::Purchase, limit, now).await? {
+        Ok(()) => Ok(spending),
+        Err(blown) => {
+            let message = format!(
+                "{} numbers were bought in the last 60 minutes in account {id}, and {limit} may be \
+                 (spec.limits.purchasesPerHour). The next may be bought in {} s.",
+                blown.used,
+                blown.again.as_secs()
+            );
+            Err(reached(message, blown.again))
+        }
+    }
 }
 
 async fn last_look(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let account = pass.account()?;
     let service = pass.messaging_service();
-    let found = account.heed(
-        account
-            .company()
-            .find(&pass.facts.number, service.as_deref())
-            .await,
-    );
+    let number = pass.number()?;
+    let adopting =
+        matches!(&pass.facts.claim, Stored::Ours(claim) if claim.intent == Intent::Adopt);
+    let found = account.heed(account.company().find(&number, service.as_deref()).await);
     match found {
         Ok(holding) => {
             pass.facts.recorded_by = holding
                 .as_ref()
                 .and_then(|holding| context.recorder_of(&pass.object, &holding.id))
                 .map(|owner| owner.to_string());
-            if holding.is_some() {
-                unused(pass, context);
+            if holding.is_some() && !adopting {
+                unused(pass, context).await;
             }
             pass.facts.seen.last_look = Some(holding);
             Ok(())
         }
         Err(error) => {
-            unused(pass, context);
+            unused(pass, context).await;
             Err(error.into())
         }
     }
 }
 
 /// Drops a token that was not spent: nothing was sent under its claim.
-fn unused(pass: &mut Pass, context: &Context) {
+async fn unused(pass: &mut Pass, context: &Context) {
     if let Some(purchase) = pass.purchase.take() {
         in_vain(&purchase.token.claim().nonce, purchase.alone, pass, context);
         pass.facts.seen.token = false;
+        put_back(pass, context).await;
+    }
+}
+
+/// Gives back what the fuse counted for a purchase that certainly did not take place.
+async fn put_back(pass: &Pass, context: &Context) {
+    if let (Ok(account), Some(now)) = (&pass.resolved.account, context.time.now()) {
+        let id = &account.identity().account;
+        context.fuses.put_back(id, Deed::Purchase, now).await;
     }
 }
 
@@ -377,26 +587,34 @@ async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
         token,
         alone,
         _permit,
+        _spending,
     }) = pass.purchase.take()
     else {
         return Err(Stop::from(Error::Shut("there is no claim to buy on")));
     };
     pass.facts.seen.token = false;
     let claim = token.claim().clone();
-    let asked = context.clock.now();
     let reply = account.company().buy(token, &configuration).await;
     if matches!(reply, Reply::Rejected(_) | Reply::NotSent(_)) {
         in_vain(&claim.nonce, alone, pass, context);
+        put_back(pass, context).await;
+    }
+    if matches!(
+        reply,
+        Reply::Bought(_) | Reply::Ordered(_) | Reply::Unknown(_)
+    ) {
+        let offer = pass.facts.seen.offer.clone().flatten();
+        pass.price = offer.and_then(|offer| offer.price);
     }
     let mut attempt = report::attempt(&claim, report::outcome(&reply));
     match reply {
         Reply::Bought(holding) => {
-            account.saw(&holding, pass.messaging_service().as_deref(), asked);
+            account.saw(&holding, pass.messaging_service().as_deref());
             pass.saw(
                 Look {
                     holding: Some(holding),
-                    order: None,
                     at: Some(pass.facts.now),
+                    ..Look::default()
                 },
                 context,
             );
@@ -405,9 +623,9 @@ async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
             pass.order = Some(order.clone());
             let pending = order.state == OrderState::Pending;
             pass.facts.seen.look = pending.then_some(Look {
-                holding: None,
                 order: Some(order),
                 at: Some(pass.facts.now),
+                ..Look::default()
             });
         }
         Reply::Rejected(refusal) => {
@@ -427,9 +645,57 @@ async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     Ok(())
 }
 
+/// Puts our mark on a number that the account holds already and that nobody has marked.
+async fn adopt(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+    let account = pass.account()?;
+    let seen = pass
+        .facts
+        .seen
+        .look
+        .as_ref()
+        .and_then(|look| look.holding.clone());
+    let now = pass.facts.seen.last_look.clone().flatten();
+    let (Some(seen), Some(now), Some(purchase)) = (seen, now, pass.purchase.take()) else {
+        return Err(Stop::from(Error::Shut(
+            "there is no claim to take it over on",
+        )));
+    };
+    pass.facts.seen.token = false;
+    if !purchase.token.is_fresh(context.clock.now()) {
+        return Err(Stop::from(Error::Shut(
+            "the claim was written too long ago",
+        )));
+    }
+    let nobodys = Unmarked::abandoned(&now, &seen)
+        .filter(|unmarked| unmarked.id() == id)
+        .ok_or_else(|| Stop::from(Error::Shut("the number has just changed")))?;
+    pass.take_over();
+    let text = pass
+        .facts
+        .mark
+        .with_name(pass.facts.provider, &pass.resolved.name);
+    let holding = account
+        .call(account.company().mark(&nobodys, &text))
+        .await?;
+    account.saw(&holding, None);
+    pass.saw(
+        Look {
+            holding: Some(holding),
+            at: Some(pass.facts.now),
+            ..Look::default()
+        },
+        context,
+    );
+    Ok(())
+}
+
 async fn record(holding: Holding, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let was_ordered = pass.facts.record.order_id.is_some();
     pass.facts.record.id = Some(holding.id.clone());
+    pass.facts.number = Some(holding.number.clone());
+    if pass.facts.mark.whose(&holding.marked_text) == Whose::Ours(Origin::Adopted) {
+        pass.take_over();
+    }
     let account = pass.account()?;
     pass.facts
         .record
@@ -446,7 +712,7 @@ async fn record(holding: Holding, pass: &mut Pass, context: &Context) -> Result<
 /// On deletion a number is released even if Burki cannot be told.
 async fn unassign(assistant: i64, pass: &mut Pass) -> Result<(), Stop> {
     let result = match &pass.resolved.burki {
-        Some(burki) => burki.unassign(&pass.facts.number, assistant).await,
+        Some(burki) => burki.unassign(&pass.number()?, assistant).await,
         None => Err(DirectoryError::Unavailable(
             "the account has no usable spec.burki".into(),
         )),
@@ -483,7 +749,7 @@ async fn assign(assistant: i64, pass: &mut Pass, context: &Context) -> Result<()
             "the account has no usable spec.burki".into(),
         )));
     };
-    let number = &pass.facts.number;
+    let number = &pass.number()?;
     let name = Some(pass.resolved.name.as_str());
     let mut assigned = burki
         .assign(number, assistant, name)
@@ -523,7 +789,7 @@ async fn assign(assistant: i64, pass: &mut Pass, context: &Context) -> Result<()
     }
 }
 
-async fn restore_mark(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+async fn restore_mark(id: &NumberId, pass: &mut Pass) -> Result<(), Stop> {
     let account = pass.account()?;
     let unmarked = Unmarked::prove(&pass.held(id)?, &pass.facts.mark, id)
         .ok_or_else(|| Stop::from(Error::Shut("the number is marked")))?;
@@ -531,11 +797,10 @@ async fn restore_mark(id: &NumberId, pass: &mut Pass, context: &Context) -> Resu
         .facts
         .mark
         .with_name(pass.facts.provider, &pass.resolved.name);
-    let asked = context.clock.now();
     let holding = account
         .call(account.company().mark(&unmarked, &text))
         .await?;
-    account.saw(&holding, None, asked);
+    account.saw(&holding, None);
     pass.facts.seen.marked = true;
     pass.holds(holding);
     Ok(())
@@ -546,13 +811,12 @@ async fn configure(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<
     let configuration = pass.facts.configuration.clone().map_err(Stop::from)?;
     let ours = pass.ours(id)?;
     context.memories.repairs(&pass.object);
-    let asked = context.clock.now();
     match account
         .call(account.company().configure(&ours, &configuration))
         .await
     {
         Ok(holding) => {
-            account.saw(&holding, pass.messaging_service().as_deref(), asked);
+            account.saw(&holding, pass.messaging_service().as_deref());
             pass.facts.seen.configured = true;
             pass.holds(holding);
             Ok(())
@@ -565,7 +829,7 @@ async fn configure(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<
             };
             let message = format!(
                 "{} cannot be set up as declared: {refusal}.",
-                pass.facts.number
+                pass.facts.title()
             );
             Err(Stop::Rest(Rest::Wait {
                 reason,
@@ -580,6 +844,25 @@ async fn configure(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<
 async fn release(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let account = pass.account()?;
     let ours = pass.ours(id)?;
+    let limit = i64::from(pass.resolved.limits.releases_per_hour);
+    let now = context.time.now().unwrap_or(pass.facts.now);
+    let account_id = &account.identity().account;
+    if let Err(blown) = context
+        .fuses
+        .take(account_id, Deed::Release, limit, now)
+        .await?
+    {
+        return Err(Stop::Rest(Rest::Wait {
+            reason: Reason::ReleaseLimitReached,
+            message: format!(
+                "{} numbers were released in the last 60 minutes in account {account_id}, and {limit} may be \
+                 (spec.limits.releasesPerHour). The next may be released in {} s.",
+                blown.used,
+                blown.again.as_secs()
+            ),
+            again: Again::After(blown.again),
+        }));
+    }
     context.memories.release_sent(&pass.object);
     match account.call(account.company().release(ours)).await {
         Ok(Released::Confirmed | Released::Absent) => {
@@ -591,7 +874,8 @@ async fn release(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<()
             reason: Reason::ReleaseBlocked,
             message: format!(
                 "{} refuses to release {}: {refusal}. Remove the cause there, or set spec.deletionPolicy: Retain.",
-                pass.facts.provider, pass.facts.number
+                pass.facts.provider,
+                pass.facts.title()
             ),
             again: Again::Backoff,
         })),

@@ -3,6 +3,7 @@
 
 pub(crate) mod depart;
 mod hold;
+mod limits;
 pub(crate) mod obtain;
 
 use std::time::Duration;
@@ -10,11 +11,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{DeletionPolicy, Reason};
-use crate::claim::Stored;
+use crate::claim::{Intent, Stored};
 use crate::number::{
-    AccountId, Configuration, E164, Field, Holding, Mark, NumberId, OrderId, Provider, Whose,
+    AccountId, Configuration, E164, Field, Holding, Mark, NumberId, Offer, OrderId, Origin, Price,
+    Provider, Search, Whose,
 };
 use crate::provider::{Identity, Order, OrderState, Refusal};
+
+pub use limits::{Budget, Limits};
 
 /// How long a recorded number must have been missing, by the provider's own 404, before it counts as gone.
 pub const ABSENCE_CONFIRMED_AFTER: Duration = Duration::from_secs(60);
@@ -24,6 +28,9 @@ const DATE_TOLERANCE: Duration = Duration::from_secs(2);
 
 /// How long a number that is not on sale is left alone.
 pub const NOT_ON_SALE_AGAIN_AFTER: Duration = Duration::from_secs(600);
+
+/// How many candidates of a search are tried in one pass.
+const MOST_CANDIDATES: usize = 5;
 
 /// How long a cause that needs a person, and that nobody tells us of, is left alone.
 pub const PERSON_AGAIN_AFTER: Duration = Duration::from_secs(1800);
@@ -37,8 +44,18 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// Everything a decision is made from.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// The number that the spec wants.
-    pub number: E164,
+    /// The number in question: the declared one, or for a search the one that is recorded, claimed or chosen.
+    pub number: Option<E164>,
+    /// What the number is to be like, if the spec does not name it.
+    pub search: Option<Search>,
+    /// The most that it may cost each month.
+    pub budget: Option<Budget>,
+    /// True if a number that nobody has marked may be taken over.
+    pub adopts: bool,
+    /// True if the number was taken over.
+    pub adopted: bool,
+    /// What the account sets a limit to, and how much of it is used.
+    pub limits: Limits,
     /// Where it is to be bought.
     pub provider: Provider,
     /// The mark of this resource.
@@ -142,8 +159,12 @@ pub struct Seen {
     pub fetched: Option<Option<Holding>>,
     /// The number in the account, with our orders for it.
     pub look: Option<Look>,
-    /// Whether the provider sells it.
-    pub offered: Option<bool>,
+    /// The number on sale, with its price if that is known; `Some(None)` if it is not on sale.
+    pub offer: Option<Option<Offer>>,
+    /// What a search came to.
+    pub choice: Option<Choice>,
+    /// How many candidates of the search were refused in this pass.
+    pub refused_candidates: usize,
     /// True while a fresh claim token is at hand.
     pub token: bool,
     /// What a look between the claim and the purchase showed.
@@ -165,12 +186,29 @@ pub struct Seen {
 /// The number in the account, and our order for it.
 #[derive(Clone, Debug, Default)]
 pub struct Look {
-    /// The number, whoever it belongs to.
+    /// The number, whoever it belongs to; for a search without a number, one that carries our mark.
     pub holding: Option<Holding>,
+    /// Another number that carries our mark.
+    pub marked: Option<Holding>,
+    /// True if `holding` is marked for a resource of this installation that does not exist.
+    pub orphaned: bool,
     /// The order that says most.
     pub order: Option<Order>,
     /// When the look began, by the API server's clock.
     pub at: Option<Timestamp>,
+}
+
+/// What a search came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// A candidate was picked; it is the number in question now.
+    Chosen,
+    /// Nothing on sale is as wanted.
+    NoneFound,
+    /// What is on sale is being bought by others.
+    AllTaken,
+    /// What is on sale costs more than it may; the lowest price.
+    TooDear(Price),
 }
 
 /// A purchase that did not give us the number at once.
@@ -208,12 +246,16 @@ pub enum Step {
     Fetch(NumberId),
     /// Look for the number in the account, and for our orders.
     Look,
-    /// Ask whether it is on sale.
+    /// Ask whether it is on sale, and what it costs.
     Offer,
+    /// Search, and pick a candidate.
+    Choose,
     /// Put our finalizer on.
     AddFinalizer,
-    /// Claim the number. The number in brackets is when the first attempt on it was, if this is not the first.
+    /// Claim the number.
     Claim {
+        /// To buy it or to take it over.
+        intent: Intent,
         /// The provider's time of the first attempt on this number.
         since: Option<Timestamp>,
     },
@@ -221,6 +263,8 @@ pub enum Step {
     LastLook,
     /// Buy it.
     Buy,
+    /// Put our mark on a number that the account holds already.
+    Adopt(NumberId),
     /// Write down the number that is ours.
     Record(Box<Holding>),
     /// Write down the order that is ours.
@@ -248,6 +292,8 @@ impl Step {
     pub fn writes(&self) -> bool {
         match self {
             Self::Offer
+            | Self::Choose
+            | Self::Adopt(_)
             | Self::Claim { .. }
             | Self::LastLook
             | Self::Buy
@@ -381,7 +427,7 @@ impl Facts {
                 Reason::ClaimedByAnother,
                 format!(
                     "PhoneNumber {rival} declares {} too and was there first. Delete one of the two.",
-                    self.number
+                    self.title()
                 ),
                 Again::After(PERSON_AGAIN_AFTER),
             ));
@@ -395,6 +441,15 @@ impl Facts {
             .map(|blocker| self.blocked(blocker))
     }
 
+    /// The number in question, for messages.
+    pub fn title(&self) -> String {
+        match (&self.number, &self.search) {
+            (Some(number), _) => number.to_string(),
+            (None, Some(search)) => format!("a {} number in {}", search.kind, search.country),
+            (None, None) => "the number".to_owned(),
+        }
+    }
+
     fn since(&self, earlier: Timestamp) -> Duration {
         elapsed(earlier, self.now)
     }
@@ -403,7 +458,8 @@ impl Facts {
     /// (somebody else's, which our request only renamed); or an order of ours brought it, and the mark is yet to come.
     fn is_ours(&self, holding: &Holding, order: Option<&Order>) -> bool {
         match self.mark.whose(&holding.marked_text) {
-            Whose::Ours(_) => {
+            Whose::Ours(Origin::Adopted) => true,
+            Whose::Ours(Origin::Bought) => {
                 !matches!(&self.claim, Stored::Ours(claim) if certainly_before(holding.created, claim.since))
             }
             Whose::Unmarked => order.is_some_and(|order| {

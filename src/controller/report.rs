@@ -13,8 +13,8 @@ use super::context::{Context, owner};
 use super::perform::{Pass, order_id};
 use super::plan::{Farewell, Rest, Step, plan};
 use crate::api::{
-    AssistantStatus, AttemptStatus, CapabilitiesStatus, Class, PhoneNumber, PhoneNumberStatus,
-    Reason, TelnyxStatus, TwilioStatus, condition,
+    AssistantStatus, AttemptStatus, CapabilitiesStatus, Class, CostStatus, PhoneNumber,
+    PhoneNumberStatus, Reason, TelnyxStatus, TwilioStatus, condition,
 };
 use crate::claim::Claim;
 use crate::number::{Holding, Settings};
@@ -184,6 +184,15 @@ fn status(
                 .and_then(|a| a.name.clone()),
         },
     });
+    status.adopted = facts.adopted;
+    if let Some(price) = &pass.price {
+        status.cost = Some(CostStatus {
+            monthly: price.monthly.to_string(),
+            upfront: price.upfront.to_string(),
+            currency: price.currency.to_string(),
+        });
+    }
+    status.phone_number = facts.number.as_ref().map(ToString::to_string);
     let holding = facts.seen.fetched.as_ref().and_then(Option::as_ref);
     if let Some(holding) = holding {
         status.phone_number = Some(holding.number.to_string());
@@ -249,7 +258,7 @@ fn conditions(conditions: &mut Vec<Condition>, pass: &Pass, rest: &Rest, now: Ti
             Some(true),
             Verdict {
                 reason: Reason::Ready,
-                message: format!("{} is bought and set up as declared.", facts.number),
+                message: format!("{} is bought and set up as declared.", facts.title()),
             },
         ),
         Rest::Wait {
@@ -408,7 +417,7 @@ async fn transitions(
         let account = after.account_id.as_deref().unwrap_or("unknown");
         let note = format!(
             "{} is held in account {account} as {id}.",
-            pass.facts.number
+            pass.facts.title()
         );
         publish(
             pass,
@@ -455,7 +464,7 @@ async fn transitions(
 }
 
 async fn say_farewell(farewell: Farewell, pass: &Pass, context: &Context) {
-    let number = &pass.facts.number;
+    let number = pass.facts.title();
     let (reason, note) = match farewell {
         Farewell::Released => ("Released", format!("{number} was given back.")),
         Farewell::Retained => (

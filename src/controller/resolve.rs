@@ -11,7 +11,7 @@ use super::context::{AccountView, Context, owner};
 use super::plan::Blocker;
 use super::secrets::SecretName;
 use crate::account::{Account, Credentials, MissingKey, api_key};
-use crate::api::{BurkiRef, ConnectionWebhook, PhoneNumber, Reason, WebhookBase};
+use crate::api::{BurkiRef, ConnectionWebhook, Limits, PhoneNumber, Reason, WebhookBase};
 use crate::burki::{Assistant, Burki, DirectoryError};
 use crate::number::{Configuration, Mark, Origin, Papers, Provider, Routing};
 use crate::provider::{Error, RefusalKind, Webhook};
@@ -33,6 +33,8 @@ pub(super) struct Resolved {
     pub(super) webhook_url: Option<String>,
     pub(super) mark: Mark,
     pub(super) name: String,
+    /// The account's limits: the lowest of all accounts that open the same one at the provider.
+    pub(super) limits: Limits,
 }
 
 /// Resolves `number`. A resource that is being deleted needs no configuration, and may use a credential whose Secret is
@@ -57,6 +59,7 @@ pub(super) async fn resolve(
             &owner(number),
         ),
         name: name_of(number),
+        limits: Limits::default(),
     };
     let view = match context.account_of(number) {
         Ok(view) => view,
@@ -68,6 +71,10 @@ pub(super) async fn resolve(
         }
     };
     resolved.account = open_account(&view, context, deleting).await?;
+    resolved.limits = match &resolved.account {
+        Ok(account) => context.limits_of(&account.identity().account, &view.spec.limits),
+        Err(_) => view.spec.limits.clone(),
+    };
     let burki = match &view.spec.burki {
         None => None,
         Some(burki) => Some(directory_of(burki, &view, context, deleting).await?),

@@ -85,6 +85,19 @@ impl Mark {
         self.origin
     }
 
+    /// The mark of the same resource on a number that it took over.
+    pub fn adopted(&self) -> Self {
+        Self {
+            origin: Origin::Adopted,
+            ..self.clone()
+        }
+    }
+
+    /// What names the resource, whatever way the number came to it.
+    pub fn identity(&self) -> String {
+        format!("{}.{}", self.installation, self.owner)
+    }
+
     /// True if the mark is of a resource of `installation`.
     pub fn is_of(&self, installation: &Installation) -> bool {
         self.installation == base32_sha256(&installation.0, INSTALLATION_CHARS)

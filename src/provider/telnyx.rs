@@ -300,7 +300,7 @@ impl PhoneCompany for Telnyx {
 
     /// Only numbers that were searched recently can be ordered
     /// (<https://developers.telnyx.com/docs/numbers/phone-numbers/number-orders>), so this is no courtesy.
-    async fn offers(&self, number: &E164) -> Result<bool, Error> {
+    async fn offer(&self, number: &E164) -> Result<Option<crate::number::Offer>, Error> {
         let filters = search::filters(number).ok_or_else(|| {
             Error::Refused(Refusal {
                 kind: RefusalKind::Invalid,
@@ -321,7 +321,22 @@ impl PhoneCompany for Telnyx {
         let hits: Envelope<Vec<Hit>> = self.body(&answer)?;
         let exact =
             |hit: &Hit| hit.phone_number == number.as_str() && hit.best_effort != Some(true);
-        Ok(hits.data.iter().any(exact))
+        Ok(hits.data.iter().any(exact).then(|| crate::number::Offer {
+            number: number.clone(),
+            price: None,
+        }))
+    }
+
+    async fn search(&self, _: &crate::number::Search) -> Result<Vec<crate::number::Offer>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn price(
+        &self,
+        _: &str,
+        _: crate::number::Kind,
+    ) -> Result<Option<crate::number::Price>, Error> {
+        Ok(None)
     }
 
     async fn buy(&self, token: Token, configuration: &Configuration) -> Reply {

@@ -341,8 +341,23 @@ impl PhoneCompany for Twilio {
         Ok(None)
     }
 
-    async fn offers(&self, _: &E164) -> Result<bool, Error> {
-        Ok(true)
+    async fn offer(&self, number: &E164) -> Result<Option<crate::number::Offer>, Error> {
+        Ok(Some(crate::number::Offer {
+            number: number.clone(),
+            price: None,
+        }))
+    }
+
+    async fn search(&self, _: &crate::number::Search) -> Result<Vec<crate::number::Offer>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn price(
+        &self,
+        _: &str,
+        _: crate::number::Kind,
+    ) -> Result<Option<crate::number::Price>, Error> {
+        Ok(None)
     }
 
     async fn buy(&self, token: Token, configuration: &Configuration) -> Reply {

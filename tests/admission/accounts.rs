@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::manifests::{Kind, least, with_spec};
 use crate::row::{
-    Row, Transition, at, length, object_name, one_of, pattern, row, telnyx_connection, telnyx_ids,
+    Row, Transition, at, between, length, money, object_name, one_of, pattern, row,
+    telnyx_connection, telnyx_ids,
 };
 
 pub fn rows(kind: Kind) -> Vec<Row> {
@@ -152,6 +153,76 @@ pub fn rows(kind: Kind) -> Vec<Row> {
         rows.push(length(webhooks(), path, 256, |n| {
             format!("/{}", "p".repeat(n - 1))
         }));
+    }
+    rows.extend(between(
+        twilio(),
+        "limits.purchasesPerHour",
+        0,
+        Some(1_000_000),
+    ));
+    rows.extend(between(
+        twilio(),
+        "limits.releasesPerHour",
+        0,
+        Some(1_000_000),
+    ));
+    rows.extend(between(twilio(), "limits.maxNumbers", 0, None));
+    rows.extend(between(
+        twilio(),
+        "limits.maxConcurrentRequests",
+        1,
+        Some(256),
+    ));
+    rows.extend(money(twilio(), "limits.maxMonthlyCost"));
+    let limited = |field: &str, values: Vec<Value>| json!({"limits": {field: values}});
+    for (field, good, bad, says) in [
+        (
+            "allowedCountries",
+            "US",
+            "us",
+            r#"spec.limits.allowedCountries[0]: Invalid value: "us": spec.limits.allowedCountries[0] in body should match '^[A-Z]{2}$'"#,
+        ),
+        (
+            "allowedCountries",
+            "US",
+            "USA",
+            "spec.limits.allowedCountries[0]: Too long: may not be more than 2 bytes",
+        ),
+        (
+            "allowedTypes",
+            "local",
+            "national",
+            r#"spec.limits.allowedTypes[0]: Unsupported value: "national": supported values: "local", "mobile", "tollFree""#,
+        ),
+        (
+            "allowedTypes",
+            "mobile",
+            "Local",
+            r#"spec.limits.allowedTypes[0]: Unsupported value: "Local": supported values: "local", "mobile", "tollFree""#,
+        ),
+        (
+            "allowedTypes",
+            "tollFree",
+            "tollfree",
+            r#"spec.limits.allowedTypes[0]: Unsupported value: "tollfree": supported values: "local", "mobile", "tollFree""#,
+        ),
+    ] {
+        rows.push(row(
+            format!("{field} may hold {good} and not {bad}"),
+            twilio(),
+            limited(field, vec![json!(good)]),
+            limited(field, vec![json!(bad)]),
+            says,
+        ));
+    }
+    for (field, value) in [("allowedCountries", "US"), ("allowedTypes", "local")] {
+        rows.push(row(
+            format!("{field} holds at most 64"),
+            twilio(),
+            limited(field, vec![json!(value); 64]),
+            limited(field, vec![json!(value); 65]),
+            format!("spec.limits.{field}: Too many: 65: must have at most 64 items"),
+        ));
     }
     if kind == Kind::ClusterProviderAccount {
         let some =

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::manifests::{Kind, least, with_spec};
 use crate::row::{
-    Row, Transition, length, object_name, one_of, pattern, row, some_text, telnyx_connection,
-    telnyx_ids,
+    Row, Transition, length, money, object_name, one_of, pattern, row, some_text,
+    telnyx_connection, telnyx_ids,
 };
 
 fn number(provider: &str) -> Value {
@@ -22,11 +22,25 @@ pub fn rows() -> Vec<Row> {
 
     let mut rows = vec![
         row(
-            "there is a number",
-            without_number,
+            "there is a number or a search",
+            without_number.clone(),
             json!({"phoneNumber": "+4930123456"}),
             json!({}),
-            "spec.phoneNumber: Required value",
+            "spec: Invalid value: declare either spec.phoneNumber or spec.search",
+        ),
+        row(
+            "there is a number or a search, and not both",
+            without_number,
+            json!({"search": {"country": "US"}}),
+            json!({"search": {"country": "US"}, "phoneNumber": "+4930123456"}),
+            "spec: Invalid value: declare either spec.phoneNumber or spec.search",
+        ),
+        row(
+            "what is adopted is named",
+            number("twilio"),
+            json!({"adoptionPolicy": "Adopt"}),
+            json!({"adoptionPolicy": "Adopt", "phoneNumber": null, "search": {"country": "US"}}),
+            "spec.adoptionPolicy: Invalid value: spec.adoptionPolicy Adopt needs spec.phoneNumber: a number that is to be taken over is named",
         ),
         row(
             "there is a provider",
@@ -172,6 +186,14 @@ pub fn rows() -> Vec<Row> {
     rows.extend(telnyx_ids(number("telnyx"), "messagingProfileId"));
     rows.extend(telnyx_ids(number("telnyx"), "requirementGroupId"));
     rows.extend(telnyx_connection(number("telnyx")));
+    rows.extend(one_of(
+        number("twilio"),
+        "adoptionPolicy",
+        "Always",
+        &["Never", "Adopt"],
+    ));
+    rows.extend(money(number("twilio"), "maxMonthlyCost"));
+    rows.extend(searches());
     rows.extend(object_name(number("twilio"), "accountRef.name"));
     for path in ["webhooks.voiceUrl", "webhooks.smsUrl"] {
         let base = number("twilio");
@@ -194,8 +216,79 @@ pub fn rows() -> Vec<Row> {
     rows
 }
 
+/// Every rule for what a number is to be like.
+fn searches() -> Vec<Row> {
+    let search = || {
+        let mut searching = number("twilio");
+        searching["spec"] = json!({"provider": "twilio", "search": {"country": "US"}});
+        searching
+    };
+    let capabilities = |capabilities: Value| json!({"search": {"capabilities": capabilities}});
+    let mut rows = vec![
+        row(
+            "a search names a country",
+            search(),
+            json!({"search": {"country": "GB"}}),
+            json!({"search": {"country": null}}),
+            "spec.search.country: Required value",
+        ),
+        pattern(search(), "search.country", "DE", "de", "^[A-Z]{2}$"),
+        length(search(), "search.country", 2, |n| "A".repeat(n)),
+        pattern(search(), "search.areaCode", "212", "x", "^[0-9]{1,6}$"),
+        length(search(), "search.areaCode", 6, |n| "1".repeat(n)),
+        pattern(search(), "search.contains", "555", "5", "^[0-9]{2,10}$"),
+        length(search(), "search.contains", 10, |n| "1".repeat(n)),
+        row(
+            "at most four capabilities",
+            search(),
+            capabilities(json!(["voice", "sms", "mms", "fax"])),
+            capabilities(json!(["voice", "sms", "mms", "fax", "voice"])),
+            "spec.search.capabilities: Too many: 5: must have at most 4 items",
+        ),
+    ];
+    for path in ["search.locality", "search.region"] {
+        rows.push(pattern(search(), path, "New York", "", r"^[^\r\n]+$"));
+        rows.push(length(search(), path, 64, |n| "x".repeat(n)));
+    }
+    rows.extend(one_of(
+        search(),
+        "search.type",
+        "national",
+        &["local", "mobile", "tollFree"],
+    ));
+    for capability in ["voice", "sms", "mms", "fax"] {
+        rows.push(row(
+            format!("a number can be wanted for {capability}"),
+            search(),
+            capabilities(json!([capability])),
+            capabilities(json!(["video"])),
+            r#"spec.search.capabilities[0]: Unsupported value: "video": supported values: "voice", "sms", "mms", "fax""#,
+        ));
+    }
+    rows
+}
+
 pub fn transitions() -> Vec<Transition> {
+    let search = |name: &str| {
+        let mut search = least(Kind::PhoneNumber, "twilio", name);
+        search["spec"] = json!({"provider": "twilio", "search": {"country": "US"}});
+        search
+    };
     vec![
+        Transition {
+            rule: "what is searched for stays",
+            existing: search("search"),
+            accepted: json!({"suspend": true}),
+            refused: json!({"search": {"country": "CA"}}),
+            message: "spec.search: Invalid value: spec.search cannot be changed: create another PhoneNumber for another number",
+        },
+        Transition {
+            rule: "a search does not become a number",
+            existing: search("exchange"),
+            accepted: json!({"suspend": false}),
+            refused: json!({"search": null, "phoneNumber": "+12125551234"}),
+            message: "spec: Invalid value: spec.phoneNumber and spec.search cannot be exchanged: create another PhoneNumber for another number",
+        },
         Transition {
             rule: "a number stays",
             existing: least(Kind::PhoneNumber, "twilio", "number"),

@@ -62,6 +62,7 @@ async fn two_numbers(cluster: &Cluster) {
     let two = with_spec(least(Kind::PhoneNumber, "telnyx", "two"), &settings);
     cluster.create(&two).await.unwrap();
     let status = json!({"status": {
+        "phoneNumber": "+4930123456",
         "id": "1293384261075731461",
         "cost": {"monthly": "1.15", "upfront": "0", "currency": "USD"},
         "orderId": "order-1",
@@ -135,6 +136,7 @@ async fn null_means_absent() {
     let defaults = json!({
         "phoneNumber": "+12125551234",
         "provider": "twilio",
+        "adoptionPolicy": "Never",
         "deletionProtection": false,
         "suspend": false,
     });
@@ -162,7 +164,6 @@ async fn null_means_absent() {
     );
 
     for (change, field) in [
-        (json!({"phoneNumber": null}), "spec.phoneNumber"),
         (json!({"provider": null}), "spec.provider"),
         (
             json!({"accountRef": {"name": null}}),
@@ -220,25 +221,33 @@ async fn null_means_absent() {
 async fn the_api_server_fills_in_defaults_and_a_waiting_status() {
     let cluster = Cluster::new("defaults").await;
     let name = cluster.namespace.clone();
+    let limits =
+        json!({"purchasesPerHour": 100, "releasesPerHour": 50, "maxConcurrentRequests": 16});
     let cases = [
         (
             least(Kind::PhoneNumber, "twilio", &name),
             json!({
-                "phoneNumber": "+12125551234",
-                "provider": "twilio",
-                "deletionProtection": false,
-                "suspend": false,
-            }),
+                    "phoneNumber": "+12125551234",
+                    "provider": "twilio",
+                    "adoptionPolicy": "Never",
+            "deletionProtection": false,
+                    "suspend": false,
+                }),
         ),
         (
             least(Kind::ProviderAccount, "twilio", &name),
-            json!({"provider": "twilio", "twilio": {"credentialsSecretRef": {"name": "keys"}}}),
+            json!({
+                "provider": "twilio",
+                "twilio": {"credentialsSecretRef": {"name": "keys"}},
+                "limits": limits,
+            }),
         ),
         (
             least(Kind::ClusterProviderAccount, "telnyx", &name),
             json!({
                 "provider": "telnyx",
                 "telnyx": {"connectionWebhook": "Verify", "credentialsSecretRef": {"name": "keys"}},
+                "limits": limits,
             }),
         ),
     ];
@@ -248,7 +257,11 @@ async fn the_api_server_fills_in_defaults_and_a_waiting_status() {
         cluster.create(&manifest).await.unwrap();
         let made = cluster.get(Kind::of(&manifest), &name);
         assert_eq!(made["spec"], spec);
-        assert_eq!(made["status"], waiting(), "{}", manifest["kind"]);
+        let mut expected = waiting();
+        if Kind::of(&manifest) == Kind::PhoneNumber {
+            expected["adopted"] = json!(false);
+        }
+        assert_eq!(made["status"], expected, "{}", manifest["kind"]);
     }
 }
 
@@ -274,15 +287,7 @@ async fn numbers_are_listed_with_what_people_ask_first() {
                 "REASON",
                 "AGE"
             ],
-            [
-                "one",
-                "+12125551234",
-                "twilio",
-                "",
-                "Unknown",
-                "Pending",
-                "-"
-            ],
+            ["one", "", "twilio", "", "Unknown", "Pending", "-"],
             ["two", "+4930123456", "telnyx", "101", "True", "Ready", "-"],
         ]
     );

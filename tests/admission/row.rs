@@ -106,6 +106,65 @@ pub fn object_name(base: Value, path: &str) -> Vec<Row> {
     ]
 }
 
+/// An amount in a currency.
+pub fn money(base: Value, path: &str) -> Vec<Row> {
+    let (amount, currency) = (format!("{path}.amount"), format!("{path}.currency"));
+    let base = with_spec(
+        base,
+        &at(path, json!({"amount": "2.00", "currency": "USD"})),
+    );
+    let digits = r"^[0-9]{1,9}(\.[0-9]{1,6})?$";
+    vec![
+        pattern(base.clone(), &amount, "2", "-1", digits),
+        pattern(base.clone(), &amount, "0.000001", "1,5", digits),
+        length(base.clone(), &amount, 16, |n| {
+            format!("123456789.{}", "1".repeat(n - 10))
+        }),
+        pattern(base.clone(), &currency, "EUR", "usd", "^[A-Z]{3}$"),
+        length(base.clone(), &currency, 3, |n| "E".repeat(n)),
+        row(
+            format!("{path} has an amount"),
+            base.clone(),
+            json!({}),
+            at(&amount, Value::Null),
+            format!("spec.{amount}: Required value"),
+        ),
+        row(
+            format!("{path} has a currency"),
+            base,
+            json!({}),
+            at(&currency, Value::Null),
+            format!("spec.{currency}: Required value"),
+        ),
+    ]
+}
+
+/// A whole number between two bounds.
+pub fn between(base: Value, path: &str, least: i64, most: Option<i64>) -> Vec<Row> {
+    let says = |bad: i64, how: &str, bound: i64| {
+        format!(
+            "spec.{path}: Invalid value: {bad}: spec.{path} in body should be {how} than or equal to {bound}"
+        )
+    };
+    let mut rows = vec![row(
+        format!("{path} is at least {least}"),
+        base.clone(),
+        at(path, least),
+        at(path, least - 1),
+        says(least - 1, "greater", least),
+    )];
+    rows.extend(most.map(|most| {
+        row(
+            format!("{path} is at most {most}"),
+            base,
+            at(path, most),
+            at(path, most + 1),
+            says(most + 1, "less", most),
+        )
+    }));
+    rows
+}
+
 pub fn telnyx_ids(base: Value, field: &str) -> Vec<Row> {
     let path = format!("telnyx.{field}");
     let id = "3fa85f64-5717-4562-b3fc-2c963f66afa6";

@@ -112,6 +112,8 @@ async fn all_other_fields_may_be_set_changed_and_removed() {
         ["Release", "Retain"].map(|policy| json!({"deletionPolicy": policy})),
         [true, false].map(|on| json!({"deletionProtection": on})),
         [true, false].map(|on| json!({"suspend": on})),
+        ["Adopt", "Never"].map(|policy| json!({"adoptionPolicy": policy})),
+        ["1", "2"].map(|amount| json!({"maxMonthlyCost": {"amount": amount, "currency": "USD"}})),
     ] {
         let field = one.as_object().unwrap().keys().next().unwrap().clone();
         for change in [one, other, json!({ field: null })] {
@@ -124,6 +126,7 @@ async fn all_other_fields_may_be_set_changed_and_removed() {
     let unchanged = json!({
         "phoneNumber": "+12125551234",
         "provider": "telnyx",
+        "adoptionPolicy": "Never",
         "deletionProtection": false,
         "suspend": false,
     });

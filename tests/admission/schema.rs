@@ -88,6 +88,10 @@ fn walk(schema: &Value, field: &str, limits: &mut Vec<Limit>) {
                 let least = value.as_f64().unwrap();
                 format!("should be greater than or equal to {least}")
             }
+            "maximum" => {
+                let most = value.as_f64().unwrap();
+                format!("should be less than or equal to {most}")
+            }
             keyword if HARMLESS.contains(&keyword) => continue,
             keyword => panic!("{field}: how does the API server word a broken {keyword}?"),
         };

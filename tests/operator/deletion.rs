@@ -9,8 +9,8 @@ use crate::world::{World, reason};
 
 const EDITED: &str = "https://edited.example.com/";
 
-/// The rows of the table: suspend, deletionProtection, deletionPolicy, not deleted, deleted.
-fn table() -> Vec<[String; 5]> {
+/// The rows of the table: suspend, deletionProtection, deletionPolicy, not deleted, deleted if bought, deleted if adopted.
+fn table() -> Vec<[String; 6]> {
     let text = include_str!("../../docs/deletion.md");
     let (_, rest) = text.split_once("<!-- table -->").unwrap();
     let (table, _) = rest.split_once("<!-- end of table -->").unwrap();
@@ -35,92 +35,115 @@ fn waits_for(number: &PhoneNumber, wanted: &str) -> bool {
     reason(number) == wanted || told.is_some_and(|found| found.reason == wanted)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_cell_is_so() {
-    let world = World::new("deletion").await;
+/// One number in one state.
+struct Case {
+    name: String,
+    number: String,
+    adopted: bool,
+    spec: Value,
+    kept: String,
+    deleted: String,
+}
+
+/// Every row, for a number that was bought and for one that was adopted.
+fn cases() -> Vec<Case> {
     let rows = table();
     assert_eq!(rows.len(), 12);
-    for (at, _) in rows.iter().enumerate() {
-        world
-            .create(
-                &format!("n{at}"),
-                "twilio",
-                &format!("+12125556{at:03}"),
-                json!({}),
-            )
-            .await;
-    }
-    for (at, [suspend, protection, policy, ..]) in rows.iter().enumerate() {
-        let name = format!("n{at}");
-        world.until_ready(&name).await;
+    let case = |at: usize, adopted: bool, row: &[String; 6]| {
+        let [suspend, protection, policy, kept, bought, of_adopted] = row;
+        let flag = |text: &str| json!(text == "true");
         let policy = if policy == "unset" {
             Value::Null
         } else {
             json!(policy)
         };
-        let flag = |text: &str| json!(text == "true");
-        let spec = json!({"suspend": flag(suspend), "deletionProtection": flag(protection), "deletionPolicy": policy});
-        world.change(&name, spec).await;
-        let generation = world.number(&name).await.metadata.generation;
+        Case {
+            name: format!("n{at}-{adopted}"),
+            number: format!("+1212555{}{at:03}", if adopted { 7 } else { 6 }),
+            adopted,
+            spec: json!({"suspend": flag(suspend), "deletionProtection": flag(protection), "deletionPolicy": policy}),
+            kept: kept.clone(),
+            deleted: if adopted {
+                of_adopted.clone()
+            } else {
+                bought.clone()
+            },
+        }
+    };
+    let cases = rows.iter().enumerate();
+    cases
+        .flat_map(|(at, row)| [case(at, false, row), case(at, true, row)])
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_cell_is_so() {
+    let world = World::new("deletion").await;
+    let cases = cases();
+    for case in &cases {
+        let mut spec = json!({});
+        if case.adopted {
+            world.bought_by_somebody_else("twilio", &case.number).await;
+            spec = json!({"adoptionPolicy": "Adopt"});
+        }
+        world.create(&case.name, "twilio", &case.number, spec).await;
+    }
+    for case in &cases {
+        let number = world.until_ready(&case.name).await;
+        assert_eq!(number.status.unwrap().adopted, case.adopted);
+        world.change(&case.name, case.spec.clone()).await;
+        let generation = world.number(&case.name).await.metadata.generation;
         world
-            .until(&name, "seen as it is now", |number| {
+            .until(&case.name, "seen as it is now", |number| {
                 number.status.as_ref().unwrap().observed_generation == generation
             })
             .await;
-        let number = format!("+12125556{at:03}");
-        world
-            .emulator
-            .edit(&number, json!({"voice_url": EDITED}))
-            .await;
+        let edit = json!({"voice_url": EDITED});
+        world.emulator.edit(&case.number, edit).await;
     }
     // Several intervals, in which whatever is repaired is repaired.
     tokio::time::sleep(Duration::from_secs(4)).await;
-    for (at, [.., kept, _]) in rows.iter().enumerate() {
-        let held = world.emulator.number(&format!("+12125556{at:03}")).await;
+    for case in &cases {
+        let held = world.emulator.number(&case.number).await;
         let repaired = held["voice_url"] != EDITED;
-        match kept.as_str() {
-            "kept and repaired" => assert!(repaired, "row {at}"),
-            "kept, not repaired" => assert!(!repaired && !held.is_null(), "row {at}"),
-            other => panic!("row {at}: {other}"),
+        match case.kept.as_str() {
+            "kept and repaired" => assert!(repaired, "{}", case.name),
+            "kept, not repaired" => assert!(!repaired && !held.is_null(), "{}", case.name),
+            other => panic!("{}: {other}", case.name),
         }
     }
-    for at in 0..rows.len() {
-        world.delete(&format!("n{at}")).await;
+    for case in &cases {
+        world.delete(&case.name).await;
     }
-    for (at, [.., deleted]) in rows.iter().enumerate() {
-        let (name, number) = (format!("n{at}"), format!("+12125556{at:03}"));
-        match deleted.as_str() {
+    for case in &cases {
+        match case.deleted.as_str() {
             "released, then the object goes" | "kept in the account; the object goes" => {
-                world.until_gone(&name).await
+                world.until_gone(&case.name).await;
             }
             waits => {
                 let (_, rest) = waits
                     .split_once('`')
-                    .unwrap_or_else(|| panic!("row {at}: {waits}"));
+                    .unwrap_or_else(|| panic!("{}: {waits}", case.name));
                 let wanted = rest.trim_end_matches("`)");
                 world
-                    .until(&name, wanted, |number| waits_for(number, wanted))
+                    .until(&case.name, wanted, |number| waits_for(number, wanted))
                     .await;
             }
         }
-        let releases = usize::from(deleted.starts_with("released"));
-        assert_eq!(world.emulator.releases(&number).await, releases, "row {at}");
+        let releases = usize::from(case.deleted.starts_with("released"));
+        assert_eq!(
+            world.emulator.releases(&case.number).await,
+            releases,
+            "{}",
+            case.name
+        );
     }
     tokio::time::sleep(Duration::from_secs(3)).await;
-    for (at, [.., deleted]) in rows.iter().enumerate() {
-        let waits = deleted.starts_with("kept; the object waits");
-        let there = world
-            .numbers()
-            .get_opt(&format!("n{at}"))
-            .await
-            .unwrap()
-            .is_some();
-        assert_eq!(there, waits, "row {at}");
-        let held = !world
-            .emulator
-            .number(&format!("+12125556{at:03}"))
-            .await
-            .is_null();
-        assert_eq!(held, !deleted.starts_with("released"), "row {at}");
+    for case in &cases {
+        let waits = case.deleted.starts_with("kept; the object waits");
+        let there = world.numbers().get_opt(&case.name).await.unwrap().is_some();
+        assert_eq!(there, waits, "{}", case.name);
+        let held = !world.emulator.number(&case.number).await.is_null();
+        assert_eq!(held, !case.deleted.starts_with("released"), "{}", case.name);
     }
 }

@@ -221,7 +221,6 @@ async fn what_was_changed_at_the_provider_is_repaired() {
     for edit in [
         json!({"voice_url": "https://elsewhere.example.com"}),
         json!({"sms_url": ""}),
-        json!({"voice_application_sid": "AP00000000000000000000000000000009"}),
         json!({"friendly_name": "renamed in the console"}),
     ] {
         world.emulator.edit("+12125550501", edit.clone()).await;

@@ -226,6 +226,8 @@ impl World {
             "provider": provider,
             provider: {"credentialsSecretRef": {"name": provider}},
             "webhooks": {"baseUrl": "https://voice.example.com"},
+            // Many tests share one operator namespace, and with it the counts.
+            "limits": {"purchasesPerHour": 100_000, "releasesPerHour": 100_000},
             "burki": {"url": self.emulator.burki, "credentialsSecretRef": {"name": "burki"}},
         });
         merge(&mut spec, change);

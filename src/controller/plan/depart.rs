@@ -7,15 +7,20 @@ use super::{
     Step, wait,
 };
 use crate::api::{DeletionPolicy, Reason};
-use crate::claim::Stored;
-use crate::number::{NumberId, Whose};
+use crate::claim::{Intent, Stored};
+use crate::number::{NumberId, Origin, Whose};
 use crate::provider::OrderState;
 
 pub(super) fn depart(facts: &Facts) -> Step {
     if facts.definition_deleted {
         return Step::RemoveFinalizer(Farewell::DefinitionDeleted);
     }
-    if facts.deletion_policy == Some(DeletionPolicy::Retain) {
+    // What was taken over is not ours to give back, unless somebody says so.
+    let retains = match facts.deletion_policy {
+        Some(policy) => policy == DeletionPolicy::Retain,
+        None => facts.adopted,
+    };
+    if retains {
         return Step::RemoveFinalizer(Farewell::Retained);
     }
     if facts.seen.released {
@@ -31,7 +36,7 @@ pub(super) fn depart(facts: &Facts) -> Step {
             format!(
                 "{} is not released because spec.deletionProtection is true. Set it to false to release the number, or \
                  set spec.deletionPolicy to Retain to keep it in the account.",
-                facts.number
+                facts.title()
             ),
             Again::After(PERSON_AGAIN_AFTER),
         );
@@ -81,6 +86,10 @@ fn recorded(facts: &Facts, id: &NumberId) -> Step {
             Again::Backoff,
         ),
         Whose::Unmarked => Step::RestoreMark(id.clone()),
+        // The mark tells, also where the status was lost.
+        Whose::Ours(Origin::Adopted) if facts.deletion_policy.is_none() => {
+            Step::RemoveFinalizer(Farewell::Retained)
+        }
         Whose::Ours(_) => match facts.record.assistant {
             Some(assistant) => Step::Unassign(assistant),
             None => Step::Release(id.clone()),
@@ -124,7 +133,8 @@ fn unrecorded(facts: &Facts) -> Step {
             Reason::Releasing,
             format!(
                 "Order {} for {} is not finished; what it brings is released.",
-                order.id, facts.number
+                order.id,
+                facts.title()
             ),
             Again::After(ASK_AGAIN_AFTER),
         ),
@@ -147,6 +157,10 @@ fn doubt(facts: &Facts) -> Step {
             );
         }
         Stored::Unreadable => facts.memory.unreadable_for,
+        // Nothing was spent on it, and the number does not carry our mark.
+        Stored::Ours(claim) if claim.intent == Intent::Adopt => {
+            return Step::RemoveFinalizer(Farewell::NeverBought);
+        }
         Stored::Ours(claim) | Stored::EarlierUid(claim) => facts.since(claim.at),
     };
     match facts.waits.visibility.checked_sub(elapsed) {
@@ -156,7 +170,7 @@ fn doubt(facts: &Facts) -> Step {
             format!(
                 "A purchase of {} may still show up. It is looked for until ten minutes (or what --purchase-visibility \
                  says) after the claim, before this PhoneNumber goes.",
-                facts.number
+                facts.title()
             ),
             Again::After(left.min(Duration::from_secs(5))),
         ),

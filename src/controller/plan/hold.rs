@@ -32,7 +32,7 @@ fn missing(facts: &Facts, id: &NumberId) -> Step {
         format!(
             "{} ({id}) is no longer in the account. It is not bought again. If it comes back, this clears itself; \
              to give it up, delete this PhoneNumber; to hold another number, create another PhoneNumber.",
-            facts.number
+            facts.title()
         ),
         Again::After(facts.waits.interval),
     )
@@ -51,12 +51,17 @@ fn held(facts: &Facts, id: &NumberId, holding: &Holding) -> Step {
             Again::After(facts.waits.interval),
         );
     }
-    if holding.number != facts.number {
+    if facts
+        .number
+        .as_ref()
+        .is_some_and(|number| holding.number != *number)
+    {
         return wait(
             Reason::InvalidSpec,
             format!(
                 "The account holds {} for this PhoneNumber, which declares {}.",
-                holding.number, facts.number
+                holding.number,
+                facts.title()
             ),
             Again::After(PERSON_AGAIN_AFTER),
         );
@@ -72,7 +77,7 @@ fn held(facts: &Facts, id: &NumberId, holding: &Holding) -> Step {
     if differences.is_empty() && !holding.active {
         return wait(
             Reason::OrderPending,
-            format!("The provider is still setting {} up.", facts.number),
+            format!("The provider is still setting {} up.", facts.title()),
             Again::After(ASK_AGAIN_AFTER),
         );
     }
@@ -86,7 +91,7 @@ fn held(facts: &Facts, id: &NumberId, holding: &Holding) -> Step {
             format!(
                 "Somebody has undone {MOST_REPAIRS} repairs of {} within an hour; now its {} differs. Nothing more is \
                  written until the spec of this PhoneNumber changes. Find out who sets the number up at {}.",
-                facts.number,
+                facts.title(),
                 fields.join(", "),
                 facts.provider
             ),

@@ -5,13 +5,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    ASK_AGAIN_AFTER, Again, Attempt, Facts, NOT_ON_SALE_AGAIN_AFTER, PERSON_AGAIN_AFTER, Rest,
-    Step, wait,
+    ASK_AGAIN_AFTER, Again, Attempt, Choice, Facts, MOST_CANDIDATES, NOT_ON_SALE_AGAIN_AFTER,
+    PERSON_AGAIN_AFTER, Rest, Step, limits, wait,
 };
 use crate::api::Reason;
-use crate::claim::{ANNOTATION, Stored};
-use crate::number::{Holding, Whose};
-use crate::provider::{Order, OrderState, RefusalKind};
+use crate::claim::{ANNOTATION, Intent, Stored};
+use crate::number::{Capabilities, Holding, Settings, Whose};
+use crate::provider::{Order, OrderState, Refusal, RefusalKind};
 
 pub(super) fn obtain(facts: &Facts) -> Step {
     let untouched = facts.claim == Stored::Nothing && facts.record.order_id.is_none();
@@ -52,8 +52,11 @@ pub(super) fn obtain(facts: &Facts) -> Step {
         .or(facts.seen.last_look.as_ref().and_then(Option::as_ref));
     match (holding, &look.order) {
         (Some(holding), order) => held(facts, holding, order.as_ref()),
+        (None, None) if look.marked.is_some() && facts.recorded_by.is_none() => {
+            marked_elsewhere(facts, look.marked.as_ref())
+        }
         (None, Some(order)) => ordered(facts, order, look.at),
-        (None, None) => absent(facts, look.at),
+        (None, None) => absent(facts, look.at, false),
     }
 }
 
@@ -72,11 +75,16 @@ pub(crate) fn refusal(kind: RefusalKind) -> (Reason, Duration) {
 
 fn attempted(facts: &Facts, attempt: &Attempt) -> Step {
     match attempt {
+        Attempt::Rejected(refused)
+            if facts.search.is_some() && refused.kind == RefusalKind::NotOnSale =>
+        {
+            candidate_refused(facts, refused)
+        }
         Attempt::Rejected(refused) => {
             let (reason, again) = refusal(refused.kind);
             wait(
                 reason,
-                format!("{} was not bought: {refused}.", facts.number),
+                format!("{} was not bought: {refused}.", facts.title()),
                 Again::After(again),
             )
         }
@@ -84,11 +92,48 @@ fn attempted(facts: &Facts, attempt: &Attempt) -> Step {
             Reason::Verifying,
             format!(
                 "It is not known whether {} was bought ({text}). The account is being looked at.",
-                facts.number
+                facts.title()
             ),
             Again::After(ASK_AGAIN_AFTER),
         ),
     }
+}
+
+/// A candidate that was certainly not bought is replaced by another; one that may have been bought is not.
+fn candidate_refused(facts: &Facts, refused: &Refusal) -> Step {
+    if !facts.memory.never_bought {
+        return wait(
+            Reason::Verifying,
+            format!(
+                "{} is not on sale any more ({refused}); an earlier attempt may have bought it. It is looked for until \
+                 that is certain, and then another number is searched for.",
+                facts.title()
+            ),
+            Again::After(ASK_AGAIN_AFTER),
+        );
+    }
+    if facts.seen.refused_candidates < MOST_CANDIDATES {
+        return Step::Choose;
+    }
+    wait(
+        Reason::Searching,
+        format!("{MOST_CANDIDATES} numbers were sold to others meanwhile ({refused})."),
+        Again::Backoff,
+    )
+}
+
+/// A resource never holds two numbers.
+fn marked_elsewhere(facts: &Facts, marked: Option<&Holding>) -> Step {
+    wait(
+        Reason::AlreadyOwned,
+        format!(
+            "The account holds {} with the mark of this PhoneNumber, which wants {}. Nothing is bought, since a \
+             PhoneNumber never holds two numbers. Release the other one at the provider, or use another name.",
+            marked.map_or_else(String::new, |held| held.number.to_string()),
+            facts.title()
+        ),
+        Again::After(facts.waits.interval),
+    )
 }
 
 /// A refusal is not provoked again before its time, unless the spec has changed since.
@@ -97,6 +142,8 @@ fn refused_not_long_ago(facts: &Facts) -> Option<Step> {
         return None;
     };
     let pause = match refused.reason {
+        // Another number is searched for at once.
+        Reason::NumberNotAvailable | Reason::Searching if facts.search.is_some() => return None,
         Reason::NumberNotAvailable => NOT_ON_SALE_AGAIN_AFTER,
         _ => PERSON_AGAIN_AFTER,
     };
@@ -126,16 +173,22 @@ fn held(facts: &Facts, holding: &Holding, order: Option<&Order>) -> Step {
         );
     }
     if facts.is_ours(holding, order) {
+        if !fits(facts, holding) {
+            return marked_elsewhere(facts, Some(holding));
+        }
         return if facts.finalizer {
             Step::Record(Box::new(holding.clone()))
         } else {
             Step::AddFinalizer
         };
     }
+    let orphaned = facts.seen.look.as_ref().is_some_and(|look| look.orphaned);
     match (facts.mark.whose(&holding.marked_text), order) {
         (Whose::Unmarked, Some(order)) if order.state == OrderState::Pending => {
             ordered(facts, order, None)
         }
+        (Whose::Unmarked, None) if facts.adopts => adopt(facts, holding),
+        (Whose::Foreign, None) if facts.adopts && orphaned => adopt(facts, holding),
         (Whose::Foreign, _) => wait(
             Reason::OwnedByAnother,
             format!(
@@ -147,11 +200,54 @@ fn held(facts: &Facts, holding: &Holding, order: Option<&Order>) -> Step {
         _ => wait(
             Reason::AlreadyOwned,
             format!(
-                "The account holds {} ({}) already and this PhoneNumber did not buy it. It is left alone. Delete this \
-                 PhoneNumber, or release the number at the provider.",
+                "The account holds {} ({}) already and this PhoneNumber did not buy it. It is left alone. To take it \
+                 over, set spec.adoptionPolicy: Adopt; else delete this PhoneNumber, or release the number at the provider.",
                 holding.number, holding.id
             ),
             Again::After(facts.waits.interval),
+        ),
+    }
+}
+
+/// True if a number with our mark is one that the spec wants.
+fn fits(facts: &Facts, holding: &Holding) -> bool {
+    let Some(search) = &facts.search else {
+        return true;
+    };
+    let claimed = matches!(&facts.claim, Stored::Ours(claim) if claim.number == holding.number);
+    let capabilities = match &holding.settings {
+        Settings::Twilio(settings) => settings.capabilities,
+        // Telnyx shows no capabilities on a number that is held.
+        Settings::Telnyx(_) => Capabilities {
+            voice: true,
+            sms: true,
+            mms: true,
+            fax: true,
+        },
+    };
+    claimed || search.fits(&holding.number, &capabilities)
+}
+
+/// Takes a number over: claims it, looks at it once more, and puts our mark on it.
+fn adopt(facts: &Facts, holding: &Holding) -> Step {
+    if let Some(step) = facts.spending_blocker() {
+        return step;
+    }
+    if !facts.seen.token {
+        return Step::Claim {
+            intent: Intent::Adopt,
+            since: None,
+        };
+    }
+    match &facts.seen.last_look {
+        None => Step::LastLook,
+        Some(Some(seen)) if seen.id == holding.id && seen.marked_text == holding.marked_text => {
+            Step::Adopt(holding.id.clone())
+        }
+        Some(_) => wait(
+            Reason::Verifying,
+            format!("{} has just changed at the provider.", facts.title()),
+            Again::Backoff,
         ),
     }
 }
@@ -168,20 +264,22 @@ fn ordered(facts: &Facts, order: &Order, looked_at: Option<Timestamp>) -> Step {
             Reason::RegulatoryRequirement,
             format!(
                 "Order {} for {} waits for regulatory requirements. Fulfil them at the provider.",
-                order.id, facts.number
+                order.id,
+                facts.title()
             ),
             Again::After(facts.waits.interval),
         ),
         OrderState::Pending => wait(
             Reason::OrderPending,
-            format!("Order {} for {} is not finished.", order.id, facts.number),
+            format!("Order {} for {} is not finished.", order.id, facts.title()),
             Again::Backoff,
         ),
         OrderState::Success => wait(
             Reason::Verifying,
             format!(
                 "Order {} bought {}, which the account does not show yet.",
-                order.id, facts.number
+                order.id,
+                facts.title()
             ),
             Again::Backoff,
         ),
@@ -197,18 +295,16 @@ fn order_failed(
     looked_at: Option<Timestamp>,
 ) -> Step {
     let Stored::Ours(claim) = &facts.claim else {
-        return absent(facts, looked_at);
+        return absent(facts, looked_at, false);
     };
+    let of_this_claim = order.reference.ends_with(&claim.nonce);
     let left = PERSON_AGAIN_AFTER
         .checked_sub(facts.since(claim.at))
         .unwrap_or_default();
     let changed = facts.record.observed_generation != Some(facts.generation);
-    if !order.reference.ends_with(&claim.nonce)
-        || left.is_zero()
-        || facts.seen.token
-        || (recorded && changed)
-    {
-        return absent(facts, looked_at);
+    if !of_this_claim || left.is_zero() || facts.seen.token || (recorded && changed) {
+        // What became of the attempt of this claim is known then.
+        return absent(facts, looked_at, of_this_claim);
     }
     if !recorded {
         return Step::RecordOrder(Box::new(order.clone()));
@@ -218,24 +314,26 @@ fn order_failed(
         format!(
             "Order {} for {} was refused; the provider gives no reason. Nothing was bought. It is ordered again half an \
              hour after the claim, or when the spec changes.",
-            order.id, facts.number
+            order.id,
+            facts.title()
         ),
         Again::After(left),
     )
 }
 
 /// No number, and no order that could bring it: spend, unless an attempt may still be under way.
-fn absent(facts: &Facts, looked_at: Option<Timestamp>) -> Step {
+fn absent(facts: &Facts, looked_at: Option<Timestamp>, refused: bool) -> Step {
     let mut since = None;
+    let mut replaceable = true;
     match &facts.claim {
-        Stored::EarlierUid(_) => {
+        Stored::EarlierUid(claim) => {
             return wait(
                 Reason::Lost,
                 format!(
                     "This PhoneNumber was restored with the claim of an earlier one, and {} is not in the account. It is \
                      not bought again. To buy it, delete this PhoneNumber and create it without the annotation \
                      {ANNOTATION}.",
-                    facts.number
+                    claim.number
                 ),
                 Again::After(facts.waits.interval),
             );
@@ -248,15 +346,18 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>) -> Step {
                 return step;
             }
         }
+        // Nothing was spent on it, and nothing is adopted that is not there.
+        Stored::Ours(claim) if claim.intent == Intent::Adopt => {}
         Stored::Ours(claim) => {
             since = Some(claim.since);
             let elapsed = looked_at
                 .map(|at| super::elapsed(claim.at, at))
                 .unwrap_or_default();
-            let certain = facts.memory.never_bought || facts.seen.token;
+            let certain = refused || facts.memory.never_bought || facts.seen.token;
             if !certain && let Some(step) = doubt(facts, elapsed) {
                 return step;
             }
+            replaceable = refused || facts.memory.never_bought || elapsed >= facts.waits.visibility;
         }
     }
     if let Some(step) = facts.spending_blocker() {
@@ -269,17 +370,55 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>) -> Step {
             Step::Buy
         };
     }
-    if let Some(step) = refused_not_long_ago(facts) {
+    if let Some(step) = refused_not_long_ago(facts).or_else(|| limits::forbids(facts)) {
         return step;
     }
-    match facts.seen.offered {
+    if facts.search.is_some() && replaceable {
+        return choose(facts);
+    }
+    match &facts.seen.offer {
         None => Step::Offer,
-        Some(false) => wait(
+        Some(None) => wait(
             Reason::NumberNotAvailable,
-            format!("{} is not on sale.", facts.number),
+            format!("{} is not on sale.", facts.title()),
             Again::After(NOT_ON_SALE_AGAIN_AFTER),
         ),
-        Some(true) => Step::Claim { since },
+        Some(Some(offer)) => {
+            limits::forbids_price(facts, offer.price.as_ref()).unwrap_or(Step::Claim {
+                intent: Intent::Buy,
+                since,
+            })
+        }
+    }
+}
+
+/// Picks a number that is as wanted. What is wanted is never widened.
+fn choose(facts: &Facts) -> Step {
+    match (&facts.seen.choice, &facts.seen.offer) {
+        (Some(Choice::Chosen), Some(Some(offer))) => {
+            limits::forbids_price(facts, offer.price.as_ref()).unwrap_or(Step::Claim {
+                intent: Intent::Buy,
+                since: None,
+            })
+        }
+        (None | Some(Choice::Chosen), _) => Step::Choose,
+        (Some(Choice::NoneFound), _) => wait(
+            Reason::NoNumbersFound,
+            format!(
+                "{} sells no number that is as spec.search wants it. It is searched for again every 10 minutes.",
+                facts.provider
+            ),
+            Again::After(NOT_ON_SALE_AGAIN_AFTER),
+        ),
+        (Some(Choice::AllTaken), _) => wait(
+            Reason::Searching,
+            "Every number that was found is being bought by another PhoneNumber.",
+            Again::Backoff,
+        ),
+        (Some(Choice::TooDear(price)), _) => match &facts.budget {
+            Some(budget) => limits::too_dear(facts, price, budget),
+            None => Step::Choose,
+        },
     }
 }
 
@@ -293,7 +432,7 @@ fn doubt(facts: &Facts, elapsed: Duration) -> Option<Step> {
         Reason::Verifying,
         format!(
             "A purchase of {} may be under way. It is looked for until that is certain, and only then tried again.",
-            facts.number
+            facts.title()
         ),
         Again::After(left.min(ASK_AGAIN_AFTER)),
     ))

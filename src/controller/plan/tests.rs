@@ -1,9 +1,15 @@
+mod choosing;
+
 use super::*;
-use crate::claim::Claim;
+use crate::claim::{Claim, Intent};
 use crate::number::{Installation, Origin, Owner, Papers, Routing, Settings, TwilioSettings};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + seconds).unwrap()
+}
+
+fn number() -> E164 {
+    "+12125551234".parse().unwrap()
 }
 
 fn owner() -> Owner {
@@ -41,7 +47,12 @@ fn identity() -> Identity {
 /// A resource that was just created and that nothing stands in the way of.
 fn fresh() -> Facts {
     Facts {
-        number: "+12125551234".parse().unwrap(),
+        number: Some(number()),
+        search: None,
+        budget: None,
+        adopts: false,
+        adopted: false,
+        limits: Limits::default(),
         provider: Provider::Twilio,
         mark: mark(),
         now: at(0),
@@ -69,9 +80,16 @@ fn fresh() -> Facts {
     }
 }
 
+fn offer() -> Offer {
+    Offer {
+        number: number(),
+        price: None,
+    }
+}
+
 fn claim_at(seconds: i64) -> Claim {
     Claim::to_buy(
-        fresh().number,
+        number(),
         AccountId::new("AC1"),
         &owner(),
         "u1",
@@ -101,7 +119,7 @@ fn recorded() -> Facts {
 fn holding() -> Holding {
     Holding {
         id: NumberId::new("PN1"),
-        number: fresh().number,
+        number: number(),
         marked_text: configuration().marked_text(),
         created: Some(at(1)),
         active: true,
@@ -121,7 +139,7 @@ fn order(state: OrderState) -> Order {
         state,
         sub_orders: vec!["s1".into()],
         requirements_open: false,
-        numbers: vec![fresh().number],
+        numbers: vec![number()],
         created: Some(at(1)),
     }
 }
@@ -131,6 +149,7 @@ fn looked(mut facts: Facts, holding: Option<Holding>, order: Option<Order>) -> F
         holding,
         order,
         at: Some(facts.now),
+        ..Look::default()
     });
     facts
 }
@@ -148,8 +167,14 @@ fn a_purchase_is_look_then_claim_then_look_then_buy() {
     assert_eq!(plan(&facts), Step::Look);
     facts = looked(facts, None, None);
     assert_eq!(plan(&facts), Step::Offer);
-    facts.seen.offered = Some(true);
-    assert_eq!(plan(&facts), Step::Claim { since: None });
+    facts.seen.offer = Some(Some(offer()));
+    assert_eq!(
+        plan(&facts),
+        Step::Claim {
+            intent: Intent::Buy,
+            since: None
+        }
+    );
     facts.finalizer = true;
     facts.claim = Stored::Ours(claim_at(0));
     facts.seen.token = true;
@@ -159,8 +184,8 @@ fn a_purchase_is_look_then_claim_then_look_then_buy() {
     facts.seen.token = false;
     facts.seen.look = Some(Look {
         holding: Some(holding()),
-        order: None,
         at: Some(at(1)),
+        ..Look::default()
     });
     assert_eq!(plan(&facts), Step::Record(Box::new(holding())));
 }
@@ -178,10 +203,17 @@ fn an_attempt_that_may_have_succeeded_is_looked_for_before_it_is_repeated() {
         facts.now = at(now);
         assert_eq!(plan(&facts), Step::Look);
         facts = looked(facts, None, None);
-        facts.seen.offered = Some(true);
+        facts.seen.offer = Some(Some(offer()));
         let step = plan(&facts);
         if repeated {
-            assert_eq!(step, Step::Claim { since: Some(at(0)) }, "after {now} s");
+            assert_eq!(
+                step,
+                Step::Claim {
+                    intent: Intent::Buy,
+                    since: Some(at(0))
+                },
+                "after {now} s"
+            );
         } else {
             assert_eq!(reason(&step), Some(Reason::Verifying), "after {now} s");
         }
@@ -213,7 +245,7 @@ fn a_refusal_is_not_provoked_again_before_its_time() {
                 );
             }
             facts = looked(facts, None, None);
-            facts.seen.offered = Some(true);
+            facts.seen.offer = Some(Some(offer()));
             assert_eq!(
                 matches!(plan(&facts), Step::Claim { .. }),
                 again,
@@ -307,10 +339,16 @@ fn a_claim_that_is_not_simply_ours_never_spends() {
         None,
         None,
     );
-    unreadable.seen.offered = Some(true);
+    unreadable.seen.offer = Some(Some(offer()));
     assert_eq!(reason(&plan(&unreadable)), Some(Reason::Verifying));
     unreadable.memory.unreadable_for = Duration::from_secs(35);
-    assert_eq!(plan(&unreadable), Step::Claim { since: None });
+    assert_eq!(
+        plan(&unreadable),
+        Step::Claim {
+            intent: Intent::Buy,
+            since: None
+        }
+    );
 }
 
 #[test]
@@ -439,8 +477,14 @@ fn a_failed_order_is_told_and_repeated_after_a_pause() {
     assert_eq!(reason(&plan(&facts)), Some(Reason::OrderFailed));
     facts.now = at(1800);
     facts = looked(facts, None, Some(order(OrderState::Failure)));
-    facts.seen.offered = Some(true);
-    assert_eq!(plan(&facts), Step::Claim { since: Some(at(0)) });
+    facts.seen.offer = Some(Some(offer()));
+    assert_eq!(
+        plan(&facts),
+        Step::Claim {
+            intent: Intent::Buy,
+            since: Some(at(0))
+        }
+    );
 }
 
 #[test]
@@ -632,7 +676,7 @@ fn no_combination_of_facts_breaks_the_rules_of_spending() {
     ];
     let mut checked = 0;
     for claim in claims {
-        for bits in 0_u32..1 << 9 {
+        for bits in 0_u32..1 << 11 {
             let bit = |at: u32| bits & (1 << at) != 0;
             let mut facts = Facts {
                 claim: claim.clone(),
@@ -644,9 +688,14 @@ fn no_combination_of_facts_breaks_the_rules_of_spending() {
             facts.memory.never_bought = bit(3);
             facts.seen.token = bit(4);
             facts.seen.last_look = bit(5).then_some(None);
-            facts.seen.offered = Some(bit(6));
+            facts.seen.offer = Some(bit(6).then(offer));
             facts.rival = bit(7).then(|| "a/b".into());
             facts.now = at(if bit(8) { 4000 } else { 5 });
+            facts.adopts = bit(9);
+            facts.search = bit(10).then(choosing::search);
+            if bit(10) && claim == Stored::Nothing {
+                facts.number = None;
+            }
             for look in [None, Some(None), Some(Some(holding()))] {
                 let facts = match look.clone() {
                     None => facts.clone(),
@@ -665,7 +714,17 @@ fn no_combination_of_facts_breaks_the_rules_of_spending() {
                         "no purchase without a last look: {facts:?}"
                     );
                 }
-                if matches!(step, Step::Buy | Step::Claim { .. }) {
+                if matches!(step, Step::Adopt(_)) {
+                    assert!(facts.seen.token && facts.adopts, "{facts:?}");
+                }
+                let claims_to_adopt = matches!(
+                    step,
+                    Step::Claim {
+                        intent: Intent::Adopt,
+                        ..
+                    }
+                );
+                if matches!(step, Step::Buy | Step::Claim { .. }) && !claims_to_adopt {
                     assert!(!facts.deleting && facts.rival.is_none(), "{facts:?}");
                     assert_eq!(
                         look,
@@ -687,7 +746,7 @@ fn no_combination_of_facts_breaks_the_rules_of_spending() {
             }
         }
     }
-    assert_eq!(checked, 5 * 512 * 3);
+    assert_eq!(checked, 5 * 2048 * 3);
 }
 
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/deletion.md");
@@ -698,6 +757,7 @@ fn cell(
     protected: bool,
     policy: Option<DeletionPolicy>,
     deleting: bool,
+    adopted: bool,
 ) -> &'static str {
     let mut facts = Facts {
         suspended,
@@ -707,6 +767,15 @@ fn cell(
         ..recorded()
     };
     let mut drifted = holding();
+    if adopted {
+        facts.adopted = true;
+        facts.mark = facts.mark.adopted();
+        drifted.marked_text = facts.mark.with_name(Provider::Twilio, "nyc");
+        facts.configuration = Ok(Configuration {
+            mark: facts.mark.clone(),
+            ..configuration()
+        });
+    }
     drifted.settings = Settings::Twilio(TwilioSettings::default());
     facts.seen.fetched = Some(Some(drifted));
     match plan(&facts) {
@@ -725,7 +794,8 @@ fn cell(
 #[test]
 fn the_table_of_deletion_in_the_docs_is_what_the_plan_does() {
     let mut rows = String::from(
-        "| suspend | deletionProtection | deletionPolicy | not deleted | deleted |\n|---|---|---|---|---|\n",
+        "| suspend | deletionProtection | deletionPolicy | not deleted | deleted, bought | deleted, adopted |\n\
+         |---|---|---|---|---|---|\n",
     );
     for suspended in [false, true] {
         for protected in [false, true] {
@@ -735,12 +805,15 @@ fn the_table_of_deletion_in_the_docs_is_what_the_plan_does() {
                 Some(DeletionPolicy::Retain),
             ] {
                 let name = policy.map_or("unset".to_owned(), |policy| format!("{policy:?}"));
-                let (kept, deleted) = (
-                    cell(suspended, protected, policy, false),
-                    cell(suspended, protected, policy, true),
-                );
+                let [kept, kept_too, bought, adopted] = [
+                    cell(suspended, protected, policy, false, false),
+                    cell(suspended, protected, policy, false, true),
+                    cell(suspended, protected, policy, true, false),
+                    cell(suspended, protected, policy, true, true),
+                ];
+                assert_eq!(kept, kept_too);
                 rows.push_str(&format!(
-                    "| {suspended} | {protected} | {name} | {kept} | {deleted} |\n"
+                    "| {suspended} | {protected} | {name} | {kept} | {bought} | {adopted} |\n"
                 ));
             }
         }

@@ -1,0 +1,258 @@
+//! The fuses: how many numbers may be bought and released in any 60 minutes, for each account at a provider, whichever
+//! resources and processes do it.
+//!
+//! Counted in slots of a minute in one ConfigMap, and taken there by compare-and-swap before use, a few at once. What a
+//! process took and did not use before it died stays counted: never too few, at most a few too many.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client};
+
+use crate::number::AccountId;
+
+/// The ConfigMap in the operator's namespace.
+const OBJECT: &str = "phonenumber-operator-limits";
+
+/// How long a count matters, in minutes.
+const WINDOW: i64 = 60;
+
+/// The most that is taken at once.
+const MOST_AT_ONCE: i64 = 20;
+
+/// How often a lost race is run again.
+const TRIES: usize = 10;
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Deed {
+    /// A purchase.
+    Purchase,
+    /// A release.
+    Release,
+}
+
+impl Deed {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Purchase => "purchases",
+            Self::Release => "releases",
+        }
+    }
+}
+
+/// A fuse has blown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Blown {
+    /// How many were done in the last 60 minutes.
+    pub(super) used: i64,
+    /// How long until one more may be done.
+    pub(super) again: Duration,
+}
+
+/// The fuses of every account.
+pub(super) struct Fuses {
+    api: Api<ConfigMap>,
+    taken: Mutex<HashMap<(AccountId, Deed), Shared>>,
+}
+
+/// What was taken and is not used yet. It may be used in the minute it was taken for.
+#[derive(Clone, Copy, Default)]
+struct Taken {
+    minute: i64,
+    left: i64,
+}
+
+type Shared = Arc<tokio::sync::Mutex<Taken>>;
+
+/// The counts of one fuse, by minute.
+type Slots = BTreeMap<i64, i64>;
+
+impl Fuses {
+    pub(super) fn new(client: Client, namespace: &str) -> Self {
+        Self {
+            api: Api::namespaced(client, namespace),
+            taken: Mutex::default(),
+        }
+    }
+
+    /// Takes the right to one deed, if fewer than `limit` were done in the 60 minutes before `now`.
+    ///
+    /// # Errors
+    /// Those of the API server.
+    pub(super) async fn take(
+        &self,
+        account: &AccountId,
+        deed: Deed,
+        limit: i64,
+        now: Timestamp,
+    ) -> Result<Result<(), Blown>, kube::Error> {
+        let taken = self.taken(account, deed);
+        let mut taken = taken.lock().await;
+        let minute = now.as_second().div_euclid(60);
+        if taken.minute == minute && taken.left > 0 {
+            taken.left -= 1;
+            return Ok(Ok(()));
+        }
+        let key = format!("{account}.{}", deed.word());
+        let wanted = (limit / 10).clamp(1, MOST_AT_ONCE);
+        Ok(match self.add(&key, minute, limit, wanted).await? {
+            Ok(got) => {
+                *taken = Taken {
+                    minute,
+                    left: got - 1,
+                };
+                Ok(())
+            }
+            Err(used_slots) => Err(blown(&used_slots, limit, now)),
+        })
+    }
+
+    /// Gives back what was taken for a deed that certainly did not take place.
+    pub(super) async fn put_back(&self, account: &AccountId, deed: Deed, now: Timestamp) {
+        let taken = self.taken(account, deed);
+        let mut taken = taken.lock().await;
+        if taken.minute == now.as_second().div_euclid(60) {
+            taken.left += 1;
+        }
+    }
+
+    /// Gives back everything that was taken and not used, as a program that ends does.
+    pub(super) async fn give_back(&self, now: Timestamp) {
+        let all: Vec<_> = {
+            let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            taken
+                .iter()
+                .map(|(key, taken)| (key.clone(), Arc::clone(taken)))
+                .collect()
+        };
+        for ((account, deed), taken) in all {
+            let mut taken = taken.lock().await;
+            if taken.left == 0 || taken.minute < now.as_second().div_euclid(60) - WINDOW {
+                continue;
+            }
+            let key = format!("{account}.{}", deed.word());
+            match self.add(&key, taken.minute, i64::MAX, -taken.left).await {
+                Ok(_) => taken.left = 0,
+                Err(error) => {
+                    tracing::warn!(%error, "what was taken of the limits is not given back")
+                }
+            }
+        }
+    }
+
+    fn taken(&self, account: &AccountId, deed: Deed) -> Shared {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(taken.entry((account.clone(), deed)).or_default())
+    }
+
+    /// Adds up to `wanted` to the slot of `minute`, as far as `limit` lets; the slots if it lets none.
+    async fn add(
+        &self,
+        key: &str,
+        minute: i64,
+        limit: i64,
+        wanted: i64,
+    ) -> Result<Result<i64, Slots>, kube::Error> {
+        for attempt in 1.. {
+            let found = self.api.get_opt(OBJECT).await?;
+            let exists = found.is_some();
+            let mut object = found.unwrap_or_else(|| ConfigMap {
+                metadata: ObjectMeta {
+                    name: Some(OBJECT.to_owned()),
+                    ..ObjectMeta::default()
+                },
+                ..ConfigMap::default()
+            });
+            let data = object.data.get_or_insert_default();
+            let mut slots = read(data.get(key).map(String::as_str));
+            slots.retain(|at, _| *at > minute - WINDOW);
+            let got = wanted.min(limit.saturating_sub(slots.values().sum()));
+            if wanted > 0 && got <= 0 {
+                return Ok(Err(slots));
+            }
+            let slot = slots.entry(minute).or_default();
+            *slot = slot.saturating_add(got).max(0);
+            data.insert(key.to_owned(), write(&slots));
+            object.metadata.managed_fields = None;
+            let written = if exists {
+                self.api
+                    .replace(OBJECT, &PostParams::default(), &object)
+                    .await
+            } else {
+                self.api.create(&PostParams::default(), &object).await
+            };
+            match written {
+                Ok(_) => return Ok(Ok(got)),
+                Err(kube::Error::Api(error)) if error.code == 409 && attempt < TRIES => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Err(Slots::new()))
+    }
+}
+
+fn blown(slots: &Slots, limit: i64, now: Timestamp) -> Blown {
+    let used: i64 = slots.values().sum();
+    // The first minute whose end leaves room for one more.
+    let mut left = used;
+    let frees = slots.iter().find_map(|(minute, count)| {
+        left -= count;
+        (left < limit).then_some(*minute)
+    });
+    let minute = now.as_second().div_euclid(60);
+    let at = (frees.unwrap_or(minute) + WINDOW) * 60;
+    let seconds = u64::try_from(at - now.as_second()).unwrap_or_default();
+    Blown {
+        used,
+        again: Duration::from_secs(seconds.max(1)),
+    }
+}
+
+/// `minute:count`, separated by spaces. What cannot be read counts as nothing.
+fn read(text: Option<&str>) -> Slots {
+    let pairs = text.unwrap_or_default().split_ascii_whitespace();
+    let slots = pairs.filter_map(|pair| {
+        let (minute, count) = pair.split_once(':')?;
+        let count: i64 = count.parse().ok()?;
+        Some((minute.parse().ok()?, count.max(0)))
+    });
+    slots.collect()
+}
+
+fn write(slots: &Slots) -> String {
+    let pairs: Vec<_> = slots
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(minute, count)| format!("{minute}:{count}"))
+        .collect();
+    pairs.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_read_as_they_were_written() {
+        let slots = Slots::from([(29_000_000, 3), (29_000_001, 1)]);
+        assert_eq!(write(&slots), "29000000:3 29000001:1");
+        assert_eq!(read(Some(&write(&slots))), slots);
+        assert_eq!(read(Some("x 1:y 2:-5 3:4")), Slots::from([(2, 0), (3, 4)]));
+        assert_eq!(read(None), Slots::new());
+    }
+
+    #[test]
+    fn a_blown_fuse_tells_when_it_goes_on() {
+        let now = Timestamp::from_second(100 * 60 + 30).unwrap();
+        let slots = Slots::from([(50, 2), (70, 3)]);
+        let wait = |limit| blown(&slots, limit, now).again.as_secs();
+        assert_eq!(wait(5), (50 + 60) * 60 - (100 * 60 + 30));
+        assert_eq!(wait(2), (70 + 60) * 60 - (100 * 60 + 30));
+        assert_eq!(blown(&slots, 5, now).used, 5);
+    }
+}

@@ -1,0 +1,157 @@
+//! What may be spent: the resource's own limit and the account's. Checked before anything is claimed.
+
+use rust_decimal::Decimal;
+
+use super::{Again, Facts, PERSON_AGAIN_AFTER, Step, wait};
+use crate::api::Reason;
+use crate::number::{Currency, Kind, Price};
+
+/// An amount each month that must not be exceeded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// The amount.
+    pub amount: Decimal,
+    /// Its currency.
+    pub currency: Currency,
+}
+
+/// What an account sets a limit to, and how much of it is used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// The countries that may be bought in; empty means all.
+    pub countries: Vec<String>,
+    /// The kinds that may be bought; empty means all.
+    pub kinds: Vec<Kind>,
+    /// How many numbers the account may hold, and how many it holds or is buying.
+    pub numbers: Option<(i64, i64)>,
+    /// What its numbers may cost each month, and what they cost.
+    pub monthly_cost: Option<(Budget, Decimal)>,
+}
+
+/// The limit that forbids the number in question, whatever it costs.
+pub(super) fn forbids(facts: &Facts) -> Option<Step> {
+    let limits = &facts.limits;
+    let (country, kind) = place(facts);
+    let reached = |message: String| {
+        Some(wait(
+            Reason::LimitReached,
+            message,
+            Again::After(facts.waits.interval),
+        ))
+    };
+    if !limits.countries.is_empty()
+        && !country
+            .as_ref()
+            .is_some_and(|it| limits.countries.contains(it))
+    {
+        return reached(format!(
+            "{} is in {}; the account may buy in {} only (spec.limits.allowedCountries).",
+            facts.title(),
+            country.as_deref().unwrap_or("no known country"),
+            limits.countries.join(", ")
+        ));
+    }
+    if !limits.kinds.is_empty() && !kind.is_some_and(|kind| limits.kinds.contains(&kind)) {
+        let kinds: Vec<_> = limits.kinds.iter().map(ToString::to_string).collect();
+        return reached(format!(
+            "{} is {}; the account may buy {} only (spec.limits.allowedTypes).",
+            facts.title(),
+            kind.map_or("of no known type".to_owned(), |kind| kind.to_string()),
+            kinds.join(", ")
+        ));
+    }
+    if let Some((most, held)) = limits.numbers
+        && held >= most
+    {
+        return reached(format!(
+            "The account holds {held} numbers and may hold {most} (spec.limits.maxNumbers). This goes on when a number \
+             is released or the limit is raised."
+        ));
+    }
+    None
+}
+
+/// The limit that forbids a purchase at `price`.
+pub(super) fn forbids_price(facts: &Facts, price: Option<&Price>) -> Option<Step> {
+    let person = Again::After(PERSON_AGAIN_AFTER);
+    if facts.budget.is_none() && facts.limits.monthly_cost.is_none() {
+        return None;
+    }
+    let Some(price) = price else {
+        return Some(wait(
+            Reason::PriceUnknown,
+            format!(
+                "{} tells no price for {}, so it is not bought while maxMonthlyCost is set.",
+                facts.provider,
+                facts.title()
+            ),
+            person,
+        ));
+    };
+    let unknown = |budget: &Budget| {
+        wait(
+            Reason::PriceUnknown,
+            format!(
+                "{} costs {} {} a month, and maxMonthlyCost is in {}. Amounts are not converted.",
+                facts.title(),
+                price.monthly,
+                price.currency,
+                budget.currency
+            ),
+            person,
+        )
+    };
+    if let Some(budget) = &facts.budget {
+        if budget.currency != price.currency {
+            return Some(unknown(budget));
+        }
+        if price.monthly > budget.amount {
+            return Some(too_dear(facts, price, budget));
+        }
+    }
+    if let Some((budget, spent)) = &facts.limits.monthly_cost {
+        if budget.currency != price.currency {
+            return Some(unknown(budget));
+        }
+        if *spent + price.monthly > budget.amount {
+            return Some(wait(
+                Reason::LimitReached,
+                format!(
+                    "{} costs {} {} a month; with the {spent} that the account's numbers cost, that is more than {} \
+                     (spec.limits.maxMonthlyCost).",
+                    facts.title(),
+                    price.monthly,
+                    price.currency,
+                    budget.amount
+                ),
+                Again::After(facts.waits.interval),
+            ));
+        }
+    }
+    None
+}
+
+/// `price` is more than the resource may cost.
+pub(super) fn too_dear(facts: &Facts, price: &Price, budget: &Budget) -> Step {
+    wait(
+        Reason::CostLimitExceeded,
+        format!(
+            "{} costs {} {} a month, more than spec.maxMonthlyCost of {}. Nothing is bought.",
+            facts.title(),
+            price.monthly,
+            price.currency,
+            budget.amount
+        ),
+        Again::After(PERSON_AGAIN_AFTER),
+    )
+}
+
+/// Where the number in question belongs, as far as that is known.
+fn place(facts: &Facts) -> (Option<String>, Option<Kind>) {
+    if let Some(search) = &facts.search {
+        return (Some(search.country.clone()), Some(search.kind));
+    }
+    let place = facts.number.as_ref().and_then(|number| number.place());
+    let kind = place.as_ref().and_then(|place| place.kind);
+    (place.map(|place| place.country), kind)
+}

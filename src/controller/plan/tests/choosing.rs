@@ -1,0 +1,390 @@
+//! Searches, limits and adoptions.
+
+use super::*;
+use crate::number::{Capabilities, Capability, Currency, Kind};
+use crate::provider::RefusalKind;
+
+pub(super) fn search() -> Search {
+    Search {
+        country: "US".into(),
+        kind: Kind::Local,
+        area_code: Some("212".into()),
+        contains: None,
+        locality: None,
+        region: None,
+        capabilities: vec![Capability::Voice],
+    }
+}
+
+fn price(monthly: &str, currency: &str) -> Price {
+    Price::read(monthly, "0", currency).unwrap()
+}
+
+fn budget(amount: &str) -> Budget {
+    Budget {
+        amount: amount.parse().unwrap(),
+        currency: Currency::new("USD").unwrap(),
+    }
+}
+
+/// A search that has found nothing of its own in the account.
+fn searching() -> Facts {
+    let facts = Facts {
+        number: None,
+        search: Some(search()),
+        ..fresh()
+    };
+    looked(facts, None, None)
+}
+
+fn chosen() -> Facts {
+    let mut facts = searching();
+    facts.number = Some(number());
+    facts.seen.choice = Some(Choice::Chosen);
+    facts.seen.offer = Some(Some(offer()));
+    facts
+}
+
+fn buys(since: Option<Timestamp>) -> Step {
+    Step::Claim {
+        intent: Intent::Buy,
+        since,
+    }
+}
+
+fn refused(kind: RefusalKind) -> Attempt {
+    Attempt::Rejected(Refusal {
+        kind,
+        code: "21422".into(),
+        text: "not available".into(),
+        request_id: None,
+    })
+}
+
+#[test]
+fn a_search_is_look_then_choose_then_claim_then_buy() {
+    let unlooked = Facts {
+        number: None,
+        search: Some(search()),
+        ..fresh()
+    };
+    assert_eq!(plan(&unlooked), Step::Look);
+    assert_eq!(plan(&searching()), Step::Choose);
+    let mut facts = chosen();
+    assert_eq!(plan(&facts), buys(None));
+    facts.claim = Stored::Ours(claim_at(0));
+    facts.finalizer = true;
+    facts.seen.token = true;
+    assert_eq!(
+        plan(&facts),
+        Step::LastLook,
+        "an answer that is too old needs another look"
+    );
+    facts.seen.last_look = Some(None);
+    assert_eq!(plan(&facts), Step::Buy);
+}
+
+#[test]
+fn what_a_search_comes_to_is_told() {
+    for (choice, expected) in [
+        (Choice::NoneFound, Reason::NoNumbersFound),
+        (Choice::AllTaken, Reason::Searching),
+        (
+            Choice::TooDear(price("3", "USD")),
+            Reason::CostLimitExceeded,
+        ),
+    ] {
+        let mut facts = searching();
+        facts.budget = Some(budget("2"));
+        facts.seen.choice = Some(choice);
+        assert_eq!(reason(&plan(&facts)), Some(expected));
+    }
+}
+
+#[test]
+fn a_candidate_that_was_certainly_not_bought_is_replaced_and_a_doubtful_one_is_not() {
+    let mut facts = chosen();
+    facts.claim = Stored::Ours(claim_at(0));
+    facts.finalizer = true;
+    facts.seen.attempt = Some(refused(RefusalKind::NotOnSale));
+    facts.memory.never_bought = true;
+    assert_eq!(plan(&facts), Step::Choose);
+    facts.seen.refused_candidates = MOST_CANDIDATES;
+    assert_eq!(reason(&plan(&facts)), Some(Reason::Searching));
+    facts.seen.refused_candidates = 0;
+    facts.memory.never_bought = false;
+    assert_eq!(reason(&plan(&facts)), Some(Reason::Verifying));
+    facts.seen.attempt = Some(refused(RefusalKind::InsufficientBalance));
+    assert_eq!(reason(&plan(&facts)), Some(Reason::InsufficientBalance));
+}
+
+#[test]
+fn a_doubtful_candidate_is_tried_again_and_replaced_only_when_it_would_have_been_seen() {
+    let after = |seconds: i64| {
+        let mut facts = Facts {
+            claim: Stored::Ours(claim_at(0)),
+            finalizer: true,
+            number: Some(number()),
+            now: at(seconds),
+            ..searching()
+        };
+        facts.seen.look = None;
+        looked(facts, None, None)
+    };
+    assert_eq!(reason(&plan(&after(34))), Some(Reason::Verifying));
+    assert_eq!(plan(&after(36)), Step::Offer, "the same number again");
+    let mut same = after(36);
+    same.seen.offer = Some(Some(offer()));
+    assert_eq!(plan(&same), buys(Some(at(0))));
+    assert_eq!(plan(&after(601)), Step::Choose);
+}
+
+#[test]
+fn a_resource_whose_mark_is_on_a_number_never_buys_a_second() {
+    let able = TwilioSettings {
+        capabilities: Capabilities {
+            voice: true,
+            ..Capabilities::default()
+        },
+        ..TwilioSettings::default()
+    };
+    let fitting = Holding {
+        settings: Settings::Twilio(able),
+        ..holding()
+    };
+    let facts = Facts {
+        finalizer: true,
+        ..searching()
+    };
+    let found = looked(facts.clone(), Some(fitting.clone()), None);
+    assert_eq!(plan(&found), Step::Record(Box::new(fitting)));
+    let unfit = Holding {
+        number: "+13125551234".parse().unwrap(),
+        ..holding()
+    };
+    let found = looked(facts, Some(unfit), None);
+    assert_eq!(reason(&plan(&found)), Some(Reason::AlreadyOwned));
+
+    let mut exact = looked(fresh(), None, None);
+    exact.seen.look.as_mut().unwrap().marked = Some(Holding {
+        number: "+13125551234".parse().unwrap(),
+        ..holding()
+    });
+    assert_eq!(reason(&plan(&exact)), Some(Reason::AlreadyOwned));
+}
+
+#[test]
+fn a_limit_on_cost_refuses_what_is_dearer_or_of_unknown_price() {
+    for (known, expected) in [
+        (Some(price("2.00", "USD")), None),
+        (Some(price("2.01", "USD")), Some(Reason::CostLimitExceeded)),
+        (Some(price("1.00", "EUR")), Some(Reason::PriceUnknown)),
+        (None, Some(Reason::PriceUnknown)),
+    ] {
+        let mut facts = looked(fresh(), None, None);
+        facts.budget = Some(budget("2"));
+        facts.seen.offer = Some(Some(Offer {
+            number: number(),
+            price: known.clone(),
+        }));
+        let step = plan(&facts);
+        assert_eq!(reason(&step), expected, "{known:?}");
+        if expected.is_none() {
+            assert_eq!(step, buys(None));
+        }
+        facts.budget = None;
+        assert_eq!(
+            plan(&facts),
+            buys(None),
+            "without a limit no price is needed"
+        );
+        facts.limits.monthly_cost = Some((budget("10"), "8".parse().unwrap()));
+        let with_the_account = match expected {
+            Some(Reason::CostLimitExceeded) => Some(Reason::LimitReached),
+            other => other,
+        };
+        assert_eq!(reason(&plan(&facts)), with_the_account, "{known:?}");
+    }
+}
+
+#[test]
+fn an_account_limits_countries_kinds_and_numbers() {
+    let table: [(Limits, Option<Reason>); 6] = [
+        (Limits::default(), None),
+        (
+            Limits {
+                countries: vec!["US".into(), "CA".into()],
+                kinds: vec![Kind::Local],
+                numbers: Some((3, 2)),
+                monthly_cost: None,
+            },
+            None,
+        ),
+        (
+            Limits {
+                countries: vec!["GB".into()],
+                ..Limits::default()
+            },
+            Some(Reason::LimitReached),
+        ),
+        (
+            Limits {
+                kinds: vec![Kind::TollFree],
+                ..Limits::default()
+            },
+            Some(Reason::LimitReached),
+        ),
+        (
+            Limits {
+                numbers: Some((2, 2)),
+                ..Limits::default()
+            },
+            Some(Reason::LimitReached),
+        ),
+        (
+            Limits {
+                numbers: Some((0, 0)),
+                ..Limits::default()
+            },
+            Some(Reason::LimitReached),
+        ),
+    ];
+    for (limits, expected) in table {
+        for facts in [looked(fresh(), None, None), searching()] {
+            let facts = Facts {
+                limits: limits.clone(),
+                ..facts
+            };
+            let step = plan(&facts);
+            assert_eq!(reason(&step), expected, "{limits:?}");
+        }
+    }
+}
+
+fn unmarked() -> Holding {
+    Holding {
+        marked_text: "(212) 555-1234".into(),
+        created: Some(at(-9000)),
+        ..holding()
+    }
+}
+
+#[test]
+fn an_unmarked_number_is_adopted_by_claim_look_and_mark() {
+    let never = looked(fresh(), Some(unmarked()), None);
+    assert_eq!(reason(&plan(&never)), Some(Reason::AlreadyOwned));
+    let mut facts = Facts {
+        adopts: true,
+        ..never
+    };
+    let claims = Step::Claim {
+        intent: Intent::Adopt,
+        since: None,
+    };
+    assert_eq!(plan(&facts), claims);
+    facts.claim = Stored::Ours(claim_at(0).to_adopt());
+    facts.finalizer = true;
+    facts.seen.token = true;
+    assert_eq!(plan(&facts), Step::LastLook);
+    facts.seen.last_look = Some(Some(unmarked()));
+    assert_eq!(plan(&facts), Step::Adopt(NumberId::new("PN1")));
+    facts.seen.last_look = Some(Some(holding()));
+    assert_eq!(
+        reason(&plan(&facts)),
+        Some(Reason::Verifying),
+        "it has changed meanwhile"
+    );
+    facts.seen.last_look = Some(None);
+    assert_ne!(
+        plan(&facts),
+        Step::Buy,
+        "what is gone is not bought on a claim to adopt"
+    );
+
+    let marked = Holding {
+        marked_text: mark().adopted().with_name(Provider::Twilio, "nyc"),
+        ..unmarked()
+    };
+    let facts = looked(
+        Facts {
+            adopts: true,
+            finalizer: true,
+            claim: Stored::Ours(claim_at(0).to_adopt()),
+            ..fresh()
+        },
+        Some(marked.clone()),
+        None,
+    );
+    assert_eq!(
+        plan(&facts),
+        Step::Record(Box::new(marked)),
+        "however old the number is"
+    );
+}
+
+#[test]
+fn a_foreign_mark_is_replaced_only_if_it_is_nobodys() {
+    let foreign = Holding {
+        marked_text: "x [pn1.aaaaaa.bbbbbbbbbbbbb]".into(),
+        ..unmarked()
+    };
+    let mut facts = looked(
+        Facts {
+            adopts: true,
+            ..fresh()
+        },
+        Some(foreign),
+        None,
+    );
+    assert_eq!(reason(&plan(&facts)), Some(Reason::OwnedByAnother));
+    facts.seen.look.as_mut().unwrap().orphaned = true;
+    assert!(matches!(
+        plan(&facts),
+        Step::Claim {
+            intent: Intent::Adopt,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn what_was_adopted_is_not_given_back_unless_somebody_says_so() {
+    let marked = Holding {
+        marked_text: mark().adopted().with_name(Provider::Twilio, "nyc"),
+        ..unmarked()
+    };
+    // The status is lost: only the mark tells.
+    let mut facts = Facts {
+        deleting: true,
+        ..recorded()
+    };
+    facts.seen.fetched = Some(Some(marked.clone()));
+    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Retained));
+    facts.deletion_policy = Some(DeletionPolicy::Release);
+    assert_eq!(plan(&facts), Step::Release(NumberId::new("PN1")));
+
+    // Deleted in the middle of an adoption: the mark is on, and nothing is recorded.
+    let facts = looked(
+        Facts {
+            deleting: true,
+            claim: Stored::Ours(claim_at(0).to_adopt()),
+            ..claimed()
+        },
+        Some(marked),
+        None,
+    );
+    assert!(matches!(plan(&facts), Step::Record(_)));
+    let unmarked = looked(
+        Facts {
+            deleting: true,
+            claim: Stored::Ours(claim_at(0).to_adopt()),
+            ..claimed()
+        },
+        Some(unmarked()),
+        None,
+    );
+    assert_eq!(
+        plan(&unmarked),
+        Step::RemoveFinalizer(Farewell::NeverBought)
+    );
+}
