@@ -13,6 +13,8 @@ mod listener;
 mod message;
 mod state;
 mod telnyx;
+#[cfg(test)]
+mod tests;
 mod twilio;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

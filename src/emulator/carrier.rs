@@ -102,6 +102,13 @@ pub(super) struct Home {
     pub(super) api_version: String,
 }
 
+/// The country of a number, of those that have numbers for sale. The calling code 1 is taken for the United States.
+pub(super) fn country_of(number: &str) -> &'static str {
+    let codes = [("+1", "US"), ("+44", "GB"), ("+33", "FR"), ("+49", "DE")];
+    let found = codes.iter().find(|(code, _)| number.starts_with(code));
+    found.map_or("US", |(_, country)| country)
+}
+
 /// Everything there is.
 #[derive(Debug)]
 pub struct World {

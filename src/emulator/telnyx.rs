@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::carrier::{Home, Number, Order, World};
+use super::carrier::{Home, Number, Order, World, country_of};
 use super::ledger::Deed;
 use super::message::{Reply, Request, iso8601};
 
@@ -638,7 +638,8 @@ fn or_null(text: &str) -> Value {
 
 fn shown(number: &Number) -> Value {
     json!({"id": number.id, "record_type": "phone_number", "phone_number": number.phone_number, "status": "active",
-        "tags": [], "connection_id": or_null(&number.connection_id),
+        "country_iso_alpha2": country_of(&number.phone_number), "tags": [],
+        "connection_id": or_null(&number.connection_id),
         "customer_reference": or_null(&number.customer_reference),
         "messaging_profile_id": or_null(&number.messaging_profile_id),
         "billing_group_id": or_null(&number.billing_group_id), "phone_number_type": "local",
@@ -679,9 +680,10 @@ fn shown_order(order: &Order, whole: bool) -> Value {
         "updated_at": iso8601(order.created)})
 }
 
+/// A sub-order. It has no status of its own for one that was cancelled: that one failed.
 fn shown_sub_order(order: &Order) -> Value {
     json!({"id": order.sub_order, "record_type": "sub_number_order", "order_request_id": order.id,
-        "status": if order.cancelled { "cancelled" } else { order.status },
+        "status": order.status,
         "customer_reference": or_null(&order.reference), "phone_numbers_count": 1,
         "requirements_met": order.requirements_met, "created_at": iso8601(order.created)})
 }

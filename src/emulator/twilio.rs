@@ -1,9 +1,11 @@
 //! Twilio's dialect. Source: `twilio_api_v2010.json` and `twilio_messaging_v1.json` of
 //! <https://github.com/twilio/twilio-oai>, and <https://www.twilio.com/docs/api/errors>.
 
+use std::time::SystemTime;
+
 use serde_json::{Value, json};
 
-use super::carrier::{Number, World};
+use super::carrier::{Number, World, country_of};
 use super::ledger::Deed;
 use super::message::{Reply, Request, rfc2822};
 
@@ -373,7 +375,10 @@ fn messaging_service(
     let service = segments.get(2).copied().unwrap_or_default().to_owned();
     let row = |number: &Number| {
         json!({"sid": number.id, "account_sid": account, "service_sid": service,
-            "phone_number": number.phone_number, "country_code": "US", "capabilities": ["Voice", "SMS"]})
+            "phone_number": number.phone_number, "country_code": country_of(&number.phone_number),
+            "capabilities": ["Voice", "SMS"], "date_created": whole_seconds(number.created),
+            "date_updated": whole_seconds(number.created),
+            "url": format!("https://messaging.twilio.com/v1/Services/{service}/PhoneNumbers/{}", number.id)})
     };
     match (request.method.as_str(), segments.get(4).copied()) {
         ("POST", None) => {
@@ -425,6 +430,14 @@ fn messaging_service(
         },
         _ => not_found(request),
     }
+}
+
+/// A time as Twilio's newer APIs write it. Twilio's own clients cannot read parts of a second.
+fn whole_seconds(at: SystemTime) -> String {
+    jiff::Timestamp::try_from(at)
+        .unwrap_or_default()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
 }
 
 /// A number as Twilio shows it. What is unset is the empty text.
