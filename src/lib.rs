@@ -12,6 +12,7 @@
 //! | [`account`] | provider accounts at run time |
 //! | [`controller`] | what is done with a number, and with an account |
 //! | [`leader`] | the Lease |
+//! | [`sabotage`] | safeguards that a test can take out |
 //! | [`server_time`] | the API server's clock, and clients that tell it |
 //! | [`telemetry`] | logs and health |
 //! | [`emulator`] | a phone company for demos and tests |
@@ -29,5 +30,6 @@ pub mod leader;
 pub mod number;
 pub mod program;
 pub mod provider;
+pub mod sabotage;
 pub mod server_time;
 pub mod telemetry;

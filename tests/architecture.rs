@@ -51,7 +51,7 @@ const RULES: &[Rule] = &[
     Rule {
         because: "a claim is text that is stored, and a clock that ages it",
         modules: &["claim"],
-        allowed: Some(&["number", "clock"]),
+        allowed: Some(&["number", "clock", "sabotage"]),
         ..ANY
     },
     Rule {
@@ -64,7 +64,7 @@ const RULES: &[Rule] = &[
     Rule {
         because: "a plan is made of values: nothing in it can read or write anything",
         modules: &["controller::plan"],
-        allowed: Some(&["number", "claim", "api", "provider"]),
+        allowed: Some(&["number", "claim", "api", "provider", "sabotage"]),
         forbidden: &[
             "provider::http",
             "provider::twilio",
