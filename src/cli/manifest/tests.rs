@@ -120,7 +120,12 @@ fn is_label(name: &str) -> bool {
 
 #[test]
 fn names_come_from_the_name_at_the_provider_and_from_the_number_where_that_is_not_enough() {
-    let table: [(&[(&str, &str)], &[&str], &[&str]); 7] = [
+    type Row = (
+        &'static [(&'static str, &'static str)],
+        &'static [&'static str],
+        &'static [&'static str],
+    );
+    let table: [Row; 7] = [
         (&[("+12125551234", "NYC Support")], &[], &["nyc-support"]),
         (
             &[("+12125551234", "(212) 555-1234")],
