@@ -16,7 +16,7 @@ use crate::api::{AccountKind, AccountSpec, SecretRef};
 use crate::clock::{BootClock, Clock};
 use crate::number::{Holding, Provider};
 use crate::provider::Error as ProviderError;
-use crate::provider::http::{Client, Reqwest};
+use crate::provider::http::{Client, Reqwest, Transport};
 
 /// An account as a person names it: `NAME`, `provideraccount/NAME` or `clusterprovideraccount/NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,13 +117,7 @@ impl DeclaredAccount {
         let clock = Arc::new(BootClock);
         let begun = clock.now();
         let transport = Reqwest::new().map_err(|error| Error::Provider(error.to_string()))?;
-        let client = Client::new(
-            Arc::new(transport),
-            Arc::new(|| Err(super::ONLY_READS)),
-            Arc::clone(&clock) as Arc<dyn Clock>,
-            // For purchases alone, which the gate above stops.
-            Duration::ZERO,
-        );
+        let client = reader(Arc::new(transport), Arc::clone(&clock) as Arc<dyn Clock>);
         let accounts = Accounts::new(client, endpoints, clock, Duration::ZERO);
         let listed = async {
             let account = accounts.open(&credentials).await?;
@@ -205,6 +199,18 @@ impl DeclaredAccount {
     }
 }
 
+/// A client that sends nothing but reads: its gate is shut for ever.
+fn reader(transport: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Client {
+    // For purchases alone.
+    let timeout = Duration::ZERO;
+    Client::new(
+        transport,
+        Arc::new(|| Err(super::ONLY_READS)),
+        clock,
+        timeout,
+    )
+}
+
 fn texts(secret: Secret) -> BTreeMap<String, SecretString> {
     let values = secret.data.unwrap_or_default().into_iter();
     let text = |(key, value): (String, k8s_openapi::ByteString)| {
@@ -216,6 +222,28 @@ fn texts(secret: Secret) -> BTreeMap<String, SecretString> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::PhoneCompany;
+    use crate::provider::http::fake::{Fake, json};
+    use crate::provider::telnyx::Telnyx;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn no_write_is_sent_to_a_provider() {
+        let fake = Fake::with([json(200, json!({"data": {}}))]);
+        let company = Telnyx::new(
+            reader(fake.clone(), fake.clone()),
+            SecretString::from("fake-key"),
+            None,
+        );
+        let written = company.set_messaging_profile_webhook("1", "https://voice.example.com");
+        assert_eq!(
+            written.await,
+            Err(ProviderError::Shut(crate::cli::ONLY_READS))
+        );
+        assert!(fake.asked().is_empty());
+        assert!(company.connection("1").await.is_ok());
+        assert_eq!(fake.asked().len(), 1, "reads are sent");
+    }
 
     #[test]
     fn an_account_is_named_with_or_without_its_kind() {
