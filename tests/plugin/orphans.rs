@@ -11,18 +11,23 @@ const HELD: &str = "+12125556002";
 const SECOND: &str = "+12125556003";
 const FOREIGN: &str = "+12125556004";
 const PLAIN: &str = "+12125556005";
+const LEFT: &str = "+12125556006";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn orphans_are_numbers_with_a_mark_of_ours_that_no_phone_number_holds() {
     let plane = ControlPlane::shared().await;
     let world = World::new("orphans").await;
     let retain = json!({"deletionPolicy": "Retain"});
-    world.create("kept", "twilio", KEPT, retain).await;
+    world.create("kept", "twilio", KEPT, retain.clone()).await;
+    world.create("left", "twilio", LEFT, retain).await;
     world.create("held", "twilio", HELD, json!({})).await;
-    world.until_ready("kept").await;
-    world.until_ready("held").await;
-    world.delete("kept").await;
-    world.until_gone("kept").await;
+    for name in ["kept", "left", "held"] {
+        world.until_ready(name).await;
+    }
+    for name in ["kept", "left"] {
+        world.delete(name).await;
+        world.until_gone(name).await;
+    }
     let mark_of_held = world.emulator.number(HELD).await["friendly_name"].clone();
     for (number, name) in [
         (SECOND, mark_of_held),
@@ -69,6 +74,7 @@ async fn orphans_are_numbers_with_a_mark_of_ours_that_no_phone_number_holds() {
         [
             [KEPT, "NoPhoneNumber", "<none>", "Bought"],
             [SECOND, "HoldsAnother", &holder, "Bought"],
+            [LEFT, "NoPhoneNumber", "<none>", "Bought"],
         ]
     );
     let wide = orphans(&["-o", "wide"]).worked();
@@ -98,9 +104,13 @@ async fn orphans_are_numbers_with_a_mark_of_ours_that_no_phone_number_holds() {
     );
     assert_eq!(yaml.error.lines().count(), 1);
     assert_eq!(world.effects().await, before, "it only reads");
-    apply(plane, &yaml.worked());
-    let kept = world.until_ready("kept").await;
-    assert_eq!(kept.spec.phone_number.as_deref(), Some(KEPT));
-    assert_eq!(world.emulator.purchases(KEPT).await, 1);
+    // Under another name than it had, a number is adopted like any other.
+    apply(plane, &yaml.worked().replace("name: left", "name: renewed"));
+    for (name, number, adopted) in [("kept", KEPT, false), ("renewed", LEFT, true)] {
+        let taken = world.until_ready(name).await;
+        assert_eq!(taken.spec.phone_number.as_deref(), Some(number));
+        assert_eq!(taken.status.unwrap().adopted, adopted, "{name}");
+        assert_eq!(world.emulator.purchases(number).await, 1);
+    }
     assert_eq!(orphans(&["--no-headers"]).rows().len(), 1);
 }
