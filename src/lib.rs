@@ -17,12 +17,14 @@
 //! | [`telemetry`] | logs and health |
 //! | [`emulator`] | a phone company for demos and tests |
 //! | [`program`] | the operator put together |
+//! | [`cli`] | the kubectl plugin |
 
 pub mod account;
 pub mod api;
 pub mod burki;
 pub mod chance;
 pub mod claim;
+pub mod cli;
 pub mod clock;
 pub mod controller;
 pub mod emulator;
