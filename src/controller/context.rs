@@ -23,13 +23,13 @@ use super::memory::Memories;
 use super::plan::{Blocker, Waits};
 use super::secrets::{SecretName, Secrets};
 use super::turns::Turns;
-use crate::account::{Accounts, Directory};
+use crate::account::{Account, Accounts, Directory};
 use crate::api::{
     AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, Limits, Money, PhoneNumber,
     ProviderAccount, Reason,
 };
 use crate::clock::Clock;
-use crate::number::{AccountId, E164, Installation, Mark, NumberId, Origin, Owner};
+use crate::number::{E164, Installation, Mark, NumberId, Origin, Owner};
 use crate::server_time::{Clients, ServerTime};
 
 /// What the flags of the program say.
@@ -344,8 +344,10 @@ impl Context {
         Ok(false)
     }
 
-    /// The limits of the account with this id at the provider: where several accounts open it, the lowest of each.
-    pub(super) fn limits_of(&self, id: &AccountId, own: &Limits) -> Limits {
+    /// The limits of `account`: where several accounts open it, the lowest of each. It heeds them from now on in what
+    /// it is asked.
+    pub(super) fn limits_of(&self, account: &Account, own: &Limits) -> Limits {
+        let id = &account.identity().account;
         let is_same = |status: &Option<AccountStatus>| {
             status
                 .as_ref()
@@ -360,7 +362,10 @@ impl Context {
         let cluster = cluster
             .filter(|account| is_same(&account.status))
             .map(|account| account.spec.account.limits.clone());
-        namespaced.chain(cluster).fold(own.clone(), lowest)
+        let limits = namespaced.chain(cluster).fold(own.clone(), lowest);
+        let most = usize::try_from(limits.max_concurrent_requests).unwrap_or_default();
+        account.limit_requests(most.max(1));
+        limits
     }
 
     /// The other live resource that has recorded the number with this id.

@@ -165,6 +165,20 @@ impl World {
         world
     }
 
+    /// The same company and the same operator, seen from another namespace.
+    pub fn in_other_namespace(&self, namespace: &str) -> Self {
+        Self {
+            client: self.client.clone(),
+            namespace: namespace.to_owned(),
+            emulator: self.emulator.clone(),
+            operator: None,
+            twilio: self.twilio.clone(),
+            telnyx: self.telnyx.clone(),
+            kubeconfig: self.kubeconfig.clone(),
+            flags: Vec::new(),
+        }
+    }
+
     pub async fn create_namespace(&self, name: &str, labels: Value) {
         let body = json!({"metadata": {"name": name, "labels": labels}});
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
