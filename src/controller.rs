@@ -295,9 +295,12 @@ fn account_controller<A: AnyAccount>(
     let (wakers, users_context) = (wakers.clone(), Arc::clone(context));
     let triggers = triggers(events, account_fingerprint::<A>).inspect(move |account| {
         if let Ok(account) = account {
-            for user in
-                users_context.users(A::KIND, account.namespace().as_deref(), &account.name_any())
-            {
+            wake_account(account, &users_context, &wakers);
+            // The lowest limit holds for all that open the same account at the provider.
+            let id = account
+                .status()
+                .and_then(|status| status.account_id.clone());
+            for user in id.iter().flat_map(|id| users_context.waiting_in(id)) {
                 wakers.number(&user);
             }
         }

@@ -22,7 +22,7 @@ type Purchase = (Decimal, Instant);
 pub(super) struct Purchases(Mutex<HashMap<E164, Purchase>>);
 
 impl Purchases {
-    /// Stops counting the purchase of `number`: it was counted elsewhere, and is given back.
+    /// Stops counting the purchase of `number`.
     pub(super) fn forget(&self, number: &E164) {
         lock(&self.0).remove(number);
     }
@@ -93,6 +93,11 @@ impl Account {
             stands: false,
         };
         agreed.then_some(spending)
+    }
+
+    /// Stops counting the purchase of `number`, which came to nothing after all.
+    pub fn never_bought(&self, number: &E164) {
+        self.shared.purchases.forget(number);
     }
 
     fn counted(&self, purchases: &HashMap<E164, Purchase>) -> i64 {

@@ -344,6 +344,39 @@ impl Context {
         Ok(false)
     }
 
+    /// The resources that wait for a limit, and whose ProviderAccount or ClusterProviderAccount opens the account with
+    /// this id at the provider.
+    pub(super) fn waiting_in(&self, id: &str) -> Vec<Arc<PhoneNumber>> {
+        let opens = |status: &Option<AccountStatus>| {
+            let status = status.as_ref();
+            status.and_then(|status| status.account_id.as_deref()) == Some(id)
+        };
+        let namespaced = self.stores.accounts.iter().flat_map(Store::state);
+        let namespaced = namespaced
+            .filter(|account| opens(&account.status))
+            .flat_map(|account| {
+                let namespace = account.namespace();
+                self.users(
+                    AccountKind::ProviderAccount,
+                    namespace.as_deref(),
+                    &account.name_any(),
+                )
+            });
+        let cluster = self.stores.cluster_accounts.iter().flat_map(Store::state);
+        let cluster = cluster
+            .filter(|account| opens(&account.status))
+            .flat_map(|account| {
+                self.users(
+                    AccountKind::ClusterProviderAccount,
+                    None,
+                    &account.name_any(),
+                )
+            });
+        let mut users: Vec<_> = namespaced.chain(cluster).collect();
+        users.retain(|user| waits_for_a_limit(user));
+        users
+    }
+
     /// The limits of `account`: where several accounts open it, the lowest of each. It heeds them from now on in what
     /// it is asked.
     pub(super) fn limits_of(&self, account: &Account, own: &Limits) -> Limits {
@@ -417,6 +450,12 @@ impl Context {
             });
         namespaced.chain(cluster).collect()
     }
+}
+
+fn waits_for_a_limit(number: &PhoneNumber) -> bool {
+    let reasons = [Reason::LimitReached, Reason::ReleaseLimitReached].map(|it| it.to_string());
+    let mut conditions = number.status.iter().flat_map(|status| &status.conditions);
+    conditions.any(|condition| reasons.contains(&condition.reason))
 }
 
 /// The lower of each limit.

@@ -306,13 +306,19 @@ async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
         pass.saw(look, context);
         return Ok(());
     };
+    // What else carries our mark, and how many numbers there are, is known only from a listing.
+    if account.listed().is_none() {
+        account.list(not_before).await?;
+    }
     let order = match pass.facts.provider {
         Provider::Twilio => None,
         Provider::Telnyx => our_order(&account, &number, pass).await?,
     };
-    let pending = order
-        .as_ref()
-        .is_some_and(|order| order.state == OrderState::Pending);
+    let is = |state| order.as_ref().is_some_and(|order| order.state == state);
+    if is(OrderState::Failure) {
+        account.never_bought(&number);
+    }
+    let pending = is(OrderState::Pending);
     let holding = if pending {
         None
     } else {
@@ -706,9 +712,8 @@ async fn adopt(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), 
         .facts
         .mark
         .with_name(pass.facts.provider, &pass.resolved.name);
-    let holding = account
-        .call(account.company().mark(&nobodys, &text))
-        .await?;
+    // Under the permit of the claim: to wait for another one while it is held would be to wait for oneself.
+    let holding = account.heed(account.company().mark(&nobodys, &text).await)?;
     account.saw(&holding, None);
     pass.saw(
         Look {
