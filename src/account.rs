@@ -9,14 +9,12 @@ mod inventory;
 mod looks;
 mod permits;
 mod search;
+mod spending;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-
-use rust_decimal::Decimal;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::clock::{Clock, Instant};
 use crate::number::{AccountId, E164, Holding, Kind, Mark, NumberId, Price, Provider};
@@ -32,8 +30,11 @@ use inventory::Inventory;
 pub use inventory::Surveyed;
 use looks::Looks;
 use permits::Permits;
+pub use permits::{Permit, Urgency};
 use search::Candidates;
 pub use search::{Found, SEARCH_HOLDS};
+use spending::Purchases;
+pub use spending::Spending;
 
 /// How many requests may be under way in one account that sets no limit. Twilio limits concurrency
 /// (<https://www.twilio.com/docs/errors/20429>), without a published number.
@@ -44,6 +45,9 @@ const PRICES_HOLD: Duration = Duration::from_secs(24 * 3600);
 
 /// How long an account is left alone after a 429 that does not say for how long.
 const PAUSE_AFTER_429: Duration = Duration::from_secs(2);
+
+/// How long an account that could not be asked for its identity is not asked again.
+const UNOPENED_FOR: Duration = Duration::from_secs(1);
 
 /// Where the phone companies are. `None` is the company's own hosts.
 #[derive(Clone, Debug, Default)]
@@ -66,38 +70,26 @@ pub struct Accounts {
 
 struct Slot {
     company: Arc<dyn PhoneCompany>,
-    opened: tokio::sync::Mutex<Option<(Instant, Arc<Account>)>>,
+    state: tokio::sync::Mutex<SlotState>,
+}
+
+#[derive(Default)]
+struct SlotState {
+    /// The account, and when it was last proved.
+    opened: Option<(Instant, Arc<Account>)>,
+    /// Why no account was opened, and until when nobody asks again.
+    failed: Option<(Instant, Error)>,
 }
 
 /// What all credentials of one account share: the requests under way in it, and what it holds.
 struct Shared {
-    permits: Permits,
+    permits: Arc<Permits>,
     paused_until: Mutex<Option<Instant>>,
     inventory: Inventory,
     looks: Looks,
     candidates: Candidates,
     prices: Cached<(String, Kind), Result<Option<Price>, Error>>,
-    /// How many purchases are under way in this process, and what they will cost each month.
-    spending: Mutex<(i64, Decimal)>,
-}
-
-/// The right to have one request under way.
-pub struct Permit {
-    _permit: OwnedSemaphorePermit,
-}
-
-/// A purchase under way.
-pub struct Spending {
-    shared: Arc<Shared>,
-    monthly: Decimal,
-}
-
-impl Drop for Spending {
-    fn drop(&mut self) {
-        let mut spending = lock(&self.shared.spending);
-        spending.0 -= 1;
-        spending.1 -= self.monthly;
-    }
+    purchases: Purchases,
 }
 
 /// One provider account, opened by one credential.
@@ -135,29 +127,46 @@ impl Accounts {
     /// not available now: what is asked of it next will tell.
     pub async fn open(&self, credentials: &Credentials) -> Result<Arc<Account>, Error> {
         let slot = self.slot(credentials);
-        let mut opened = slot.opened.lock().await;
-        if let Some((at, account)) = opened.as_ref()
-            && self.clock.now().since(*at) < self.interval
+        let mut state = slot.state.lock().await;
+        let now = self.clock.now();
+        if let Some((until, error)) = &state.failed
+            && now < *until
         {
-            return Ok(Arc::clone(account));
+            return Err(error.clone());
         }
-        match slot.company.identify().await {
-            Ok(identity) => {
-                let account = match opened.take() {
-                    Some((_, account)) if account.identity == identity => account,
+        let known = match &state.opened {
+            Some((at, account)) if now.since(*at) < self.interval => {
+                return Ok(Arc::clone(account));
+            }
+            known => known.as_ref().map(|(_, account)| Arc::clone(account)),
+        };
+        let identified = match &known {
+            Some(account) => account.call(slot.company.identify()).await,
+            None => slot.company.identify().await,
+        };
+        match (identified, known) {
+            (Ok(identity), known) => {
+                let account = match known {
+                    Some(account) if account.identity == identity => account,
                     _ => Arc::new(self.account(identity, Arc::clone(&slot.company))),
                 };
-                *opened = Some((self.clock.now(), Arc::clone(&account)));
+                state.opened = Some((self.clock.now(), Arc::clone(&account)));
                 Ok(account)
             }
-            Err(error @ (Error::Unauthorized(_) | Error::Refused(_))) => {
-                *opened = None;
+            (Err(error @ (Error::Unauthorized(_) | Error::Refused(_))), _) => {
+                state.opened = None;
                 Err(error)
             }
-            Err(error) => opened
-                .as_ref()
-                .map(|(_, account)| Arc::clone(account))
-                .ok_or(error),
+            (Err(_), Some(account)) => Ok(account),
+            (Err(error), None) => {
+                // Whoever waits for the same credential need not find out by itself.
+                let pause = match &error {
+                    Error::Throttled(pause) => pause.unwrap_or(PAUSE_AFTER_429),
+                    _ => UNOPENED_FOR,
+                };
+                state.failed = Some((self.clock.now() + pause, error.clone()));
+                Err(error)
+            }
         }
     }
 
@@ -185,7 +194,7 @@ impl Accounts {
         let slot = slots.entry(credentials.fingerprint()).or_insert_with(|| {
             Arc::new(Slot {
                 company: company(),
-                opened: tokio::sync::Mutex::default(),
+                state: tokio::sync::Mutex::default(),
             })
         });
         Arc::clone(slot)
@@ -206,7 +215,7 @@ impl Accounts {
                 looks: Looks::default(),
                 candidates: Candidates::default(),
                 prices: Cached::new(Arc::clone(&self.clock), PRICES_HOLD),
-                spending: Mutex::default(),
+                purchases: Purchases::default(),
             })
         });
         by_id.insert(identity.account.clone(), Arc::clone(&shared));
@@ -238,17 +247,15 @@ impl Account {
     ///
     /// # Errors
     /// [`Error::Throttled`] while the account is paused after a 429.
-    pub async fn permit(&self) -> Result<Permit, Error> {
+    pub async fn permit(&self, urgency: Urgency) -> Result<Permit, Error> {
         let now = self.clock.now();
         if let Some(until) = *lock(&self.shared.paused_until)
             && until > now
         {
             return Err(Error::Throttled(Some(until.since(now))));
         }
-        let permit = self.shared.permits.acquire().await;
-        permit
-            .map(|permit| Permit { _permit: permit })
-            .ok_or(Error::Shut("the program ends"))
+        let permit = self.shared.permits.acquire(urgency).await;
+        permit.ok_or(Error::Shut("the program ends"))
     }
 
     /// Makes one call of `company` under a permit of its own.
@@ -256,7 +263,19 @@ impl Account {
     /// # Errors
     /// Those of the call; a 429 pauses the account.
     pub async fn call<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let _permit = self.permit().await?;
+        let _permit = self.permit(Urgency::Later).await?;
+        self.heed(call.await)
+    }
+
+    /// The same for a call that gives a number back, or stops one from being bought: it goes first.
+    ///
+    /// # Errors
+    /// As [`Account::call`].
+    pub async fn call_first<T>(
+        &self,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let _permit = self.permit(Urgency::First).await?;
         self.heed(call.await)
     }
 
@@ -409,7 +428,11 @@ impl Account {
 
     /// Notes that the number with this id was released now.
     pub fn released(&self, id: &NumberId) {
-        self.shared.inventory.gone(id, Some(self.clock.now()));
+        let inventory = &self.shared.inventory;
+        if let Some(holding) = inventory.by_id(id, None) {
+            self.shared.purchases.forget(&holding.number);
+        }
+        inventory.gone(id, Some(self.clock.now()));
     }
 
     /// A hash of everything that is known of the number with this id; `None` if it is not known.
@@ -470,28 +493,6 @@ impl Account {
     /// Lets at most `most` requests be under way from now on.
     pub fn limit_requests(&self, most: usize) {
         self.shared.permits.resize(most);
-    }
-
-    /// How many numbers the account holds, as far as that is known, and with them those that are being bought.
-    pub fn held_or_being_bought(&self) -> i64 {
-        let held = i64::try_from(self.shared.inventory.len()).unwrap_or(i64::MAX);
-        held.saturating_add(lock(&self.shared.spending).0)
-    }
-
-    /// What the purchases under way will cost each month.
-    pub fn being_spent(&self) -> Decimal {
-        lock(&self.shared.spending).1
-    }
-
-    /// Counts a purchase at `monthly` as under way, until what is returned is dropped.
-    pub fn spending(self: &Arc<Self>, monthly: Decimal) -> Spending {
-        let mut spending = lock(&self.shared.spending);
-        spending.0 += 1;
-        spending.1 += monthly;
-        Spending {
-            shared: Arc::clone(&self.shared),
-            monthly,
-        }
     }
 
     /// The connection `id`, as seen not longer ago than the interval. With `managed`, its webhook is set to that URL

@@ -112,9 +112,7 @@ pub(super) async fn reconcile<A: AnyAccount>(
     let (ready, reason, message) = match open_account(&view, &context, false).await? {
         Ok(opened) => {
             status.account_id = Some(opened.identity().account.to_string());
-            let limits = context.limits_of(&opened.identity().account, &account.spec().limits);
-            let most = usize::try_from(limits.max_concurrent_requests).unwrap_or(1);
-            opened.limit_requests(most.max(1));
+            context.limits_of(&opened, &account.spec().limits);
             match inspect(account.as_ref(), &opened, &users, &context).await? {
                 Ok(()) => {
                     show_figures(account.as_ref(), &opened, &mut status, &context);

@@ -24,14 +24,14 @@ use super::plan::{Blocker, Waits};
 use super::secrets::{SecretName, Secrets};
 use super::turns::Turns;
 use super::wakers::Wakers;
-use crate::account::{Accounts, Directory};
+use crate::account::{Account, Accounts, Directory};
 use crate::api::{
     AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, Limits, Money, PhoneNumber,
     ProviderAccount, Reason,
 };
 use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::number::{AccountId, E164, Installation, Mark, NumberId, Origin, Owner};
+use crate::number::{E164, Installation, Mark, NumberId, Origin, Owner};
 use crate::server_time::{Clients, ServerTime};
 
 /// What the flags of the program say.
@@ -365,8 +365,43 @@ impl Context {
         Ok(false)
     }
 
-    /// The limits of the account with this id at the provider: where several accounts open it, the lowest of each.
-    pub(super) fn limits_of(&self, id: &AccountId, own: &Limits) -> Limits {
+    /// The resources that wait for a limit, and whose ProviderAccount or ClusterProviderAccount opens the account with
+    /// this id at the provider.
+    pub(super) fn waiting_in(&self, id: &str) -> Vec<Arc<PhoneNumber>> {
+        let opens = |status: &Option<AccountStatus>| {
+            let status = status.as_ref();
+            status.and_then(|status| status.account_id.as_deref()) == Some(id)
+        };
+        let namespaced = self.stores.accounts.iter().flat_map(Store::state);
+        let namespaced = namespaced
+            .filter(|account| opens(&account.status))
+            .flat_map(|account| {
+                let namespace = account.namespace();
+                self.users(
+                    AccountKind::ProviderAccount,
+                    namespace.as_deref(),
+                    &account.name_any(),
+                )
+            });
+        let cluster = self.stores.cluster_accounts.iter().flat_map(Store::state);
+        let cluster = cluster
+            .filter(|account| opens(&account.status))
+            .flat_map(|account| {
+                self.users(
+                    AccountKind::ClusterProviderAccount,
+                    None,
+                    &account.name_any(),
+                )
+            });
+        let mut users: Vec<_> = namespaced.chain(cluster).collect();
+        users.retain(|user| waits_for_a_limit(user));
+        users
+    }
+
+    /// The limits of `account`: where several accounts open it, the lowest of each. It heeds them from now on in what
+    /// it is asked.
+    pub(super) fn limits_of(&self, account: &Account, own: &Limits) -> Limits {
+        let id = &account.identity().account;
         let is_same = |status: &Option<AccountStatus>| {
             status
                 .as_ref()
@@ -381,7 +416,10 @@ impl Context {
         let cluster = cluster
             .filter(|account| is_same(&account.status))
             .map(|account| account.spec.account.limits.clone());
-        namespaced.chain(cluster).fold(own.clone(), lowest)
+        let limits = namespaced.chain(cluster).fold(own.clone(), lowest);
+        let most = usize::try_from(limits.max_concurrent_requests).unwrap_or_default();
+        account.limit_requests(most.max(1));
+        limits
     }
 
     /// The other live resource that has recorded the number with this id.
@@ -433,6 +471,12 @@ impl Context {
             });
         namespaced.chain(cluster).collect()
     }
+}
+
+fn waits_for_a_limit(number: &PhoneNumber) -> bool {
+    let reasons = [Reason::LimitReached, Reason::ReleaseLimitReached].map(|it| it.to_string());
+    let mut conditions = number.status.iter().flat_map(|status| &status.conditions);
+    conditions.any(|condition| reasons.contains(&condition.reason))
 }
 
 /// The lower of each limit.

@@ -11,7 +11,7 @@ use rust_decimal::Decimal;
 use super::context::{account_name, owner};
 use crate::api::{AccountKind, PhoneNumber};
 use crate::claim::{Claim, Stored};
-use crate::number::{AccountId, Currency, Installation, Mark, Origin};
+use crate::number::{AccountId, Currency, E164, Installation, Mark, Origin};
 
 type Reference = ObjectRef<PhoneNumber>;
 
@@ -88,6 +88,16 @@ impl Index {
         self.lock().sums.get(&key).copied().unwrap_or_default()
     }
 
+    /// True if what `number` costs is part of [`Index::cost_of`].
+    pub(super) fn counts(&self, number: &E164) -> bool {
+        let maps = self.lock();
+        let holders = maps.by_key.get(&Key::Declared(number.to_string()));
+        holders
+            .into_iter()
+            .flatten()
+            .any(|holder| maps.costs.contains_key(holder))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Maps> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -136,21 +146,27 @@ pub(super) fn account_key(number: &PhoneNumber) -> Key {
 
 /// The number that the resource's claim is on.
 pub(super) fn claimed(number: &PhoneNumber) -> Option<String> {
+    claim(number).map(|claim| claim.number.to_string())
+}
+
+fn claim(number: &PhoneNumber) -> Option<Claim> {
     match Claim::read(
         number.annotations(),
         &owner(number),
         &number.uid().unwrap_or_default(),
     ) {
-        Stored::Ours(claim) | Stored::EarlierUid(claim) => Some(claim.number.to_string()),
+        Stored::Ours(claim) | Stored::EarlierUid(claim) => Some(claim),
         Stored::Nothing | Stored::Unreadable | Stored::Newer(_) => None,
     }
 }
 
+/// What is being bought counts too, in the account that its claim is on.
 fn cost_of(number: &PhoneNumber) -> Option<Cost> {
     let status = number.status.as_ref()?;
     let cost = status.cost.as_ref()?;
+    let claimed_in = || claim(number).map(|claim| claim.account_id.to_string());
     Some(Cost {
-        account: status.account_id.clone()?,
+        account: status.account_id.clone().or_else(claimed_in)?,
         currency: cost.currency.clone(),
         monthly: cost.monthly.parse().ok()?,
     })

@@ -206,7 +206,9 @@ fn limits(resolved: &Resolved, context: &Context) -> Limits {
         numbers: declared.max_numbers.zip(held),
         monthly_cost: cost.map(|(budget, account)| {
             let id = &account.identity().account;
-            let spent = context.stores.index.cost_of(id, &budget.currency);
+            let index = &context.stores.index;
+            let uncounted = account.being_spent(|number| index.counts(number));
+            let spent = index.cost_of(id, &budget.currency) + uncounted;
             (budget, spent)
         }),
     }

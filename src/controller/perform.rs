@@ -10,15 +10,15 @@ use serde_json::json;
 use super::context::{Context, owner};
 use super::fuse::Deed;
 use super::number::FINALIZER;
-use super::plan::{Again, Attempt, Blocker, Choice, Facts, Farewell, Look, Rest, Step};
+use super::plan::{Again, Attempt, Blocker, Choice, Facts, Farewell, Limits, Look, Rest, Step};
 use super::report;
 use super::resolve::{Resolved, provider_blocker};
-use crate::account::{Account, Found, Permit, SEARCH_HOLDS, Spending};
+use crate::account::{Account, Found, Permit, SEARCH_HOLDS, Spending, Urgency};
 use crate::api::{AttemptStatus, PhoneNumber, Reason};
 use crate::burki::{Assigned, DirectoryError};
 use crate::claim::{ANNOTATION, Claim, Intent, Stored, Token};
 use crate::number::{
-    E164, Holding, Kind, Mark, NumberId, OrderId, Origin, Place, Price, Provider, Whose,
+    Currency, E164, Holding, Kind, Mark, NumberId, OrderId, Origin, Place, Price, Provider, Whose,
 };
 use crate::provider::{Error, Order, OrderState, Ours, RefusalKind, Released, Reply, Unmarked};
 use crate::sabotage::{Safeguard, stands};
@@ -48,7 +48,8 @@ struct Purchase {
     /// True if every attempt before this one was certainly in vain.
     alone: bool,
     _permit: Permit,
-    _spending: Option<Spending>,
+    /// What is counted for it; nothing for one that takes a number over.
+    spending: Option<Spending>,
 }
 
 /// Why a pass ends.
@@ -185,7 +186,7 @@ pub(super) async fn perform(step: Step, pass: &mut Pass, context: &Context) -> R
         Step::Configure(id, _) => configure(&id, pass, context).await,
         Step::Cancel(order) => {
             let account = pass.account()?;
-            account.call(account.company().cancel(&order)).await?;
+            account.call_first(account.company().cancel(&order)).await?;
             pass.facts.seen.cancelled = true;
             pass.facts.seen.look = None;
             Ok(())
@@ -257,6 +258,11 @@ async fn choose(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
             price.currency == budget.currency && price.monthly <= budget.amount
         })
     };
+    // Where the price list says it, nothing needs to be searched for.
+    if let Some(price) = listed.clone().filter(|price| !is_cheap(price)) {
+        pass.facts.seen.choice = Some(Choice::TooDear(price));
+        return Ok(());
+    }
     let uid = pass.object.uid().unwrap_or_default();
     let is_free = |number: &E164| context.is_free(number, &uid) || !stands(Safeguard::Reservation);
     let found = account
@@ -303,13 +309,19 @@ async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
         pass.saw(look, context);
         return Ok(());
     };
+    // What else carries our mark, and how many numbers there are, is known only from a listing.
+    if account.listed().is_none() {
+        account.list(not_before).await?;
+    }
     let order = match pass.facts.provider {
         Provider::Twilio => None,
         Provider::Telnyx => our_order(&account, &number, pass).await?,
     };
-    let pending = order
-        .as_ref()
-        .is_some_and(|order| order.state == OrderState::Pending);
+    let is = |state| order.as_ref().is_some_and(|order| order.state == state);
+    if is(OrderState::Failure) {
+        account.never_bought(&number);
+    }
+    let pending = is(OrderState::Pending);
     let holding = if pending {
         None
     } else {
@@ -427,7 +439,7 @@ async fn claim(
     context: &Context,
 ) -> Result<(), Stop> {
     let account = pass.account()?;
-    let permit = account.permit().await?;
+    let permit = account.permit(Urgency::First).await?;
     let at = context.time.now().unwrap_or(pass.facts.now);
     let spending = if intent == Intent::Buy {
         Some(spend(&account, at, pass, context).await?)
@@ -471,7 +483,7 @@ async fn claim(
         token,
         alone,
         _permit: permit,
-        _spending: spending,
+        spending,
     });
     // What a search has just shown needs no other look.
     let is_news = |asked| context.clock.now().since(asked) < SEARCH_HOLDS;
@@ -490,7 +502,7 @@ async fn spend(
 ) -> Result<Spending, Stop> {
     let price = pass.facts.seen.offer.as_ref().and_then(Option::as_ref);
     let price = price.and_then(|offer| offer.price.as_ref());
-    let spending = account.spending(price.map_or(Decimal::ZERO, |price| price.monthly));
+    let monthly = price.map_or(Decimal::ZERO, |price| price.monthly);
     let reached = |message: String, again| {
         Stop::Rest(Rest::Wait {
             reason: Reason::LimitReached,
@@ -499,26 +511,23 @@ async fn spend(
         })
     };
     let interval = pass.facts.waits.interval;
-    if let Some((most, _)) = pass.facts.limits.numbers
-        && account.held_or_being_bought() > most
-    {
-        let message = format!(
-            "With what is being bought the account holds {most} numbers, as many as it may (spec.limits.maxNumbers)."
-        );
-        return Err(reached(message, interval));
-    }
-    if let Some((budget, spent)) = &pass.facts.limits.monthly_cost
-        && *spent + account.being_spent() > budget.amount
-    {
-        let message = format!(
-            "With what is being bought the account's numbers cost {} {} a month, as much as they may \
-             (spec.limits.maxMonthlyCost).",
-            budget.amount, budget.currency
-        );
-        return Err(reached(message, interval));
-    }
+    let (id, index) = (&account.identity().account, &context.stores.index);
+    let mut over = None;
+    let spending = account.spend(
+        &pass.number()?,
+        monthly,
+        |number| index.counts(number),
+        |numbers, uncounted| {
+            over = is_over(&pass.facts.limits, numbers, |currency| {
+                index.cost_of(id, currency) + uncounted
+            });
+            over.is_none()
+        },
+    );
+    let Some(spending) = spending else {
+        return Err(reached(over.unwrap_or_default(), interval));
+    };
     let limit = i64::from(pass.resolved.limits.purchases_per_hour);
-    let id = &account.identity().account;
     match context.fuses.take(id, Deed::Purchase, limit, now).await? {
         Ok(()) => Ok(spending),
         Err(blown) => {
@@ -531,6 +540,30 @@ async fn spend(
             Err(reached(message, blown.again))
         }
     }
+}
+
+/// The limit that the account would pass with this many numbers, and with the cost that `cost` tells.
+fn is_over(
+    limits: &Limits,
+    numbers: i64,
+    cost: impl FnOnce(&Currency) -> Decimal,
+) -> Option<String> {
+    if let Some((most, _)) = limits.numbers
+        && numbers > most
+    {
+        return Some(format!(
+            "With what is being bought the account holds {most} numbers, as many as it may (spec.limits.maxNumbers). \
+             This goes on when a number is released or the limit is raised."
+        ));
+    }
+    let (budget, _) = limits.monthly_cost.as_ref()?;
+    (cost(&budget.currency) > budget.amount).then(|| {
+        format!(
+            "With what is being bought the account's numbers cost as much as they may, {} {} a month \
+             (spec.limits.maxMonthlyCost of the account). This goes on when a number is released or the limit is raised.",
+            budget.amount, budget.currency
+        )
+    })
 }
 
 async fn last_look(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
@@ -564,7 +597,9 @@ async fn unused(pass: &mut Pass, context: &Context) {
     if let Some(purchase) = pass.purchase.take() {
         in_vain(&purchase.token.claim().nonce, purchase.alone, pass, context);
         pass.facts.seen.token = false;
-        put_back(pass, context).await;
+        if purchase.spending.is_some() {
+            put_back(pass, context).await;
+        }
     }
 }
 
@@ -590,7 +625,7 @@ async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
         token,
         alone,
         _permit,
-        _spending,
+        spending,
     }) = pass.purchase.take()
     else {
         return Err(Stop::from(Error::Shut("there is no claim to buy on")));
@@ -606,6 +641,9 @@ async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
         reply,
         Reply::Bought(_) | Reply::Ordered(_) | Reply::Unknown(_)
     ) {
+        if let Some(spending) = spending {
+            spending.stands();
+        }
         let offer = pass.facts.seen.offer.clone().flatten();
         pass.price = offer.and_then(|offer| offer.price);
     }
@@ -868,7 +906,7 @@ async fn release(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<()
         }));
     }
     context.memories.release_sent(&pass.object);
-    match account.call(account.company().release(ours)).await {
+    match account.call_first(account.company().release(ours)).await {
         Ok(Released::Confirmed | Released::Absent) => {
             account.released(id);
             pass.facts.seen.released = true;

@@ -167,6 +167,13 @@ impl Reconciler {
         for user in self.context.users(A::KIND, namespace.as_deref(), &name) {
             self.context.wakers.number(&user);
         }
+        // The lowest limit holds for all that open the same account at the provider.
+        let id = account
+            .status()
+            .and_then(|status| status.account_id.clone());
+        for user in id.iter().flat_map(|id| self.context.waiting_in(id)) {
+            self.context.wakers.number(&user);
+        }
     }
 
     fn wake_users_of_secrets(&self, changed: &BTreeSet<SecretName>) {

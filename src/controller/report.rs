@@ -192,6 +192,10 @@ fn status(
             currency: price.currency.to_string(),
         });
     }
+    let was_refused = matches!(&pass.order, Some(order) if order.state == OrderState::Failure);
+    if was_refused && status.id.is_none() {
+        status.cost = None;
+    }
     status.phone_number = facts.number.as_ref().map(ToString::to_string);
     let holding = facts.seen.fetched.as_ref().and_then(Option::as_ref);
     if let Some(holding) = holding {

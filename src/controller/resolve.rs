@@ -72,7 +72,7 @@ pub(super) async fn resolve(
     };
     resolved.account = open_account(&view, context, deleting).await?;
     resolved.limits = match &resolved.account {
-        Ok(account) => context.limits_of(&account.identity().account, &view.spec.limits),
+        Ok(account) => context.limits_of(account, &view.spec.limits),
         Err(_) => view.spec.limits.clone(),
     };
     let burki = match &view.spec.burki {

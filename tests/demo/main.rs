@@ -10,6 +10,7 @@
     missing_docs
 )]
 
+mod account;
 #[path = "../support/control_plane.rs"]
 mod control_plane;
 #[path = "../support/emulator.rs"]
@@ -50,6 +51,9 @@ async fn main() {
     };
     demo.install().await;
     demo.apply_examples().await;
+    demo.search_for_a_number().await;
+    demo.refuse_what_costs_too_much().await;
+    demo.adopt_a_number().await;
     demo.change_an_assistant().await;
     demo.repair_a_webhook().await;
     demo.kill_in_the_middle_of_a_purchase().await;

@@ -59,8 +59,11 @@ async fn every_example_becomes_ready_as_it_is() {
     let plane = ControlPlane::start().await.unwrap();
     let world = World::cluster_wide(&plane, Emulator::start(), &[]).await;
     let examples = examples();
-    assert!(examples.len() >= 7, "{examples:?}");
-    // retain.yaml uses the account of one-number.yaml, which sorts before it.
+    assert!(examples.len() >= 9, "{examples:?}");
+    // adopt.yaml is about a number that the account has already.
+    const BY_HAND: &str = "+12125550130";
+    world.bought_by_somebody_else("twilio", BY_HAND).await;
+    // retain.yaml and search.yaml use the account of one-number.yaml, which sorts before them.
     for [how, path] in &examples {
         kubectl(&plane, &["apply", "--validate=strict", how, path]);
     }
@@ -87,6 +90,7 @@ async fn every_example_becomes_ready_as_it_is() {
             .as_ref()
             .unwrap();
         assert_eq!(world.emulator.purchases(held).await, 1);
+        assert_eq!(number.status.as_ref().unwrap().adopted, held == BY_HAND);
         let assistant = world.emulator.assistant_of(held).await;
         assert_eq!(assistant, number.spec.assistant_id, "{}", number.name_any());
     }

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -22,14 +23,15 @@ impl Drop for Process {
     }
 }
 
-/// An emulator process and where its four sides listen.
+/// An emulator process and where its four sides listen. It ends with the last of its clones.
+#[derive(Clone)]
 pub struct Emulator {
     pub twilio: String,
     pub telnyx: String,
     pub burki: String,
     pub control: String,
     http: reqwest::Client,
-    _process: Process,
+    _process: Arc<Process>,
 }
 
 impl Emulator {
@@ -65,7 +67,7 @@ impl Emulator {
             burki: addresses["burki"].clone(),
             control: addresses["control"].clone(),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
-            _process: Process(child),
+            _process: Arc::new(Process(child)),
         }
     }
 

@@ -45,19 +45,20 @@ pub(super) fn forbids(facts: &Facts) -> Option<Step> {
             .is_some_and(|it| limits.countries.contains(it))
     {
         return reached(format!(
-            "{} is in {}; the account may buy in {} only (spec.limits.allowedCountries).",
+            "The account may buy in {} only (spec.limits.allowedCountries); {} belongs to {}. This goes on when the \
+             limit is widened.",
+            limits.countries.join(", "),
             facts.title(),
-            country.as_deref().unwrap_or("no known country"),
-            limits.countries.join(", ")
+            country.as_deref().unwrap_or("no known country")
         ));
     }
     if !limits.kinds.is_empty() && !kind.is_some_and(|kind| limits.kinds.contains(&kind)) {
         let kinds: Vec<_> = limits.kinds.iter().map(ToString::to_string).collect();
         return reached(format!(
-            "{} is {}; the account may buy {} only (spec.limits.allowedTypes).",
+            "The account may buy {} only (spec.limits.allowedTypes); {} is {}. This goes on when the limit is widened.",
+            kinds.join(", "),
             facts.title(),
-            kind.map_or("of no known type".to_owned(), |kind| kind.to_string()),
-            kinds.join(", ")
+            kind.map_or("of no known type".to_owned(), |kind| kind.to_string())
         ));
     }
     if let Some((most, held)) = limits.numbers
@@ -92,7 +93,7 @@ pub(super) fn forbids_price(facts: &Facts, price: Option<&Price>) -> Option<Step
         wait(
             Reason::PriceUnknown,
             format!(
-                "{} costs {} {} a month, and maxMonthlyCost is in {}. Amounts are not converted.",
+                "The price of {} is {} {} a month, and maxMonthlyCost is in {}. Amounts are not converted.",
                 facts.title(),
                 price.monthly,
                 price.currency,
@@ -117,8 +118,9 @@ pub(super) fn forbids_price(facts: &Facts, price: Option<&Price>) -> Option<Step
             return Some(wait(
                 Reason::LimitReached,
                 format!(
-                    "{} costs {} {} a month; with the {spent} that the account's numbers cost, that is more than {} \
-                     (spec.limits.maxMonthlyCost).",
+                    "The price of {} is {} {} a month; with the {spent} that the account's numbers cost, that is more \
+                     than {} (spec.limits.maxMonthlyCost of the account). This goes on when a number is released or \
+                     the limit is raised.",
                     facts.title(),
                     price.monthly,
                     price.currency,
@@ -132,11 +134,11 @@ pub(super) fn forbids_price(facts: &Facts, price: Option<&Price>) -> Option<Step
 }
 
 /// `price` is more than the resource may cost.
-pub(super) fn too_dear(facts: &Facts, price: &Price, budget: &Budget) -> Step {
+fn too_dear(facts: &Facts, price: &Price, budget: &Budget) -> Step {
     wait(
         Reason::CostLimitExceeded,
         format!(
-            "{} costs {} {} a month, more than spec.maxMonthlyCost of {}. Nothing is bought.",
+            "The price of {} is {} {} a month, more than spec.maxMonthlyCost of {}. Nothing is bought.",
             facts.title(),
             price.monthly,
             price.currency,

@@ -419,10 +419,10 @@ fn choose(facts: &Facts) -> Step {
             "Every number that was found is being bought by another PhoneNumber.",
             Again::Backoff,
         ),
-        (Some(Choice::TooDear(price)), _) => match &facts.budget {
-            Some(budget) => limits::too_dear(facts, price, budget),
-            None => Step::Choose,
-        },
+        // What was too dear a moment ago is looked for again if it no longer is.
+        (Some(Choice::TooDear(price)), _) => {
+            limits::forbids_price(facts, Some(price)).unwrap_or(Step::Choose)
+        }
     }
 }
 

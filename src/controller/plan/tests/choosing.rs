@@ -93,6 +93,7 @@ fn what_a_search_comes_to_is_told() {
             Choice::TooDear(price("3", "USD")),
             Reason::CostLimitExceeded,
         ),
+        (Choice::TooDear(price("1", "EUR")), Reason::PriceUnknown),
     ] {
         let mut facts = searching();
         facts.budget = Some(budget("2"));

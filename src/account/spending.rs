@@ -1,0 +1,115 @@
+//! Purchases that are under way, and those whose number or cost is not counted elsewhere yet: so that many purchases at
+//! once never pass a limit together.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rust_decimal::Decimal;
+
+use super::{Account, Shared, lock};
+use crate::clock::Instant;
+use crate::number::E164;
+
+/// How long a purchase is counted here that is never counted elsewhere: longer than any purchase stays unseen.
+const COUNTS_FOR: Duration = Duration::from_secs(3600);
+
+/// What each purchase will cost every month, and since when it is counted.
+type Purchase = (Decimal, Instant);
+
+/// The purchases of an account, by number.
+#[derive(Default)]
+pub(super) struct Purchases(Mutex<HashMap<E164, Purchase>>);
+
+impl Purchases {
+    /// Stops counting the purchase of `number`.
+    pub(super) fn forget(&self, number: &E164) {
+        lock(&self.0).remove(number);
+    }
+}
+
+/// A purchase under way. It is counted until this is dropped, or longer if it may have taken place.
+pub struct Spending {
+    shared: Arc<Shared>,
+    number: E164,
+    before: Option<Purchase>,
+    stands: bool,
+}
+
+impl Spending {
+    /// Goes on counting the purchase: it took place, or may have.
+    pub fn stands(mut self) {
+        self.stands = true;
+    }
+}
+
+impl Drop for Spending {
+    fn drop(&mut self) {
+        if self.stands {
+            return;
+        }
+        let mut purchases = lock(&self.shared.purchases.0);
+        match self.before {
+            Some(before) => purchases.insert(self.number.clone(), before),
+            None => purchases.remove(&self.number),
+        };
+    }
+}
+
+impl Account {
+    /// How many numbers the account holds, as far as that is known, and with them those that are being bought.
+    pub fn held_or_being_bought(&self) -> i64 {
+        self.counted(&lock(&self.shared.purchases.0))
+    }
+
+    /// What those purchases cost each month of which `is_counted` says that they are not counted elsewhere.
+    pub fn being_spent(&self, is_counted: impl Fn(&E164) -> bool) -> Decimal {
+        spent(&lock(&self.shared.purchases.0), is_counted)
+    }
+
+    /// Counts a purchase of `number` at `monthly`, if `may` agrees to how many numbers the account then holds, and to what
+    /// the purchases that are not counted elsewhere then cost. Whoever asks at the same time sees the other's.
+    pub fn spend(
+        self: &Arc<Self>,
+        number: &E164,
+        monthly: Decimal,
+        is_counted: impl Fn(&E164) -> bool,
+        may: impl FnOnce(i64, Decimal) -> bool,
+    ) -> Option<Spending> {
+        let now = self.clock.now();
+        let inventory = &self.shared.inventory;
+        let mut purchases = lock(&self.shared.purchases.0);
+        purchases.retain(|number, (_, since)| {
+            let is_seen = inventory.by_number(number, None).is_some() && is_counted(number);
+            !is_seen && now.since(*since) < COUNTS_FOR
+        });
+        let before = purchases.insert(number.clone(), (monthly, now));
+        let agreed = may(self.counted(&purchases), spent(&purchases, is_counted));
+        drop(purchases);
+        let spending = Spending {
+            shared: Arc::clone(&self.shared),
+            number: number.clone(),
+            before,
+            stands: false,
+        };
+        agreed.then_some(spending)
+    }
+
+    /// Stops counting the purchase of `number`, which came to nothing after all.
+    pub fn never_bought(&self, number: &E164) {
+        self.shared.purchases.forget(number);
+    }
+
+    fn counted(&self, purchases: &HashMap<E164, Purchase>) -> i64 {
+        let inventory = &self.shared.inventory;
+        let unseen = purchases
+            .keys()
+            .filter(|number| inventory.by_number(number, None).is_none());
+        i64::try_from(inventory.len() + unseen.count()).unwrap_or(i64::MAX)
+    }
+}
+
+fn spent(purchases: &HashMap<E164, Purchase>, is_counted: impl Fn(&E164) -> bool) -> Decimal {
+    let uncounted = purchases.iter().filter(|(number, _)| !is_counted(number));
+    uncounted.map(|(_, (monthly, _))| *monthly).sum()
+}
