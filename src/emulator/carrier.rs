@@ -10,6 +10,7 @@ use super::Side;
 use super::faults::Faults;
 use super::ledger::{Deed, Entry, Ledger};
 use super::message::iso8601;
+use super::numbers::Numbers;
 use super::state::State;
 
 /// A number that an account has.
@@ -117,9 +118,11 @@ pub struct World {
     /// The book.
     pub ledger: Ledger,
     /// Every number that an account has.
-    pub numbers: Vec<Number>,
+    pub numbers: Numbers,
     pub(super) faults: Faults,
     pub(super) orders: Vec<Order>,
+    /// The places among the orders of those that may still be pending.
+    pending: BTreeSet<usize>,
     pub(super) homes: Vec<Home>,
     pub(super) gone: BTreeSet<String>,
     pub(super) searched: BTreeMap<(String, String), Instant>,
@@ -150,9 +153,10 @@ impl World {
             homes: homes.collect(),
             state,
             ledger: Ledger::default(),
-            numbers: Vec::new(),
+            numbers: Numbers::default(),
             faults: Faults::default(),
             orders: Vec::new(),
+            pending: BTreeSet::new(),
             gone: BTreeSet::new(),
             searched: BTreeMap::new(),
             assigned: BTreeMap::new(),
@@ -216,20 +220,24 @@ impl World {
         let digits = number.strip_prefix('+').unwrap_or_default();
         let valid =
             (8..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
-        let ordered = self
-            .orders
-            .iter()
-            .any(|order| order.number == number && order.status == "pending");
         let taken = self
             .state
             .taken
             .iter()
             .any(|end| number.ends_with(end.as_str()));
-        let owned = self
-            .numbers
-            .iter()
-            .any(|owned| owned.phone_number == number);
-        valid && !taken && !owned && !ordered && !self.gone.contains(number)
+        let owned = self.numbers.place_of(number).is_some();
+        valid && !taken && !owned && !self.gone.contains(number) && !self.is_ordered(number)
+    }
+
+    fn is_ordered(&self, number: &str) -> bool {
+        let mut pending = self.pending.iter().filter_map(|at| self.orders.get(*at));
+        pending.any(|order| order.number == number && order.status == "pending")
+    }
+
+    /// Accepts an order.
+    pub(super) fn accept(&mut self, order: Order) {
+        self.pending.insert(self.orders.len());
+        self.orders.push(order);
     }
 
     /// Numbers for sale in a country, with an area code and last digits if given.
@@ -269,15 +277,18 @@ impl World {
     }
 
     pub(super) fn owned(&self, provider: &str, account: &str, number: &str) -> Option<usize> {
-        self.numbers.iter().position(|owned| {
-            owned.provider == provider && owned.account == account && owned.phone_number == number
-        })
+        let at = self.numbers.place_of(number)?;
+        self.has(at, provider, account).then_some(at)
     }
 
     pub(super) fn by_id(&self, provider: &str, account: &str, id: &str) -> Option<usize> {
-        self.numbers.iter().position(|owned| {
-            owned.provider == provider && owned.account == account && owned.id == id
-        })
+        let at = self.numbers.place_of_id(id)?;
+        self.has(at, provider, account).then_some(at)
+    }
+
+    fn has(&self, at: usize, provider: &str, account: &str) -> bool {
+        let number = self.numbers.get(at);
+        number.is_some_and(|owned| owned.provider == provider && owned.account == account)
     }
 
     /// The numbers of an account that are listed already, newest first.
@@ -324,8 +335,8 @@ impl World {
     }
 
     /// Takes a number back for good.
-    pub(super) fn take_back(&mut self, index: usize, by: &'static str) -> Number {
-        let number = self.numbers.remove(index);
+    pub(super) fn take_back(&mut self, at: usize, by: &'static str) -> Option<Number> {
+        let number = self.numbers.remove(at)?;
         self.gone.insert(number.phone_number.clone());
         let reference = if number.provider == "twilio" {
             &number.friendly_name
@@ -341,23 +352,26 @@ impl World {
             &number.id,
             &reference,
         );
-        number
+        Some(number)
     }
 
     /// Finishes the orders that are due.
     fn settle(&mut self) {
         let now = Instant::now();
-        let due: Vec<usize> = (0..self.orders.len())
-            .filter(|at| {
-                self.orders
-                    .get(*at)
-                    .is_some_and(|order| order.status == "pending" && order.due <= now)
-            })
-            .collect();
+        let orders = &self.orders;
+        let settled = |at: &usize| {
+            let order = orders.get(*at);
+            order.is_none_or(|order| order.status != "pending" || order.due <= now)
+        };
+        let due: Vec<usize> = self.pending.iter().copied().filter(settled).collect();
         for at in due {
+            self.pending.remove(&at);
             let Some(order) = self.orders.get(at).cloned() else {
                 continue;
             };
+            if order.status != "pending" {
+                continue;
+            }
             let fails = self.state.switches.orders_fail
                 || (order.cancelled && !self.state.switches.cancelled_orders_succeed);
             let status = if fails { "failure" } else { "success" };
@@ -373,7 +387,8 @@ impl World {
     fn deliver(&mut self, order: &Order) {
         let sold = self.sell("telnyx", &order.account, &order.number);
         let copy = self.state.switches.copy_reference;
-        if let Some(number) = self.numbers.last_mut() {
+        let at = self.numbers.place_of_id(&sold.id);
+        if let Some(number) = at.and_then(|at| self.numbers.get_mut(at)) {
             number.connection_id.clone_from(&order.connection);
             number.messaging_profile_id.clone_from(&order.profile);
             number.billing_group_id.clone_from(&order.group);
