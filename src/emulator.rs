@@ -6,6 +6,7 @@
 
 mod burki;
 mod carrier;
+mod catalogue;
 mod control;
 mod faults;
 mod ledger;

@@ -103,13 +103,6 @@ pub(super) struct Home {
     pub(super) api_version: String,
 }
 
-/// The country of a number, of those that have numbers for sale. The calling code 1 is taken for the United States.
-pub(super) fn country_of(number: &str) -> &'static str {
-    let codes = [("+1", "US"), ("+44", "GB"), ("+33", "FR"), ("+49", "DE")];
-    let found = codes.iter().find(|(code, _)| number.starts_with(code));
-    found.map_or("US", |(_, country)| country)
-}
-
 /// Everything there is.
 #[derive(Debug)]
 pub struct World {
@@ -215,7 +208,7 @@ impl World {
         self.ledger.entries.push(entry);
     }
 
-    /// Why a number is not for sale.
+    /// True if a number is on sale.
     pub(super) fn for_sale(&self, number: &str) -> bool {
         let digits = number.strip_prefix('+').unwrap_or_default();
         let valid =
@@ -240,40 +233,24 @@ impl World {
         self.orders.push(order);
     }
 
-    /// Numbers for sale in a country, with an area code and last digits if given.
-    pub(super) fn offers(&self, country: &str, area: &str, end: &str, limit: usize) -> Vec<String> {
-        let code = match country {
-            "US" | "CA" | "PR" => "1",
-            "GB" => "44",
-            "FR" => "33",
-            "DE" => "49",
-            _ => return Vec::new(),
+    /// The numbers that accounts have or have ordered.
+    pub(super) fn unavailable(&self) -> impl Iterator<Item = &str> {
+        let pending = self.pending.iter().filter_map(|at| self.orders.get(*at));
+        let ordered = pending
+            .filter(|order| order.status == "pending")
+            .map(|order| order.number.as_str());
+        let owned = self.numbers.iter().map(|owned| owned.phone_number.as_str());
+        ordered.chain(owned)
+    }
+
+    /// True if the switch says that this number is sold to somebody else now, who was faster.
+    pub(super) fn somebody_was_faster(&mut self, number: &str) -> bool {
+        let Some(left) = self.state.switches.sold_meanwhile.checked_sub(1) else {
+            return false;
         };
-        // A whole national number leaves nothing to choose.
-        let free = 10_usize.saturating_sub(area.len() + end.len());
-        let free = if area.is_empty() && end.len() >= 8 {
-            0
-        } else {
-            free
-        };
-        let choices = 10_u64
-            .checked_pow(u32::try_from(free).unwrap_or(u32::MAX))
-            .unwrap_or(u64::MAX);
-        let middle = |at: u64| {
-            if free == 0 {
-                String::new()
-            } else {
-                format!("{at:0free$}")
-            }
-        };
-        // Subscriber numbers begin above 200 0000, where there is room for that.
-        let first = if free >= 7 { 2_000_000 } else { 0 };
-        (first..choices)
-            .take(100_000)
-            .map(|at| format!("+{code}{area}{}{end}", middle(at)))
-            .filter(|number| self.for_sale(number))
-            .take(limit)
-            .collect()
+        self.state.switches.sold_meanwhile = left;
+        self.gone.insert(number.to_owned());
+        true
     }
 
     pub(super) fn owned(&self, provider: &str, account: &str, number: &str) -> Option<usize> {

@@ -90,6 +90,16 @@ pub struct Switches {
     pub burki_hosted: bool,
     /// The Telnyx connection of the Burki organization.
     pub burki_connection: Option<String>,
+    /// What every number costs each month, instead of what the catalogue says.
+    pub monthly_price: Option<String>,
+    /// The currency of all prices.
+    pub currency: String,
+    /// No price is told.
+    pub prices_unknown: bool,
+    /// So many of the next purchases come too late: somebody else has just bought the number.
+    pub sold_meanwhile: u64,
+    /// Telnyx shows numbers too that are only nearly as wanted, and others with their last digits hidden.
+    pub best_effort: bool,
 }
 
 impl Default for Switches {
@@ -105,6 +115,11 @@ impl Default for Switches {
             burki_rewrites: true,
             burki_hosted: true,
             burki_connection: None,
+            monthly_price: None,
+            currency: "USD".into(),
+            prices_unknown: false,
+            sold_meanwhile: 0,
+            best_effort: false,
         }
     }
 }

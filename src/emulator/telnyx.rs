@@ -1,11 +1,14 @@
 //! Telnyx's dialect. Source: `openapi/spec3.yml` of <https://github.com/team-telnyx/openapi>.
 
+mod shop;
+
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::carrier::{Home, Number, Order, World, country_of};
+use super::carrier::{Home, Number, Order, World};
+use super::catalogue::{Kind, country_of, kind_of};
 use super::ledger::Deed;
 use super::message::{Reply, Request, iso8601};
 
@@ -85,7 +88,7 @@ fn answered(world: &mut World, operation: &str, request: &Request) -> Reply {
         ("release", _) => release(world, organization, id),
         ("voice", "PATCH") => voice(world, organization, id, request),
         ("messaging", _) => messaging(world, organization, id, request),
-        ("search", "GET") => search(world, organization, request),
+        ("search", "GET") => shop::search(world, organization, request),
         ("buy", _) if !account.solvent => error(
             402,
             "20100",
@@ -339,48 +342,6 @@ fn release(world: &mut World, organization: &str, id: &str) -> Reply {
     data(&shown)
 }
 
-fn search(world: &mut World, organization: &str, request: &Request) -> Reply {
-    let Some(country) = request.query("filter[country_code]") else {
-        return error(
-            400,
-            "10015",
-            "Bad request",
-            "filter[country_code] is required",
-        );
-    };
-    let area = request
-        .query("filter[national_destination_code]")
-        .unwrap_or_default();
-    let end = request
-        .query("filter[phone_number][ends_with]")
-        .unwrap_or_default();
-    let limit = request
-        .query("filter[limit]")
-        .and_then(|limit| limit.parse().ok())
-        .unwrap_or(20);
-    let numbers = world.offers(country, area, end, limit);
-    let now = Instant::now();
-    for number in &numbers {
-        world
-            .searched
-            .insert((organization.to_owned(), number.clone()), now);
-    }
-    let rows: Vec<_> = numbers
-        .iter()
-        .map(|number| {
-            json!({"record_type": "available_phone_number", "phone_number": number, "best_effort": false,
-                "quickship": true, "reservable": true, "vanity_format": "", "features": [{"name": "sms"}, {"name": "voice"}],
-                "cost_information": {"upfront_cost": "1.00000", "monthly_cost": "1.00000", "currency": "USD"},
-                "region_information": [{"region_type": "country_code", "region_name": country}]})
-        })
-        .collect();
-    let metadata = json!({"total_results": rows.len(), "best_effort_results": 0});
-    Reply::json(
-        200,
-        &json!({"data": rows, "metadata": metadata, "meta": metadata}),
-    )
-}
-
 fn order(world: &mut World, organization: &str, request: &Request) -> Reply {
     let body = request.json();
     let text = |name: &str| {
@@ -411,7 +372,7 @@ fn order(world: &mut World, organization: &str, request: &Request) -> Reply {
     if let Some(reply) = reference_error(world, organization, &body) {
         return reply;
     }
-    if !world.for_sale(&number) {
+    if !world.for_sale(&number) || world.somebody_was_faster(&number) {
         return error(
             409,
             "85001",
@@ -638,9 +599,17 @@ fn shown(number: &Number) -> Value {
         "connection_id": or_null(&number.connection_id),
         "customer_reference": or_null(&number.customer_reference),
         "messaging_profile_id": or_null(&number.messaging_profile_id),
-        "billing_group_id": or_null(&number.billing_group_id), "phone_number_type": "local",
+        "billing_group_id": or_null(&number.billing_group_id), "phone_number_type": kind_word(kind_of(&number.phone_number)),
         "deletion_lock_enabled": number.locked, "purchased_at": iso8601(number.created),
         "created_at": iso8601(number.created)})
+}
+
+fn kind_word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Local => "local",
+        Kind::Mobile => "mobile",
+        Kind::TollFree => "toll_free",
+    }
 }
 
 fn shown_messaging(number: &Number) -> Value {
@@ -663,7 +632,8 @@ fn shown_home(home: &Home) -> Value {
 /// An order. Listings show its number without its status.
 fn shown_order(order: &Order, whole: bool) -> Value {
     let mut number = json!({"id": order.sub_order.replace("-9001-", "-9002-"),
-        "record_type": "number_order_phone_number", "phone_number": order.number, "phone_number_type": "local",
+        "record_type": "number_order_phone_number", "phone_number": order.number,
+        "phone_number_type": kind_word(kind_of(&order.number)),
         "regulatory_requirements": [], "requirements_met": order.requirements_met});
     if whole && let Some(number) = number.as_object_mut() {
         number.insert("status".into(), json!(order.status));

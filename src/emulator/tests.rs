@@ -6,6 +6,8 @@ use tokio::time::{Instant, advance};
 use super::faults::Kind;
 use super::*;
 
+mod shop;
+
 const FIRST: &str = "+14155550001";
 const SECOND: &str = "+14155550002";
 /// Of a country whose numbers are sold with documents only.

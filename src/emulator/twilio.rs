@@ -1,11 +1,14 @@
 //! Twilio's dialect. Source: `twilio_api_v2010.json` and `twilio_messaging_v1.json` of
 //! <https://github.com/twilio/twilio-oai>, and <https://www.twilio.com/docs/api/errors>.
 
+mod shop;
+
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use super::carrier::{Number, World, country_of};
+use super::carrier::{Number, World};
+use super::catalogue::{Kind, abilities, country_of, kind_of};
 use super::ledger::Deed;
 use super::message::{Reply, Request, rfc2822};
 
@@ -32,8 +35,15 @@ pub(super) fn operation(request: &Request) -> &'static str {
             "DELETE" => "release",
             _ => "configure",
         },
-        ["2010-04-01", "Accounts", _, "AvailablePhoneNumbers", ..] => "search",
+        [
+            "2010-04-01",
+            "Accounts",
+            _,
+            "AvailablePhoneNumbers.json" | "AvailablePhoneNumbers",
+            ..,
+        ] => "search",
         ["v1", "Services", _, "PhoneNumbers", ..] => "messaging-service",
+        ["v1", "PhoneNumbers", "Countries", ..] => "pricing",
         _ => "unknown",
     }
 }
@@ -43,7 +53,7 @@ pub(super) fn answer(world: &mut World, operation: &str, request: &Request) -> R
         Ok(account) => account,
         Err(reply) => return *reply,
     };
-    if operation != "messaging-service" && !request.path.ends_with(".json") {
+    if request.path.starts_with("/2010-04-01/") && !request.path.ends_with(".json") {
         return Reply {
             headers: vec![("content-type", "application/xml".into())],
             body: b"<TwilioResponse/>".to_vec(),
@@ -77,7 +87,8 @@ pub(super) fn answer(world: &mut World, operation: &str, request: &Request) -> R
         },
         "configure" => configure(world, &account, &last, request),
         "release" => release(world, &account, &last, request),
-        "search" => search(world, request),
+        "search" => shop::search(world, &account, request),
+        "pricing" => shop::pricing(world, request),
         "messaging-service" => messaging_service(world, &account, &segments, request),
         _ => not_found(request),
     }
@@ -216,6 +227,9 @@ fn buy(world: &mut World, account: &str, request: &Request) -> Reply {
     if !world.for_sale(&number) {
         return error(400, 21422, &format!("{number} is not available."));
     }
+    if world.somebody_was_faster(&number) {
+        return error(400, 21422, &format!("{number} is not available."));
+    }
     let terms = world.state.twilio.iter().find(|terms| terms.sid == account);
     let (solvent, trial) = terms.map_or((true, false), |terms| (terms.solvent, terms.trial));
     if !solvent {
@@ -341,33 +355,6 @@ fn release(world: &mut World, account: &str, id: &str, request: &Request) -> Rep
     Reply::empty(204)
 }
 
-fn search(world: &World, request: &Request) -> Reply {
-    let segments = request.segments();
-    let country = segments
-        .get(4)
-        .copied()
-        .unwrap_or("US")
-        .trim_end_matches(".json");
-    let area = request.query("AreaCode").unwrap_or_default();
-    let limit = request
-        .query("PageSize")
-        .and_then(|size| size.parse().ok())
-        .unwrap_or(50);
-    let rows: Vec<_> = world
-        .offers(country, area, "", limit)
-        .iter()
-        .map(|number| {
-            json!({"phone_number": number, "friendly_name": number, "iso_country": country,
-                "capabilities": {"voice": true, "SMS": true, "MMS": true, "fax": false},
-                "address_requirements": "none", "beta": false})
-        })
-        .collect();
-    Reply::json(
-        200,
-        &json!({"available_phone_numbers": rows, "uri": request.path}),
-    )
-}
-
 fn messaging_service(
     world: &mut World,
     account: &str,
@@ -449,10 +436,16 @@ fn shown(number: &Number) -> Value {
     } else {
         &number.friendly_name
     };
+    let can = abilities(&number.phone_number);
+    let kind = match kind_of(&number.phone_number) {
+        Kind::Local => "local",
+        Kind::Mobile => "mobile",
+        Kind::TollFree => "toll-free",
+    };
     json!({
         "sid": number.id, "account_sid": number.account, "phone_number": number.phone_number,
         "friendly_name": name,
-        "capabilities": {"voice": true, "sms": true, "mms": true, "fax": false},
+        "capabilities": {"voice": can.voice, "sms": can.sms, "mms": can.mms, "fax": can.fax},
         "voice_url": number.voice_url, "voice_method": number.voice_method,
         "voice_fallback_url": "", "voice_fallback_method": "POST", "voice_caller_id_lookup": false,
         "voice_application_sid": number.voice_application_sid, "voice_receive_mode": "voice",
@@ -461,7 +454,7 @@ fn shown(number: &Number) -> Value {
         "trunk_sid": number.trunk_sid, "status_callback": "", "status_callback_method": "POST",
         "address_sid": "", "address_requirements": "none", "identity_sid": "", "bundle_sid": "",
         "emergency_status": "Inactive", "emergency_address_sid": "", "emergency_address_status": "unregistered",
-        "api_version": "2010-04-01", "beta": false, "origin": "twilio", "status": "in-use", "type": "local",
+        "api_version": "2010-04-01", "beta": false, "origin": "twilio", "status": "in-use", "type": kind,
         "date_created": rfc2822(number.created), "date_updated": rfc2822(number.created),
         "uri": format!("/2010-04-01/Accounts/{}/IncomingPhoneNumbers/{}.json", number.account, number.id),
     })

@@ -27,7 +27,8 @@ use super::{
 };
 use crate::claim::Token;
 use crate::number::{
-    AccountId, Configuration, E164, Holding, Mark, NumberId, OrderId, Provider, Routing, Settings,
+    AccountId, Configuration, E164, Holding, Kind, Mark, NumberId, Offer, OrderId, Price, Provider,
+    Routing, Search, Settings,
 };
 use wire::{Envelope, Hit, Messaging, Number, NumberOrder, Owned, Page, SubOrder, WebhookHome};
 
@@ -174,6 +175,23 @@ impl Telnyx {
         Ok(first.data.into_iter().find_map(Owned::organization))
     }
 
+    /// What is on sale, including what only nearly fits.
+    async fn available(
+        &self,
+        mut filters: Vec<(&'static str, String)>,
+        limit: &str,
+    ) -> Result<Vec<Hit>, Error> {
+        filters.push(("filter[limit]", limit.to_owned()));
+        let query: Vec<_> = filters
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let url = self.url("/available_phone_numbers", &query)?;
+        let answer = self.session.get(url).await?;
+        self.body::<Envelope<Vec<Hit>>>(&answer)
+            .map(|hits| hits.data)
+    }
+
     async fn webhook(&self, path: &str, id: &str) -> Result<Option<Webhook>, Error> {
         let Ok(id) = segment(id) else {
             return Ok(None);
@@ -300,8 +318,8 @@ impl PhoneCompany for Telnyx {
 
     /// Only numbers that were searched recently can be ordered
     /// (<https://developers.telnyx.com/docs/numbers/phone-numbers/number-orders>), so this is no courtesy.
-    async fn offer(&self, number: &E164) -> Result<Option<crate::number::Offer>, Error> {
-        let filters = search::filters(number).ok_or_else(|| {
+    async fn offer(&self, number: &E164) -> Result<Option<Offer>, Error> {
+        let filters = search::of_number(number).ok_or_else(|| {
             Error::Refused(Refusal {
                 kind: RefusalKind::Invalid,
                 code: "country".into(),
@@ -309,33 +327,19 @@ impl PhoneCompany for Telnyx {
                 request_id: None,
             })
         })?;
-        let mut query: Vec<_> = filters
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
-        query.push(("filter[limit]", "50"));
-        let answer = self
-            .session
-            .get(self.url("/available_phone_numbers", &query)?)
-            .await?;
-        let hits: Envelope<Vec<Hit>> = self.body(&answer)?;
-        let exact =
-            |hit: &Hit| hit.phone_number == number.as_str() && hit.best_effort != Some(true);
-        Ok(hits.data.iter().any(exact).then(|| crate::number::Offer {
-            number: number.clone(),
-            price: None,
-        }))
+        let hits = self.available(filters, "50").await?;
+        let mut offers = hits.into_iter().filter_map(Hit::into_offer);
+        Ok(offers.find(|offer| offer.number == *number))
     }
 
-    async fn search(&self, _: &crate::number::Search) -> Result<Vec<crate::number::Offer>, Error> {
-        Ok(Vec::new())
+    async fn search(&self, search: &Search) -> Result<Vec<Offer>, Error> {
+        let hits = self.available(search::of(search), PAGE_SIZE).await?;
+        let fitting = hits.into_iter().filter(|hit| hit.fits(search));
+        Ok(fitting.filter_map(Hit::into_offer).collect())
     }
 
-    async fn price(
-        &self,
-        _: &str,
-        _: crate::number::Kind,
-    ) -> Result<Option<crate::number::Price>, Error> {
+    /// There is no price list: what is offered tells what it costs.
+    async fn price(&self, _: &str, _: Kind) -> Result<Option<Price>, Error> {
         Ok(None)
     }
 

@@ -1,9 +1,11 @@
 //! Twilio's wire format, to and from what the rest of the program means. One method of [`PhoneCompany`], one step;
 //! nothing here decides.
 //!
-//! Source: `twilio_api_v2010.json` and `twilio_messaging_v1.json` of <https://github.com/twilio/twilio-oai>.
+//! Source: `twilio_api_v2010.json`, `twilio_messaging_v1.json` and `twilio_pricing_v1.json` of
+//! <https://github.com/twilio/twilio-oai>.
 
 mod classify;
+mod search;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -25,7 +27,8 @@ use super::{
 };
 use crate::claim::Token;
 use crate::number::{
-    AccountId, Configuration, E164, Holding, Mark, NumberId, OrderId, Provider, Routing, Settings,
+    AccountId, Configuration, E164, Holding, Kind, Mark, NumberId, Offer, OrderId, Price, Provider,
+    Routing, Search, Settings,
 };
 use classify::Asked;
 use wire::{Number, Page};
@@ -50,6 +53,7 @@ pub struct Twilio {
     account_sid: String,
     api: String,
     messaging: String,
+    pricing: String,
 }
 
 impl Twilio {
@@ -64,10 +68,11 @@ impl Twilio {
         let host = |official: &str| endpoint.as_ref().map_or(official, Url::as_str).to_owned();
         let api = host("https://api.twilio.com");
         let messaging = host("https://messaging.twilio.com");
+        let pricing = host("https://pricing.twilio.com");
         let session = Session::new(
             "twilio",
             client,
-            vec![api.clone(), messaging.clone()],
+            vec![api.clone(), messaging.clone(), pricing.clone()],
             SecretString::from(format!("Basic {pair}")),
             vec![SecretString::from(pair), password],
         );
@@ -76,6 +81,7 @@ impl Twilio {
             account_sid,
             api,
             messaging,
+            pricing,
         }
     }
 
@@ -341,23 +347,43 @@ impl PhoneCompany for Twilio {
         Ok(None)
     }
 
-    async fn offer(&self, number: &E164) -> Result<Option<crate::number::Offer>, Error> {
-        Ok(Some(crate::number::Offer {
+    async fn offer(&self, number: &E164) -> Result<Option<Offer>, Error> {
+        Ok(Some(Offer {
             number: number.clone(),
             price: None,
         }))
     }
 
-    async fn search(&self, _: &crate::number::Search) -> Result<Vec<crate::number::Offer>, Error> {
-        Ok(Vec::new())
+    /// A country that has no numbers of this kind answers 404.
+    async fn search(&self, search: &Search) -> Result<Vec<Offer>, Error> {
+        let country = segment(&search.country)?;
+        let path = format!(
+            "/AvailablePhoneNumbers/{country}/{}.json",
+            search::segment(search.kind)
+        );
+        let query = search::query(search);
+        let query: Vec<_> = query
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let answer = self.session.get(self.of_account(&path, &query)?).await?;
+        if classify::is_absent(&answer) {
+            return Ok(Vec::new());
+        }
+        let page: search::Available = self.body(&answer, &[200])?;
+        Ok(page.offers(search))
     }
 
-    async fn price(
-        &self,
-        _: &str,
-        _: crate::number::Kind,
-    ) -> Result<Option<crate::number::Price>, Error> {
-        Ok(None)
+    /// A country that is not in the list answers 404.
+    async fn price(&self, country: &str, kind: Kind) -> Result<Option<Price>, Error> {
+        let path = format!("/v1/PhoneNumbers/Countries/{}", segment(country)?);
+        let url = self.session.url(&self.pricing, &path, &[])?;
+        let answer = self.session.get(url).await?;
+        if classify::is_absent(&answer) {
+            return Ok(None);
+        }
+        let list: search::PriceList = self.body(&answer, &[200])?;
+        Ok(list.price(kind))
     }
 
     async fn buy(&self, token: Token, configuration: &Configuration) -> Reply {

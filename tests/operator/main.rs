@@ -9,6 +9,8 @@
 )]
 
 mod accounts;
+mod adoption;
+mod audit;
 mod cluster;
 #[path = "../support/control_plane.rs"]
 mod control_plane;
@@ -16,6 +18,9 @@ mod deletion;
 mod drift;
 #[path = "../support/emulator.rs"]
 mod emulator;
+mod limits;
 mod main_job;
+mod prices;
 mod reasons;
+mod search;
 mod world;

@@ -39,6 +39,9 @@ pub struct World {
     pub namespace: String,
     pub emulator: Emulator,
     pub operator: Option<Process>,
+    /// The accounts that the Secrets `twilio` and `telnyx` open.
+    pub twilio: String,
+    pub telnyx: String,
     kubeconfig: std::path::PathBuf,
     flags: Vec<String>,
 }
@@ -87,19 +90,48 @@ impl World {
             &namespace,
         ];
         let flags = [&own, flags].concat();
-        Self::in_namespace(plane, &namespace, Emulator::start(), &flags).await
+        let accounts = [TWILIO_ACCOUNT, TELNYX_ACCOUNT].map(str::to_owned);
+        Self::in_namespace(plane, &namespace, Emulator::start(), accounts, &flags).await
+    }
+
+    /// The same at a company where nobody else has these accounts: what is counted for them is counted for this world
+    /// alone.
+    pub async fn alone(name: &str, flags: &[&str]) -> Self {
+        let plane = ControlPlane::shared().await;
+        INSTALLED.get_or_init(|| install(plane)).await;
+        let namespace = format!("{name}-{:x}", rand::random::<u32>());
+        let own = [
+            "--watch-namespace",
+            &namespace,
+            "--installation-id",
+            &namespace,
+        ];
+        let flags = [&own, flags].concat();
+        let twilio = format!("AC{:032x}", rand::random::<u128>());
+        let telnyx = format!("00000000-0000-4000-8000-{:012x}", rand::random::<u32>());
+        let state = json!({
+            "twilio": [{"sid": twilio, "token": "emulator-token"},
+                {"sid": "AC00000000000000000000000000000002", "token": "emulator-token-2"}],
+            "telnyx": [{"organization": telnyx, "key": "emulator-key", "connection": CONNECTION}],
+        });
+        let file = plane.folder().join(format!("{namespace}.json"));
+        std::fs::write(&file, state.to_string()).unwrap();
+        let emulator = Emulator::start_with(&["--state", file.to_str().unwrap()]);
+        Self::in_namespace(plane, &namespace, emulator, [twilio, telnyx], &flags).await
     }
 
     /// The same on a control plane of its own, with an operator that looks after all namespaces.
     pub async fn cluster_wide(plane: &ControlPlane, emulator: Emulator, flags: &[&str]) -> Self {
         install(plane).await;
-        Self::in_namespace(plane, "world", emulator, flags).await
+        let accounts = [TWILIO_ACCOUNT, TELNYX_ACCOUNT].map(str::to_owned);
+        Self::in_namespace(plane, "world", emulator, accounts, flags).await
     }
 
     async fn in_namespace(
         plane: &ControlPlane,
         namespace: &str,
         emulator: Emulator,
+        [twilio, telnyx]: [String; 2],
         flags: &[&str],
     ) -> Self {
         let kubeconfig = plane
@@ -111,11 +143,13 @@ impl World {
             namespace: namespace.to_owned(),
             emulator,
             operator: None,
+            twilio,
+            telnyx,
             kubeconfig,
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
         };
         world.create_namespace(namespace, json!({})).await;
-        let twilio = json!({"accountSid": TWILIO_ACCOUNT, "authToken": "emulator-token"});
+        let twilio = json!({"accountSid": world.twilio, "authToken": "emulator-token"});
         world.secret("twilio", twilio).await;
         world
             .secret("telnyx", json!({"apiKey": "emulator-key"}))
@@ -263,6 +297,20 @@ impl World {
             .unwrap();
     }
 
+    /// Creates a PhoneNumber that wants any number that is as `search` says, with `change` merged into its spec.
+    pub async fn create_wanting(&self, name: &str, provider: &str, search: Value, change: Value) {
+        let mut spec = json!({"provider": provider, "search": search});
+        merge(&mut spec, change);
+        let body = json!({"metadata": {"name": name}, "spec": spec});
+        self.numbers()
+            .create(
+                &PostParams::default(),
+                &serde_json::from_value(body).unwrap(),
+            )
+            .await
+            .unwrap();
+    }
+
     pub async fn change(&self, name: &str, spec: Value) {
         let patch = Patch::Merge(json!({"spec": spec}));
         self.numbers()
@@ -393,8 +441,8 @@ impl World {
     /// Somebody buys `number` by hand, in the account whose key the Secrets hold.
     pub async fn bought_by_somebody_else(&self, provider: &str, number: &str) {
         let account = match provider {
-            "twilio" => TWILIO_ACCOUNT,
-            _ => TELNYX_ACCOUNT,
+            "twilio" => &self.twilio,
+            _ => &self.telnyx,
         };
         let purchase = json!({"provider": provider, "account": account, "number": number});
         self.emulator.post("/console/buy", purchase).await;
@@ -410,6 +458,21 @@ impl World {
         let requests = self.emulator.requests().await;
         let tried = requests.iter().filter(|(name, _)| name.ends_with(" buy"));
         tried.map(|(_, times)| times).sum()
+    }
+
+    /// How often an operation was asked for so far, by `side operation`.
+    pub async fn asked(&self, operation: &str) -> u64 {
+        let requests = self.emulator.requests().await;
+        requests.get(operation).copied().unwrap_or_default()
+    }
+
+    /// Every number that was paid for by the operator so far.
+    pub async fn bought(&self) -> Vec<String> {
+        let ledger = self.emulator.ledger().await;
+        let bought = ledger
+            .iter()
+            .filter(|entry| is_purchase(entry) && entry["by"] != "console");
+        bought.map(number_of).collect()
     }
 
     /// The reasons of the Events on `name`.
@@ -435,6 +498,14 @@ pub fn reason(number: &PhoneNumber) -> String {
 pub fn message(number: &PhoneNumber) -> String {
     found(number, condition::READY)
         .map(|found| found.message)
+        .unwrap_or_default()
+}
+
+/// The number that a PhoneNumber holds.
+pub fn held(number: &PhoneNumber) -> String {
+    let status = number.status.as_ref();
+    status
+        .and_then(|status| status.phone_number.clone())
         .unwrap_or_default()
 }
 

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::number::{E164, Holding, NumberId, OrderId, Settings, TelnyxSettings};
+use crate::number::{
+    Capabilities, E164, Holding, NumberId, Offer, OrderId, Price, Search, Settings, TelnyxSettings,
+};
 use crate::provider::{Order, OrderState, Webhook};
 
 /// Rows of these states are history: nothing is held, and nothing is paid.
@@ -185,9 +187,75 @@ pub(super) struct SubOrder {
 /// `AvailablePhoneNumber`. Trial accounts see redacted numbers such as `+49351xxxxxxx`.
 #[derive(Deserialize)]
 pub(super) struct Hit {
-    pub(super) phone_number: String,
+    phone_number: String,
     #[serde(default)]
-    pub(super) best_effort: Option<bool>,
+    best_effort: Option<bool>,
+    #[serde(default)]
+    features: Option<Vec<Feature>>,
+    #[serde(default)]
+    cost_information: Option<Cost>,
+}
+
+#[derive(Deserialize)]
+struct Feature {
+    #[serde(default)]
+    name: Option<String>,
+}
+
+/// What a number costs, in decimal texts.
+#[derive(Deserialize)]
+struct Cost {
+    #[serde(default)]
+    monthly_cost: Value,
+    #[serde(default)]
+    upfront_cost: Value,
+    #[serde(default)]
+    currency: Option<String>,
+}
+
+impl Hit {
+    /// True if the hit is as `search` wants it in every point that it shows.
+    pub(super) fn fits(&self, search: &Search) -> bool {
+        let Ok(number) = self.phone_number.parse::<E164>() else {
+            return false;
+        };
+        let can = |name: &str| {
+            let mut features = self.features.iter().flatten();
+            features.any(|feature| {
+                feature
+                    .name
+                    .as_deref()
+                    .is_some_and(|found| found.eq_ignore_ascii_case(name))
+            })
+        };
+        let capabilities = Capabilities {
+            voice: can("voice"),
+            sms: can("sms"),
+            mms: can("mms"),
+            fax: can("fax"),
+        };
+        search.fits(&number, &capabilities)
+    }
+
+    /// The number with its price; `None` if it is redacted, or only nearly what was asked for.
+    pub(super) fn into_offer(self) -> Option<Offer> {
+        if self.best_effort == Some(true) {
+            return None;
+        }
+        let price = self.cost_information.and_then(|cost| {
+            let amount = |value: Value| match value {
+                Value::String(text) => Some(text),
+                Value::Number(number) => Some(number.to_string()),
+                _ => None,
+            };
+            let (monthly, upfront) = (amount(cost.monthly_cost)?, amount(cost.upfront_cost)?);
+            Price::read(&monthly, &upfront, &cost.currency?)
+        });
+        Some(Offer {
+            number: self.phone_number.parse().ok()?,
+            price,
+        })
+    }
 }
 
 /// `Connection`, `CallControlApplication` and `MessagingProfile`, as far as webhooks go.

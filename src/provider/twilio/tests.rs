@@ -542,3 +542,34 @@ async fn an_id_that_would_change_the_path_is_not_sent() {
         assert!(fake.asked().is_empty());
     }
 }
+
+#[tokio::test]
+async fn a_country_without_such_numbers_or_prices_is_no_error() {
+    let search = serde_json::from_value(json!({"country": "US", "type": "mobile"})).unwrap();
+    let absent = || {
+        json(
+            404,
+            json!({"code": 20404, "message": "not found", "status": 404}),
+        )
+    };
+    let fake = Fake::with([absent(), absent(), text(404, "<html>")]);
+    let twilio = twilio(&fake);
+    assert_eq!(twilio.search(&search).await, Ok(Vec::new()));
+    assert_eq!(
+        twilio.price("AQ", crate::number::Kind::Local).await,
+        Ok(None)
+    );
+    assert!(
+        twilio.search(&search).await.is_err(),
+        "a proxy's 404 says nothing"
+    );
+    let asked = fake.asked();
+    assert!(
+        asked[0].contains("/AvailablePhoneNumbers/US/Mobile.json?PageSize=1000&"),
+        "{asked:?}"
+    );
+    assert!(
+        asked[1].ends_with("/v1/PhoneNumbers/Countries/AQ"),
+        "{asked:?}"
+    );
+}

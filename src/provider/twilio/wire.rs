@@ -114,7 +114,7 @@ fn set(field: Option<String>) -> Option<String> {
 }
 
 /// The keys were seen in lower and in upper case.
-fn capabilities(value: &Value) -> Capabilities {
+pub(super) fn capabilities(value: &Value) -> Capabilities {
     let can = |name: &str| {
         value.as_object().is_some_and(|object| {
             object

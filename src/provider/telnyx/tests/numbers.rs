@@ -139,6 +139,61 @@ async fn only_the_very_number_is_on_sale() {
 }
 
 #[tokio::test]
+async fn a_search_offers_only_what_fits_each_with_its_own_price() {
+    let features = json!([{"name": "sms"}, {"name": "voice"}]);
+    let cost = |monthly: Value, currency: &str| json!({"monthly_cost": monthly, "upfront_cost": "1.00000", "currency": currency});
+    let hit = |number: &str, change: Value| {
+        let mut hit = json!({"phone_number": number, "features": features.clone(),
+            "cost_information": cost(json!("1.00000"), "USD")});
+        for (key, value) in change.as_object().unwrap() {
+            hit[key] = value.clone();
+        }
+        hit
+    };
+    let hits = json!([
+        hit("+12125550100", json!({})),
+        hit(
+            "+12125550101",
+            json!({"cost_information": cost(json!(2.5), "EUR")})
+        ),
+        hit("+12125550102", json!({"cost_information": null})),
+        hit(
+            "+12125550103",
+            json!({"cost_information": cost(json!("free"), "USD")})
+        ),
+        hit("+12125550104", json!({"best_effort": true})),
+        hit("+12125550105", json!({"features": [{"name": "voice"}]})),
+        hit("+13125550106", json!({})),
+        hit("+1212555xxxx", json!({})),
+    ]);
+    let fake = Fake::with([json(200, json!({"data": hits}))]);
+    let search = json!({"country": "US", "areaCode": "212", "capabilities": ["voice", "sms"]});
+    let offers = telnyx(&fake)
+        .search(&serde_json::from_value(search).unwrap())
+        .await
+        .unwrap();
+    let shown: Vec<_> = offers
+        .iter()
+        .map(|offer| {
+            let price = offer.price.as_ref();
+            let price = price
+                .map(|price| format!("{} {} {}", price.monthly, price.upfront, price.currency));
+            (offer.number.as_str(), price.unwrap_or_default())
+        })
+        .collect();
+    let wanted = [
+        ("+12125550100", "1 1 USD"),
+        ("+12125550101", "2.5 1 EUR"),
+        ("+12125550102", ""),
+        ("+12125550103", ""),
+    ];
+    assert_eq!(
+        shown,
+        wanted.map(|(number, price)| (number, price.to_owned()))
+    );
+}
+
+#[tokio::test]
 async fn an_account_is_called_by_its_organization_or_by_a_hash_of_its_key() {
     let none = || json(200, json!({"data": []}));
     let found = || json(200, json!({"data": [{"organization_id": "org-1"}]}));
