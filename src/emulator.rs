@@ -20,6 +20,7 @@ mod tests;
 mod twilio;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 pub use carrier::World;
 pub use listener::{Listening, listen};
@@ -60,7 +61,12 @@ pub struct Emulator(Arc<Mutex<World>>);
 impl Emulator {
     /// An emulator of the accounts and switches in `state`.
     pub fn new(state: State) -> Self {
-        Self(Arc::new(Mutex::new(World::new(state))))
+        Self::begun_at(state, SystemTime::now())
+    }
+
+    /// The same, at another time of the carrier's clock.
+    pub fn begun_at(state: State, time: SystemTime) -> Self {
+        Self(Arc::new(Mutex::new(World::new(state, time))))
     }
 
     /// What is behind all sides.

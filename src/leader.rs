@@ -17,6 +17,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::chance::Chance;
 use crate::clock::{Clock, Instant};
 use crate::telemetry::Heartbeat;
 pub use lease::{LEASE, RENEW_DEADLINE};
@@ -54,17 +55,25 @@ pub struct Elector {
     name: String,
     identity: String,
     clock: Arc<dyn Clock>,
+    chance: Chance,
     heartbeat: Option<Heartbeat>,
 }
 
 impl Elector {
     /// A candidate with an identity that no other process has, and no other elector of this process.
-    pub fn new(client: kube::Client, namespace: &str, name: &str, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        client: kube::Client,
+        namespace: &str,
+        name: &str,
+        clock: Arc<dyn Clock>,
+        chance: Chance,
+    ) -> Self {
         Self {
             leases: Api::namespaced(client, namespace),
             name: name.to_owned(),
-            identity: format!("{}_{}", host(), uuid::Uuid::new_v4()),
+            identity: format!("{}_{}", host(), chance.nonce()),
             clock,
+            chance,
             heartbeat: None,
         }
     }
@@ -108,7 +117,7 @@ impl Elector {
                 }
                 Err(failure) => failing.log("cannot take the Lease", &failure),
             }
-            sleep(jittered(LOOK_EVERY)).await;
+            sleep(self.jittered(LOOK_EVERY)).await;
         }
     }
 
@@ -169,7 +178,9 @@ impl Elector {
         let mut failing = Failing::default();
         loop {
             self.beat();
-            let pause = jittered(RENEW_EVERY).min(tenure.remaining(self.clock.now()));
+            let pause = self
+                .jittered(RENEW_EVERY)
+                .min(tenure.remaining(self.clock.now()));
             let round = async {
                 sleep(pause).await;
                 let remaining = tenure.remaining(self.clock.now());
@@ -273,6 +284,11 @@ impl Elector {
             return Err(Failure::Unversioned);
         }
         bounded(self.leases.replace(&self.name, &params(), lease)).await
+    }
+
+    /// Somewhat less than `pause`, so that processes that started together do not ask together.
+    fn jittered(&self, pause: Duration) -> Duration {
+        pause.mul_f64(0.8 + 0.2 * self.chance.fraction())
     }
 
     fn beat(&self) {
@@ -414,11 +430,6 @@ fn params() -> PostParams {
         field_manager: Some("phonenumber-operator".into()),
         ..PostParams::default()
     }
-}
-
-/// Somewhat less than `pause`, so that processes that started together do not ask together.
-fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(rand::random_range(0.8..=1.0))
 }
 
 /// The name of the machine, in a cluster that of the pod.

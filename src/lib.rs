@@ -6,6 +6,7 @@
 //! | [`number`] | values that every layer shares |
 //! | [`claim`] | what is stored before money is spent |
 //! | [`clock`] | the clock that safety limits are measured by |
+//! | [`chance`] | randomness, as a value |
 //! | [`provider`] | what a phone company can do, and its two adapters |
 //! | [`burki`] | the assistant directory |
 //! | [`account`] | provider accounts at run time |
@@ -19,6 +20,7 @@
 pub mod account;
 pub mod api;
 pub mod burki;
+pub mod chance;
 pub mod claim;
 pub mod clock;
 pub mod controller;

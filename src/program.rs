@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
 
 use crate::account::{Accounts, Directory, Endpoints};
+use crate::chance::Chance;
 use crate::clock::{BootClock, Clock};
 use crate::controller::{self, Parts, Settings};
 use crate::leader::{Elector, HEARTBEAT_MAX_AGE, Term};
@@ -154,6 +155,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let burki_origins = burki_origins(&options)?;
 
     let clock: Arc<dyn Clock> = Arc::new(BootClock);
+    let chance = Chance::of_system();
     let config = kube::Config::infer()
         .await
         .context("no kubeconfig, and not in a cluster")?;
@@ -185,6 +187,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             &options.operator_namespace,
             LEASE,
             Arc::clone(&clock),
+            chance.clone(),
         )
         .with_heartbeat(health.heartbeat("lease", HEARTBEAT_MAX_AGE));
         tokio::select! {
@@ -232,6 +235,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             burki_endpoint,
         },
         clock,
+        chance,
         clients,
         heartbeat: health.heartbeat("controllers", CONTROLLERS_MAX_AGE),
     };

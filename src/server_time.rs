@@ -3,12 +3,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::http::Response;
+use axum::body::Bytes;
 use axum::http::header::{DATE, HeaderMap};
+use axum::http::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
-use kube::client::ClientBuilder;
+use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
 use tower::util::MapResponseLayer;
+use tower::{BoxError, Layer, Service};
 
 use crate::clock::{Clock, Instant};
 
@@ -24,6 +26,26 @@ pub struct Clients {
     pub writes: Client,
     /// The API server's clock, by the replies to both.
     pub time: ServerTime,
+}
+
+impl Clients {
+    /// Clients that speak to `service` instead of a network. Nothing is repeated, and nothing is given up.
+    pub fn over<S, B>(service: S, clock: Arc<dyn Clock>) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<B>> + Send + Clone + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let time = ServerTime::new(clock);
+        let client = Client::new(time.layer().layer(service), "default");
+        Self {
+            reads: client.clone(),
+            writes: client,
+            time,
+        }
+    }
 }
 
 /// Makes the clients. Must be called on the runtime that they are used on.
@@ -109,12 +131,12 @@ mod tests {
     use super::*;
     use crate::clock::BootClock;
     use axum::body::Body;
-    use axum::http::{Request, StatusCode};
+    use axum::http::StatusCode;
     use axum::{Json, Router};
     use serde_json::json;
     use std::convert::Infallible;
     use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-    use tower::{Layer, ServiceExt, service_fn};
+    use tower::{ServiceExt, service_fn};
 
     #[derive(Default)]
     struct Hand(AtomicU64);

@@ -25,6 +25,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::client::Body;
 use kube::{Api, Client};
+use phonenumber_operator::chance::Chance;
 use phonenumber_operator::clock::{BootClock, Clock, Instant};
 use phonenumber_operator::leader::{Elector, HEARTBEAT_MAX_AGE, LEASE, RENEW_DEADLINE, Term};
 use phonenumber_operator::server_time::clients;
@@ -230,9 +231,15 @@ async fn ten_minutes(seed: u64) -> (usize, usize) {
                             >= 30;
                         Fate::random(&mut fates, bad)
                     });
-                    let term = Elector::new(client, "default", NAME, Arc::clone(&clock))
-                        .acquire()
-                        .await;
+                    let term = Elector::new(
+                        client,
+                        "default",
+                        NAME,
+                        Arc::clone(&clock),
+                        Chance::of_system(),
+                    )
+                    .acquire()
+                    .await;
                     terms.add(&term);
                     let enough = Duration::from_millis(random.random_range(0..60_000));
                     tokio::select! {
@@ -277,9 +284,15 @@ async fn no_two_lead_at_once_whatever_is_lost_or_late() {
 }
 
 async fn lead(client: Client, clock: &Arc<dyn Clock>) -> Term {
-    Elector::new(client, "default", NAME, Arc::clone(clock))
-        .acquire()
-        .await
+    Elector::new(
+        client,
+        "default",
+        NAME,
+        Arc::clone(clock),
+        Chance::of_system(),
+    )
+    .acquire()
+    .await
 }
 
 #[tokio::test(start_paused = true)]
@@ -393,8 +406,14 @@ async fn an_elector_is_alive_while_the_api_server_is_not() {
     let (cut, is_cut) = watch::channel(true);
     let client = server.client(move |_| if *is_cut.borrow() { LOST } else { SMOOTH });
     let heartbeat = health.heartbeat("lease", HEARTBEAT_MAX_AGE);
-    let elector =
-        Elector::new(client, "default", NAME, Arc::clone(&clock)).with_heartbeat(heartbeat);
+    let elector = Elector::new(
+        client,
+        "default",
+        NAME,
+        Arc::clone(&clock),
+        Chance::of_system(),
+    )
+    .with_heartbeat(heartbeat);
     let waiting = tokio::spawn(elector.acquire());
     for second in 0..120 {
         sleep(Duration::from_secs(1)).await;
@@ -477,9 +496,15 @@ impl Clock for Slept {
 async fn a_process_that_was_frozen_past_its_deadline_never_holds_again() {
     let clock = Arc::new(Slept(simulated_clock(), Mutex::default()));
     let server = Arc::new(Server::default());
-    let term = Elector::new(server.client(|_| SMOOTH), "default", NAME, clock.clone())
-        .acquire()
-        .await;
+    let term = Elector::new(
+        server.client(|_| SMOOTH),
+        "default",
+        NAME,
+        clock.clone(),
+        Chance::of_system(),
+    )
+    .acquire()
+    .await;
     assert!(term.holds(clock.now()));
     *clock.1.lock().unwrap() += RENEW_DEADLINE;
     assert!(
@@ -550,7 +575,13 @@ impl Election {
             .unwrap();
         config.cluster_url = format!("https://{address}").parse().unwrap();
         let clients = clients(config, Arc::new(BootClock)).unwrap();
-        Elector::new(clients.writes, self.namespace, NAME, Arc::new(BootClock))
+        Elector::new(
+            clients.writes,
+            self.namespace,
+            NAME,
+            Arc::new(BootClock),
+            Chance::of_system(),
+        )
     }
 
     /// Another candidate that starts to wait now, and tells when it leads.

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rand::seq::IndexedRandom;
-
 use super::{Account, lock};
+use crate::chance::Chance;
 use crate::clock::Instant;
 use crate::number::{E164, Offer, Price, Search};
 use crate::provider::Error;
@@ -75,6 +74,7 @@ impl Account {
         &self,
         search: &Search,
         uid: &str,
+        chance: &Chance,
         is_free: impl Fn(&E164) -> bool + Send,
         is_cheap: impl Fn(&Price) -> bool + Send,
     ) -> Result<Found, Error> {
@@ -89,7 +89,14 @@ impl Account {
                 shown.offers = self.call(self.company.search(search)).await?;
                 shown.asked = Some(now);
             }
-            let found = pick(&mut shown, candidates, uid, now, &is_free, &is_cheap);
+            let found = pick(
+                &mut shown,
+                candidates,
+                (uid, chance),
+                now,
+                &is_free,
+                &is_cheap,
+            );
             // What was shown a while ago may be used up; what was just shown is all there is.
             let is_news = shown.asked.is_none_or(|asked| now.since(asked) < NEWS);
             if matches!(found, Found::Candidate(..)) || is_news {
@@ -103,7 +110,7 @@ impl Account {
 fn pick(
     shown: &mut Shown,
     candidates: &Candidates,
-    uid: &str,
+    (uid, chance): (&str, &Chance),
     now: Instant,
     is_free: &impl Fn(&E164) -> bool,
     is_cheap: &impl Fn(&Price) -> bool,
@@ -122,7 +129,8 @@ fn pick(
             .map_or(Found::Nothing, Found::TooDear);
     }
     let mut left = cheap;
-    while let Some(at) = left.choose(&mut rand::rng()).copied() {
+    while !left.is_empty() {
+        let at = left.swap_remove(chance.below(left.len()));
         let Some(offer) = shown.offers.get(at) else {
             break;
         };
@@ -130,7 +138,6 @@ fn pick(
             let offer = shown.offers.swap_remove(at);
             return Found::Candidate(offer, asked);
         }
-        left.retain(|other| *other != at);
     }
     Found::AllTaken
 }

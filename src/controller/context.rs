@@ -1,6 +1,6 @@
 //! What every reconcile needs: settings, clients, caches and memories.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Resource, ResourceExt};
 use rust_decimal::Decimal;
 
-use super::Wakers;
+use super::Parts;
 use super::fuse::Fuses;
 use super::index::{Index, Key, account_key};
 use super::inspect::{Answers, Inspections};
@@ -23,11 +23,13 @@ use super::memory::Memories;
 use super::plan::{Blocker, Waits};
 use super::secrets::{SecretName, Secrets};
 use super::turns::Turns;
+use super::wakers::Wakers;
 use crate::account::{Accounts, Directory};
 use crate::api::{
     AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, Limits, Money, PhoneNumber,
     ProviderAccount, Reason,
 };
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::number::{AccountId, E164, Installation, Mark, NumberId, Origin, Owner};
 use crate::server_time::{Clients, ServerTime};
@@ -59,6 +61,7 @@ pub struct Settings {
 pub struct Context {
     pub(super) settings: Settings,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) chance: Chance,
     pub(super) clients: Clients,
     pub(super) time: ServerTime,
     pub(super) stores: Stores,
@@ -86,6 +89,22 @@ pub struct Stores {
 }
 
 impl Stores {
+    /// Caches that something else than [`super::run`] fills.
+    pub fn new(
+        numbers: Store<PhoneNumber>,
+        accounts: Store<ProviderAccount>,
+        cluster_accounts: Store<ClusterProviderAccount>,
+        namespaces: Store<PartialObjectMeta<Namespace>>,
+    ) -> Self {
+        Self {
+            numbers: vec![numbers],
+            accounts: vec![accounts],
+            cluster_accounts: vec![cluster_accounts],
+            namespaces: vec![namespaces],
+            ..Self::default()
+        }
+    }
+
     /// Waits until every cache holds what its first list returned, and lets [`Stores::filled`] resolve. To be called
     /// once, in the task that fills the caches: a cache wakes only the last of those that wait for it.
     pub(super) async fn fill(&self) {
@@ -151,15 +170,16 @@ pub(super) struct AccountView {
 }
 
 impl Context {
-    pub(super) fn new(
-        settings: Settings,
-        clock: Arc<dyn Clock>,
-        clients: Clients,
-        stores: Stores,
-        accounts: Accounts,
-        directory: Directory,
-        wakers: Wakers,
-    ) -> Self {
+    pub(super) fn new(parts: Parts, stores: Stores, wakers: Wakers) -> Self {
+        let Parts {
+            settings,
+            clock,
+            chance,
+            clients,
+            accounts,
+            directory,
+            heartbeat: _,
+        } = parts;
         let reporter = Reporter {
             controller: "phonenumber-operator".into(),
             instance: None,
@@ -175,6 +195,7 @@ impl Context {
             time: clients.time.clone(),
             settings,
             clock,
+            chance,
             clients,
             stores,
             accounts,
@@ -390,7 +411,7 @@ impl Context {
     }
 
     /// The Secrets that accounts refer to.
-    pub(super) fn secrets_in_use(&self) -> HashSet<SecretName> {
+    pub(super) fn secrets_in_use(&self) -> BTreeSet<SecretName> {
         let namespaced = self
             .stores
             .accounts

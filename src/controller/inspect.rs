@@ -1,6 +1,6 @@
 //! Looks at everything that an account holds, once an interval: wakes the numbers that are not as they were, and counts.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -157,7 +157,7 @@ pub(super) async fn wake_what_is_answered_anew(
     users: &[Arc<PhoneNumber>],
     context: &Context,
 ) -> Result<(), kube::Error> {
-    let mut alike: HashMap<u64, Vec<&Arc<PhoneNumber>>> = HashMap::new();
+    let mut alike: BTreeMap<u64, Vec<&Arc<PhoneNumber>>> = BTreeMap::new();
     for user in users {
         if user.metadata.deletion_timestamp.is_none() {
             alike.entry(question(user)).or_default().push(user);

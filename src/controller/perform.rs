@@ -258,7 +258,9 @@ async fn choose(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     };
     let uid = pass.object.uid().unwrap_or_default();
     let is_free = |number: &E164| context.is_free(number, &uid);
-    let found = account.choose(&search, &uid, is_free, is_cheap).await?;
+    let found = account
+        .choose(&search, &uid, &context.chance, is_free, is_cheap)
+        .await?;
     pass.facts.seen.offer = None;
     pass.facts.seen.last_look = None;
     pass.facts.seen.choice = Some(match found {
@@ -436,7 +438,7 @@ async fn claim(
         account.identity().account.clone(),
         &owner(pass.object.as_ref()),
         &pass.object.uid().unwrap_or_default(),
-        uuid::Uuid::new_v4().simple().to_string(),
+        context.chance.nonce(),
         at,
         since
             .or_else(|| account.company().provider_time())

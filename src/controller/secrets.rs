@@ -1,6 +1,6 @@
 //! The Secrets that accounts refer to, read one by one and again every few seconds; never listed or watched.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -64,12 +64,14 @@ impl Secrets {
     }
 
     /// Reads every Secret in `in_use` again, forgets the others, and returns those that changed.
-    pub(super) async fn refresh(&self, in_use: &HashSet<SecretName>) -> Vec<SecretName> {
+    pub(super) async fn refresh(&self, in_use: &BTreeSet<SecretName>) -> BTreeSet<SecretName> {
         self.lock().retain(|name, _| in_use.contains(name));
-        let mut changed = Vec::new();
+        let mut changed = BTreeSet::new();
         for name in in_use {
             match self.read(name).await {
-                Ok(true) => changed.push(name.clone()),
+                Ok(true) => {
+                    changed.insert(name.clone());
+                }
                 Ok(false) => {}
                 Err(error) => {
                     tracing::warn!(namespace = name.0, secret = name.1, %error, "cannot read Secret")

@@ -126,7 +126,7 @@ pub struct World {
 }
 
 impl World {
-    pub(super) fn new(state: State) -> Self {
+    pub(super) fn new(state: State, time: SystemTime) -> Self {
         let homes = state.telnyx.iter().flat_map(|account| {
             let home = |id: &str, is_profile, name: &str, version: &str| Home {
                 id: id.to_owned(),
@@ -153,7 +153,7 @@ impl World {
             gone: BTreeSet::new(),
             searched: BTreeMap::new(),
             assigned: BTreeMap::new(),
-            begun: (SystemTime::now(), Instant::now()),
+            begun: (time, Instant::now()),
             count: 0,
         }
     }

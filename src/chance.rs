@@ -1,0 +1,72 @@
+//! Randomness as a value that comes in from outside: the system's, or in a simulation that of a seed.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+/// A source of randomness. Clones are one and the same source.
+#[derive(Clone)]
+pub struct Chance(Arc<Mutex<StdRng>>);
+
+impl Chance {
+    /// Seeded by the operating system.
+    pub fn of_system() -> Self {
+        Self::from(StdRng::from_os_rng())
+    }
+
+    /// The same sequence for the same seed, for as long as the `rand` crate keeps its algorithm.
+    pub fn seeded(seed: u64) -> Self {
+        Self::from(StdRng::seed_from_u64(seed))
+    }
+
+    /// A number from 0 up to, but without, 1.
+    pub fn fraction(&self) -> f64 {
+        self.lock().random()
+    }
+
+    /// A number below `len`; 0 if `len` is 0.
+    pub fn below(&self, len: usize) -> usize {
+        if len == 0 {
+            0
+        } else {
+            self.lock().random_range(0..len)
+        }
+    }
+
+    /// 32 hexadecimal digits, for what must be told apart from all else of its kind.
+    pub fn nonce(&self) -> String {
+        format!("{:032x}", self.lock().random::<u128>())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, StdRng> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<StdRng> for Chance {
+    fn from(source: StdRng) -> Self {
+        Self(Arc::new(Mutex::new(source)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_seed_is_one_sequence_and_the_system_never_repeats_itself() {
+        let three = |chance: Chance| [chance.nonce(), chance.nonce(), chance.nonce()];
+        assert_eq!(three(Chance::seeded(7)), three(Chance::seeded(7)));
+        assert_ne!(three(Chance::seeded(7)), three(Chance::seeded(8)));
+        assert_ne!(three(Chance::of_system()), three(Chance::of_system()));
+    }
+
+    #[test]
+    fn numbers_stay_below_their_bound() {
+        let chance = Chance::seeded(1);
+        assert!((0..100).all(|_| chance.below(3) < 3));
+        assert_eq!(chance.below(0), 0);
+        assert!((0..100).all(|_| (0.0..1.0).contains(&chance.fraction())));
+    }
+}

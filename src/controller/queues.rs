@@ -1,0 +1,258 @@
+//! Drives the controllers by kube's watches and queues: which objects are watched, and when it all ends.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream, StreamExt};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::core::{NamespaceResourceScope, PartialObjectMeta};
+use kube::runtime::PredicateConfig;
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher::{Config, Event};
+use kube::runtime::{Controller, WatchStreamExt, controller, reflector, watcher};
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+
+use super::account::AnyAccount;
+use super::context::Stores;
+use super::reconciler::{
+    REREAD_AFTER, Reconciler, account_fingerprint, after_error, number_fingerprint,
+};
+use super::wakers::Wakers;
+use super::{Parts, Settings};
+use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
+use crate::server_time::Clients;
+
+/// How long what wakes an account is gathered.
+const ACCOUNT_DEBOUNCE: Duration = Duration::from_millis(500);
+
+/// Runs the controllers until `stop` resolves and what is in flight is finished. `ready` is called once all caches are
+/// filled; nothing is decided before.
+pub async fn run(
+    parts: Parts,
+    stop: impl Future<Output = ()> + Send + 'static,
+    ready: impl FnOnce() + Send,
+) {
+    let clients = parts.clients.clone();
+    let stop = stop.shared();
+    let mut stores = Stores::default();
+    let mut numbers = Vec::new();
+    let mut namespaced_accounts = Vec::new();
+    let mut cluster_accounts = Vec::new();
+    let mut namespaces = Vec::new();
+    for scope in scopes(&parts.settings) {
+        let (store, events) = watch(api_in::<PhoneNumber>(&clients, scope.as_deref()));
+        stores.numbers.push(store.clone());
+        numbers.push((store, events));
+        let (store, events) = watch(api_in::<ProviderAccount>(&clients, scope.as_deref()));
+        stores.accounts.push(store.clone());
+        namespaced_accounts.push((store, events));
+    }
+    if parts.settings.watch_namespaces.is_empty() {
+        let (store, events) = watch(Api::<ClusterProviderAccount>::all(clients.reads.clone()));
+        stores.cluster_accounts.push(store.clone());
+        cluster_accounts.push((store, events));
+        let (store, writer) = reflector::store();
+        stores.namespaces.push(store);
+        let all = Api::<PartialObjectMeta<Namespace>>::all(clients.reads.clone());
+        let all = watcher(all, Config::default());
+        namespaces.push(all.default_backoff().reflect(writer));
+    }
+    let wakers = Wakers::default();
+    let reconciler = Arc::new(Reconciler::new(parts, stores, wakers.clone()));
+
+    let mut watches: Vec<BoxFuture<'static, ()>> = Vec::new();
+    for events in namespaces {
+        watches.push(watch_namespaces(events, Arc::clone(&reconciler)).boxed());
+    }
+    let mut controllers: Vec<BoxFuture<'static, ()>> = Vec::new();
+    for (store, events) in numbers {
+        let (wake, woken) = unbounded();
+        wakers.add_numbers(wake);
+        let observer = Arc::clone(&reconciler);
+        let events = events.inspect(move |event| {
+            if let Ok(event) = event {
+                observer.saw_number(event);
+            }
+        });
+        let controller = Controller::for_stream(triggers(events, number_fingerprint), store)
+            .reconcile_on(woken)
+            .graceful_shutdown_on(stop.clone());
+        let pass =
+            |number, reconciler: Arc<Reconciler>| async move { reconciler.number(number).await };
+        controllers.push(drive(controller.run(
+            pass,
+            on_error,
+            Arc::clone(&reconciler),
+        )));
+    }
+    for (store, events) in namespaced_accounts {
+        let (wake, woken) = unbounded();
+        wakers.add_accounts(wake);
+        let events = triggers(events, account_fingerprint);
+        let observer = Arc::clone(&reconciler);
+        let events = events.inspect(move |account| {
+            if let Ok(account) = account {
+                observer.wake_users_of(account);
+            }
+        });
+        let pass =
+            |account, reconciler: Arc<Reconciler>| async move { reconciler.account(account).await };
+        let controller = account_controller(store, events, woken, stop.clone());
+        controllers.push(drive(controller.run(
+            pass,
+            on_error,
+            Arc::clone(&reconciler),
+        )));
+    }
+    for (store, events) in cluster_accounts {
+        let (wake, woken) = unbounded();
+        wakers.add_cluster_accounts(wake);
+        let events = triggers(events, account_fingerprint);
+        let observer = Arc::clone(&reconciler);
+        let events = events.inspect(move |account| {
+            if let Ok(account) = account {
+                observer.wake_users_of_cluster_account(account);
+            }
+        });
+        let pass = |account, reconciler: Arc<Reconciler>| async move {
+            reconciler.cluster_account(account).await
+        };
+        let controller = account_controller(store, events, woken, stop.clone());
+        controllers.push(drive(controller.run(
+            pass,
+            on_error,
+            Arc::clone(&reconciler),
+        )));
+    }
+    watches.push(reread_secrets(Arc::clone(&reconciler)).boxed());
+
+    let running = futures::future::join_all(controllers);
+    let filling = async {
+        reconciler.fill().await;
+        ready();
+        futures::future::pending::<()>().await;
+    };
+    let watching = futures::future::join_all(watches);
+    tokio::select! {
+        _ = running => {}
+        _ = filling => {}
+        _ = watching => tracing::error!("a watch ended by itself"),
+    }
+    reconciler.end().await;
+}
+
+/// The scopes that are watched: each namespace, or `None` for all.
+fn scopes(settings: &Settings) -> Vec<Option<String>> {
+    if settings.watch_namespaces.is_empty() {
+        vec![None]
+    } else {
+        let namespaces = settings.watch_namespaces.iter();
+        namespaces.cloned().map(Some).collect()
+    }
+}
+
+fn api_in<K>(clients: &Clients, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(clients.reads.clone(), namespace),
+        None => Api::all(clients.reads.clone()),
+    }
+}
+
+/// A cache of `api`, and the events that fill it.
+fn watch<K>(
+    api: Api<K>,
+) -> (
+    Store<K>,
+    impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
+)
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let (store, writer) = reflector::store();
+    let events = watcher(api, Config::default())
+        .default_backoff()
+        .modify(|object| object.managed_fields_mut().clear())
+        .reflect(writer);
+    (store, events)
+}
+
+/// The objects in `events` that changed in what `fingerprint` covers.
+fn triggers<K>(
+    events: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
+    fingerprint: fn(&K) -> u64,
+) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
+where
+    K: Resource<DynamicType = ()> + Clone + Send + 'static,
+{
+    events.applied_objects().predicate_filter(
+        move |object: &K| Some(fingerprint(object)),
+        PredicateConfig::default(),
+    )
+}
+
+/// Every new number wakes its account; a pass over the account serves all that came meanwhile.
+fn account_controller<A: AnyAccount>(
+    store: Store<A>,
+    events: impl Stream<Item = Result<A, watcher::Error>> + Send + 'static,
+    woken: UnboundedReceiver<ObjectRef<A>>,
+    stop: impl Future<Output = ()> + Send + Sync + 'static,
+) -> Controller<A> {
+    Controller::for_stream(events, store)
+        .with_config(controller::Config::default().debounce(ACCOUNT_DEBOUNCE))
+        .reconcile_on(woken)
+        .graceful_shutdown_on(stop)
+}
+
+fn on_error<K: Resource<DynamicType = ()>>(
+    object: Arc<K>,
+    error: &kube::Error,
+    _: Arc<Reconciler>,
+) -> Action {
+    after_error(object.as_ref(), error)
+}
+
+/// Polls a controller to its end. Its results were reported where they arose.
+fn drive<T, E>(results: impl Stream<Item = Result<T, E>> + Send + 'static) -> BoxFuture<'static, ()>
+where
+    E: std::error::Error + Send + 'static,
+    T: Send + 'static,
+{
+    results
+        .for_each(|result| async {
+            if let Err(error) = result {
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "a pass did not end well"
+                );
+            }
+        })
+        .boxed()
+}
+
+async fn watch_namespaces(
+    events: impl Stream<Item = Result<Event<PartialObjectMeta<Namespace>>, watcher::Error>>,
+    reconciler: Arc<Reconciler>,
+) {
+    let mut events = std::pin::pin!(events);
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => reconciler.saw_namespace(&event),
+            Err(error) => tracing::warn!(%error, "cannot watch namespaces"),
+        }
+    }
+}
+
+async fn reread_secrets(reconciler: Arc<Reconciler>) {
+    loop {
+        reconciler.reread_secrets().await;
+        tokio::time::sleep(REREAD_AFTER).await;
+    }
+}

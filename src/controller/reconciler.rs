@@ -1,0 +1,233 @@
+//! What is done with each object, and what a change of one means for others; without queues and watches. Whoever drives
+//! it fills the caches, tells what came, and passes objects in when they are due.
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::core::PartialObjectMeta;
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher::Event;
+use kube::{Resource, ResourceExt};
+
+use super::account::{self, AnyAccount};
+use super::context::{Context, Stores, secrets_of};
+use super::secrets::SecretName;
+use super::wakers::Wakers;
+use super::{Parts, number};
+use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
+use crate::claim::ANNOTATION;
+use crate::clock::Instant;
+use crate::telemetry::Heartbeat;
+
+/// How long a write of ours takes to show up in the watch at most, before a pass that met a conflict is repeated.
+const AFTER_A_CONFLICT: Duration = Duration::from_millis(200);
+
+/// How long a pass that the API server failed waits.
+const AFTER_AN_API_ERROR: Duration = Duration::from_secs(5);
+
+/// How often memories of resources that are gone are dropped.
+const CLEAN_UP_AFTER: Duration = Duration::from_secs(600);
+
+/// How often Secrets in use are to be read again, so that a changed one takes effect within 10 s.
+pub const REREAD_AFTER: Duration = super::secrets::REREAD_AFTER;
+
+/// The controllers without their queues.
+///
+/// # Assumptions
+/// One object is not passed in again before its last pass has ended. Nothing is decided before [`Reconciler::fill`] is
+/// through.
+pub struct Reconciler {
+    context: Arc<Context>,
+    heartbeat: Heartbeat,
+    cleaned_up: Mutex<Instant>,
+}
+
+impl Reconciler {
+    /// A reconciler that finds objects in `stores` and wakes others through `wakers`.
+    pub fn new(parts: Parts, stores: Stores, wakers: Wakers) -> Self {
+        let heartbeat = parts.heartbeat.clone();
+        let cleaned_up = Mutex::new(parts.clock.now());
+        Self {
+            context: Arc::new(Context::new(parts, stores, wakers)),
+            heartbeat,
+            cleaned_up,
+        }
+    }
+
+    /// Waits until every cache holds what its first list returned; to be called once.
+    pub async fn fill(&self) {
+        self.context.stores.fill().await;
+    }
+
+    /// Makes one pass over `number`.
+    ///
+    /// # Errors
+    /// Those of the API server; [`after_error`] tells when to try again.
+    pub async fn number(&self, number: Arc<PhoneNumber>) -> Result<Action, kube::Error> {
+        number::reconcile(number, Arc::clone(&self.context)).await
+    }
+
+    /// Makes one pass over `account`.
+    ///
+    /// # Errors
+    /// Those of the API server; [`after_error`] tells when to try again.
+    pub async fn account(&self, account: Arc<ProviderAccount>) -> Result<Action, kube::Error> {
+        account::reconcile(account, Arc::clone(&self.context)).await
+    }
+
+    /// Makes one pass over `account`.
+    ///
+    /// # Errors
+    /// Those of the API server; [`after_error`] tells when to try again.
+    pub async fn cluster_account(
+        &self,
+        account: Arc<ClusterProviderAccount>,
+    ) -> Result<Action, kube::Error> {
+        account::reconcile(account, Arc::clone(&self.context)).await
+    }
+
+    /// Takes note of what the watch of numbers told, after the cache has.
+    pub fn saw_number(&self, event: &Event<PhoneNumber>) {
+        let (stores, wakers) = (&self.context.stores, &self.context.wakers);
+        match event {
+            Event::Apply(number) => {
+                stores.index.put(number);
+                wakers.account_of(number);
+            }
+            Event::InitApply(number) => stores.index.put(number),
+            Event::Delete(number) => {
+                stores.index.remove(number);
+                wakers.account_of(number);
+                if let Some(declared) = &number.spec.phone_number {
+                    let others = self.context.declarers(declared);
+                    others.iter().for_each(|other| wakers.number(other));
+                }
+            }
+            Event::Init | Event::InitDone => {}
+        }
+    }
+
+    /// Wakes the numbers that use an account that has changed.
+    pub fn wake_users_of(&self, account: &ProviderAccount) {
+        self.wake_users(account);
+    }
+
+    /// Wakes the numbers that use a cluster account that has changed.
+    pub fn wake_users_of_cluster_account(&self, account: &ClusterProviderAccount) {
+        self.wake_users(account);
+    }
+
+    /// A namespace's labels decide which ClusterProviderAccounts it may use.
+    pub fn saw_namespace(&self, event: &Event<PartialObjectMeta<Namespace>>) {
+        if let Event::Apply(namespace) = event {
+            let name = Some(namespace.name_any());
+            let is_in = |number: &PhoneNumber| number.namespace() == name;
+            self.context.wakers.numbers(&self.context, is_in);
+        }
+    }
+
+    /// Reads the Secrets in use and wakes what a changed one matters to. To be called every [`REREAD_AFTER`].
+    pub async fn reread_secrets(&self) {
+        self.heartbeat.beat();
+        let in_use = self.context.secrets_in_use();
+        let changed: BTreeSet<_> = self.context.secrets.refresh(&in_use).await;
+        if !changed.is_empty() {
+            self.wake_users_of_secrets(&changed);
+        }
+        self.clean_up();
+    }
+
+    /// Gives back what is counted and will not be used. To be called when nothing is in flight any more.
+    pub async fn end(&self) {
+        if let Some(now) = self.context.time.now() {
+            self.context.fuses.give_back(now).await;
+        }
+    }
+
+    fn clean_up(&self) {
+        let now = self.context.clock.now();
+        let mut cleaned_up = self
+            .cleaned_up
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if now.since(*cleaned_up) <= CLEAN_UP_AFTER {
+            return;
+        }
+        *cleaned_up = now;
+        let numbers = self.context.stores.numbers.iter().flat_map(Store::state);
+        let live: BTreeSet<_> = numbers.filter_map(|number| number.uid()).collect();
+        self.context.memories.retain(|uid| live.contains(uid));
+    }
+
+    fn wake_users<A: AnyAccount>(&self, account: &A) {
+        let (namespace, name) = (account.namespace(), account.name_any());
+        for user in self.context.users(A::KIND, namespace.as_deref(), &name) {
+            self.context.wakers.number(&user);
+        }
+    }
+
+    fn wake_users_of_secrets(&self, changed: &BTreeSet<SecretName>) {
+        let Context {
+            stores,
+            wakers,
+            settings,
+            ..
+        } = self.context.as_ref();
+        let is_changed = |secrets: Vec<SecretName>| secrets.iter().any(|it| changed.contains(it));
+        for account in stores.accounts.iter().flat_map(Store::state) {
+            let namespace = account.namespace().unwrap_or_default();
+            if is_changed(secrets_of(&account.spec.account, &namespace)) {
+                self.wake_users(account.as_ref());
+                wakers.account(ObjectRef::from_obj(account.as_ref()));
+            }
+        }
+        for account in stores.cluster_accounts.iter().flat_map(Store::state) {
+            if is_changed(secrets_of(
+                &account.spec.account,
+                &settings.operator_namespace,
+            )) {
+                self.wake_users(account.as_ref());
+                wakers.cluster_account(ObjectRef::from_obj(account.as_ref()));
+            }
+        }
+    }
+}
+
+/// What of a number a pass depends on: it is due when this changes. Our own status writes wake nobody.
+pub fn number_fingerprint(number: &PhoneNumber) -> u64 {
+    let claim = number.annotations().get(ANNOTATION);
+    fingerprint(number, &claim)
+}
+
+/// The same of an account, of both kinds.
+pub fn account_fingerprint<A: Resource>(account: &A) -> u64 {
+    fingerprint(account, &())
+}
+
+fn fingerprint<K: Resource>(object: &K, more: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    object.meta().generation.hash(&mut hasher);
+    object.meta().finalizers.hash(&mut hasher);
+    let deletion = object.meta().deletion_timestamp.as_ref();
+    deletion.map(|time| time.0).hash(&mut hasher);
+    more.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// When a pass that ended with `error` is repeated. A conflict means that somebody else wrote first: the pass is repeated
+/// on what they wrote.
+pub fn after_error<K: Resource<DynamicType = ()>>(object: &K, error: &kube::Error) -> Action {
+    match error {
+        kube::Error::Api(status) if status.code == 409 => Action::requeue(AFTER_A_CONFLICT),
+        kube::Error::Api(status) if status.code == 404 => Action::await_change(),
+        error => {
+            let (kind, name) = (K::kind(&()), object.name_any());
+            tracing::warn!(%kind, namespace = object.namespace(), name, %error, "the API server failed a pass");
+            Action::requeue(AFTER_AN_API_ERROR)
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Who is woken by what: the ways into the queues of those that drive the controllers.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::channel::mpsc::UnboundedSender;
+use kube::ResourceExt;
+use kube::runtime::reflector::{ObjectRef, Store};
+
+use super::context::{Context, account_name};
+use crate::api::{AccountKind, ClusterProviderAccount, PhoneNumber, ProviderAccount};
+
+/// The ways into the queues. Clones are one and the same.
+#[derive(Clone, Default)]
+pub struct Wakers(Arc<Mutex<Channels>>);
+
+#[derive(Default)]
+struct Channels {
+    numbers: Vec<UnboundedSender<ObjectRef<PhoneNumber>>>,
+    accounts: Vec<UnboundedSender<ObjectRef<ProviderAccount>>>,
+    cluster_accounts: Vec<UnboundedSender<ObjectRef<ClusterProviderAccount>>>,
+}
+
+impl Wakers {
+    /// Numbers that are woken are sent to `channel` too. Whoever listens ignores what its cache does not hold.
+    pub fn add_numbers(&self, channel: UnboundedSender<ObjectRef<PhoneNumber>>) {
+        self.lock().numbers.push(channel);
+    }
+
+    /// The same for accounts.
+    pub fn add_accounts(&self, channel: UnboundedSender<ObjectRef<ProviderAccount>>) {
+        self.lock().accounts.push(channel);
+    }
+
+    /// The same for cluster accounts.
+    pub fn add_cluster_accounts(
+        &self,
+        channel: UnboundedSender<ObjectRef<ClusterProviderAccount>>,
+    ) {
+        self.lock().cluster_accounts.push(channel);
+    }
+
+    /// Wakes `number`.
+    pub(super) fn number(&self, number: &PhoneNumber) {
+        for channel in &self.lock().numbers {
+            // A channel is closed only when its queue has ended.
+            let _ = channel.unbounded_send(ObjectRef::from_obj(number));
+        }
+    }
+
+    /// Wakes every number that `wanted` picks.
+    pub(super) fn numbers(&self, context: &Context, wanted: impl Fn(&PhoneNumber) -> bool) {
+        for number in context
+            .stores
+            .numbers
+            .iter()
+            .flat_map(Store::state)
+            .filter(|number| wanted(number))
+        {
+            self.number(&number);
+        }
+    }
+
+    /// Wakes the account that `number` refers to: it may be in use now, or not any more.
+    pub(super) fn account_of(&self, number: &PhoneNumber) {
+        let (kind, name) = account_name(number);
+        match kind {
+            AccountKind::ProviderAccount => {
+                let namespace = number.namespace().unwrap_or_default();
+                self.account(ObjectRef::new(&name).within(&namespace));
+            }
+            AccountKind::ClusterProviderAccount => self.cluster_account(ObjectRef::new(&name)),
+        }
+    }
+
+    /// Wakes an account.
+    pub(super) fn account(&self, account: ObjectRef<ProviderAccount>) {
+        for channel in &self.lock().accounts {
+            let _ = channel.unbounded_send(account.clone());
+        }
+    }
+
+    /// Wakes a cluster account.
+    pub(super) fn cluster_account(&self, account: ObjectRef<ClusterProviderAccount>) {
+        for channel in &self.lock().cluster_accounts {
+            let _ = channel.unbounded_send(account.clone());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Channels> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
