@@ -5,6 +5,7 @@
 
 mod account;
 mod context;
+mod events;
 mod fuse;
 mod index;
 mod inspect;

@@ -10,12 +10,12 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::ListParams;
 use kube::core::{PartialObjectMeta, Selector, SelectorExt};
-use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Resource, ResourceExt};
 use rust_decimal::Decimal;
 
 use super::Parts;
+use super::events::Events;
 use super::fuse::Fuses;
 use super::index::{Index, Key, account_key};
 use super::inspect::{Answers, Inspections};
@@ -73,7 +73,7 @@ pub struct Context {
     pub(super) fuses: Fuses,
     pub(super) answers: Answers,
     pub(super) inspections: Inspections,
-    pub(super) recorder: Recorder,
+    pub(super) events: Events,
     pub(super) wakers: Wakers,
 }
 
@@ -180,12 +180,8 @@ impl Context {
             directory,
             heartbeat: _,
         } = parts;
-        let reporter = Reporter {
-            controller: "phonenumber-operator".into(),
-            instance: None,
-        };
         Self {
-            recorder: Recorder::new(clients.writes.clone(), reporter),
+            events: Events::new(clients.writes.clone()),
             secrets: Secrets::new(clients.reads.clone(), Arc::clone(&clock)),
             memories: Memories::new(Arc::clone(&clock)),
             turns: Turns::new(settings.concurrency),

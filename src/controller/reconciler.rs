@@ -141,11 +141,12 @@ impl Reconciler {
         self.clean_up();
     }
 
-    /// Gives back what is counted and will not be used. To be called when nothing is in flight any more.
+    /// Gives back what is counted and will not be used, and finishes writing Events. To be called when nothing is in flight any more.
     pub async fn end(&self) {
         if let Some(now) = self.context.time.now() {
             self.context.fuses.give_back(now).await;
         }
+        self.context.events.finish().await;
     }
 
     fn clean_up(&self) {
