@@ -5,6 +5,7 @@
 
 mod account;
 mod context;
+mod definition;
 mod events;
 mod fuse;
 mod index;

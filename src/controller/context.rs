@@ -15,6 +15,7 @@ use kube::{Api, Resource, ResourceExt};
 use rust_decimal::Decimal;
 
 use super::Parts;
+use super::definition::Definition;
 use super::events::Events;
 use super::fuse::Fuses;
 use super::index::{Index, Key, account_key};
@@ -74,6 +75,7 @@ pub struct Context {
     pub(super) answers: Answers,
     pub(super) inspections: Inspections,
     pub(super) events: Events,
+    pub(super) definition: Definition,
     pub(super) wakers: Wakers,
 }
 
@@ -182,6 +184,7 @@ impl Context {
         } = parts;
         Self {
             events: Events::new(clients.writes.clone()),
+            definition: Definition::new(clients.reads.clone()),
             secrets: Secrets::new(clients.reads.clone(), Arc::clone(&clock)),
             memories: Memories::new(Arc::clone(&clock)),
             turns: Turns::new(settings.concurrency),
@@ -404,6 +407,25 @@ impl Context {
         let mut found = self.stores.found(&key);
         found.retain(|number| account_key(number) == key);
         found
+    }
+
+    /// True if a PhoneNumber refers to an account.
+    pub(super) fn is_used(&self, kind: AccountKind, namespace: Option<&str>, name: &str) -> bool {
+        let key = Key::Account(kind, namespace.map(str::to_owned), name.to_owned());
+        let is_user = |reference: &ObjectRef<PhoneNumber>| {
+            let mut stores = self.stores.numbers.iter();
+            let number = stores.find_map(|store| store.get(reference))?;
+            (account_key(&number) == key).then_some(())
+        };
+        self.stores.index.find(&key, is_user).is_some()
+    }
+
+    /// Remembers the version of a PhoneNumber that our own write made, until the cache has it.
+    pub(super) fn wrote(&self, number: &Arc<PhoneNumber>) {
+        self.memories.written(number);
+        if let Some(cached) = self.stores.number(number) {
+            self.memories.shows(&cached);
+        }
     }
 
     /// The Secrets that accounts refer to.

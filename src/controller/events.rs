@@ -173,10 +173,12 @@ mod tests {
             let written = Arc::clone(&written);
             async move {
                 tokio::time::sleep(Duration::from_millis(10)).await;
-                let body = request.into_body().collect().await?.to_bytes();
+                let body = request.into_body().collect().await.unwrap().to_bytes();
                 let event: v1::Event = serde_json::from_slice(&body).unwrap();
                 written.lock().unwrap().push(event);
-                Ok::<_, kube::client::BodyError>(http::Response::new(Body::from(body)))
+                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(http::Response::new(Body::from(
+                    body,
+                )))
             }
         });
         Client::new(service, "default")

@@ -50,21 +50,25 @@ struct Cost {
 }
 
 impl Index {
-    /// Notes `number` as it is now.
-    pub(super) fn put(&self, number: &PhoneNumber) {
+    /// Notes `number` as it is now. True if it did not refer to its account before.
+    pub(super) fn put(&self, number: &PhoneNumber) -> bool {
         let reference = ObjectRef::from_obj(number);
         let keys = keys_of(number);
         let mut maps = self.lock();
         maps.set_cost(&reference, cost_of(number));
-        if maps.keys.get(&reference) == Some(&keys) {
-            return;
+        let before = maps.keys.get(&reference);
+        if before == Some(&keys) {
+            return false;
         }
+        let account = account_key(number);
+        let is_new_user = before.is_none_or(|before| !before.contains(&account));
         maps.drop_keys(&reference);
         for key in &keys {
             let found = maps.by_key.entry(key.clone()).or_default();
             found.insert(reference.clone());
         }
         maps.keys.insert(reference, keys);
+        is_new_user
     }
 
     /// Forgets `number`.
@@ -80,6 +84,17 @@ impl Index {
         let maps = self.lock();
         let found = maps.by_key.get(key).into_iter().flatten();
         found.cloned().collect()
+    }
+
+    /// The first of what was noted under `key` that `find` makes something of.
+    pub(super) fn find<T>(
+        &self,
+        key: &Key,
+        find: impl FnMut(&Reference) -> Option<T>,
+    ) -> Option<T> {
+        let maps = self.lock();
+        let mut found = maps.by_key.get(key).into_iter().flatten();
+        found.find_map(find)
     }
 
     /// What the numbers of an account at a provider cost each month, as far as that is known and in this currency.

@@ -84,6 +84,14 @@ impl Memories {
         self.entry(object, |entry| entry.latest = Some(Arc::clone(object)));
     }
 
+    /// Forgets the version that our own write made once the cache shows it or a later one.
+    pub(super) fn shows(&self, object: &PhoneNumber) {
+        if let Some(entry) = self.lock().get_mut(&uid(object)) {
+            let shown = version(object);
+            entry.latest.take_if(|latest| version(latest) <= shown);
+        }
+    }
+
     /// What a decision may use.
     pub(super) fn recall(
         &self,

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::ResourceExt;
 use kube::runtime::controller::Action;
-use kube::{Api, ResourceExt};
 
 use super::context::{Context, owner};
 use super::memory::Verified;
@@ -13,7 +12,7 @@ use super::plan::{Again, Budget, Facts, Limits, Rest, Step, plan, wait};
 use super::report;
 use super::resolve::{Resolved, resolve};
 use crate::account::fingerprint;
-use crate::api::{AdoptionPolicy, GROUP, Money, PhoneNumber, Reason, condition};
+use crate::api::{AdoptionPolicy, Money, PhoneNumber, Reason, condition};
 use crate::claim::{Claim, Intent, Stored};
 use crate::number::{AccountId, Currency, E164, NumberId, OrderId};
 
@@ -144,7 +143,11 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
         suspended: number.spec.suspend,
         protected: number.spec.deletion_protection,
         deletion_policy: number.spec.deletion_policy,
-        definition_deleted: deleting && definition_is_deleted(context).await?,
+        definition_deleted: deleting
+            && context
+                .definition
+                .is_deleted(context.clock.as_ref())
+                .await?,
         record: record(number, context),
         memory: super::plan::Memory::default(),
         waits: context.waits(),
@@ -247,25 +250,5 @@ fn record(number: &PhoneNumber, context: &Context) -> super::plan::Record {
                 reason,
             }),
         observed_generation: status.observed_generation,
-    }
-}
-
-/// True while the definition of PhoneNumbers is being deleted, which deletes every PhoneNumber.
-///
-/// # Errors
-/// Those of the API server, except where the operator may not look at definitions (watching single namespaces).
-async fn definition_is_deleted(context: &Context) -> Result<bool, kube::Error> {
-    let api = Api::<CustomResourceDefinition>::all(context.clients.reads.clone());
-    match api.get_opt(&format!("phonenumbers.{GROUP}")).await {
-        Ok(definition) => Ok(
-            definition.is_none_or(|definition| definition.metadata.deletion_timestamp.is_some())
-        ),
-        Err(kube::Error::Api(status)) if status.code == 403 => {
-            tracing::warn!(
-                "may not read the definition of PhoneNumbers: its deletion would release every number"
-            );
-            Ok(false)
-        }
-        Err(error) => Err(error),
     }
 }

@@ -393,7 +393,7 @@ async fn patch(
         api.patch(&pass.object.name_any(), &PatchParams::default(), &body)
             .await?,
     );
-    context.memories.written(&object);
+    context.wrote(&object);
     pass.facts.finalizer = object
         .finalizers()
         .iter()

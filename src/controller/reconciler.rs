@@ -95,10 +95,15 @@ impl Reconciler {
         let (stores, wakers) = (&self.context.stores, &self.context.wakers);
         match event {
             Event::Apply(number) => {
-                stores.index.put(number);
-                wakers.account_of(number);
+                if stores.index.put(number) {
+                    wakers.account_of(number);
+                }
+                self.context.memories.shows(number);
             }
-            Event::InitApply(number) => stores.index.put(number),
+            Event::InitApply(number) => {
+                stores.index.put(number);
+                self.context.memories.shows(number);
+            }
             Event::Delete(number) => {
                 stores.index.remove(number);
                 wakers.account_of(number);

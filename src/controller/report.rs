@@ -153,7 +153,7 @@ async fn write(pass: &mut Pass, rest: &Rest, context: &Context) -> Result<(), ku
             Err(error) => return Err(error),
         }
     }
-    context.memories.written(&pass.object);
+    context.wrote(&pass.object);
     transitions(&before, &status, pass, context);
     Ok(())
 }
