@@ -7,6 +7,7 @@ mod credentials;
 mod directory;
 mod inventory;
 mod looks;
+mod orders;
 mod permits;
 mod search;
 
@@ -31,6 +32,7 @@ pub use directory::Directory;
 use inventory::Inventory;
 pub use inventory::Surveyed;
 use looks::Looks;
+use orders::Orders;
 use permits::Permits;
 use search::Candidates;
 pub use search::{Found, SEARCH_HOLDS};
@@ -41,6 +43,9 @@ const MAX_CONCURRENT_REQUESTS: usize = 16;
 
 /// How long prices are kept.
 const PRICES_HOLD: Duration = Duration::from_secs(24 * 3600);
+
+/// For how many intervals it is taken for proved which account a credential opens.
+const PROVED_FOR: f64 = 1.5;
 
 /// How long an account is left alone after a 429 that does not say for how long.
 const PAUSE_AFTER_429: Duration = Duration::from_secs(2);
@@ -66,7 +71,7 @@ pub struct Accounts {
 
 struct Slot {
     company: Arc<dyn PhoneCompany>,
-    opened: tokio::sync::Mutex<Option<(Instant, Arc<Account>)>>,
+    opened: tokio::sync::Mutex<Option<Arc<Account>>>,
 }
 
 /// What all credentials of one account share: the requests under way in it, and what it holds.
@@ -75,6 +80,7 @@ struct Shared {
     paused_until: Mutex<Option<Instant>>,
     inventory: Inventory,
     looks: Looks,
+    orders: Orders,
     candidates: Candidates,
     prices: Cached<(String, Kind), Result<Option<Price>, Error>>,
     /// How many purchases are under way in this process, and what they will cost each month.
@@ -106,12 +112,14 @@ pub struct Account {
     company: Arc<dyn PhoneCompany>,
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
+    /// When it was last proved that the credential opens this account.
+    proved: Mutex<Instant>,
     connections: Cached<String, Result<Option<Webhook>, Error>>,
     profiles: Cached<String, Result<Option<Webhook>, Error>>,
 }
 
 impl Accounts {
-    /// Accounts reached through `client`, whose identity is proved anew after each `interval`.
+    /// Accounts reached through `client`, which are listed after each `interval`.
     pub fn new(
         client: Client,
         endpoints: Endpoints,
@@ -128,7 +136,7 @@ impl Accounts {
         }
     }
 
-    /// The account that `credentials` open, proved not longer ago than the interval.
+    /// The account that `credentials` open, proved not longer ago than one and a half intervals: a listing may prove it.
     ///
     /// # Errors
     /// [`Error::Unauthorized`] if they open none. An account that was proved before is returned even if the provider is
@@ -136,28 +144,26 @@ impl Accounts {
     pub async fn open(&self, credentials: &Credentials) -> Result<Arc<Account>, Error> {
         let slot = self.slot(credentials);
         let mut opened = slot.opened.lock().await;
-        if let Some((at, account)) = opened.as_ref()
-            && self.clock.now().since(*at) < self.interval
+        if let Some(account) = opened.as_ref()
+            && self.clock.now().since(*lock(&account.proved)) < self.interval.mul_f64(PROVED_FOR)
         {
             return Ok(Arc::clone(account));
         }
         match slot.company.identify().await {
             Ok(identity) => {
                 let account = match opened.take() {
-                    Some((_, account)) if account.identity == identity => account,
+                    Some(account) if account.identity == identity => account,
                     _ => Arc::new(self.account(identity, Arc::clone(&slot.company))),
                 };
-                *opened = Some((self.clock.now(), Arc::clone(&account)));
+                *lock(&account.proved) = self.clock.now();
+                *opened = Some(Arc::clone(&account));
                 Ok(account)
             }
             Err(error @ (Error::Unauthorized(_) | Error::Refused(_))) => {
                 *opened = None;
                 Err(error)
             }
-            Err(error) => opened
-                .as_ref()
-                .map(|(_, account)| Arc::clone(account))
-                .ok_or(error),
+            Err(error) => opened.clone().ok_or(error),
         }
     }
 
@@ -204,6 +210,7 @@ impl Accounts {
                 paused_until: Mutex::default(),
                 inventory: Inventory::default(),
                 looks: Looks::default(),
+                orders: Orders::default(),
                 candidates: Candidates::default(),
                 prices: Cached::new(Arc::clone(&self.clock), PRICES_HOLD),
                 spending: Mutex::default(),
@@ -217,6 +224,7 @@ impl Accounts {
             company,
             shared,
             clock: Arc::clone(&self.clock),
+            proved: Mutex::new(self.clock.now()),
             connections: Cached::new(Arc::clone(&self.clock), lifetime),
             profiles: Cached::new(Arc::clone(&self.clock), lifetime),
         }
@@ -386,6 +394,10 @@ impl Account {
         };
         match listed.await {
             Ok(holdings) => {
+                // Every row of a Twilio listing names the account, and the adapter has compared them.
+                if self.company.provider() == Provider::Twilio && !holdings.is_empty() {
+                    *lock(&self.proved) = begun;
+                }
                 inventory.install(begun, holdings);
                 Ok(())
             }
