@@ -1,5 +1,6 @@
 //! One pass over one `PhoneNumber`: resolve, then plan and perform step by step, then report.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use kube::ResourceExt;
@@ -14,7 +15,7 @@ use super::resolve::{Resolved, resolve};
 use crate::account::fingerprint;
 use crate::api::{AdoptionPolicy, Money, PhoneNumber, Reason, condition};
 use crate::claim::{Claim, Intent, Stored};
-use crate::number::{AccountId, Currency, E164, NumberId, OrderId};
+use crate::number::{AccountId, Configuration, Currency, E164, NumberId, OrderId};
 
 /// The finalizer that keeps a `PhoneNumber` until its number is released or let go.
 pub(super) const FINALIZER: &str = "telephony.burki.dev/release";
@@ -98,10 +99,16 @@ fn remember(pass: &Pass, rest: &Rest, context: &Context) {
 fn wanted(facts: &Facts, seen: u64) -> Option<Verified> {
     Some(Verified {
         seen,
-        configuration: facts.configuration.clone().ok()?,
+        configuration: hash_of(facts.configuration.as_ref().ok()?),
         assistant: facts.assistant.as_ref().map(|(id, _)| *id),
         generation: facts.generation,
     })
+}
+
+fn hash_of(configuration: &Configuration) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    configuration.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Gathers the facts of a pass. `None` while the API server's time is not known.
