@@ -437,6 +437,11 @@ impl Account {
         self.shared.inventory.survey()
     }
 
+    /// Every number that the account is known to hold.
+    pub fn holdings(&self) -> Vec<Holding> {
+        self.shared.inventory.holdings()
+    }
+
     fn knows(&self, service: Option<&str>) -> bool {
         service.is_none_or(|service| {
             self.shared

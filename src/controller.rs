@@ -23,6 +23,7 @@ mod turns;
 mod wakers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::account::{Accounts, Directory};
 use crate::chance::Chance;
@@ -36,6 +37,9 @@ pub use reconciler::{
     REREAD_AFTER, Reconciler, account_fingerprint, after_error, number_fingerprint,
 };
 pub use wakers::Wakers;
+
+/// After which time an object is due again, unless something wakes it before; `None` if only that does.
+pub type Due = Option<Duration>;
 
 /// What the controllers are made of.
 pub struct Parts {

@@ -22,7 +22,8 @@ mod twilio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-pub use carrier::World;
+pub use carrier::{Number, World};
+pub use ledger::{Deed, Entry};
 pub use listener::{Listening, listen};
 pub use message::{Reply, Request};
 pub use state::State;
@@ -54,6 +55,15 @@ impl Side {
     }
 }
 
+/// What a request asks for, in the words of faults and of the ledger's counts.
+pub fn operation(side: Side, request: &Request) -> &'static str {
+    match side {
+        Side::Twilio => twilio::operation(request),
+        Side::Telnyx => telnyx::operation(request),
+        Side::Burki | Side::Control => burki::operation(request),
+    }
+}
+
 /// The emulator. Clones are one and the same.
 #[derive(Clone)]
 pub struct Emulator(Arc<Mutex<World>>);
@@ -74,16 +84,17 @@ impl Emulator {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Answers one request on the control side.
+    pub fn control(&self, request: &Request) -> Reply {
+        control::answer(&mut self.world(), request)
+    }
+
     /// Answers one request on one side. `None` means that the connection is dropped without an answer.
     pub async fn answer(&self, side: Side, request: Request) -> Option<Reply> {
         if side == Side::Control {
-            return Some(control::answer(&mut self.world(), &request));
+            return Some(self.control(&request));
         }
-        let operation = match side {
-            Side::Twilio => twilio::operation(&request),
-            Side::Telnyx => telnyx::operation(&request),
-            Side::Burki | Side::Control => burki::operation(&request),
-        };
+        let operation = operation(side, &request);
         let (latency, effect) = {
             let mut world = self.world();
             world.count(side, operation);

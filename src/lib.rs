@@ -12,16 +12,19 @@
 //! | [`account`] | provider accounts at run time |
 //! | [`controller`] | what is done with a number, and with an account |
 //! | [`leader`] | the Lease |
+//! | [`sabotage`] | safeguards that a test can take out |
 //! | [`server_time`] | the API server's clock, and clients that tell it |
 //! | [`telemetry`] | logs and health |
 //! | [`emulator`] | a phone company for demos and tests |
 //! | [`program`] | the operator put together |
+//! | [`cli`] | the kubectl plugin |
 
 pub mod account;
 pub mod api;
 pub mod burki;
 pub mod chance;
 pub mod claim;
+pub mod cli;
 pub mod clock;
 pub mod controller;
 pub mod emulator;
@@ -29,5 +32,6 @@ pub mod leader;
 pub mod number;
 pub mod program;
 pub mod provider;
+pub mod sabotage;
 pub mod server_time;
 pub mod telemetry;

@@ -1,5 +1,7 @@
 //! The operator as a program: puts the parts together, leads, works, and ends.
 
+mod endpoints;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +13,7 @@ use kube::{Api, ResourceExt};
 use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
 
-use crate::account::{Accounts, Directory, Endpoints};
+use crate::account::{Accounts, Directory};
 use crate::chance::Chance;
 use crate::clock::{BootClock, Clock};
 use crate::controller::{self, Parts, Settings};
@@ -20,6 +22,7 @@ use crate::number::Installation;
 use crate::provider::http::{Client, Reqwest};
 use crate::server_time::clients;
 use crate::telemetry::{self, Health, LogFormat};
+pub(crate) use endpoints::EndpointOptions;
 
 /// How long the controllers may take to finish after a signal, besides a purchase that is under way.
 const TO_FINISH: Duration = Duration::from_secs(10);
@@ -50,14 +53,8 @@ pub struct Options {
     #[arg(long, env = "PHONENUMBER_INSTALLATION_ID")]
     installation_id: Option<String>,
 
-    /// Send every request for a provider to another base URL: twilio=URL, telnyx=URL, or burki=URL for
-    /// https://api.burki.dev. Plain http only to loopback.
-    #[arg(long, env = "PHONENUMBER_PROVIDER_ENDPOINT", value_delimiter = ',', value_parser = endpoint)]
-    provider_endpoint: Vec<(String, Url)>,
-
-    /// Allow plain http to other hosts than loopback. Credentials then travel in the clear.
-    #[arg(long, env = "PHONENUMBER_ALLOW_INSECURE_ENDPOINTS")]
-    allow_insecure_endpoints: bool,
+    #[command(flatten)]
+    endpoints: EndpointOptions,
 
     /// Allow this Burki origin (scheme://host[:port]) besides https://api.burki.dev; may be repeated.
     #[arg(long, env = "PHONENUMBER_ALLOW_BURKI_ORIGIN", value_delimiter = ',')]
@@ -102,17 +99,6 @@ enum Format {
     Json,
 }
 
-fn endpoint(text: &str) -> Result<(String, Url), String> {
-    let (provider, url) = text
-        .split_once('=')
-        .ok_or("must be twilio=URL, telnyx=URL or burki=URL")?;
-    if !matches!(provider, "twilio" | "telnyx" | "burki") {
-        return Err(format!("{provider:?} is not twilio, telnyx or burki"));
-    }
-    let url = Url::parse(url).map_err(|error| error.to_string())?;
-    Ok((provider.to_owned(), url))
-}
-
 fn duration(text: &str) -> Result<Duration, String> {
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
     let count = text.strip_suffix(unit).unwrap_or_default();
@@ -128,17 +114,6 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// True if `url` is https, or http to this very machine, or `insecure` is allowed.
-fn is_safe(url: &Url, insecure: bool) -> bool {
-    let loopback = match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    url.scheme() == "https" || (url.scheme() == "http" && (loopback || insecure))
-}
-
 /// Runs the operator until SIGTERM or SIGINT, or until it no longer leads.
 ///
 /// # Errors
@@ -151,7 +126,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     telemetry::init(format, &options.log_level)?;
     // Fails only if a provider is installed already, which then is this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let (endpoints, burki_endpoint) = endpoints(&options)?;
+    let (endpoints, burki_endpoint) = options.endpoints.endpoints()?;
     let burki_origins = burki_origins(&options)?;
 
     let clock: Arc<dyn Clock> = Arc::new(BootClock);
@@ -264,29 +239,11 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn endpoints(options: &Options) -> anyhow::Result<(Endpoints, Option<Url>)> {
-    let mut endpoints = Endpoints::default();
-    let mut burki = None;
-    for (provider, url) in &options.provider_endpoint {
-        if !is_safe(url, options.allow_insecure_endpoints) {
-            bail!(
-                "--provider-endpoint {provider}={url}: credentials are not sent over plain http to other machines"
-            );
-        }
-        match provider.as_str() {
-            "twilio" => endpoints.twilio = Some(url.clone()),
-            "telnyx" => endpoints.telnyx = Some(url.clone()),
-            _ => burki = Some(url.clone()),
-        }
-    }
-    Ok((endpoints, burki))
-}
-
 fn burki_origins(options: &Options) -> anyhow::Result<Vec<String>> {
     let mut origins = Vec::new();
     for text in &options.allow_burki_origin {
         let url = Url::parse(text).with_context(|| format!("--allow-burki-origin {text}"))?;
-        if !is_safe(&url, options.allow_insecure_endpoints) {
+        if !options.endpoints.is_safe(&url) {
             bail!(
                 "--allow-burki-origin {text}: keys are not sent over plain http to other machines"
             );
@@ -334,28 +291,5 @@ mod tests {
         ] {
             assert_eq!(duration(text).ok(), wanted, "{text}");
         }
-    }
-
-    #[test]
-    fn credentials_travel_in_the_clear_only_to_this_machine_or_by_permission() {
-        for (url, insecure, safe) in [
-            ("https://api.example.com", false, true),
-            ("http://127.0.0.1:9", false, true),
-            ("http://[::1]:9", false, true),
-            ("http://localhost:9", false, true),
-            ("http://10.0.0.1:9", false, false),
-            ("http://127.0.0.1.example.com", false, false),
-            ("http://10.0.0.1:9", true, true),
-            ("ftp://127.0.0.1", true, false),
-        ] {
-            assert_eq!(is_safe(&Url::parse(url).unwrap(), insecure), safe, "{url}");
-        }
-    }
-
-    #[test]
-    fn only_known_providers_are_diverted() {
-        assert!(endpoint("twilio=http://127.0.0.1:1").is_ok());
-        assert!(endpoint("vonage=http://127.0.0.1:1").is_err());
-        assert!(endpoint("twilio").is_err());
     }
 }

@@ -176,6 +176,12 @@ impl Inventory {
         });
         rows.collect()
     }
+
+    /// Every number that is known.
+    pub(super) fn holdings(&self) -> Vec<Holding> {
+        let state = lock(&self.state);
+        state.rows.values().map(|row| row.holding.clone()).collect()
+    }
 }
 
 impl State {

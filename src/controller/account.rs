@@ -6,12 +6,12 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
-use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::Due;
 use super::context::{AccountView, Context};
 use super::inspect;
 use super::plan::Blocker;
@@ -94,11 +94,11 @@ fn namespaced<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(
 pub(super) async fn reconcile<A: AnyAccount>(
     account: Arc<A>,
     context: Arc<Context>,
-) -> Result<Action, kube::Error> {
+) -> Result<Due, kube::Error> {
     context.stores.filled().await;
     let account = keep_while_used(account, &context).await?;
     if account.meta().deletion_timestamp.is_some() && !has_finalizer(account.as_ref()) {
-        return Ok(Action::await_change());
+        return Ok(None);
     }
     let view = AccountView {
         spec: account.spec().clone(),
@@ -143,7 +143,7 @@ pub(super) async fn reconcile<A: AnyAccount>(
             .replace_status(&account.name_any(), &PostParams::default(), &changed)
             .await?;
     }
-    Ok(Action::requeue(context.settings.interval))
+    Ok(Some(context.settings.interval))
 }
 
 /// Lists the account, and wakes what is not as it was.

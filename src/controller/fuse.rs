@@ -14,6 +14,7 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 
 use crate::number::AccountId;
+use crate::sabotage::{Safeguard, stands};
 
 /// The ConfigMap in the operator's namespace.
 const OBJECT: &str = "phonenumber-operator-limits";
@@ -179,6 +180,9 @@ impl Fuses {
             *slot = slot.saturating_add(got).max(0);
             data.insert(key.to_owned(), write(&slots));
             object.metadata.managed_fields = None;
+            if !stands(Safeguard::CountBySwap) {
+                object.metadata.resource_version = None;
+            }
             let written = if exists {
                 self.api
                     .replace(OBJECT, &PostParams::default(), &object)

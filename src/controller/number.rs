@@ -4,8 +4,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use kube::ResourceExt;
-use kube::runtime::controller::Action;
 
+use super::Due;
 use super::context::{Context, owner};
 use super::memory::Verified;
 use super::perform::{Pass, Stop, perform};
@@ -30,25 +30,22 @@ const MOST_STEPS: usize = 32;
 pub(super) async fn reconcile(
     number: Arc<PhoneNumber>,
     context: Arc<Context>,
-) -> Result<Action, kube::Error> {
+) -> Result<Due, kube::Error> {
     context.stores.filled().await;
     context.memories.first_seen(&number);
     let _turn = context.turns.wait_for(&number).await;
     // It may have changed, or gone, while it waited.
     let Some(number) = context.stores.number(&number) else {
-        return Ok(Action::await_change());
+        return Ok(None);
     };
     // Boxed, so that those that wait take little memory.
     Box::pin(pass_over(number, &context)).await
 }
 
-async fn pass_over(
-    number: Arc<PhoneNumber>,
-    context: &Arc<Context>,
-) -> Result<Action, kube::Error> {
+async fn pass_over(number: Arc<PhoneNumber>, context: &Arc<Context>) -> Result<Due, kube::Error> {
     let number = context.memories.latest(number);
     let Some(mut pass) = begin(&number, context).await? else {
-        return Ok(Action::requeue(std::time::Duration::from_secs(1)));
+        return Ok(Some(std::time::Duration::from_secs(1)));
     };
     let mut rest = None;
     for _ in 0..MOST_STEPS {
@@ -74,10 +71,8 @@ async fn pass_over(
     });
     report::report(&mut pass, &rest, context).await?;
     remember(&pass, &rest, context);
-    let again = context
-        .memories
-        .again(&pass.object, &rest, context.chance.fraction());
-    Ok(again.map_or_else(Action::await_change, Action::requeue))
+    let jitter = context.chance.fraction();
+    Ok(context.memories.again(&pass.object, &rest, jitter))
 }
 
 fn remember(pass: &Pass, rest: &Rest, context: &Context) {

@@ -21,6 +21,7 @@ use crate::number::{
     E164, Holding, Kind, Mark, NumberId, OrderId, Origin, Place, Price, Provider, Whose,
 };
 use crate::provider::{Error, Order, OrderState, Ours, RefusalKind, Released, Reply, Unmarked};
+use crate::sabotage::{Safeguard, stands};
 
 /// One pass over one resource.
 pub(super) struct Pass {
@@ -257,7 +258,7 @@ async fn choose(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
         })
     };
     let uid = pass.object.uid().unwrap_or_default();
-    let is_free = |number: &E164| context.is_free(number, &uid);
+    let is_free = |number: &E164| context.is_free(number, &uid) || !stands(Safeguard::Reservation);
     let found = account
         .choose(&search, &uid, &context.chance, is_free, is_cheap)
         .await?;
@@ -678,9 +679,9 @@ async fn adopt(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), 
         .facts
         .mark
         .with_name(pass.facts.provider, &pass.resolved.name);
-    let holding = account
-        .call(account.company().mark(&nobodys, &text))
-        .await?;
+    // Under the claim's permit: with one more each, as many as there are permits would wait for each other for ever.
+    let holding = account.heed(account.company().mark(&nobodys, &text).await)?;
+    drop(purchase);
     account.saw(&holding, None);
     pass.saw(
         Look {
@@ -697,7 +698,8 @@ async fn record(holding: Holding, pass: &mut Pass, context: &Context) -> Result<
     let was_ordered = pass.facts.record.order_id.is_some();
     pass.facts.record.id = Some(holding.id.clone());
     pass.facts.number = Some(holding.number.clone());
-    if pass.facts.mark.whose(&holding.marked_text) == Whose::Ours(Origin::Adopted) {
+    let was_adopted = pass.facts.mark.whose(&holding.marked_text) == Whose::Ours(Origin::Adopted);
+    if was_adopted && stands(Safeguard::AdoptedMark) {
         pass.take_over();
     }
     let account = pass.account()?;

@@ -17,6 +17,7 @@ use crate::number::{
     Provider, Search, Whose,
 };
 use crate::provider::{Identity, Order, OrderState, Refusal};
+use crate::sabotage::{Safeguard, stands};
 
 pub use limits::{Budget, Limits};
 
@@ -396,7 +397,7 @@ impl Facts {
                     Stored::Nothing | Stored::Unreadable | Stored::Newer(_) => None,
                 };
                 let pinned = self.record.account_id.as_ref().or(claimed)?;
-                (!identity.is(pinned)).then(|| {
+                (!identity.is(pinned) && stands(Safeguard::PinnedAccount)).then(|| {
                     wait(
                         Reason::AccountMismatch,
                         format!(

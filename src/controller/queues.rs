@@ -23,7 +23,7 @@ use super::reconciler::{
     REREAD_AFTER, Reconciler, account_fingerprint, after_error, number_fingerprint,
 };
 use super::wakers::Wakers;
-use super::{Parts, Settings};
+use super::{Due, Parts, Settings};
 use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
 use crate::server_time::Clients;
 
@@ -82,8 +82,9 @@ pub async fn run(
         let controller = Controller::for_stream(triggers(events, number_fingerprint), store)
             .reconcile_on(woken)
             .graceful_shutdown_on(stop.clone());
-        let pass =
-            |number, reconciler: Arc<Reconciler>| async move { reconciler.number(number).await };
+        let pass = |number, reconciler: Arc<Reconciler>| async move {
+            reconciler.number(number).await.map(action)
+        };
         controllers.push(drive(controller.run(
             pass,
             on_error,
@@ -100,8 +101,9 @@ pub async fn run(
                 observer.wake_users_of(account);
             }
         });
-        let pass =
-            |account, reconciler: Arc<Reconciler>| async move { reconciler.account(account).await };
+        let pass = |account, reconciler: Arc<Reconciler>| async move {
+            reconciler.account(account).await.map(action)
+        };
         let controller = account_controller(store, events, woken, stop.clone());
         controllers.push(drive(controller.run(
             pass,
@@ -120,7 +122,7 @@ pub async fn run(
             }
         });
         let pass = |account, reconciler: Arc<Reconciler>| async move {
-            reconciler.cluster_account(account).await
+            reconciler.cluster_account(account).await.map(action)
         };
         let controller = account_controller(store, events, woken, stop.clone());
         controllers.push(drive(controller.run(
@@ -211,12 +213,16 @@ fn account_controller<A: AnyAccount>(
         .graceful_shutdown_on(stop)
 }
 
+fn action(due: Due) -> Action {
+    due.map_or_else(Action::await_change, Action::requeue)
+}
+
 fn on_error<K: Resource<DynamicType = ()>>(
     object: Arc<K>,
     error: &kube::Error,
     _: Arc<Reconciler>,
 ) -> Action {
-    after_error(object.as_ref(), error)
+    action(after_error(object.as_ref(), error))
 }
 
 /// Polls a controller to its end. Its results were reported where they arose.

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::PartialObjectMeta;
-use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
@@ -17,7 +16,7 @@ use super::account::{self, AnyAccount};
 use super::context::{Context, Stores, secrets_of};
 use super::secrets::SecretName;
 use super::wakers::Wakers;
-use super::{Parts, number};
+use super::{Due, Parts, number};
 use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
 use crate::claim::ANNOTATION;
 use crate::clock::Instant;
@@ -67,7 +66,7 @@ impl Reconciler {
     ///
     /// # Errors
     /// Those of the API server; [`after_error`] tells when to try again.
-    pub async fn number(&self, number: Arc<PhoneNumber>) -> Result<Action, kube::Error> {
+    pub async fn number(&self, number: Arc<PhoneNumber>) -> Result<Due, kube::Error> {
         number::reconcile(number, Arc::clone(&self.context)).await
     }
 
@@ -75,7 +74,7 @@ impl Reconciler {
     ///
     /// # Errors
     /// Those of the API server; [`after_error`] tells when to try again.
-    pub async fn account(&self, account: Arc<ProviderAccount>) -> Result<Action, kube::Error> {
+    pub async fn account(&self, account: Arc<ProviderAccount>) -> Result<Due, kube::Error> {
         account::reconcile(account, Arc::clone(&self.context)).await
     }
 
@@ -86,7 +85,7 @@ impl Reconciler {
     pub async fn cluster_account(
         &self,
         account: Arc<ClusterProviderAccount>,
-    ) -> Result<Action, kube::Error> {
+    ) -> Result<Due, kube::Error> {
         account::reconcile(account, Arc::clone(&self.context)).await
     }
 
@@ -226,14 +225,14 @@ fn fingerprint<K: Resource>(object: &K, more: &impl Hash) -> u64 {
 
 /// When a pass that ended with `error` is repeated. A conflict means that somebody else wrote first: the pass is repeated
 /// on what they wrote.
-pub fn after_error<K: Resource<DynamicType = ()>>(object: &K, error: &kube::Error) -> Action {
+pub fn after_error<K: Resource<DynamicType = ()>>(object: &K, error: &kube::Error) -> Due {
     match error {
-        kube::Error::Api(status) if status.code == 409 => Action::requeue(AFTER_A_CONFLICT),
-        kube::Error::Api(status) if status.code == 404 => Action::await_change(),
+        kube::Error::Api(status) if status.code == 409 => Some(AFTER_A_CONFLICT),
+        kube::Error::Api(status) if status.code == 404 => None,
         error => {
             let (kind, name) = (K::kind(&()), object.name_any());
             tracing::warn!(%kind, namespace = object.namespace(), name, %error, "the API server failed a pass");
-            Action::requeue(AFTER_AN_API_ERROR)
+            Some(AFTER_AN_API_ERROR)
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::api::{DeletionPolicy, Reason};
 use crate::claim::{Intent, Stored};
 use crate::number::{NumberId, Origin, Whose};
 use crate::provider::OrderState;
+use crate::sabotage::{Safeguard, stands};
 
 pub(super) fn depart(facts: &Facts) -> Step {
     if facts.definition_deleted {
@@ -79,7 +80,9 @@ fn recorded(facts: &Facts, id: &NumberId) -> Step {
         Some(Some(holding)) => holding,
     };
     match facts.mark.whose(&holding.marked_text) {
-        Whose::Foreign => Step::RemoveFinalizer(Farewell::Disowned),
+        Whose::Foreign if stands(Safeguard::ForeignMark) => {
+            Step::RemoveFinalizer(Farewell::Disowned)
+        }
         Whose::Unmarked if facts.seen.marked => wait(
             Reason::Releasing,
             format!("The provider does not show the mark on {id} yet."),
@@ -87,10 +90,12 @@ fn recorded(facts: &Facts, id: &NumberId) -> Step {
         ),
         Whose::Unmarked => Step::RestoreMark(id.clone()),
         // The mark tells, also where the status was lost.
-        Whose::Ours(Origin::Adopted) if facts.deletion_policy.is_none() => {
+        Whose::Ours(Origin::Adopted)
+            if facts.deletion_policy.is_none() && stands(Safeguard::AdoptedMark) =>
+        {
             Step::RemoveFinalizer(Farewell::Retained)
         }
-        Whose::Ours(_) => match facts.record.assistant {
+        Whose::Ours(_) | Whose::Foreign => match facts.record.assistant {
             Some(assistant) => Step::Unassign(assistant),
             None => Step::Release(id.clone()),
         },
@@ -103,7 +108,12 @@ fn gone(facts: &Facts, id: &NumberId) -> Step {
         return Step::RemoveFinalizer(Farewell::Released);
     }
     let missing_for = facts.memory.missing_for.unwrap_or_default();
-    match ABSENCE_CONFIRMED_AFTER.checked_sub(missing_for) {
+    let confirmed_after = if stands(Safeguard::ConfirmedAbsence) {
+        ABSENCE_CONFIRMED_AFTER
+    } else {
+        Duration::ZERO
+    };
+    match confirmed_after.checked_sub(missing_for) {
         None | Some(Duration::ZERO) => Step::RemoveFinalizer(Farewell::Gone),
         Some(left) => wait(
             Reason::Releasing,
@@ -163,7 +173,12 @@ fn doubt(facts: &Facts) -> Step {
         }
         Stored::Ours(claim) | Stored::EarlierUid(claim) => facts.since(claim.at),
     };
-    match facts.waits.visibility.checked_sub(elapsed) {
+    let visible_after = if stands(Safeguard::Doubt) {
+        facts.waits.visibility
+    } else {
+        Duration::ZERO
+    };
+    match visible_after.checked_sub(elapsed) {
         None | Some(Duration::ZERO) => Step::RemoveFinalizer(Farewell::NeverBought),
         Some(left) => wait(
             Reason::Verifying,

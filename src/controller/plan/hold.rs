@@ -6,6 +6,7 @@ use super::{
 };
 use crate::api::Reason;
 use crate::number::{Holding, NumberId, Whose};
+use crate::sabotage::{Safeguard, stands};
 
 pub(super) fn hold(facts: &Facts, id: &NumberId) -> Step {
     if !facts.finalizer {
@@ -24,7 +25,7 @@ pub(super) fn hold(facts: &Facts, id: &NumberId) -> Step {
 
 fn missing(facts: &Facts, id: &NumberId) -> Step {
     let missing_for = facts.memory.missing_for.unwrap_or_default();
-    if missing_for < ABSENCE_CONFIRMED_AFTER {
+    if missing_for < ABSENCE_CONFIRMED_AFTER && stands(Safeguard::ConfirmedAbsence) {
         return Step::Rest(Rest::Unchanged(ABSENCE_CONFIRMED_AFTER - missing_for));
     }
     wait(
@@ -40,7 +41,7 @@ fn missing(facts: &Facts, id: &NumberId) -> Step {
 
 fn held(facts: &Facts, id: &NumberId, holding: &Holding) -> Step {
     let whose = facts.mark.whose(&holding.marked_text);
-    if whose == Whose::Foreign {
+    if whose == Whose::Foreign && stands(Safeguard::ForeignMark) {
         return wait(
             Reason::OwnedByAnother,
             format!(

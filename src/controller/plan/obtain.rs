@@ -12,6 +12,7 @@ use crate::api::Reason;
 use crate::claim::{ANNOTATION, Intent, Stored};
 use crate::number::{Capabilities, Holding, Settings, Whose};
 use crate::provider::{Order, OrderState, Refusal, RefusalKind};
+use crate::sabotage::{Safeguard, stands};
 
 pub(super) fn obtain(facts: &Facts) -> Step {
     let untouched = facts.claim == Stored::Nothing && facts.record.order_id.is_none();
@@ -357,14 +358,17 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>, refused: bool) -> Step {
             if !certain && let Some(step) = doubt(facts, elapsed) {
                 return step;
             }
-            replaceable = refused || facts.memory.never_bought || elapsed >= facts.waits.visibility;
+            replaceable = refused
+                || facts.memory.never_bought
+                || elapsed >= facts.waits.visibility
+                || !stands(Safeguard::Doubt);
         }
     }
     if let Some(step) = facts.spending_blocker() {
         return step;
     }
     if facts.seen.token {
-        return if facts.seen.last_look.is_none() {
+        return if facts.seen.last_look.is_none() && stands(Safeguard::LastLook) {
             Step::LastLook
         } else {
             Step::Buy
@@ -427,7 +431,7 @@ fn doubt(facts: &Facts, elapsed: Duration) -> Option<Step> {
         .waits
         .purchase
         .checked_sub(elapsed)
-        .filter(|left| !left.is_zero())?;
+        .filter(|left| !left.is_zero() && stands(Safeguard::Doubt))?;
     Some(wait(
         Reason::Verifying,
         format!(

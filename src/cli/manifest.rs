@@ -1,0 +1,192 @@
+//! PhoneNumber manifests that take over numbers which an account holds already, such that admission accepts them as they
+//! are, whatever somebody once named the numbers. Pure.
+
+use std::collections::{HashMap, HashSet};
+
+use kube::Resource;
+use serde_json::{Value, json};
+
+use super::error::Error;
+use super::table::is_hidden;
+use crate::api::{AccountKind, AdoptionPolicy, GROUP, PhoneNumber};
+use crate::number::{Holding, Mark, Provider};
+
+/// Twilio: what is left of the friendly name beside the mark, in bytes. The custom resource definition says so too.
+const NAME_BYTES: usize = 36;
+
+/// The longest friendly name that the custom resource definition allows, in characters.
+const NAME_CHARS: usize = 64;
+
+/// With a hyphen and the 15 digits of the longest number behind it, a name is a DNS label of at most 63 characters.
+const STEM: usize = 63 - 1 - 15;
+
+/// Where manifests go and which account they name.
+#[derive(Clone, Debug)]
+pub(super) struct Destination {
+    /// The namespace of the PhoneNumbers.
+    pub(super) namespace: String,
+    /// The provider of the account.
+    pub(super) provider: Provider,
+    /// The kind of the account.
+    pub(super) kind: AccountKind,
+    /// Its name.
+    pub(super) account: String,
+}
+
+/// A name for each of `found`, different from all others and from those that are `taken`: from its name at the provider,
+/// and from the number where that says nothing or not enough.
+fn names(found: &[Holding], provider: Provider, taken: &HashSet<String>) -> Vec<String> {
+    let stems: Vec<Option<String>> = found
+        .iter()
+        .map(|holding| stem(holding, provider))
+        .collect();
+    let mut times: HashMap<&str, usize> = HashMap::new();
+    for stem in stems.iter().flatten() {
+        *times.entry(stem).or_default() += 1;
+    }
+    let mut used = taken.clone();
+    let mut names = Vec::new();
+    for (holding, stem) in found.iter().zip(&stems) {
+        let digits = holding.number.digits();
+        let alone = stem
+            .clone()
+            .filter(|stem| times.get(stem.as_str()) == Some(&1));
+        let whole = format!("{}-{digits}", stem.as_deref().unwrap_or("number"));
+        let more = (2..).map(|count| format!("number-{digits}-{count}"));
+        let mut candidates = alone.into_iter().chain([whole]).chain(more);
+        if let Some(name) = candidates.find(|name| !used.contains(name)) {
+            used.insert(name.clone());
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// The name at the provider as a DNS label; `None` if it is only the number in another form, or has nothing that a label
+/// may have.
+fn stem(holding: &Holding, provider: Provider) -> Option<String> {
+    let name = friendly_name(holding, provider)?;
+    if !name.chars().any(char::is_alphabetic) {
+        return None;
+    }
+    let mut label = String::new();
+    for c in name.chars() {
+        if c.is_ascii_alphanumeric() {
+            label.push(c.to_ascii_lowercase());
+        } else if !label.is_empty() && !label.ends_with('-') {
+            label.push('-');
+        }
+    }
+    label.truncate(STEM);
+    let label = label.trim_end_matches('-');
+    (!label.is_empty()).then(|| label.to_owned())
+}
+
+/// The name at the provider without a mark, as far as `spec.friendlyName` may have it.
+fn friendly_name(holding: &Holding, provider: Provider) -> Option<String> {
+    let mut text = holding.marked_text.clone();
+    if let Some(mark) = Mark::find_in(&text) {
+        // At Telnyx there is nothing but the mark, and perhaps the nonce of an order.
+        let name = match provider {
+            Provider::Twilio => text.split(&format!("[{mark}]")).next().map(str::to_owned),
+            Provider::Telnyx => None,
+        };
+        text = name?;
+    }
+    let plain: String = text
+        .chars()
+        .map(|c| match c {
+            '[' => '(',
+            ']' => ')',
+            c if is_hidden(c) => ' ',
+            c => c,
+        })
+        .collect();
+    // These begin marks.
+    let plain = plain.replace("pn1.", "pn1-").replace("pa1.", "pa1-");
+    let mut name: String = plain.trim().chars().take(NAME_CHARS).collect();
+    if provider == Provider::Twilio {
+        name.truncate(name.floor_char_boundary(NAME_BYTES));
+    }
+    let name = name.trim_end();
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// The manifests that take `found` over, as PhoneNumbers whose names are not `taken`.
+pub(super) fn manifests(
+    found: &[Holding],
+    to: &Destination,
+    taken: &HashSet<String>,
+) -> Vec<Value> {
+    let names = names(found, to.provider, taken);
+    let named = found.iter().zip(&names);
+    named
+        .map(|(holding, name)| manifest(holding, name, to))
+        .collect()
+}
+
+/// The manifest that takes `holding` over as the PhoneNumber `name`.
+fn manifest(holding: &Holding, name: &str, to: &Destination) -> Value {
+    let mut spec = json!({
+        "provider": to.provider,
+        "phoneNumber": holding.number,
+        "adoptionPolicy": AdoptionPolicy::Adopt,
+    });
+    let mut set = |field: &str, value: Value| {
+        if let Some(spec) = spec.as_object_mut() {
+            spec.insert(field.to_owned(), value);
+        }
+    };
+    if let Some(name) = friendly_name(holding, to.provider) {
+        set("friendlyName", json!(name));
+    }
+    let is_default =
+        to.kind == AccountKind::ProviderAccount && to.account == to.provider.to_string();
+    if !is_default {
+        set("accountRef", json!({"kind": to.kind, "name": to.account}));
+    }
+    json!({
+        "apiVersion": PhoneNumber::api_version(&()),
+        "kind": PhoneNumber::kind(&()),
+        "metadata": {"name": name, "namespace": to.namespace},
+        "spec": spec,
+    })
+}
+
+/// The names of the objects, as kubectl prints them.
+pub(super) fn resource_names(manifests: &[Value]) -> Result<String, Error> {
+    let names = manifests
+        .iter()
+        .filter_map(|manifest| manifest.pointer("/metadata/name")?.as_str());
+    Ok(names
+        .map(|name| format!("phonenumber.{GROUP}/{name}\n"))
+        .collect())
+}
+
+/// The manifests as one YAML document each.
+pub(super) fn yaml(manifests: &[Value]) -> Result<String, Error> {
+    let mut text = String::new();
+    for manifest in manifests {
+        let document = serde_saphyr::to_string(manifest).map_err(|error| unprintable(&error))?;
+        text.push_str("---\n");
+        text.push_str(&document);
+    }
+    Ok(text)
+}
+
+/// The manifests as one List, as kubectl prints it.
+pub(super) fn list(manifests: &[Value]) -> Result<String, Error> {
+    let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": manifests});
+    let text = serde_json::to_string_pretty(&list).map_err(|error| unprintable(&error))?;
+    Ok(text + "\n")
+}
+
+fn unprintable(error: &dyn std::error::Error) -> Error {
+    Error::Unanswered {
+        what: "the manifests".to_owned(),
+        why: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

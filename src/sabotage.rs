@@ -1,0 +1,62 @@
+//! Takes single safeguards out, so that a test can show what each of them is for.
+//!
+//! The feature `sabotage` builds the switches in. Without it every safeguard stands and nothing can be switched; no release
+//! has it.
+
+/// A rule that keeps money or numbers safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Safeguard {
+    /// The account is looked at once more with the claim stored, before an exact number is bought.
+    LastLook,
+    /// A purchase counts only if the answer shows our mark on a number that is not older than the request.
+    ProofInReply,
+    /// A claim is bought on only within seconds of having been written.
+    TokenAge,
+    /// An attempt whose outcome is unknown is waited out before anything is concluded from an absence.
+    Doubt,
+    /// A number that carries another's mark is neither released nor configured.
+    ForeignMark,
+    /// A candidate of a search is given to one resource only.
+    Reservation,
+    /// A number is touched only in the account that it was bought in.
+    PinnedAccount,
+    /// A recorded number is gone only when the provider has said so twice, a minute apart.
+    ConfirmedAbsence,
+    /// The mark itself tells an adopted number from a bought one.
+    AdoptedMark,
+    /// The count of purchases and releases is taken by compare-and-swap.
+    CountBySwap,
+}
+
+#[cfg(not(feature = "sabotage"))]
+pub(crate) const fn stands(_: Safeguard) -> bool {
+    true
+}
+
+#[cfg(feature = "sabotage")]
+mod switches {
+    use std::cell::Cell;
+
+    use super::Safeguard;
+
+    #[cfg(not(debug_assertions))]
+    compile_error!("the feature sabotage takes safeguards out and is for tests alone");
+
+    thread_local! {
+        static OUT: Cell<Option<Safeguard>> = const { Cell::new(None) };
+    }
+
+    pub(crate) fn stands(safeguard: Safeguard) -> bool {
+        OUT.get() != Some(safeguard)
+    }
+
+    /// Takes one safeguard out on this thread, or puts all back.
+    pub fn take_out(safeguard: Option<Safeguard>) {
+        OUT.set(safeguard);
+    }
+}
+
+#[cfg(feature = "sabotage")]
+pub(crate) use switches::stands;
+#[cfg(feature = "sabotage")]
+pub use switches::take_out;

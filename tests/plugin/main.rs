@@ -1,0 +1,21 @@
+//! The kubectl plugin on a real control plane, found and run by kubectl itself, against an emulated phone company.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod adopting;
+#[path = "../support/control_plane.rs"]
+mod control_plane;
+#[path = "../support/emulator.rs"]
+mod emulator;
+mod errors;
+mod orphans;
+mod plugin;
+#[path = "../operator/world.rs"]
+#[allow(dead_code, reason = "the operator's tests use the rest")]
+mod world;

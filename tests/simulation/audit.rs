@@ -1,0 +1,392 @@
+//! What must be so after every run, whatever happened: read from the carrier's ledger and from the log of the cluster, which
+//! together tell everything that ever took place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use phonenumber_operator::claim::{ANNOTATION, Claim, Intent};
+use phonenumber_operator::emulator::Deed;
+use phonenumber_operator::number::{Installation, Mark, Origin, Owner};
+use serde_json::Value;
+
+use crate::cluster::Change;
+use crate::world::{INSTALLATION, NAMESPACE, World, condition, is_ready};
+
+/// How many Events and how many writes an object may see while all is well.
+const MOST_WHILE_WELL: usize = 10;
+
+/// How long after a purchase by hand an operator's own purchase of the same number may meet it.
+const RESIDUE: Duration = Duration::from_secs(10);
+
+/// How long an operator may act on what a resource was before.
+const MAY_LAG: Duration = Duration::from_secs(120);
+
+/// What was done to the world by those who are not operators.
+#[derive(Default)]
+pub struct Diary {
+    pub lines: Vec<String>,
+    /// Somebody took a mark off a number.
+    pub renamed: bool,
+    lost_sight: BTreeSet<String>,
+}
+
+impl Diary {
+    /// Somebody did to the resource what lets its number stay behind, or lets it buy another.
+    pub fn may_lose_sight(&mut self, name: &str) {
+        self.lost_sight.insert(name.to_owned());
+    }
+}
+
+/// How many numbers operators bought.
+pub fn purchases(world: &World) -> usize {
+    let world = world.emulator.world();
+    let entries = world.ledger.entries.iter();
+    entries
+        .filter(|entry| entry.deed == Deed::Purchase && entry.by != "console")
+        .count()
+}
+
+/// Everything that is wrong.
+pub fn faults(world: &World, diary: &Diary) -> Vec<String> {
+    let mut audit = Audit {
+        world,
+        diary,
+        changes: world.cluster.since(0),
+        held: BTreeMap::new(),
+        spent: BTreeMap::new(),
+        faults: Vec::new(),
+    };
+    audit.read_the_ledger();
+    audit.look_at_what_is_held();
+    audit.look_at_what_is_declared();
+    audit.count_what_was_written();
+    audit.faults
+}
+
+/// A number in an account, as the ledger has it.
+#[derive(Clone, Debug)]
+struct Held {
+    number: String,
+    reference: String,
+    /// The resource for which an operator bought it.
+    bought_for: Option<String>,
+    bought_at: Duration,
+}
+
+struct Audit<'a> {
+    world: &'a World,
+    diary: &'a Diary,
+    changes: Vec<Change>,
+    held: BTreeMap<String, Held>,
+    /// How many purchases were made for each resource and number.
+    spent: BTreeMap<(String, String), usize>,
+    faults: Vec<String>,
+}
+
+impl Audit<'_> {
+    fn fault(&mut self, text: String) {
+        self.faults.push(format!("- {text}"));
+    }
+
+    /// The name of the resource whose mark is in `text`.
+    fn owner_in(&self, text: &str) -> Option<String> {
+        let mark = Mark::find_in(text)?;
+        let names: BTreeSet<_> = self
+            .changes
+            .iter()
+            .filter(|change| change.place.plural == "phonenumbers")
+            .map(|change| change.place.name.clone())
+            .collect();
+        names
+            .into_iter()
+            .find(|name| mark_of(name).same_owner(&mark))
+    }
+
+    /// Every version of a resource up to `at`.
+    fn versions(&self, name: &str, at: Duration) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(move |change| {
+            change.place.plural == "phonenumbers" && change.place.name == name && change.at <= at
+        })
+    }
+
+    /// The claims that were stored up to `at`, by nonce.
+    fn claims(&self, name: &str, at: Duration) -> BTreeMap<String, Claim> {
+        let texts = self
+            .versions(name, at)
+            .filter_map(|change| change.object["metadata"]["annotations"][ANNOTATION].as_str());
+        let claims = texts.filter_map(|text| serde_json::from_str::<Claim>(text).ok());
+        claims.map(|claim| (claim.nonce.clone(), claim)).collect()
+    }
+
+    fn read_the_ledger(&mut self) {
+        let entries = self.world.emulator.world().ledger.entries.clone();
+        for entry in entries {
+            let time: Timestamp = entry.time.parse().unwrap();
+            let at = self.world.since_begun(time);
+            let by_hand = entry.by == "console";
+            match entry.deed {
+                Deed::Purchase => {
+                    let owner = self.owner_in(&entry.reference);
+                    if !by_hand {
+                        self.bought(
+                            &entry.account,
+                            &entry.number,
+                            &entry.reference,
+                            owner.as_deref(),
+                            at,
+                        );
+                    }
+                    self.held.insert(
+                        entry.id.clone(),
+                        Held {
+                            number: entry.number,
+                            reference: entry.reference,
+                            bought_for: owner.filter(|_| !by_hand),
+                            bought_at: at,
+                        },
+                    );
+                }
+                Deed::Configure => {
+                    let Some(before) = self.held.get(&entry.id).cloned() else {
+                        continue;
+                    };
+                    if !by_hand {
+                        self.configured(&entry.id, &before, &entry.reference, at);
+                    }
+                    let reference = if by_hand {
+                        self.reference_now(&entry.id, &entry.reference)
+                    } else {
+                        entry.reference
+                    };
+                    self.held.insert(
+                        entry.id,
+                        Held {
+                            reference,
+                            ..before
+                        },
+                    );
+                }
+                Deed::Release => {
+                    if let Some(before) = self.held.remove(&entry.id)
+                        && !by_hand
+                    {
+                        self.released(&entry.id, &before, &entry.reference, at);
+                    }
+                }
+                Deed::Order | Deed::Cancel | Deed::Assign | Deed::Unassign | Deed::Webhook => {}
+            }
+        }
+    }
+
+    /// The console's entries do not tell the mark; a rename takes it off.
+    fn reference_now(&self, id: &str, entered: &str) -> String {
+        if entered.is_empty() {
+            self.held
+                .get(id)
+                .map(|held| held.reference.clone())
+                .unwrap_or_default()
+        } else {
+            entered.to_owned()
+        }
+    }
+
+    fn bought(
+        &mut self,
+        account: &str,
+        number: &str,
+        reference: &str,
+        owner: Option<&str>,
+        at: Duration,
+    ) {
+        let Some(owner) = owner else {
+            self.fault(format!(
+                "{number} was bought with {reference:?}, which marks no resource"
+            ));
+            return;
+        };
+        let claims = self.claims(owner, at);
+        let fitting: Vec<_> = claims
+            .values()
+            .filter(|claim| {
+                claim.number.as_str() == number
+                    && claim.account_id.as_str() == account
+                    && claim.intent == Intent::Buy
+            })
+            .collect();
+        let spent = self
+            .spent
+            .entry((owner.to_owned(), number.to_owned()))
+            .or_default();
+        *spent += 1;
+        if *spent > fitting.len() {
+            let (spent, claims) = (*spent, fitting.len());
+            self.fault(format!(
+                "{number} was bought {spent} times for {owner}, with {claims} claims on it"
+            ));
+        }
+        let other = self
+            .held
+            .iter()
+            .find(|(_, held)| held.bought_for.as_deref() == Some(owner));
+        if let Some((id, other)) = other
+            && !self.diary.lost_sight.contains(owner)
+            && !self.diary.renamed
+        {
+            let text = format!(
+                "{number} was bought for {owner}, which had {} ({id})",
+                other.number
+            );
+            self.fault(text);
+        }
+    }
+
+    fn configured(&mut self, id: &str, before: &Held, reference: &str, at: Duration) {
+        // Between the last look and the purchase somebody else may buy; what is left of that is the residue.
+        if before.bought_for.is_none() && at.saturating_sub(before.bought_at) < RESIDUE {
+            return;
+        }
+        let now = self.owner_in(reference);
+        let is_ours = now.is_some() && self.owner_in(&before.reference) == now;
+        let Some(owner) = now.or_else(|| self.owner_in(&before.reference)) else {
+            self.fault(format!(
+                "{} ({id}), which is nobody's, was written to: {reference:?}",
+                before.number
+            ));
+            return;
+        };
+        let recorded = self
+            .versions(&owner, at)
+            .any(|change| change.object["status"]["id"] == id);
+        let adopts = self
+            .claims(&owner, at)
+            .values()
+            .any(|claim| claim.intent == Intent::Adopt && claim.number.as_str() == before.number);
+        let bought = before.bought_for.as_deref() == Some(owner.as_str());
+        if !(is_ours || recorded || adopts || bought) {
+            let text = format!(
+                "{} ({id}) was written to for {owner}: {:?} became {reference:?}",
+                before.number, before.reference
+            );
+            self.fault(text);
+        }
+    }
+
+    fn released(&mut self, id: &str, before: &Held, reference: &str, at: Duration) {
+        let owner = self.owner_in(reference);
+        let by_hand = before.bought_for.is_none();
+        let wanted = |change: &&Change| {
+            let (metadata, spec) = (&change.object["metadata"], &change.object["spec"]);
+            let policy = &spec["deletionPolicy"];
+            // What was taken over is given back only where that is said.
+            let may_go = *policy == "Release" || (policy.is_null() && !by_hand);
+            !metadata["deletionTimestamp"].is_null()
+                && change.object["status"]["id"] == id
+                && spec["deletionProtection"] != true
+                && may_go
+        };
+        let is_wanted = owner.as_deref().is_some_and(|owner| {
+            let recent = at.saturating_sub(MAY_LAG);
+            let versions: Vec<_> = self.versions(owner, at).collect();
+            let of_late = versions.iter().filter(|change| change.at >= recent);
+            of_late.chain(versions.last()).any(wanted)
+        });
+        if !is_wanted {
+            let number = &before.number;
+            let text = format!(
+                "{number} ({id}, {reference:?}) was released, and no deletion of {owner:?} asked for it"
+            );
+            self.fault(text);
+        }
+    }
+
+    /// Every number that operators paid for can be reached from a resource.
+    fn look_at_what_is_held(&mut self) {
+        let numbers = self.world.emulator.world().numbers.clone();
+        for number in numbers {
+            let Some(held) = self.held.get(&number.id).cloned() else {
+                continue;
+            };
+            let Some(owner) = held.bought_for else {
+                continue;
+            };
+            let object = self.world.get(&owner);
+            let is_recorded = object["status"]["id"] == number.id.as_str();
+            let is_excused = self.diary.lost_sight.contains(&owner) || self.diary.renamed;
+            if !is_recorded && !is_excused {
+                self.fault(format!(
+                    "{} ({}), bought for {owner}, is out of sight",
+                    number.phone_number, number.id
+                ));
+            }
+        }
+    }
+
+    /// Every resource is Ready, or says what a person must do, or what it waits for.
+    fn look_at_what_is_declared(&mut self) {
+        for object in self.world.cluster.list("phonenumbers") {
+            let name = object["metadata"]["name"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
+            let truth =
+                |kind: &str| condition(&object, kind).is_some_and(|(status, ..)| status == "True");
+            let reason = condition(&object, "Reconciling")
+                .map(|(_, reason, _)| reason)
+                .unwrap_or_default();
+            let waits = [
+                "LimitReached",
+                "ReleaseLimitReached",
+                "NoNumbersFound",
+                "Suspended",
+            ]
+            .contains(&reason.as_str());
+            let is_present = object["metadata"]["deletionTimestamp"].is_null();
+            if !(truth("Stalled") || waits || (is_present && is_ready(&object))) {
+                self.fault(format!("{name} has come to no end: {:#}", object["status"]));
+            }
+        }
+    }
+
+    /// While all is well and nobody does anything, little is written.
+    fn count_what_was_written(&mut self) {
+        let from = self
+            .world
+            .elapsed()
+            .saturating_sub(Duration::from_secs(840));
+        let mut writes: BTreeMap<String, usize> = BTreeMap::new();
+        for change in self.changes.iter().filter(|change| change.at >= from) {
+            let what = match change.place.plural.as_str() {
+                "phonenumbers" => format!("the PhoneNumber {}", change.place.name),
+                "events" => format!("Events of {}", change.object["regarding"]["name"]),
+                _ => continue,
+            };
+            *writes.entry(what).or_default() += 1;
+        }
+        for (what, count) in writes {
+            if count > MOST_WHILE_WELL {
+                self.fault(format!("{count} writes of {what} while nothing happened"));
+            }
+        }
+    }
+}
+
+fn mark_of(name: &str) -> Mark {
+    mark(INSTALLATION, NAMESPACE, name)
+}
+
+/// The mark of a resource in an installation.
+pub fn mark(installation: &str, namespace: &str, name: &str) -> Mark {
+    let owner = Owner {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    };
+    Mark::new(Origin::Bought, &Installation::new(installation), &owner)
+}
+
+/// The condition's reason of a resource, for tests.
+pub fn reason(object: &Value) -> String {
+    condition(object, "Ready")
+        .map(|(_, reason, _)| reason)
+        .unwrap_or_default()
+}

@@ -1,0 +1,428 @@
+//! Kubernetes in memory: objects with resource versions, finalizers, deletion timestamps and a status of their own, and a
+//! log of every change for those that watch. Speaks no HTTP; [`crate::api_server`] does.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Where an object is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The resource, such as `phonenumbers`.
+    pub plural: String,
+    /// Empty for what has no namespace.
+    pub namespace: String,
+    pub name: String,
+}
+
+impl Place {
+    pub fn new(plural: &str, namespace: &str, name: &str) -> Self {
+        Self {
+            plural: plural.to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    pub fn number(namespace: &str, name: &str) -> Self {
+        Self::new("phonenumbers", namespace, name)
+    }
+}
+
+/// One change, as a watch tells it.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub place: Place,
+    /// The object after the change; for a deletion as it was last.
+    pub object: Value,
+    pub deleted: bool,
+    /// How long the cluster had been there.
+    pub at: Duration,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub code: u16,
+    pub reason: &'static str,
+}
+
+const NOT_FOUND: Refused = Refused {
+    code: 404,
+    reason: "NotFound",
+};
+const CONFLICT: Refused = Refused {
+    code: 409,
+    reason: "Conflict",
+};
+const EXISTS: Refused = Refused {
+    code: 409,
+    reason: "AlreadyExists",
+};
+const INVALID: Refused = Refused {
+    code: 422,
+    reason: "Invalid",
+};
+
+type Answer = Result<Value, Refused>;
+
+/// The store. Clones are one and the same.
+#[derive(Clone)]
+pub struct Cluster {
+    state: Arc<Mutex<State>>,
+    length: watch::Sender<usize>,
+}
+
+struct State {
+    begun: (SystemTime, Instant),
+    version: u64,
+    uids: u64,
+    objects: BTreeMap<Place, Value>,
+    log: Vec<Change>,
+    compares: bool,
+}
+
+impl Cluster {
+    /// An empty store whose clock shows `time` now.
+    pub fn new(time: SystemTime) -> Self {
+        Self {
+            state: Arc::new(Mutex::new(State {
+                begun: (time, Instant::now()),
+                version: 1,
+                uids: 0,
+                objects: BTreeMap::new(),
+                log: Vec::new(),
+                compares: true,
+            })),
+            length: watch::Sender::new(0),
+        }
+    }
+
+    /// From now on resource versions are not compared: whoever writes last wins.
+    pub fn stop_comparing(&self) {
+        self.lock().compares = false;
+    }
+
+    pub fn now(&self) -> SystemTime {
+        self.lock().now()
+    }
+
+    pub fn get(&self, place: &Place) -> Option<Value> {
+        self.lock().objects.get(place).cloned()
+    }
+
+    /// Every object of a resource, in the order of their places.
+    pub fn list(&self, plural: &str) -> Vec<Value> {
+        let state = self.lock();
+        let of_kind = state
+            .objects
+            .iter()
+            .filter(|(place, _)| place.plural == plural);
+        of_kind.map(|(_, object)| object.clone()).collect()
+    }
+
+    /// How many changes there were so far; changes with that.
+    pub fn length(&self) -> watch::Receiver<usize> {
+        self.length.subscribe()
+    }
+
+    /// The changes from the one with this index on.
+    pub fn since(&self, index: usize) -> Vec<Change> {
+        self.lock()
+            .log
+            .get(index..)
+            .map(<[_]>::to_vec)
+            .unwrap_or_default()
+    }
+
+    /// Creates an object. Its uid and its times are new, whatever it comes with.
+    pub fn create(&self, place: &Place, mut object: Value) -> Answer {
+        let mut state = self.lock();
+        if state.objects.contains_key(place) {
+            return Err(EXISTS);
+        }
+        state.uids += 1;
+        let (uid, time) = (format!("uid-{:06}", state.uids), state.timestamp());
+        if !object["metadata"].is_object() {
+            object["metadata"] = json!({});
+        }
+        let metadata = &mut object["metadata"];
+        metadata["name"] = json!(place.name);
+        if !place.namespace.is_empty() {
+            metadata["namespace"] = json!(place.namespace);
+        }
+        metadata["uid"] = json!(uid);
+        metadata["creationTimestamp"] = json!(time);
+        metadata["generation"] = json!(1);
+        remove(metadata, "deletionTimestamp");
+        if has_status(&place.plural) {
+            remove(&mut object, "status");
+        }
+        let stored = state.put(place, object);
+        self.tell(state);
+        Ok(stored)
+    }
+
+    /// Replaces an object except its status.
+    pub fn replace(&self, place: &Place, object: Value) -> Answer {
+        self.change(place, &object, |old| {
+            let mut new = object.clone();
+            keep(old, &mut new);
+            if has_status(&place.plural) {
+                match old.get("status") {
+                    Some(status) => new["status"] = status.clone(),
+                    None => remove(&mut new, "status"),
+                }
+            }
+            new
+        })
+    }
+
+    /// Replaces an object's status and nothing else.
+    pub fn replace_status(&self, place: &Place, object: &Value) -> Answer {
+        self.change(place, object, |old| {
+            let mut new = old.clone();
+            match object.get("status") {
+                Some(status) => new["status"] = status.clone(),
+                None => remove(&mut new, "status"),
+            }
+            new
+        })
+    }
+
+    /// Merges `patch` into an object except its status.
+    pub fn patch(&self, place: &Place, patch: &Value) -> Answer {
+        self.change(place, patch, |old| {
+            let mut new = old.clone();
+            merge(&mut new, patch);
+            keep(old, &mut new);
+            if has_status(&place.plural)
+                && let Some(status) = old.get("status")
+            {
+                new["status"] = status.clone();
+            }
+            new
+        })
+    }
+
+    /// Deletes an object, or marks it as being deleted while it has finalizers.
+    pub fn delete(&self, place: &Place) -> Answer {
+        let mut state = self.lock();
+        let Some(old) = state.objects.get(place).cloned() else {
+            return Err(NOT_FOUND);
+        };
+        if finalizers(&old).is_empty() {
+            state.remove(place);
+        } else if old["metadata"]["deletionTimestamp"].is_null() {
+            let mut new = old.clone();
+            new["metadata"]["deletionTimestamp"] = json!(state.timestamp());
+            let generation = new["metadata"]["generation"].as_u64().unwrap_or(1);
+            new["metadata"]["generation"] = json!(generation + 1);
+            state.put(place, new);
+        }
+        self.tell(state);
+        Ok(old)
+    }
+
+    fn change(&self, place: &Place, asked: &Value, new: impl FnOnce(&Value) -> Value) -> Answer {
+        let mut state = self.lock();
+        let Some(old) = state.objects.get(place).cloned() else {
+            return Err(NOT_FOUND);
+        };
+        let asked = &asked["metadata"];
+        let differs = |name: &str| !asked[name].is_null() && asked[name] != old["metadata"][name];
+        if differs("uid") || (state.compares && differs("resourceVersion")) {
+            return Err(CONFLICT);
+        }
+        let mut new = new(&old);
+        new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"].clone();
+        if new == old {
+            return Ok(old);
+        }
+        let deleting = !old["metadata"]["deletionTimestamp"].is_null();
+        let (before, after) = (finalizers(&old), finalizers(&new));
+        if deleting && after.iter().any(|finalizer| !before.contains(finalizer)) {
+            return Err(INVALID);
+        }
+        if old["spec"] != new["spec"] {
+            let generation = old["metadata"]["generation"].as_u64().unwrap_or(1);
+            new["metadata"]["generation"] = json!(generation + 1);
+        }
+        let stored = if deleting && after.is_empty() {
+            state.objects.insert(place.clone(), new.clone());
+            state.remove(place);
+            new
+        } else {
+            state.put(place, new)
+        };
+        self.tell(state);
+        Ok(stored)
+    }
+
+    fn tell(&self, state: MutexGuard<'_, State>) {
+        let length = state.log.len();
+        drop(state);
+        self.length.send_replace(length);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+impl State {
+    fn now(&self) -> SystemTime {
+        self.begun.0 + self.begun.1.elapsed()
+    }
+
+    /// To the second, as Kubernetes writes it.
+    fn timestamp(&self) -> String {
+        let since = self.now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let whole = SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs());
+        jiff::Timestamp::try_from(whole).unwrap().to_string()
+    }
+
+    fn put(&mut self, place: &Place, mut object: Value) -> Value {
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.objects.insert(place.clone(), object.clone());
+        self.log.push(Change {
+            place: place.clone(),
+            object: object.clone(),
+            deleted: false,
+            at: self.begun.1.elapsed(),
+        });
+        object
+    }
+
+    fn remove(&mut self, place: &Place) {
+        if let Some(mut object) = self.objects.remove(place) {
+            self.version += 1;
+            object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+            self.log.push(Change {
+                place: place.clone(),
+                object,
+                deleted: true,
+                at: self.begun.1.elapsed(),
+            });
+        }
+    }
+}
+
+/// What nobody can change by a write of the whole.
+fn keep(old: &Value, new: &mut Value) {
+    for name in [
+        "uid",
+        "creationTimestamp",
+        "generation",
+        "deletionTimestamp",
+    ] {
+        match old["metadata"].get(name) {
+            Some(value) => new["metadata"][name] = value.clone(),
+            None => remove(&mut new["metadata"], name),
+        }
+    }
+}
+
+fn has_status(plural: &str) -> bool {
+    plural.ends_with("phonenumbers") || plural.ends_with("provideraccounts")
+}
+
+pub fn finalizers(object: &Value) -> Vec<String> {
+    let found = object["metadata"]["finalizers"].as_array();
+    let texts = found.into_iter().flatten().filter_map(Value::as_str);
+    texts.map(str::to_owned).collect()
+}
+
+fn remove(object: &mut Value, name: &str) {
+    if let Some(object) = object.as_object_mut() {
+        object.remove(name);
+    }
+}
+
+/// RFC 7386.
+pub fn merge(into: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        into.clone_from(patch);
+        return;
+    };
+    if !into.is_object() {
+        *into = Value::Object(Map::new());
+    }
+    for (name, value) in patch {
+        if value.is_null() {
+            remove(into, name);
+        } else {
+            merge(&mut into[name.as_str()], value);
+        }
+    }
+}
+
+/// The store behaves as Kubernetes does in what the operator relies on; `tests/operator` shows the same of the real one.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster() -> Cluster {
+        Cluster::new(SystemTime::UNIX_EPOCH)
+    }
+
+    fn place() -> Place {
+        Place::number("support", "nyc")
+    }
+
+    #[tokio::test]
+    async fn who_writes_on_what_has_changed_is_refused() {
+        let cluster = cluster();
+        let first = cluster.create(&place(), json!({"spec": {"a": 1}})).unwrap();
+        let patch = json!({"metadata": {"resourceVersion": first["metadata"]["resourceVersion"]}, "spec": {"a": 2}});
+        let second = cluster.patch(&place(), &patch).unwrap();
+        assert_eq!(second["metadata"]["generation"], 2);
+        assert_eq!(cluster.patch(&place(), &patch), Err(CONFLICT));
+        assert_eq!(cluster.replace(&place(), first.clone()), Err(CONFLICT));
+        assert_eq!(cluster.replace_status(&place(), &first), Err(CONFLICT));
+        let none = json!({"metadata": {"resourceVersion": second["metadata"]["resourceVersion"]}});
+        assert_eq!(
+            cluster.patch(&place(), &none),
+            Ok(second),
+            "nothing changes"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_status_is_written_by_itself() {
+        let cluster = cluster();
+        let mut object = cluster
+            .create(&place(), json!({"spec": {}, "status": {"x": 1}}))
+            .unwrap();
+        assert!(object.get("status").is_none());
+        object["status"] = json!({"id": "PN1"});
+        object["spec"] = json!({"other": true});
+        let written = cluster.replace_status(&place(), &object).unwrap();
+        assert_eq!(written["status"]["id"], "PN1");
+        assert_eq!(written["spec"], json!({}));
+        assert_eq!(written["metadata"]["generation"], 1);
+        let patched = cluster.patch(&place(), &json!({"status": null})).unwrap();
+        assert_eq!(patched["status"]["id"], "PN1");
+    }
+
+    #[tokio::test]
+    async fn a_finalizer_holds_what_is_deleted_and_cannot_be_added_then() {
+        let cluster = cluster();
+        let created = json!({"metadata": {"finalizers": ["x"]}});
+        cluster.create(&place(), created).unwrap();
+        cluster.delete(&place()).unwrap();
+        assert!(cluster.get(&place()).unwrap()["metadata"]["deletionTimestamp"].is_string());
+        let more = json!({"metadata": {"finalizers": ["x", "y"]}});
+        assert_eq!(cluster.patch(&place(), &more), Err(INVALID));
+        cluster
+            .patch(&place(), &json!({"metadata": {"finalizers": []}}))
+            .unwrap();
+        assert_eq!(cluster.get(&place()), None);
+        assert!(cluster.since(0).last().unwrap().deleted);
+    }
+}

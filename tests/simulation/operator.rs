@@ -1,0 +1,498 @@
+//! One operator of a simulation: the program's reconciler, fed by watches that lag and driven by a queue whose order the
+//! seed decides.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::watcher::Event;
+use kube::{Resource, ResourceExt};
+use phonenumber_operator::account::{Accounts, Directory, Endpoints};
+use phonenumber_operator::api::{PhoneNumber, ProviderAccount};
+use phonenumber_operator::chance::Chance;
+use phonenumber_operator::clock::Clock;
+use phonenumber_operator::controller::{
+    Due, Parts, Reconciler, Settings, Stores, Wakers, account_fingerprint, after_error,
+    number_fingerprint,
+};
+use phonenumber_operator::leader::{Elector, Term};
+use phonenumber_operator::number::Installation;
+use phonenumber_operator::provider::http::Client;
+use phonenumber_operator::server_time::Clients;
+use phonenumber_operator::telemetry::Health;
+use serde::de::DeserializeOwned;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::api_server::ApiServer;
+use crate::cluster::{Change, Cluster};
+use crate::line::{BURKI, Line, TELNYX, TWILIO};
+use crate::process::{Life, Process};
+use crate::world::{INSTALLATION, OPERATOR_NAMESPACE, World};
+
+/// How many passes an operator makes at once.
+const AT_ONCE: usize = 4;
+
+/// The longest that a watch lags behind, most of the time.
+const LAG: Duration = Duration::from_millis(300);
+
+/// How often Secrets are read again: seldomer than the program does, to have less to simulate.
+const SECRETS_AFTER: Duration = Duration::from_secs(30);
+
+/// How a simulated operator is started.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub leader_elect: bool,
+    pub installation: String,
+    pub interval: Duration,
+    pub purchase_timeout: Duration,
+    pub purchase_visibility: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            leader_elect: false,
+            installation: INSTALLATION.to_owned(),
+            interval: Duration::from_secs(60),
+            purchase_timeout: Duration::from_secs(30),
+            purchase_visibility: Duration::from_secs(600),
+        }
+    }
+}
+
+/// A running operator.
+pub struct Operator {
+    pub process: Process,
+    task: JoinHandle<()>,
+}
+
+impl Operator {
+    pub fn start(world: &World, id: usize, options: Options) -> Self {
+        let seed = (world.chance.below(usize::MAX)) as u64;
+        let process = Process::new(id, world.stage.clone(), Chance::seeded(seed));
+        let life = process.clone();
+        let run = Run {
+            cluster: world.cluster.clone(),
+            clock: Arc::clone(&world.clock),
+            line: Arc::new(Line {
+                emulator: world.emulator.clone(),
+                process: process.clone(),
+            }),
+            process: process.clone(),
+            options,
+        };
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                () = life.died() => {}
+                () = run.run() => life.kill(),
+            }
+        });
+        Self { process, task }
+    }
+
+    pub fn is_alive(&self) -> bool {
+        self.process.life() != Life::Dead && !self.task.is_finished()
+    }
+
+    /// Ends the process at once, wherever it is.
+    pub fn kill(&self) {
+        self.process.kill();
+        self.task.abort();
+    }
+}
+
+struct Run {
+    cluster: Cluster,
+    clock: Arc<dyn Clock>,
+    line: Arc<Line>,
+    process: Process,
+    options: Options,
+}
+
+impl Run {
+    async fn run(self) {
+        let server = ApiServer {
+            cluster: self.cluster.clone(),
+            process: self.process.clone(),
+        };
+        let clients = Clients::over(server, Arc::clone(&self.clock));
+        let chance = self.process.chance().clone();
+        let term = if self.options.leader_elect {
+            let (client, clock) = (clients.writes.clone(), Arc::clone(&self.clock));
+            let name = "phonenumber-operator";
+            Elector::new(client, OPERATOR_NAMESPACE, name, clock, chance.clone())
+                .acquire()
+                .await
+        } else {
+            Term::unopposed()
+        };
+        let lost = term.lost();
+        let mut queue = Queue::new(self.reconciler(clients, term, chance), &self);
+        tokio::select! {
+            biased;
+            () = lost => {}
+            () = queue.work() => {}
+        }
+    }
+
+    fn reconciler(
+        &self,
+        clients: Clients,
+        term: Term,
+        chance: Chance,
+    ) -> (Reconciler, Caches, Wakers) {
+        let clock = Arc::clone(&self.clock);
+        let gate = {
+            let clock = Arc::clone(&clock);
+            move || match term.holds(clock.now()) {
+                true => Ok(()),
+                false => Err("it does not lead"),
+            }
+        };
+        let client = Client::new(
+            self.line.clone(),
+            Arc::new(gate),
+            Arc::clone(&clock),
+            self.options.purchase_timeout,
+        );
+        let endpoints = Endpoints {
+            twilio: Some(TWILIO.parse().unwrap()),
+            telnyx: Some(TELNYX.parse().unwrap()),
+        };
+        let interval = self.options.interval;
+        let caches = Caches::default();
+        let wakers = Wakers::default();
+        let parts = Parts {
+            settings: Settings {
+                watch_namespaces: Vec::new(),
+                operator_namespace: OPERATOR_NAMESPACE.to_owned(),
+                installation: Installation::new(self.options.installation.clone()),
+                interval,
+                purchase_timeout: self.options.purchase_timeout,
+                purchase_visibility: self.options.purchase_visibility,
+                concurrency: 32,
+                burki_origins: Vec::new(),
+                burki_endpoint: Some(BURKI.parse().unwrap()),
+            },
+            accounts: Accounts::new(client.clone(), endpoints, Arc::clone(&clock), interval),
+            directory: Directory::new(client, Arc::clone(&clock), interval),
+            heartbeat: Health::new(Arc::clone(&clock))
+                .heartbeat("controllers", Duration::from_secs(3600)),
+            clock,
+            chance,
+            clients,
+        };
+        let stores = caches.stores();
+        (
+            Reconciler::new(parts, stores, wakers.clone()),
+            caches,
+            wakers,
+        )
+    }
+}
+
+/// The caches, and the hands that fill them.
+struct Caches {
+    numbers: (Store<PhoneNumber>, Writer<PhoneNumber>),
+    accounts: (Store<ProviderAccount>, Writer<ProviderAccount>),
+}
+
+impl Default for Caches {
+    fn default() -> Self {
+        Self {
+            numbers: reflector::store(),
+            accounts: reflector::store(),
+        }
+    }
+}
+
+impl Caches {
+    /// ClusterProviderAccounts and namespaces are a matter of the tests on a real control plane; here there are none.
+    fn stores(&self) -> Stores {
+        let (cluster_accounts, mut writer) = reflector::store();
+        writer.apply_watcher_event(&Event::Init);
+        writer.apply_watcher_event(&Event::InitDone);
+        let (namespaces, mut writer) = reflector::store::<PartialObjectMeta<Namespace>>();
+        writer.apply_watcher_event(&Event::Init);
+        writer.apply_watcher_event(&Event::InitDone);
+        Stores::new(
+            self.numbers.0.clone(),
+            self.accounts.0.clone(),
+            cluster_accounts,
+            namespaces,
+        )
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Secrets,
+    Account(String, String),
+    Number(String, String),
+}
+
+type Ended = (Key, Due);
+
+struct Queue {
+    reconciler: Arc<Reconciler>,
+    caches: Caches,
+    cluster: Cluster,
+    process: Process,
+    woken_numbers: UnboundedReceiver<ObjectRef<PhoneNumber>>,
+    woken_accounts: UnboundedReceiver<ObjectRef<ProviderAccount>>,
+    due: BTreeMap<Key, Instant>,
+    running: FuturesUnordered<BoxFuture<'static, Ended>>,
+    passing: Vec<Key>,
+    fingerprints: BTreeMap<Key, (String, u64)>,
+    /// The first change that was not seen yet.
+    next: usize,
+}
+
+impl Queue {
+    fn new((reconciler, caches, wakers): (Reconciler, Caches, Wakers), run: &Run) -> Self {
+        let (wake_numbers, woken_numbers) = unbounded();
+        let (wake_accounts, woken_accounts) = unbounded();
+        wakers.add_numbers(wake_numbers);
+        wakers.add_accounts(wake_accounts);
+        Self {
+            reconciler: Arc::new(reconciler),
+            caches,
+            cluster: run.cluster.clone(),
+            process: run.process.clone(),
+            woken_numbers,
+            woken_accounts,
+            due: BTreeMap::from([(Key::Secrets, Instant::now() + SECRETS_AFTER)]),
+            running: FuturesUnordered::new(),
+            passing: Vec::new(),
+            fingerprints: BTreeMap::new(),
+            next: 0,
+        }
+    }
+
+    async fn work(&mut self) {
+        self.list();
+        self.reconciler.fill().await;
+        let mut length = self.cluster.length();
+        let mut watched_at = Instant::now();
+        loop {
+            self.process.moves().await;
+            self.take_woken();
+            self.start_due();
+            let wake_up = self.next_due();
+            let behind = *length.borrow_and_update() > self.next;
+            tokio::select! {
+                biased;
+                Some(ended) = self.running.next() => self.ended(ended),
+                Some(number) = self.woken_numbers.next() => self.wake_number(&number),
+                Some(account) = self.woken_accounts.next() => self.wake_account(&account),
+                () = tokio::time::sleep_until(watched_at), if behind => {
+                    self.process.moves().await;
+                    self.watch();
+                    watched_at = Instant::now() + LAG.mul_f64(self.process.chance().fraction());
+                }
+                _ = length.changed(), if !behind => {
+                    let lag = LAG.mul_f64(self.process.chance().fraction());
+                    watched_at = watched_at.max(Instant::now() + lag);
+                }
+                () = sleep_until(wake_up) => {}
+            }
+        }
+    }
+
+    /// The first list of every watch.
+    fn list(&mut self) {
+        self.next = *self.cluster.length().borrow();
+        let numbers: Vec<PhoneNumber> = read_all(self.cluster.list("phonenumbers"));
+        let accounts: Vec<ProviderAccount> = read_all(self.cluster.list("provideraccounts"));
+        self.feed_number(&Event::Init);
+        numbers
+            .into_iter()
+            .for_each(|number| self.feed_number(&Event::InitApply(number)));
+        self.feed_number(&Event::InitDone);
+        self.feed_account(&Event::Init);
+        accounts
+            .into_iter()
+            .for_each(|account| self.feed_account(&Event::InitApply(account)));
+        self.feed_account(&Event::InitDone);
+    }
+
+    /// Some of the changes that were not seen yet.
+    fn watch(&mut self) {
+        let changes = self.cluster.since(self.next);
+        let some = 1 + self.process.chance().below(changes.len().max(1));
+        for Change {
+            place,
+            object,
+            deleted,
+            ..
+        } in changes.into_iter().take(some)
+        {
+            self.next += 1;
+            match place.plural.as_str() {
+                "phonenumbers" => self.feed_number(&event(read(object), deleted)),
+                "provideraccounts" => self.feed_account(&event(read(object), deleted)),
+                _ => {}
+            }
+        }
+    }
+
+    fn feed_number(&mut self, event: &Event<PhoneNumber>) {
+        self.caches.numbers.1.apply_watcher_event(event);
+        self.reconciler.saw_number(event);
+        if let Event::Apply(number) | Event::InitApply(number) = event {
+            let key = Key::Number(number.namespace().unwrap_or_default(), number.name_any());
+            if self.is_new(&key, number, number_fingerprint(number)) {
+                self.add(key, Duration::ZERO);
+            }
+        }
+    }
+
+    fn feed_account(&mut self, event: &Event<ProviderAccount>) {
+        self.caches.accounts.1.apply_watcher_event(event);
+        if let Event::Apply(account) | Event::InitApply(account) = event {
+            let key = Key::Account(account.namespace().unwrap_or_default(), account.name_any());
+            if self.is_new(&key, account, account_fingerprint(account)) {
+                self.reconciler.wake_users_of(account);
+                self.add(key, Duration::from_millis(500));
+            }
+        }
+    }
+
+    fn is_new<K: Resource>(&mut self, key: &Key, object: &K, fingerprint: u64) -> bool {
+        let seen = (object.meta().uid.clone().unwrap_or_default(), fingerprint);
+        self.fingerprints.insert(key.clone(), seen.clone()) != Some(seen)
+    }
+
+    fn take_woken(&mut self) {
+        while let Some(Some(number)) = self.woken_numbers.next().now_or_never() {
+            self.wake_number(&number);
+        }
+        while let Some(Some(account)) = self.woken_accounts.next().now_or_never() {
+            self.wake_account(&account);
+        }
+    }
+
+    fn wake_number(&mut self, number: &ObjectRef<PhoneNumber>) {
+        let namespace = number.namespace.clone().unwrap_or_default();
+        self.add(Key::Number(namespace, number.name.clone()), Duration::ZERO);
+    }
+
+    fn wake_account(&mut self, account: &ObjectRef<ProviderAccount>) {
+        let namespace = account.namespace.clone().unwrap_or_default();
+        self.add(
+            Key::Account(namespace, account.name.clone()),
+            Duration::from_millis(500),
+        );
+    }
+
+    fn add(&mut self, key: Key, wait: Duration) {
+        let at = Instant::now() + wait;
+        let due = self.due.entry(key).or_insert(at);
+        *due = at.min(*due);
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        if self.passing.len() >= AT_ONCE {
+            return None;
+        }
+        let free = self
+            .due
+            .iter()
+            .filter(|(key, _)| !self.passing.contains(key));
+        free.map(|(_, at)| *at).min()
+    }
+
+    /// Starts what is due, in an order that the seed decides.
+    fn start_due(&mut self) {
+        let now = Instant::now();
+        while self.passing.len() < AT_ONCE {
+            let due: Vec<Key> = self
+                .due
+                .iter()
+                .filter(|(key, at)| **at <= now && !self.passing.contains(key))
+                .map(|(key, _)| key.clone())
+                .collect();
+            if due.is_empty() {
+                return;
+            }
+            let key = due[self.process.chance().below(due.len())].clone();
+            self.due.remove(&key);
+            self.passing.push(key.clone());
+            self.start(key);
+        }
+    }
+
+    fn start(&mut self, key: Key) {
+        let reconciler = Arc::clone(&self.reconciler);
+        let pass: BoxFuture<'static, Due> = match &key {
+            Key::Secrets => async move {
+                reconciler.reread_secrets().await;
+                Some(SECRETS_AFTER)
+            }
+            .boxed(),
+            Key::Number(namespace, name) => {
+                let reference = ObjectRef::new(name).within(namespace);
+                match self.caches.numbers.0.get(&reference) {
+                    None => async { None }.boxed(),
+                    Some(number) => async move {
+                        let result = reconciler.number(Arc::clone(&number)).await;
+                        result.unwrap_or_else(|error| after_error(number.as_ref(), &error))
+                    }
+                    .boxed(),
+                }
+            }
+            Key::Account(namespace, name) => {
+                let reference = ObjectRef::new(name).within(namespace);
+                match self.caches.accounts.0.get(&reference) {
+                    None => async { None }.boxed(),
+                    Some(account) => async move {
+                        let result = reconciler.account(Arc::clone(&account)).await;
+                        result.unwrap_or_else(|error| after_error(account.as_ref(), &error))
+                    }
+                    .boxed(),
+                }
+            }
+        };
+        self.running.push(async move { (key, pass.await) }.boxed());
+    }
+
+    fn ended(&mut self, (key, again): Ended) {
+        self.passing.retain(|passing| *passing != key);
+        if let Some(again) = again {
+            self.add(key, again);
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn event<K>(object: K, deleted: bool) -> Event<K> {
+    if deleted {
+        Event::Delete(object)
+    } else {
+        Event::Apply(object)
+    }
+}
+
+fn read<K: DeserializeOwned>(object: serde_json::Value) -> K {
+    serde_json::from_value(object.clone()).unwrap_or_else(|error| panic!("{error}: {object:#}"))
+}
+
+fn read_all<K: DeserializeOwned>(objects: Vec<serde_json::Value>) -> Vec<K> {
+    objects.into_iter().map(read).collect()
+}

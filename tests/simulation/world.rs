@@ -1,0 +1,321 @@
+//! A cluster, a carrier, and operators between them.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use phonenumber_operator::chance::Chance;
+use phonenumber_operator::clock::Clock;
+use phonenumber_operator::emulator::{self, Emulator, Number, State};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::cluster::{Cluster, Place, merge};
+use crate::operator::{Operator, Options};
+use crate::process::{SimulatedClock, Stage};
+
+pub const OPERATOR_NAMESPACE: &str = "phonenumber-operator-system";
+pub const INSTALLATION: &str = "simulated";
+
+/// The namespace of everything that a user has.
+pub const NAMESPACE: &str = "support";
+
+/// The accounts of the emulator's built-in world, by provider, and the keys of the credential of each.
+pub const TWILIO_ACCOUNTS: [&str; 2] = [
+    "AC00000000000000000000000000000001",
+    "AC00000000000000000000000000000002",
+];
+
+/// A Telnyx connection of the first Telnyx account.
+pub const CONNECTION: &str = "1293384261075731499";
+
+/// A cluster, a carrier, and operators between them.
+pub struct World {
+    pub cluster: Cluster,
+    pub emulator: Emulator,
+    pub stage: Stage,
+    pub clock: Arc<dyn Clock>,
+    pub chance: Chance,
+    pub operators: Vec<Operator>,
+    begun: Instant,
+    carrier_began: jiff::Timestamp,
+    started: usize,
+}
+
+impl World {
+    /// A world that is the same for the same seed, with accounts `twilio` and `telnyx` in [`NAMESPACE`] and no operator.
+    /// `change` is merged into the emulator's built-in state.
+    pub fn new(seed: u64, change: Value) -> Self {
+        let chance = Chance::seeded(seed);
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
+        // The clocks of the cluster and of the carrier differ.
+        let skew = Duration::from_secs(chance.below(240) as u64);
+        let mut state = serde_json::to_value(State::default()).unwrap();
+        merge(&mut state, &change);
+        let state: State = serde_json::from_value(state).unwrap();
+        let carrier = time + Duration::from_secs(120) - skew;
+        let world = Self {
+            cluster: Cluster::new(time),
+            emulator: Emulator::begun_at(state, carrier),
+            stage: Stage::new(),
+            clock: Arc::new(SimulatedClock(Instant::now())),
+            chance,
+            operators: Vec::new(),
+            begun: Instant::now(),
+            carrier_began: jiff::Timestamp::try_from(carrier).unwrap(),
+            started: 0,
+        };
+        world.create(
+            Place::new(
+                "customresourcedefinitions",
+                "",
+                "phonenumbers.telephony.burki.dev",
+            ),
+            json!({"spec": {"group": "telephony.burki.dev"}}),
+        );
+        world.secret("twilio", credentials("twilio", 1));
+        world.secret("telnyx", credentials("telnyx", 1));
+        world.secret("burki", json!({"apiKey": "emulator-burki-key"}));
+        world.account("twilio", "twilio", json!({}));
+        world.account(
+            "telnyx",
+            "telnyx",
+            json!({"telnyx": {"connectionWebhook": "Manage", "connectionId": CONNECTION}}),
+        );
+        world
+    }
+
+    /// Starts one more operator.
+    pub fn start(&mut self, options: Options) {
+        self.started += 1;
+        let operator = Operator::start(self, self.started, options);
+        self.operators.push(operator);
+    }
+
+    /// How long the simulation has run.
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    fn create(&self, place: Place, object: Value) {
+        self.cluster.create(&place, object).unwrap();
+    }
+
+    /// Creates a Secret, or replaces what it holds.
+    pub fn secret(&self, name: &str, keys: Value) {
+        use base64::Engine as _;
+        let encode = |text: &str| json!(base64::prelude::BASE64_STANDARD.encode(text));
+        let keys = keys.as_object().unwrap().iter();
+        let data: Value = keys
+            .map(|(key, value)| (key.clone(), encode(value.as_str().unwrap())))
+            .collect();
+        let place = Place::new("secrets", NAMESPACE, name);
+        let object =
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data});
+        match self.cluster.get(&place) {
+            None => self.create(place, object),
+            Some(_) => {
+                self.cluster.patch(&place, &json!({"data": data})).unwrap();
+            }
+        }
+    }
+
+    /// Speaks to the emulator's control side.
+    pub fn control(&self, method: &str, path: &str, body: Value) {
+        Self::control_of(&self.emulator, method, path, body);
+    }
+
+    pub fn control_of(emulator: &Emulator, method: &str, path: &str, body: Value) {
+        let request = emulator::Request {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            body: body.to_string().into_bytes(),
+            ..emulator::Request::default()
+        };
+        emulator.control(&request);
+    }
+
+    /// Somebody changes a number by hand.
+    pub fn console(&self, number: &str, change: impl FnOnce(&mut Number)) {
+        let mut number = {
+            let world = self.emulator.world();
+            let found = world
+                .numbers
+                .iter()
+                .find(|held| held.phone_number == number);
+            found.cloned().unwrap()
+        };
+        change(&mut number);
+        let path = format!("/console/numbers/{}", number.phone_number);
+        self.control("POST", &path, serde_json::to_value(&number).unwrap());
+    }
+
+    /// How long the simulation had run at this time of the carrier's clock.
+    pub fn since_begun(&self, time: jiff::Timestamp) -> Duration {
+        let since = time.duration_since(self.carrier_began);
+        since.try_into().unwrap_or_default()
+    }
+
+    /// Creates an account at `provider`.
+    pub fn account(&self, name: &str, provider: &str, change: Value) {
+        let mut spec = json!({
+            "provider": provider,
+            provider: {"credentialsSecretRef": {"name": provider}},
+            "webhooks": {"baseUrl": "https://voice.example.com"},
+            "burki": {"url": "https://api.burki.dev", "credentialsSecretRef": {"name": "burki"}},
+        });
+        merge(&mut spec, &change);
+        self.create(
+            Place::new("provideraccounts", NAMESPACE, name),
+            json!({"apiVersion": "telephony.burki.dev/v1alpha1", "kind": "ProviderAccount", "spec": spec}),
+        );
+    }
+
+    /// Sets limits on an account.
+    pub fn limit(&self, name: &str, limits: Value) {
+        let place = Place::new("provideraccounts", NAMESPACE, name);
+        self.cluster
+            .patch(&place, &json!({"spec": {"limits": limits}}))
+            .unwrap();
+    }
+
+    /// An account at `provider` in another namespace, with the same keys.
+    pub fn account_in(&self, namespace: &str, provider: &str) {
+        for (plural, name) in [
+            ("secrets", provider),
+            ("secrets", "burki"),
+            ("provideraccounts", provider),
+        ] {
+            let object = self
+                .cluster
+                .get(&Place::new(plural, NAMESPACE, name))
+                .unwrap();
+            self.create(Place::new(plural, namespace, name), json!({
+                "apiVersion": object["apiVersion"], "kind": object["kind"], "spec": object["spec"], "data": object["data"],
+            }));
+        }
+    }
+
+    /// Why an account is Ready, or is not.
+    pub fn account_reason(&self, name: &str) -> String {
+        let account = self
+            .cluster
+            .get(&Place::new("provideraccounts", NAMESPACE, name));
+        condition(&account.unwrap(), "Ready")
+            .map(|(_, reason, _)| reason)
+            .unwrap_or_default()
+    }
+
+    /// Creates a PhoneNumber with this spec.
+    pub fn number(&self, name: &str, spec: Value) {
+        self.number_in(NAMESPACE, name, spec);
+    }
+
+    pub fn number_in(&self, namespace: &str, name: &str, spec: Value) {
+        self.create(Place::number(namespace, name), manifest(spec));
+    }
+
+    /// The claim on the PhoneNumber; null if there is none.
+    pub fn claim(&self, name: &str) -> Value {
+        let object = self.get(name);
+        let text = object["metadata"]["annotations"]["telephony.burki.dev/claim"].as_str();
+        text.map_or(Value::Null, |text| serde_json::from_str(text).unwrap())
+    }
+
+    /// The PhoneNumber as it is; null if there is none.
+    pub fn get(&self, name: &str) -> Value {
+        self.cluster
+            .get(&Place::number(NAMESPACE, name))
+            .unwrap_or(Value::Null)
+    }
+
+    /// Merges into the PhoneNumber.
+    pub fn patch(&self, name: &str, patch: Value) {
+        // It may be gone.
+        let _ = self.cluster.patch(&Place::number(NAMESPACE, name), &patch);
+    }
+
+    pub fn delete(&self, name: &str) {
+        // It may be gone.
+        let _ = self.cluster.delete(&Place::number(NAMESPACE, name));
+    }
+
+    /// Lets `time` go by.
+    pub async fn run_for(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    /// Lets time go by until `done` says so, looking often; panics after an hour.
+    pub async fn run_until(&self, what: &str, done: impl Fn(&Self) -> bool) {
+        for _ in 0..36_000 {
+            if done(self) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("this did not come within an hour: {what}\n{}", self.shown());
+    }
+
+    /// All PhoneNumbers and the ledger, for people.
+    pub fn shown(&self) -> String {
+        let mut text = String::new();
+        for object in self.cluster.list("phonenumbers") {
+            let (metadata, status) = (&object["metadata"], &object["status"]);
+            text += &format!(
+                "{} {} deleting={} claim={} id={} account={} Ready={:?}\n",
+                metadata["name"],
+                metadata["uid"],
+                !metadata["deletionTimestamp"].is_null(),
+                metadata["annotations"],
+                status["id"],
+                status["accountId"],
+                condition(&object, "Ready"),
+            );
+        }
+        for entry in &self.emulator.world().ledger.entries {
+            text += &format!(
+                "{} {:?} by {} {} {} {} {:?}\n",
+                entry.time,
+                entry.deed,
+                entry.by,
+                entry.account,
+                entry.number,
+                entry.id,
+                entry.reference
+            );
+        }
+        text
+    }
+}
+
+pub fn manifest(spec: Value) -> Value {
+    json!({"apiVersion": "telephony.burki.dev/v1alpha1", "kind": "PhoneNumber", "spec": spec})
+}
+
+/// The keys of the emulator's first or second account at `provider`.
+pub fn credentials(provider: &str, which: usize) -> Value {
+    let suffix = if which == 1 {
+        String::new()
+    } else {
+        format!("-{which}")
+    };
+    match provider {
+        "twilio" => {
+            json!({"accountSid": TWILIO_ACCOUNTS[which - 1], "authToken": format!("emulator-token{suffix}")})
+        }
+        _ => json!({"apiKey": format!("emulator-key{suffix}")}),
+    }
+}
+
+/// Status, reason and message of a condition.
+pub fn condition(object: &Value, kind: &str) -> Option<(String, String, String)> {
+    let conditions = object["status"]["conditions"].as_array()?;
+    let found = conditions.iter().find(|found| found["type"] == kind)?;
+    let text = |name: &str| found[name].as_str().unwrap_or_default().to_owned();
+    Some((text("status"), text("reason"), text("message")))
+}
+
+/// True if the PhoneNumber is Ready at its present generation.
+pub fn is_ready(object: &Value) -> bool {
+    let ready = condition(object, "Ready").is_some_and(|(status, ..)| status == "True");
+    ready && object["status"]["observedGeneration"] == object["metadata"]["generation"]
+}
