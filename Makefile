@@ -1,6 +1,6 @@
 # The same targets that continuous integration runs. `make help` lists them.
 
-.PHONY: help demo test check generate control-plane
+.PHONY: help demo bench test check generate control-plane
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -11,6 +11,9 @@ help: ## List the targets
 
 demo: ## Run the main job on a real kube-apiserver with an emulated phone company (KEEP=1 leaves it running)
 	KEEP=$(KEEP) $(CARGO) test --quiet --test demo
+
+bench: ## Measure what the operator costs, beside its budgets (N=1000 numbers; about three minutes)
+	N=$(N) $(CARGO) test --quiet --release --test bench
 
 test: check ## Run every check and every test
 	tests/control-plane/build >/dev/null

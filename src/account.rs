@@ -7,6 +7,7 @@ mod credentials;
 mod directory;
 mod inventory;
 mod looks;
+mod orders;
 mod permits;
 mod search;
 mod spending;
@@ -29,6 +30,7 @@ pub use directory::Directory;
 use inventory::Inventory;
 pub use inventory::Surveyed;
 use looks::Looks;
+use orders::Orders;
 use permits::Permits;
 pub use permits::{Permit, Urgency};
 use search::Candidates;
@@ -42,6 +44,9 @@ const MAX_CONCURRENT_REQUESTS: usize = 16;
 
 /// How long prices are kept.
 const PRICES_HOLD: Duration = Duration::from_secs(24 * 3600);
+
+/// For how many intervals it is taken for proved which account a credential opens.
+const PROVED_FOR: f64 = 1.5;
 
 /// How long an account is left alone after a 429 that does not say for how long.
 const PAUSE_AFTER_429: Duration = Duration::from_secs(2);
@@ -75,8 +80,7 @@ struct Slot {
 
 #[derive(Default)]
 struct SlotState {
-    /// The account, and when it was last proved.
-    opened: Option<(Instant, Arc<Account>)>,
+    opened: Option<Arc<Account>>,
     /// Why no account was opened, and until when nobody asks again.
     failed: Option<(Instant, Error)>,
 }
@@ -87,6 +91,7 @@ struct Shared {
     paused_until: Mutex<Option<Instant>>,
     inventory: Inventory,
     looks: Looks,
+    orders: Orders,
     candidates: Candidates,
     prices: Cached<(String, Kind), Result<Option<Price>, Error>>,
     purchases: Purchases,
@@ -98,12 +103,14 @@ pub struct Account {
     company: Arc<dyn PhoneCompany>,
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
+    /// When it was last proved that the credential opens this account.
+    proved: Mutex<Instant>,
     connections: Cached<String, Result<Option<Webhook>, Error>>,
     profiles: Cached<String, Result<Option<Webhook>, Error>>,
 }
 
 impl Accounts {
-    /// Accounts reached through `client`, whose identity is proved anew after each `interval`.
+    /// Accounts reached through `client`, which are listed after each `interval`.
     pub fn new(
         client: Client,
         endpoints: Endpoints,
@@ -120,7 +127,7 @@ impl Accounts {
         }
     }
 
-    /// The account that `credentials` open, proved not longer ago than the interval.
+    /// The account that `credentials` open, proved not longer ago than one and a half intervals: a listing may prove it.
     ///
     /// # Errors
     /// [`Error::Unauthorized`] if they open none. An account that was proved before is returned even if the provider is
@@ -134,12 +141,12 @@ impl Accounts {
         {
             return Err(error.clone());
         }
-        let known = match &state.opened {
-            Some((at, account)) if now.since(*at) < self.interval => {
-                return Ok(Arc::clone(account));
-            }
-            known => known.as_ref().map(|(_, account)| Arc::clone(account)),
-        };
+        let known = state.opened.clone();
+        if let Some(account) = &known
+            && now.since(*lock(&account.proved)) < self.interval.mul_f64(PROVED_FOR)
+        {
+            return Ok(Arc::clone(account));
+        }
         let identified = match &known {
             Some(account) => account.call(slot.company.identify()).await,
             None => slot.company.identify().await,
@@ -150,7 +157,8 @@ impl Accounts {
                     Some(account) if account.identity == identity => account,
                     _ => Arc::new(self.account(identity, Arc::clone(&slot.company))),
                 };
-                state.opened = Some((self.clock.now(), Arc::clone(&account)));
+                *lock(&account.proved) = self.clock.now();
+                state.opened = Some(Arc::clone(&account));
                 Ok(account)
             }
             (Err(error @ (Error::Unauthorized(_) | Error::Refused(_))), _) => {
@@ -213,6 +221,7 @@ impl Accounts {
                 paused_until: Mutex::default(),
                 inventory: Inventory::default(),
                 looks: Looks::default(),
+                orders: Orders::default(),
                 candidates: Candidates::default(),
                 prices: Cached::new(Arc::clone(&self.clock), PRICES_HOLD),
                 purchases: Purchases::default(),
@@ -226,6 +235,7 @@ impl Accounts {
             company,
             shared,
             clock: Arc::clone(&self.clock),
+            proved: Mutex::new(self.clock.now()),
             connections: Cached::new(Arc::clone(&self.clock), lifetime),
             profiles: Cached::new(Arc::clone(&self.clock), lifetime),
         }
@@ -405,6 +415,10 @@ impl Account {
         };
         match listed.await {
             Ok(holdings) => {
+                // Every row of a Twilio listing names the account, and the adapter has compared them.
+                if self.company.provider() == Provider::Twilio && !holdings.is_empty() {
+                    *lock(&self.proved) = begun;
+                }
                 inventory.install(begun, holdings);
                 Ok(())
             }

@@ -5,6 +5,8 @@
 
 mod account;
 mod context;
+mod definition;
+mod events;
 mod fuse;
 mod index;
 mod inspect;

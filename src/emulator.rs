@@ -12,6 +12,7 @@ mod faults;
 mod ledger;
 mod listener;
 mod message;
+mod numbers;
 mod state;
 mod telnyx;
 #[cfg(test)]

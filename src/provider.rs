@@ -73,6 +73,13 @@ pub trait PhoneCompany: Send + Sync {
         since: Option<Timestamp>,
     ) -> Result<Option<Order>, Error>;
 
+    /// The orders that were made at `since` or later, by the provider's clock. They may lack what became of their numbers:
+    /// only a success is certain.
+    async fn orders(&self, since: Timestamp) -> Result<Vec<Order>, Error> {
+        let _ = since;
+        Ok(Vec::new())
+    }
+
     /// The order with this id; `None` is the provider's own 404.
     async fn order(&self, id: &OrderId) -> Result<Option<Order>, Error>;
 

@@ -221,9 +221,7 @@ async fn keep_while_used<A: AnyAccount>(
     account: Arc<A>,
     context: &Context,
 ) -> Result<Arc<A>, kube::Error> {
-    let used = !context
-        .users(A::KIND, account.namespace().as_deref(), &account.name_any())
-        .is_empty();
+    let used = context.is_used(A::KIND, account.namespace().as_deref(), &account.name_any());
     let deleting = account.meta().deletion_timestamp.is_some();
     let has = has_finalizer(account.as_ref());
     if used == has || (used && deleting) {

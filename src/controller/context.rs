@@ -10,12 +10,13 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::ListParams;
 use kube::core::{PartialObjectMeta, Selector, SelectorExt};
-use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Resource, ResourceExt};
 use rust_decimal::Decimal;
 
 use super::Parts;
+use super::definition::Definition;
+use super::events::Events;
 use super::fuse::Fuses;
 use super::index::{Index, Key, account_key};
 use super::inspect::{Answers, Inspections};
@@ -73,7 +74,8 @@ pub struct Context {
     pub(super) fuses: Fuses,
     pub(super) answers: Answers,
     pub(super) inspections: Inspections,
-    pub(super) recorder: Recorder,
+    pub(super) events: Events,
+    pub(super) definition: Definition,
     pub(super) wakers: Wakers,
 }
 
@@ -180,12 +182,9 @@ impl Context {
             directory,
             heartbeat: _,
         } = parts;
-        let reporter = Reporter {
-            controller: "phonenumber-operator".into(),
-            instance: None,
-        };
         Self {
-            recorder: Recorder::new(clients.writes.clone(), reporter),
+            events: Events::new(clients.writes.clone()),
+            definition: Definition::new(clients.reads.clone()),
             secrets: Secrets::new(clients.reads.clone(), Arc::clone(&clock)),
             memories: Memories::new(Arc::clone(&clock)),
             turns: Turns::new(settings.concurrency),
@@ -446,6 +445,25 @@ impl Context {
         let mut found = self.stores.found(&key);
         found.retain(|number| account_key(number) == key);
         found
+    }
+
+    /// True if a PhoneNumber refers to an account.
+    pub(super) fn is_used(&self, kind: AccountKind, namespace: Option<&str>, name: &str) -> bool {
+        let key = Key::Account(kind, namespace.map(str::to_owned), name.to_owned());
+        let is_user = |reference: &ObjectRef<PhoneNumber>| {
+            let mut stores = self.stores.numbers.iter();
+            let number = stores.find_map(|store| store.get(reference))?;
+            (account_key(&number) == key).then_some(())
+        };
+        self.stores.index.find(&key, is_user).is_some()
+    }
+
+    /// Remembers the version of a PhoneNumber that our own write made, until the cache has it.
+    pub(super) fn wrote(&self, number: &Arc<PhoneNumber>) {
+        self.memories.written(number);
+        if let Some(cached) = self.stores.number(number) {
+            self.memories.shows(&cached);
+        }
     }
 
     /// The Secrets that accounts refer to.

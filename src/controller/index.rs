@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
@@ -32,13 +32,26 @@ pub(super) enum Key {
 #[derive(Default)]
 pub(super) struct Index(Mutex<Maps>);
 
+/// Thousands of resources have a handful of keys each, so a reference and a key are kept once, and shared.
 #[derive(Default)]
 struct Maps {
-    by_key: HashMap<Key, HashSet<Reference>>,
-    keys: HashMap<Reference, Vec<Key>>,
-    costs: HashMap<Reference, Cost>,
-    /// The sums of `costs`, by account and currency.
+    by_key: HashMap<Arc<Key>, Found>,
+    entries: HashMap<Arc<Reference>, Entry>,
+    /// The sums of the costs, by account and currency.
     sums: HashMap<(String, String), Decimal>,
+}
+
+/// What was noted under a key: mostly it is one.
+enum Found {
+    One(Arc<Reference>),
+    Many(Box<HashSet<Arc<Reference>>>),
+}
+
+/// What was noted of a resource.
+#[derive(Default)]
+struct Entry {
+    keys: Vec<Arc<Key>>,
+    cost: Option<Cost>,
 }
 
 /// What the number of a resource costs each month.
@@ -50,36 +63,55 @@ struct Cost {
 }
 
 impl Index {
-    /// Notes `number` as it is now.
-    pub(super) fn put(&self, number: &PhoneNumber) {
-        let reference = ObjectRef::from_obj(number);
+    /// Notes `number` as it is now. True if it did not refer to its account before.
+    pub(super) fn put(&self, number: &PhoneNumber) -> bool {
         let keys = keys_of(number);
         let mut maps = self.lock();
-        maps.set_cost(&reference, cost_of(number));
-        if maps.keys.get(&reference) == Some(&keys) {
-            return;
-        }
-        maps.drop_keys(&reference);
-        for key in &keys {
-            let found = maps.by_key.entry(key.clone()).or_default();
-            found.insert(reference.clone());
-        }
-        maps.keys.insert(reference, keys);
+        let (reference, before) = maps.take(number);
+        maps.add_cost(before.cost.as_ref(), -Decimal::ONE);
+        let cost = cost_of(number);
+        maps.add_cost(cost.as_ref(), Decimal::ONE);
+        let account = account_key(number);
+        let is_new_user = !before.keys.iter().any(|key| **key == account);
+        let is_same = before.keys.iter().map(Arc::as_ref).eq(keys.iter());
+        let keys = if is_same {
+            before.keys
+        } else {
+            maps.drop_keys(&reference, &before.keys);
+            let keys = keys.into_iter();
+            keys.map(|key| maps.add_key(key, &reference)).collect()
+        };
+        maps.entries.insert(reference, Entry { keys, cost });
+        is_new_user
     }
 
     /// Forgets `number`.
     pub(super) fn remove(&self, number: &PhoneNumber) {
-        let reference = ObjectRef::from_obj(number);
         let mut maps = self.lock();
-        maps.set_cost(&reference, None);
-        maps.drop_keys(&reference);
+        let (reference, before) = maps.take(number);
+        maps.add_cost(before.cost.as_ref(), -Decimal::ONE);
+        maps.drop_keys(&reference, &before.keys);
     }
 
     /// What was noted under `key`.
-    pub(super) fn get(&self, key: &Key) -> Vec<Reference> {
-        let maps = self.lock();
-        let found = maps.by_key.get(key).into_iter().flatten();
-        found.cloned().collect()
+    pub(super) fn get(&self, key: &Key) -> Vec<Arc<Reference>> {
+        match self.lock().by_key.get(key) {
+            None => Vec::new(),
+            Some(Found::One(reference)) => vec![Arc::clone(reference)],
+            Some(Found::Many(references)) => references.iter().cloned().collect(),
+        }
+    }
+
+    /// The first of what was noted under `key` that `find` makes something of.
+    pub(super) fn find<T>(
+        &self,
+        key: &Key,
+        mut find: impl FnMut(&Reference) -> Option<T>,
+    ) -> Option<T> {
+        match self.lock().by_key.get(key)? {
+            Found::One(reference) => find(reference),
+            Found::Many(references) => references.iter().find_map(|reference| find(reference)),
+        }
     }
 
     /// What the numbers of an account at a provider cost each month, as far as that is known and in this currency.
@@ -104,31 +136,50 @@ impl Index {
 }
 
 impl Maps {
-    fn set_cost(&mut self, reference: &Reference, cost: Option<Cost>) {
-        let before = match cost.clone() {
-            Some(cost) => self.costs.insert(reference.clone(), cost),
-            None => self.costs.remove(reference),
-        };
-        if before == cost {
-            return;
-        }
-        for (cost, sign) in before
-            .iter()
-            .map(|cost| (cost, -Decimal::ONE))
-            .chain(cost.iter().map(|cost| (cost, Decimal::ONE)))
-        {
+    /// Takes out what was noted of `number`, to be put back.
+    fn take(&mut self, number: &PhoneNumber) -> (Arc<Reference>, Entry) {
+        let namespace = number.namespace().unwrap_or_default();
+        let reference = ObjectRef::new(&number.name_any()).within(&namespace);
+        let known = self.entries.remove_entry(&reference);
+        known.unwrap_or_else(|| (Arc::new(reference), Entry::default()))
+    }
+
+    fn add_cost(&mut self, cost: Option<&Cost>, sign: Decimal) {
+        if let Some(cost) = cost {
             let key = (cost.account.clone(), cost.currency.clone());
             *self.sums.entry(key).or_default() += sign * cost.monthly;
         }
     }
 
-    fn drop_keys(&mut self, reference: &Reference) {
-        for key in self.keys.remove(reference).unwrap_or_default() {
-            if let Some(found) = self.by_key.get_mut(&key) {
-                found.remove(reference);
-                if found.is_empty() {
-                    self.by_key.remove(&key);
+    fn add_key(&mut self, key: Key, reference: &Arc<Reference>) -> Arc<Key> {
+        let Some((known, found)) = self.by_key.remove_entry(&key) else {
+            let key = Arc::new(key);
+            let found = Found::One(Arc::clone(reference));
+            self.by_key.insert(Arc::clone(&key), found);
+            return key;
+        };
+        let mut references = match found {
+            Found::One(other) => Box::new(HashSet::from([other])),
+            Found::Many(references) => references,
+        };
+        references.insert(Arc::clone(reference));
+        self.by_key
+            .insert(Arc::clone(&known), Found::Many(references));
+        known
+    }
+
+    fn drop_keys(&mut self, reference: &Arc<Reference>, keys: &[Arc<Key>]) {
+        for key in keys {
+            let is_empty = match self.by_key.get_mut(key) {
+                None => false,
+                Some(Found::One(_)) => true,
+                Some(Found::Many(references)) => {
+                    references.remove(reference);
+                    references.is_empty()
                 }
+            };
+            if is_empty {
+                self.by_key.remove(key);
             }
         }
     }
@@ -225,7 +276,10 @@ mod tests {
         index.remove(&number("b", None));
         assert_eq!(
             index.get(&declared),
-            [ObjectRef::new("a").within("support")]
+            [Arc::new(ObjectRef::new("a").within("support"))]
         );
+        index.remove(&number("a", None));
+        let maps = index.lock();
+        assert!(maps.by_key.is_empty() && maps.entries.is_empty());
     }
 }

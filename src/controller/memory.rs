@@ -11,7 +11,6 @@ use super::plan::{Again, MOST_REPAIRS, Memory, Rest};
 use crate::api::PhoneNumber;
 use crate::claim::Stored;
 use crate::clock::{Clock, Instant};
-use crate::number::Configuration;
 
 /// The first and the longest wait of a backoff.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
@@ -47,11 +46,12 @@ struct Entry {
 }
 
 /// What was verified: this configuration, with this assistant, in this generation, on the number as it was seen.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) struct Verified {
     /// A hash of what the provider showed.
     pub(super) seen: u64,
-    pub(super) configuration: Configuration,
+    /// A hash of what was wanted: thousands of these are kept.
+    pub(super) configuration: u64,
     pub(super) assistant: Option<i64>,
     pub(super) generation: i64,
 }
@@ -82,6 +82,14 @@ impl Memories {
     /// Remembers the version that our own write made.
     pub(super) fn written(&self, object: &Arc<PhoneNumber>) {
         self.entry(object, |entry| entry.latest = Some(Arc::clone(object)));
+    }
+
+    /// Forgets the version that our own write made once the cache shows it or a later one.
+    pub(super) fn shows(&self, object: &PhoneNumber) {
+        if let Some(entry) = self.lock().get_mut(&uid(object)) {
+            let shown = version(object);
+            entry.latest.take_if(|latest| version(latest) <= shown);
+        }
     }
 
     /// What a decision may use.

@@ -1,9 +1,9 @@
 //! One pass over one `PhoneNumber`: resolve, then plan and perform step by step, then report.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 
 use super::Due;
 use super::context::{Context, owner};
@@ -13,9 +13,9 @@ use super::plan::{Again, Budget, Facts, Limits, Rest, Step, plan, wait};
 use super::report;
 use super::resolve::{Resolved, resolve};
 use crate::account::fingerprint;
-use crate::api::{AdoptionPolicy, GROUP, Money, PhoneNumber, Reason, condition};
+use crate::api::{AdoptionPolicy, Money, PhoneNumber, Reason, condition};
 use crate::claim::{Claim, Intent, Stored};
-use crate::number::{AccountId, Currency, E164, NumberId, OrderId};
+use crate::number::{AccountId, Configuration, Currency, E164, NumberId, OrderId};
 
 /// The finalizer that keeps a `PhoneNumber` until its number is released or let go.
 pub(super) const FINALIZER: &str = "telephony.burki.dev/release";
@@ -94,10 +94,16 @@ fn remember(pass: &Pass, rest: &Rest, context: &Context) {
 fn wanted(facts: &Facts, seen: u64) -> Option<Verified> {
     Some(Verified {
         seen,
-        configuration: facts.configuration.clone().ok()?,
+        configuration: hash_of(facts.configuration.as_ref().ok()?),
         assistant: facts.assistant.as_ref().map(|(id, _)| *id),
         generation: facts.generation,
     })
+}
+
+fn hash_of(configuration: &Configuration) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    configuration.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Gathers the facts of a pass. `None` while the API server's time is not known.
@@ -139,7 +145,11 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
         suspended: number.spec.suspend,
         protected: number.spec.deletion_protection,
         deletion_policy: number.spec.deletion_policy,
-        definition_deleted: deleting && definition_is_deleted(context).await?,
+        definition_deleted: deleting
+            && context
+                .definition
+                .is_deleted(context.clock.as_ref())
+                .await?,
         record: record(number, context),
         memory: super::plan::Memory::default(),
         waits: context.waits(),
@@ -244,25 +254,5 @@ fn record(number: &PhoneNumber, context: &Context) -> super::plan::Record {
                 reason,
             }),
         observed_generation: status.observed_generation,
-    }
-}
-
-/// True while the definition of PhoneNumbers is being deleted, which deletes every PhoneNumber.
-///
-/// # Errors
-/// Those of the API server, except where the operator may not look at definitions (watching single namespaces).
-async fn definition_is_deleted(context: &Context) -> Result<bool, kube::Error> {
-    let api = Api::<CustomResourceDefinition>::all(context.clients.reads.clone());
-    match api.get_opt(&format!("phonenumbers.{GROUP}")).await {
-        Ok(definition) => Ok(
-            definition.is_none_or(|definition| definition.metadata.deletion_timestamp.is_some())
-        ),
-        Err(kube::Error::Api(status)) if status.code == 403 => {
-            tracing::warn!(
-                "may not read the definition of PhoneNumbers: its deletion would release every number"
-            );
-            Ok(false)
-        }
-        Err(error) => Err(error),
     }
 }

@@ -367,23 +367,25 @@ async fn our_order(
     number: &E164,
     pass: &Pass,
 ) -> Result<Option<Order>, Stop> {
-    let known = match &pass.order {
-        Some(order) if order.state != OrderState::Pending => Some(order.clone()),
-        Some(order) => account.call(account.company().order(&order.id)).await?,
-        None => match &pass.facts.record.order_id {
-            Some(id) => account.call(account.company().order(id)).await?,
-            None => None,
-        },
+    let since = match &pass.facts.claim {
+        Stored::Ours(claim) => Some(claim.since),
+        _ => None,
+    };
+    let finished = pass.order.clone();
+    let finished = finished.filter(|order| order.state != OrderState::Pending);
+    let recorded = pass.facts.record.order_id.as_ref();
+    let open = pass.order.as_ref().map(|order| &order.id).or(recorded);
+    let known = match (finished, open, since) {
+        (Some(order), ..) => Some(order),
+        (None, Some(id), Some(since)) => account.order(id, since).await?,
+        (None, Some(id), None) => account.call(account.company().order(id)).await?,
+        (None, None, _) => None,
     };
     if let Some(order) = &known
         && order.state != OrderState::Failure
     {
         return Ok(known);
     }
-    let since = match &pass.facts.claim {
-        Stored::Ours(claim) => Some(claim.since),
-        _ => None,
-    };
     let found = account
         .call(
             account
@@ -406,7 +408,7 @@ async fn patch(
         api.patch(&pass.object.name_any(), &PatchParams::default(), &body)
             .await?,
     );
-    context.memories.written(&object);
+    context.wrote(&object);
     pass.facts.finalizer = object
         .finalizers()
         .iter()

@@ -94,10 +94,15 @@ impl Reconciler {
         let (stores, wakers) = (&self.context.stores, &self.context.wakers);
         match event {
             Event::Apply(number) => {
-                stores.index.put(number);
-                wakers.account_of(number);
+                if stores.index.put(number) {
+                    wakers.account_of(number);
+                }
+                self.context.memories.shows(number);
             }
-            Event::InitApply(number) => stores.index.put(number),
+            Event::InitApply(number) => {
+                stores.index.put(number);
+                self.context.memories.shows(number);
+            }
             Event::Delete(number) => {
                 stores.index.remove(number);
                 wakers.account_of(number);
@@ -140,11 +145,12 @@ impl Reconciler {
         self.clean_up();
     }
 
-    /// Gives back what is counted and will not be used. To be called when nothing is in flight any more.
+    /// Gives back what is counted and will not be used, and finishes writing Events. To be called when nothing is in flight any more.
     pub async fn end(&self) {
         if let Some(now) = self.context.time.now() {
             self.context.fuses.give_back(now).await;
         }
+        self.context.events.finish().await;
     }
 
     fn clean_up(&self) {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::PostParams;
-use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};
 
 use super::context::{Context, owner};
+use super::events::Told;
 use super::perform::{Pass, order_id};
 use super::plan::{Farewell, Rest, Step, plan};
 use crate::api::{
@@ -95,7 +95,7 @@ pub(super) async fn report(
     context: &Context,
 ) -> Result<(), kube::Error> {
     if let Some(farewell) = pass.farewell {
-        say_farewell(farewell, pass, context).await;
+        say_farewell(farewell, pass, context);
         return Ok(());
     }
     match rest {
@@ -153,8 +153,8 @@ async fn write(pass: &mut Pass, rest: &Rest, context: &Context) -> Result<(), ku
             Err(error) => return Err(error),
         }
     }
-    context.memories.written(&pass.object);
-    transitions(&before, &status, pass, context).await;
+    context.wrote(&pass.object);
+    transitions(&before, &status, pass, context);
     Ok(())
 }
 
@@ -411,7 +411,7 @@ fn seconds(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
-async fn transitions(
+fn transitions(
     before: &PhoneNumberStatus,
     after: &PhoneNumberStatus,
     pass: &Pass,
@@ -423,16 +423,9 @@ async fn transitions(
             "{} is held in account {account} as {id}.",
             pass.facts.title()
         );
-        publish(
-            pass,
-            context,
-            EventType::Normal,
-            "Purchased",
-            "Purchase",
-            note,
-        )
-        .await;
+        tell(pass, context, false, "Purchased", "Purchase", note);
     }
+    let is_bought = before.id.is_none() && after.id.is_some();
     let shown = |status: &PhoneNumberStatus, kind: &str| {
         let found = status
             .conditions
@@ -458,16 +451,14 @@ async fn transitions(
             .iter()
             .any(|found| found.type_ == condition::STALLED && found.status == "True");
         tracing::info!(number = %owner(pass.object.as_ref()), reason, message, "state changed");
-        let kind = if stalled {
-            EventType::Warning
-        } else {
-            EventType::Normal
-        };
-        publish(pass, context, kind, &reason, "Reconcile", message).await;
+        // That it was bought, and needs nothing more, is one piece of news.
+        if !(is_bought && reason == Reason::Ready.to_string()) {
+            tell(pass, context, stalled, &reason, "Reconcile", message);
+        }
     }
 }
 
-async fn say_farewell(farewell: Farewell, pass: &Pass, context: &Context) {
+fn say_farewell(farewell: Farewell, pass: &Pass, context: &Context) {
     let number = pass.facts.title();
     let (reason, note) = match farewell {
         Farewell::Released => ("Released", format!("{number} was given back.")),
@@ -492,37 +483,23 @@ async fn say_farewell(farewell: Farewell, pass: &Pass, context: &Context) {
         ),
     };
     tracing::info!(number = %owner(pass.object.as_ref()), reason, note, "let go");
-    publish(pass, context, EventType::Normal, reason, "Delete", note).await;
+    tell(pass, context, false, reason, "Delete", note);
 }
 
-async fn publish(
+fn tell(
     pass: &Pass,
     context: &Context,
-    type_: EventType,
+    is_warning: bool,
     reason: &str,
-    action: &str,
+    action: &'static str,
     note: String,
 ) {
-    let mut note = note;
-    // The API server refuses longer notes.
-    note.truncate(note.floor_char_boundary(1000));
-    let event = Event {
-        type_,
+    context.events.tell(Told {
+        about: pass.object.object_ref(&()),
+        is_warning,
         reason: reason.to_owned(),
-        note: Some(note),
-        action: action.to_owned(),
-        secondary: None,
-    };
-    match context
-        .recorder
-        .publish(&event, &pass.object.object_ref(&()))
-        .await
-    {
-        Ok(()) => {}
-        // A namespace that is being torn down takes no Events.
-        Err(kube::Error::Api(error)) if error.code == 403 || error.code == 404 => {}
-        Err(error) => {
-            tracing::warn!(number = %owner(pass.object.as_ref()), %error, "cannot write Event")
-        }
-    }
+        action,
+        note,
+        at: context.time.now().unwrap_or(pass.facts.now),
+    });
 }

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::carrier::{Home, Number, World};
+use super::carrier::{Home, World};
 use super::ledger::Deed;
 use super::message::{Reply, Request};
 use super::state::Assistant;
@@ -132,11 +132,7 @@ fn assign(world: &mut World, assistant: &Assistant, request: &Request) -> Reply 
         .and_then(Value::as_str)
         .unwrap_or_default()
         .to_owned();
-    let at = world
-        .numbers
-        .iter()
-        .position(|owned| owned.phone_number == number);
-    let Some(at) = at else {
+    let Some(at) = world.numbers.place_of(&number) else {
         return refusal(
             404,
             &format!("Phone number {number} not found in your provider accounts"),
@@ -238,11 +234,7 @@ fn unassign(world: &mut World, assistant: &Assistant, request: &Request) -> Repl
             )
         }
         Some(_) => refusal(400, "Phone number is not assigned to this assistant"),
-        None if world
-            .numbers
-            .iter()
-            .any(|owned: &Number| owned.phone_number == number) =>
-        {
+        None if world.numbers.place_of(&number).is_some() => {
             refusal(400, "Phone number is not assigned to this assistant")
         }
         None => refusal(404, &format!("Phone number {number} not found")),

@@ -10,6 +10,7 @@ use super::Side;
 use super::faults::Faults;
 use super::ledger::{Deed, Entry, Ledger};
 use super::message::iso8601;
+use super::numbers::Numbers;
 use super::state::State;
 
 /// A number that an account has.
@@ -110,9 +111,11 @@ pub struct World {
     /// The book.
     pub ledger: Ledger,
     /// Every number that an account has.
-    pub numbers: Vec<Number>,
+    pub numbers: Numbers,
     pub(super) faults: Faults,
     pub(super) orders: Vec<Order>,
+    /// The places among the orders of those that may still be pending.
+    pending: BTreeSet<usize>,
     pub(super) homes: Vec<Home>,
     pub(super) gone: BTreeSet<String>,
     pub(super) searched: BTreeMap<(String, String), Instant>,
@@ -143,9 +146,10 @@ impl World {
             homes: homes.collect(),
             state,
             ledger: Ledger::default(),
-            numbers: Vec::new(),
+            numbers: Numbers::default(),
             faults: Faults::default(),
             orders: Vec::new(),
+            pending: BTreeSet::new(),
             gone: BTreeSet::new(),
             searched: BTreeMap::new(),
             assigned: BTreeMap::new(),
@@ -214,15 +218,25 @@ impl World {
             .taken
             .iter()
             .any(|end| number.ends_with(end.as_str()));
-        let unavailable = self.unavailable().any(|other| other == number);
-        valid && !taken && !unavailable && !self.gone.contains(number)
+        let owned = self.numbers.place_of(number).is_some();
+        valid && !taken && !owned && !self.gone.contains(number) && !self.is_ordered(number)
+    }
+
+    fn is_ordered(&self, number: &str) -> bool {
+        let mut pending = self.pending.iter().filter_map(|at| self.orders.get(*at));
+        pending.any(|order| order.number == number && order.status == "pending")
+    }
+
+    /// Accepts an order.
+    pub(super) fn accept(&mut self, order: Order) {
+        self.pending.insert(self.orders.len());
+        self.orders.push(order);
     }
 
     /// The numbers that accounts have or have ordered.
     pub(super) fn unavailable(&self) -> impl Iterator<Item = &str> {
-        let ordered = self
-            .orders
-            .iter()
+        let pending = self.pending.iter().filter_map(|at| self.orders.get(*at));
+        let ordered = pending
             .filter(|order| order.status == "pending")
             .map(|order| order.number.as_str());
         let owned = self.numbers.iter().map(|owned| owned.phone_number.as_str());
@@ -240,15 +254,18 @@ impl World {
     }
 
     pub(super) fn owned(&self, provider: &str, account: &str, number: &str) -> Option<usize> {
-        self.numbers.iter().position(|owned| {
-            owned.provider == provider && owned.account == account && owned.phone_number == number
-        })
+        let at = self.numbers.place_of(number)?;
+        self.has(at, provider, account).then_some(at)
     }
 
     pub(super) fn by_id(&self, provider: &str, account: &str, id: &str) -> Option<usize> {
-        self.numbers.iter().position(|owned| {
-            owned.provider == provider && owned.account == account && owned.id == id
-        })
+        let at = self.numbers.place_of_id(id)?;
+        self.has(at, provider, account).then_some(at)
+    }
+
+    fn has(&self, at: usize, provider: &str, account: &str) -> bool {
+        let number = self.numbers.get(at);
+        number.is_some_and(|owned| owned.provider == provider && owned.account == account)
     }
 
     /// The numbers of an account that are listed already, newest first.
@@ -295,8 +312,8 @@ impl World {
     }
 
     /// Takes a number back for good.
-    pub(super) fn take_back(&mut self, index: usize, by: &'static str) -> Number {
-        let number = self.numbers.remove(index);
+    pub(super) fn take_back(&mut self, at: usize, by: &'static str) -> Option<Number> {
+        let number = self.numbers.remove(at)?;
         self.gone.insert(number.phone_number.clone());
         let reference = if number.provider == "twilio" {
             &number.friendly_name
@@ -312,23 +329,26 @@ impl World {
             &number.id,
             &reference,
         );
-        number
+        Some(number)
     }
 
     /// Finishes the orders that are due.
     fn settle(&mut self) {
         let now = Instant::now();
-        let due: Vec<usize> = (0..self.orders.len())
-            .filter(|at| {
-                self.orders
-                    .get(*at)
-                    .is_some_and(|order| order.status == "pending" && order.due <= now)
-            })
-            .collect();
+        let orders = &self.orders;
+        let settled = |at: &usize| {
+            let order = orders.get(*at);
+            order.is_none_or(|order| order.status != "pending" || order.due <= now)
+        };
+        let due: Vec<usize> = self.pending.iter().copied().filter(settled).collect();
         for at in due {
+            self.pending.remove(&at);
             let Some(order) = self.orders.get(at).cloned() else {
                 continue;
             };
+            if order.status != "pending" {
+                continue;
+            }
             let fails = self.state.switches.orders_fail
                 || (order.cancelled && !self.state.switches.cancelled_orders_succeed);
             let status = if fails { "failure" } else { "success" };
@@ -344,7 +364,8 @@ impl World {
     fn deliver(&mut self, order: &Order) {
         let sold = self.sell("telnyx", &order.account, &order.number);
         let copy = self.state.switches.copy_reference;
-        if let Some(number) = self.numbers.last_mut() {
+        let at = self.numbers.place_of_id(&sold.id);
+        if let Some(number) = at.and_then(|at| self.numbers.get_mut(at)) {
             number.connection_id.clone_from(&order.connection);
             number.messaging_profile_id.clone_from(&order.profile);
             number.billing_group_id.clone_from(&order.group);

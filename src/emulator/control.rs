@@ -133,11 +133,8 @@ fn answered(world: &mut World, request: &Request) -> Answer {
 }
 
 fn position(world: &World, number: &str) -> Result<usize, (u16, String)> {
-    world
-        .numbers
-        .iter()
-        .position(|owned| owned.phone_number == number)
-        .ok_or_else(|| missing(number))
+    let place = world.numbers.place_of(number);
+    place.ok_or_else(|| missing(number))
 }
 
 /// `value` with the fields of the request's body put in.
@@ -162,9 +159,7 @@ fn edit(world: &mut World, number: &str, request: &Request) -> Answer {
     let old = world.numbers.get(at).ok_or_else(|| missing(number))?;
     let mut new: Number = merged(old, request)?;
     (new.created, new.listed) = (old.created, old.listed);
-    if let Some(slot) = world.numbers.get_mut(at) {
-        slot.clone_from(&new);
-    }
+    world.numbers.replace(at, new.clone());
     world.enter(
         Deed::Configure,
         "console",

@@ -112,7 +112,7 @@ fn answered(world: &mut World, operation: &str, request: &Request) -> Reply {
                 .homes
                 .iter()
                 .filter(|home| home.is_profile && home.account == organization);
-            page(rows.map(shown_home).collect(), request)
+            page(rows.collect(), shown_home, request)
         }
         ("balance", "GET") => data(
             &json!({"record_type": "balance", "balance": "100.00", "credit_limit": "0.00",
@@ -150,7 +150,7 @@ fn data(value: &Value) -> Reply {
     Reply::json(200, &json!({ "data": value }))
 }
 
-fn page(rows: Vec<Value>, request: &Request) -> Reply {
+fn page<T>(rows: Vec<T>, shown: impl Fn(T) -> Value, request: &Request) -> Reply {
     let number = |name: &str| {
         request
             .query(name)
@@ -159,7 +159,8 @@ fn page(rows: Vec<Value>, request: &Request) -> Reply {
     let size = number("page[size]").unwrap_or(20).clamp(1, MOST);
     let at = number("page[number]").unwrap_or(1).max(1);
     let total = rows.len();
-    let rows: Vec<_> = rows.into_iter().skip((at - 1) * size).take(size).collect();
+    let rows = rows.into_iter().skip((at - 1) * size).take(size);
+    let rows: Vec<_> = rows.map(shown).collect();
     let meta = json!({"page_number": at, "page_size": size, "total_pages": total.div_ceil(size),
         "total_results": total});
     Reply::json(200, &json!({"data": rows, "meta": meta}))
@@ -169,7 +170,7 @@ fn list(world: &World, organization: &str, request: &Request) -> Reply {
     let pattern = request.query("filter[phone_number]");
     let strict = !world.state.switches.plus_matches;
     if pattern.is_some_and(|pattern| strict && !pattern.bytes().all(|byte| byte.is_ascii_digit())) {
-        return page(Vec::new(), request);
+        return page(Vec::new(), shown, request);
     }
     let digits = pattern.map(|pattern| {
         pattern
@@ -189,13 +190,13 @@ fn list(world: &World, organization: &str, request: &Request) -> Reply {
         .listed("telnyx", organization)
         .into_iter()
         .filter(wanted);
-    page(rows.map(shown).collect(), request)
+    page(rows.collect(), shown, request)
 }
 
 /// The messaging settings of all numbers, which name the organization.
 fn identity(world: &World, organization: &str, request: &Request) -> Reply {
-    let rows = world.listed("telnyx", organization).into_iter();
-    page(rows.map(shown_messaging).collect(), request)
+    let rows = world.listed("telnyx", organization);
+    page(rows, shown_messaging, request)
 }
 
 fn reference_error(world: &World, organization: &str, fields: &Value) -> Option<Reply> {
@@ -331,7 +332,9 @@ fn release(world: &mut World, organization: &str, id: &str) -> Reply {
             "The deletion lock of the number is enabled",
         );
     }
-    let number = world.take_back(at, "telnyx");
+    let Some(number) = world.take_back(at, "telnyx") else {
+        return not_found();
+    };
     let mut shown = shown(&number);
     if let Some(status) = shown.get_mut("status") {
         *status = json!("deleted");
@@ -429,7 +432,7 @@ fn order(world: &mut World, organization: &str, request: &Request) -> Reply {
         &order.reference,
     );
     let reply = data(&shown_order(&order, true));
-    world.orders.push(order);
+    world.accept(order);
     reply
 }
 
@@ -456,10 +459,7 @@ fn orders(world: &World, organization: &str, request: &Request) -> Reply {
                 .is_none_or(|text| order.status == text)
     };
     let rows = world.orders.iter().rev().filter(wanted);
-    page(
-        rows.map(|order| shown_order(order, false)).collect(),
-        request,
-    )
+    page(rows.collect(), |order| shown_order(order, false), request)
 }
 
 fn sub_orders(world: &World, organization: &str, request: &Request) -> Reply {
@@ -470,12 +470,8 @@ fn sub_orders(world: &World, organization: &str, request: &Request) -> Reply {
                 .is_none_or(|id| order.id == id)
     };
     page(
-        world
-            .orders
-            .iter()
-            .filter(wanted)
-            .map(shown_sub_order)
-            .collect(),
+        world.orders.iter().filter(wanted).collect(),
+        shown_sub_order,
         request,
     )
 }

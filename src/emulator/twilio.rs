@@ -194,16 +194,16 @@ fn list(world: &World, account: &str, request: &Request) -> Reply {
 
 /// Twilio's filter takes parts of a number, and `*` for any digit.
 fn is_like(number: &str, pattern: &str) -> bool {
-    let wanted: Vec<char> = pattern
-        .chars()
-        .filter(|c| c.is_ascii_digit() || *c == '*')
+    let wanted: Vec<u8> = pattern
+        .bytes()
+        .filter(|byte| byte.is_ascii_digit() || *byte == b'*')
         .collect();
-    let digits: Vec<char> = number.chars().filter(char::is_ascii_digit).collect();
-    let fits = |window: &[char]| {
+    let digits = number.trim_start_matches('+').as_bytes();
+    let fits = |window: &[u8]| {
         window
             .iter()
             .zip(&wanted)
-            .all(|(digit, wanted)| digit == wanted || *wanted == '*')
+            .all(|(digit, wanted)| digit == wanted || *wanted == b'*')
     };
     wanted.is_empty() || digits.windows(wanted.len()).any(fits)
 }
@@ -264,7 +264,9 @@ fn buy(world: &mut World, account: &str, request: &Request) -> Reply {
         }
     }
     let sold = world.sell("twilio", account, &number);
-    let at = world.numbers.len().saturating_sub(1);
+    let Some(at) = world.by_id("twilio", account, &sold.id) else {
+        return not_found(request);
+    };
     set(world, at, &form);
     let name = world
         .numbers

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{Capability, E164, Mark, NumberId, Provider};
 
 /// Where calls and messages to a number go. What is `None` is not ours to decide and is left as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Routing {
     /// Webhooks live on the number itself.
     Twilio {
@@ -30,7 +30,7 @@ pub enum Routing {
 }
 
 /// Papers that a country's regulator wants with a purchase; ids at the provider.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Papers {
     /// Twilio address (`AD…`).
     pub address_sid: Option<String>,
@@ -43,7 +43,7 @@ pub struct Papers {
 }
 
 /// How a number is to be set up at its provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Configuration {
     /// The name people see; at most 36 bytes at Twilio, where it shares a field with the mark.
     pub name: String,

@@ -192,6 +192,18 @@ impl Telnyx {
             .map(|hits| hits.data)
     }
 
+    async fn orders_since(&self, since: Option<Timestamp>) -> Result<Vec<Order>, Error> {
+        let earliest = since
+            .and_then(|since| since.checked_sub(CLOCK_SKEW).ok())
+            .map(|since| since.to_string());
+        let query: Vec<_> = earliest
+            .iter()
+            .map(|since| ("filter[created_at][gt]", since.as_str()))
+            .collect();
+        let rows: Vec<NumberOrder> = self.rows("/number_orders", &query).await?;
+        Ok(rows.into_iter().map(NumberOrder::into_order).collect())
+    }
+
     async fn webhook(&self, path: &str, id: &str) -> Result<Option<Webhook>, Error> {
         let Ok(id) = segment(id) else {
             return Ok(None);
@@ -272,17 +284,8 @@ impl PhoneCompany for Telnyx {
         number: &E164,
         since: Option<Timestamp>,
     ) -> Result<Option<Order>, Error> {
-        let earliest = since
-            .and_then(|since| since.checked_sub(CLOCK_SKEW).ok())
-            .map(|since| since.to_string());
-        let query: Vec<_> = earliest
-            .iter()
-            .map(|since| ("filter[created_at][gt]", since.as_str()))
-            .collect();
-        let rows: Vec<NumberOrder> = self.rows("/number_orders", &query).await?;
         let mut best: Option<Order> = None;
-        for row in rows {
-            let mut order = row.into_order();
+        for mut order in self.orders_since(since).await? {
             if !is_of(mark, &order.reference) {
                 continue;
             }
@@ -300,6 +303,10 @@ impl PhoneCompany for Telnyx {
             }
         }
         Ok(best)
+    }
+
+    async fn orders(&self, since: Timestamp) -> Result<Vec<Order>, Error> {
+        self.orders_since(Some(since)).await
     }
 
     async fn order(&self, id: &OrderId) -> Result<Option<Order>, Error> {

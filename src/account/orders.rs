@@ -1,0 +1,96 @@
+//! Asks what became of orders, together: one listing serves all that wait when there are more than a few.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+use super::{Account, lock};
+use crate::number::OrderId;
+use crate::provider::{Error, Order, OrderState};
+
+type Answer = Result<Option<Order>, Error>;
+
+/// Who waits to hear of which order, made since when.
+type Waiting = (OrderId, Timestamp, oneshot::Sender<Answer>);
+
+/// So many are asked about one by one. A listing of all that are under way at once seldom takes more calls.
+const FEW: usize = 5;
+
+/// The orders that are asked about.
+#[derive(Default)]
+pub(super) struct Orders {
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<Waiting>,
+    answering: bool,
+}
+
+impl Account {
+    /// What became of an order that was made at `since` or later, by the provider's clock.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn order(self: &Arc<Self>, id: &OrderId, since: Timestamp) -> Answer {
+        let (sender, answer) = oneshot::channel();
+        let must_start = {
+            let mut queue = lock(&self.shared.orders.queue);
+            queue.waiting.push((id.clone(), since, sender));
+            !std::mem::replace(&mut queue.answering, true)
+        };
+        if must_start {
+            tokio::spawn(answer_all(Arc::clone(self)));
+        }
+        answer
+            .await
+            .unwrap_or_else(|_| Err(Error::Unavailable("the question was given up".into())))
+    }
+}
+
+async fn answer_all(account: Arc<Account>) {
+    loop {
+        // Lets those that are about to ask get into this round.
+        tokio::task::yield_now().await;
+        let waiting = {
+            let mut queue = lock(&account.shared.orders.queue);
+            if queue.waiting.is_empty() {
+                queue.answering = false;
+                return;
+            }
+            std::mem::take(&mut queue.waiting)
+        };
+        let mut succeeded = if waiting.len() > FEW {
+            succeeded(&account, &waiting).await
+        } else {
+            HashMap::new()
+        };
+        let each = waiting.into_iter().map(|(id, _, sender)| {
+            let (account, known) = (&account, succeeded.remove(&id));
+            async move {
+                let answer = match known {
+                    Some(order) => Ok(Some(order)),
+                    None => account.call(account.company.order(&id)).await,
+                };
+                // Whoever asked may have gone; nobody misses the answer then.
+                let _ = sender.send(answer);
+            }
+        });
+        futures::future::join_all(each).await;
+    }
+}
+
+/// The orders that a listing shows as successful. Of the others it does not show what became of their numbers; nor may
+/// they be taken for absent, or be given up, if it cannot be read.
+async fn succeeded(account: &Account, waiting: &[Waiting]) -> HashMap<OrderId, Order> {
+    let Some(since) = waiting.iter().map(|(_, since, _)| *since).min() else {
+        return HashMap::new();
+    };
+    let listed = account.call(account.company.orders(since)).await;
+    let orders = listed.unwrap_or_default().into_iter();
+    let succeeded = orders.filter(|order| order.state == OrderState::Success);
+    succeeded.map(|order| (order.id.clone(), order)).collect()
+}

@@ -1,0 +1,433 @@
+//! What is measured, part by part.
+
+use std::time::{Duration, Instant};
+
+use kube::ResourceExt;
+use kube::api::{DeleteParams, ListParams};
+use serde_json::{Value, json};
+
+use crate::emulator::{is_purchase, number_of};
+use crate::process::{cpu_seconds, peak_memory, until_quiet};
+use crate::table::{Part, Table};
+use crate::witness::Witness;
+use crate::world::{Spent, World};
+
+/// How many numbers a page of a Twilio listing holds.
+const TWILIO_PAGE: usize = 1000;
+
+/// How many numbers are bought one after the other.
+const LONE: usize = 50;
+
+/// How many are bought at Telnyx at once.
+const TELNYX: usize = 1000;
+
+const NAMESPACE: &str = "bench";
+
+pub struct Bench {
+    count: usize,
+    world: World,
+    witness: Witness,
+    pid: u32,
+    pub table: Table,
+}
+
+/// Twilio's budgets for buying this many at once: seconds, processor seconds, MiB. Others have none.
+fn budgets(count: usize) -> [Option<f64>; 3] {
+    match count {
+        1_000 => [Some(4.0), Some(0.7), Some(25.0)],
+        10_000 => [Some(35.0), Some(6.0), Some(50.0)],
+        _ => [None; 3],
+    }
+}
+
+fn search() -> Value {
+    json!({"provider": "twilio", "search": {"country": "US", "areaCode": "212"}})
+}
+
+impl Bench {
+    pub async fn start(count: usize) -> Self {
+        let world = World::start().await;
+        let keys = json!({"accountSid": "AC00000000000000000000000000000001", "authToken": "emulator-token"});
+        world.account(NAMESPACE, "twilio", keys).await;
+        Self {
+            count,
+            witness: Witness::of(world.client.clone(), NAMESPACE),
+            world,
+            pid: 0,
+            table: Table::default(),
+        }
+    }
+
+    fn pages(&self) -> f64 {
+        self.count.div_ceil(TWILIO_PAGE) as f64
+    }
+
+    /// All are there when the operator starts.
+    pub async fn purchases_of_what_stands(&mut self) {
+        let count = self.count;
+        println!("\nBuying {count} numbers at Twilio by search, which all wait for the operator");
+        let created = self.world.many(NAMESPACE, count, &search()).await;
+        self.world.begin().await;
+        let begun = Instant::now();
+        self.pid = self.world.start_operator(&[]).await;
+        self.witness.until_ready(count).await;
+        until_quiet(self.pid).await;
+        let spent = self.world.end().await;
+        let waits = waits(
+            &self.witness,
+            created.iter().map(|(name, _)| (name.as_str(), begun)),
+        );
+        let mut part = self.table.part("Twilio by search, all standing");
+        purchases(&mut part, &waits, self.pid, budgets(count));
+        counts(&mut part, &spent, count, 2.0, 1.1);
+        self.check_ledger(count).await;
+    }
+
+    /// All are created while the operator runs.
+    pub async fn purchases_of_what_arrives(&mut self) {
+        let count = self.count;
+        println!("\nBuying {count} numbers at Twilio by search, as they are created");
+        self.world.kill_operator();
+        self.pid = self.world.start_operator(&[]).await;
+        until_quiet(self.pid).await;
+        self.witness = Witness::of(self.world.client.clone(), NAMESPACE);
+        self.world.begin().await;
+        let begun = Instant::now();
+        let created = self.world.many(NAMESPACE, count, &search()).await;
+        let creating = begun.elapsed().as_secs_f64();
+        self.witness.until_ready(count).await;
+        until_quiet(self.pid).await;
+        let spent = self.world.end().await;
+        let each = created.iter().map(|(name, there)| (name.as_str(), *there));
+        let waits = waits(&self.witness, each);
+        let all = created
+            .iter()
+            .filter_map(|(name, _)| self.witness.ready_at(name))
+            .max()
+            .map(|at| at.duration_since(begun).as_secs_f64());
+        let mut part = self.table.part("Twilio by search, arriving");
+        part.guide("creating them took", creating, "s", None).guide(
+            "first created to last Ready",
+            all.unwrap_or_default(),
+            "s",
+            None,
+        );
+        purchases(&mut part, &waits, self.pid, [None; 3]);
+        counts(&mut part, &spent, count, 2.0, 1.1);
+    }
+
+    async fn check_ledger(&self, count: usize) {
+        let ledger = self.world.emulator.ledger().await;
+        let mut bought: Vec<_> = ledger
+            .iter()
+            .filter(|entry| is_purchase(entry))
+            .map(number_of)
+            .collect();
+        let all = bought.len();
+        bought.sort_unstable();
+        bought.dedup();
+        assert_eq!(
+            (all, bought.len()),
+            (count, count),
+            "purchases, and numbers bought"
+        );
+    }
+
+    pub async fn steady_state(&mut self) {
+        const PASSES: f64 = 3.0;
+        println!("\nWatching {PASSES} passes in which nothing happens");
+        self.world.passes("twilio list", 1).await;
+        let cpu = cpu_seconds(self.pid);
+        self.world.begin().await;
+        self.world.passes("twilio list", PASSES as usize).await;
+        let spent = self.world.end().await;
+        let cpu = (cpu_seconds(self.pid) - cpu) / PASSES;
+        let pages = self.pages();
+        self.table
+            .part("steady state, a pass")
+            .count("provider calls", spent.all_calls() / PASSES, pages)
+            .count("writes to our kinds", spent.writes.ours() as f64, 0.0)
+            .show(
+                "other writes and Events",
+                (spent.writes.other + spent.writes.events) as f64,
+            )
+            .guide("processor", cpu, "s", None);
+    }
+
+    pub async fn drift(&mut self) {
+        let drifting = (self.count / 100).max(1);
+        println!("\nEditing the webhooks of {drifting} numbers in the console");
+        let page = ListParams::default().limit(u32::try_from(drifting).unwrap());
+        let numbers = self.world.numbers(NAMESPACE).list(&page).await.unwrap();
+        let numbers = numbers
+            .items
+            .into_iter()
+            .filter_map(|number| number.status?.phone_number);
+        let numbers: Vec<String> = numbers.collect();
+        assert_eq!(numbers.len(), drifting);
+        self.world.passes("twilio list", 1).await;
+        self.world.begin().await;
+        let configured = self.world.asked("twilio configure").await;
+        for number in &numbers {
+            let change = json!({"voice_url": "https://elsewhere.example.com/"});
+            self.world.emulator.edit(number, change).await;
+        }
+        let begun = Instant::now();
+        let mut noticed = None;
+        loop {
+            let done = self.world.asked("twilio configure").await - configured;
+            if done > 0 {
+                noticed.get_or_insert_with(|| begun.elapsed().as_secs_f64());
+            }
+            if done >= drifting as u64 {
+                break;
+            }
+            assert!(
+                begun.elapsed() < Duration::from_secs(120),
+                "{done} of {drifting} are mended"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let mended = begun.elapsed().as_secs_f64();
+        self.world.passes("twilio list", 1).await;
+        let spent = self.world.end().await;
+        for number in &numbers {
+            let found = self.world.emulator.number(number).await;
+            assert_eq!(
+                found["voice_url"], "https://voice.example.com/twiml",
+                "{number}"
+            );
+        }
+        let each = drifting as f64;
+        let besides = spent.all_calls() - spent.calls("twilio list");
+        self.table
+            .part("1 % drift")
+            .guide("noticed", noticed.unwrap_or_default(), "s", None)
+            .guide("all mended", mended, "s", None)
+            .count("calls per drifted, listings besides", besides / each, 1.0)
+            .count(
+                "writes to our kinds per drifted",
+                spent.writes.ours() as f64 / each,
+                0.0,
+            )
+            .show("Events per drifted", spent.writes.events as f64 / each);
+    }
+
+    /// One PhoneNumber is created while no operator runs.
+    pub async fn restart(&mut self) {
+        println!("\nKilling the operator and starting it again, with one PhoneNumber more");
+        self.world.kill_operator();
+        self.world.number(NAMESPACE, "new", search()).await;
+        self.world.begin().await;
+        let begun = Instant::now();
+        self.pid = self.world.start_operator(&[]).await;
+        self.witness.until_ready(self.count + 1).await;
+        let ready = self
+            .witness
+            .ready_at("new")
+            .map(|at| at.duration_since(begun));
+        until_quiet(self.pid).await;
+        let (cpu, memory) = (cpu_seconds(self.pid), peak_memory(self.pid));
+        let spent = self.world.end_except("new").await;
+        println!("  calls: {:?}", spent.calls);
+        self.table
+            .part("restart with all Ready")
+            .guide(
+                "a new one Ready",
+                ready.unwrap_or_default().as_secs_f64(),
+                "s",
+                Some(10.0),
+            )
+            .count("writes to the others", spent.writes.numbers as f64, 0.0)
+            .count(
+                "writes to accounts (figures)",
+                spent.writes.accounts as f64,
+                1.0,
+            )
+            .count(
+                "calls to fetch single numbers",
+                spent.calls("twilio fetch"),
+                0.0,
+            )
+            .show("calls in all", spent.all_calls())
+            .guide("processor", cpu, "s", None)
+            .guide("peak memory", memory, "MiB", None);
+    }
+
+    pub async fn deletion(&mut self) {
+        let count = self.count + 1;
+        println!("\nDeleting all {count}");
+        let cpu = cpu_seconds(self.pid);
+        self.world.begin().await;
+        let begun = Instant::now();
+        let numbers = self.world.numbers(NAMESPACE);
+        let deleting = tokio::spawn(async move {
+            let all = ListParams::default();
+            numbers
+                .delete_collection(&DeleteParams::default(), &all)
+                .await
+        });
+        self.witness.until_gone(count).await;
+        let gone = begun.elapsed().as_secs_f64();
+        deleting.await.unwrap().unwrap();
+        until_quiet(self.pid).await;
+        let spent = self.world.end().await;
+        println!("  calls: {:?}", spent.calls);
+        let left = self
+            .world
+            .numbers(NAMESPACE)
+            .list_metadata(&ListParams::default())
+            .await
+            .unwrap();
+        assert!(
+            left.items.is_empty(),
+            "{:?}",
+            left.items.first().map(ResourceExt::name_any)
+        );
+        let owned = self.world.emulator.get("/numbers").await;
+        assert_eq!(owned, json!([]), "the account holds nothing any more");
+        let each = count as f64;
+        self.table
+            .part("delete all")
+            .guide("all gone", gone, "s", None)
+            .guide("processor", cpu_seconds(self.pid) - cpu, "s", None)
+            .guide(
+                "peak memory since the start",
+                peak_memory(self.pid),
+                "MiB",
+                None,
+            )
+            .count("provider calls per release", spent.all_calls() / each, 2.1)
+            .count(
+                "writes per release",
+                spent.writes.numbers as f64 / each,
+                2.0,
+            )
+            .show("Events per release", spent.writes.events as f64 / each);
+    }
+
+    pub async fn lone_purchases_at_twilio(&mut self) {
+        println!("\nBuying {LONE} exact numbers at Twilio, one after the other");
+        let keys = json!({"accountSid": "AC00000000000000000000000000000002", "authToken": "emulator-token-2"});
+        self.world.account("lone-twilio", "twilio", keys).await;
+        let spent = self.alone(
+            "lone-twilio",
+            |at| json!({"provider": "twilio", "phoneNumber": format!("+1315555{at:04}")}),
+        );
+        let (waits, spent) = spent.await;
+        let mut part = self.table.part("Twilio by exact number, alone");
+        part.guide("p50", at(&waits, 0.5), "s", None);
+        counts(&mut part, &spent, LONE, 2.0, 2.1);
+    }
+
+    pub async fn purchases_at_telnyx(&mut self) {
+        println!("\nBuying {TELNYX} numbers at Telnyx by search, which all wait for the operator");
+        let keys = json!({"apiKey": "emulator-key", "connection": "1293384261075731499"});
+        self.world.account("telnyx", "telnyx", keys).await;
+        let search = json!({"provider": "telnyx", "search": {"country": "US", "areaCode": "212"}});
+        let created = self.world.many("telnyx", TELNYX, &search).await;
+        self.witness = Witness::of(self.world.client.clone(), "telnyx");
+        self.restart_for("telnyx").await;
+        let begun = Instant::now();
+        self.witness.until_ready(TELNYX).await;
+        until_quiet(self.pid).await;
+        let spent = self.world.end().await;
+        println!("  calls: {:?}", spent.calls);
+        let waits = waits(
+            &self.witness,
+            created.iter().map(|(name, _)| (name.as_str(), begun)),
+        );
+        let mut part = self.table.part("Telnyx by search, all standing");
+        purchases(&mut part, &waits, self.pid, [None; 3]);
+        counts(&mut part, &spent, TELNYX, 3.0, 3.0);
+    }
+
+    pub async fn lone_purchases_at_telnyx(&mut self) {
+        println!("\nBuying {LONE} exact numbers at Telnyx, one after the other");
+        let keys = json!({"apiKey": "emulator-key-2", "connection": "1293384261075731498"});
+        self.world.account("lone-telnyx", "telnyx", keys).await;
+        let spent = self.alone(
+            "lone-telnyx",
+            |at| json!({"provider": "telnyx", "phoneNumber": format!("+1415555{at:04}")}),
+        );
+        let (waits, spent) = spent.await;
+        let mut part = self.table.part("Telnyx by exact number, alone");
+        part.guide("p50", at(&waits, 0.5), "s", None);
+        counts(&mut part, &spent, LONE, 3.0, 8.0);
+    }
+
+    /// An operator that looks after one namespace only.
+    async fn restart_for(&mut self, namespace: &str) {
+        self.world.kill_operator();
+        self.world.begin().await;
+        let own = ["--watch-namespace", namespace, "--installation-id", "bench"];
+        self.pid = self.world.start_operator(&own).await;
+    }
+
+    async fn alone(&mut self, namespace: &str, spec: impl Fn(usize) -> Value) -> (Vec<f64>, Spent) {
+        self.witness = Witness::of(self.world.client.clone(), namespace);
+        self.restart_for(namespace).await;
+        until_quiet(self.pid).await;
+        self.world.begin().await;
+        let mut created = Vec::new();
+        for at in 1..=LONE {
+            let name = format!("lone-{at}");
+            created.push((
+                name.clone(),
+                self.world.number(namespace, &name, spec(at)).await,
+            ));
+            self.witness.until_ready(at).await;
+        }
+        until_quiet(self.pid).await;
+        let spent = self.world.end().await;
+        println!("  calls: {:?}", spent.calls);
+        let each = created.iter().map(|(name, there)| (name.as_str(), *there));
+        (waits(&self.witness, each), spent)
+    }
+}
+
+/// How long each took to become Ready, in seconds, shortest first.
+fn waits<'a>(witness: &Witness, since: impl Iterator<Item = (&'a str, Instant)>) -> Vec<f64> {
+    let waits = since.filter_map(|(name, since)| {
+        let ready = witness.ready_at(name)?;
+        Some(ready.saturating_duration_since(since).as_secs_f64())
+    });
+    let mut waits: Vec<f64> = waits.collect();
+    waits.sort_by(f64::total_cmp);
+    waits
+}
+
+/// The wait that this share of all does not exceed.
+fn at(waits: &[f64], share: f64) -> f64 {
+    let place = (waits.len() as f64 * share).ceil() as usize;
+    waits[place.clamp(1, waits.len()) - 1]
+}
+
+fn purchases(part: &mut Part<'_>, waits: &[f64], pid: u32, budgets: [Option<f64>; 3]) {
+    let [time, processor, memory] = budgets;
+    part.guide("p50 to Ready", at(waits, 0.5), "s", None)
+        .guide("p99 to Ready", at(waits, 0.99), "s", None)
+        .guide("last Ready", at(waits, 1.0), "s", time)
+        .guide("processor", cpu_seconds(pid), "s", processor)
+        .guide("peak memory", peak_memory(pid), "MiB", memory);
+}
+
+fn counts(part: &mut Part<'_>, spent: &Spent, count: usize, writes: f64, calls: f64) {
+    println!("  calls: {:?}; writes: {:?}", spent.calls, spent.writes);
+    let each = count as f64;
+    part.count(
+        "writes to it per purchase",
+        spent.writes.numbers as f64 / each,
+        writes,
+    )
+    .count(
+        "provider calls per purchase",
+        spent.all_calls() / each,
+        calls,
+    )
+    .show("Events per purchase", spent.writes.events as f64 / each)
+    .show(
+        "other writes",
+        (spent.writes.accounts + spent.writes.other) as f64,
+    );
+}

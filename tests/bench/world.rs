@@ -1,0 +1,254 @@
+//! A control plane, an emulated phone company that takes its time, and the operator as a cluster would run it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, stream};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use phonenumber_operator::api::{PhoneNumber, ProviderAccount};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::audit::{self, Audit, Writes};
+use crate::control_plane::ControlPlane;
+use crate::emulator::{Emulator, Process};
+
+/// How long the phone company takes for every request, in milliseconds.
+const LATENCY: u64 = 20;
+
+/// How often the operator looks at its accounts.
+pub const INTERVAL: Duration = Duration::from_secs(10);
+
+/// How many requests that create objects are under way at once.
+const CREATORS: usize = 16;
+
+/// The namespace that `config/install.yaml` installs into.
+const OPERATOR_NAMESPACE: &str = "phonenumber-operator-system";
+
+/// What ends first is first.
+pub struct World {
+    pub operator: Option<Process>,
+    pub emulator: Emulator,
+    pub client: Client,
+    audit: Audit,
+    before: BTreeMap<String, u64>,
+    plane: ControlPlane,
+    folder: tempfile::TempDir,
+}
+
+/// What was asked for in some time.
+pub struct Spent {
+    /// Of the phone company, by operation.
+    pub calls: BTreeMap<String, u64>,
+    /// Of the API server.
+    pub writes: Writes,
+}
+
+impl Spent {
+    /// All calls at the phone company.
+    pub fn all_calls(&self) -> f64 {
+        self.calls.values().sum::<u64>() as f64
+    }
+
+    /// The calls of one operation.
+    pub fn calls(&self, operation: &str) -> f64 {
+        self.calls.get(operation).copied().unwrap_or_default() as f64
+    }
+}
+
+impl World {
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let plane = ControlPlane::start_with(audit::options(folder.path()))
+            .await
+            .expect("a control plane");
+        let state = folder.path().join("state.json");
+        std::fs::write(
+            &state,
+            json!({"switches": {"latencyMs": LATENCY}}).to_string(),
+        )
+        .unwrap();
+        let world = Self {
+            operator: None,
+            emulator: Emulator::start_with(&["--state", state.to_str().unwrap()]),
+            client: plane.admin_client().await.unwrap(),
+            audit: Audit::open(folder.path()),
+            before: BTreeMap::new(),
+            plane,
+            folder,
+        };
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/install.yaml");
+        world.kubectl(&["apply", "--server-side", "-f", file]);
+        let selector = "app.kubernetes.io/name=phonenumber-operator";
+        let established = "--for=condition=Established";
+        world.kubectl(&["wait", established, "--timeout=60s", "crd", "-l", selector]);
+        world
+    }
+
+    fn kubectl(&self, arguments: &[&str]) {
+        let output = self.plane.kubectl().args(arguments).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "kubectl {arguments:?}: {error}");
+    }
+
+    async fn create<K>(&self, api: Api<K>, object: Value)
+    where
+        K: kube::Resource + Clone + std::fmt::Debug + DeserializeOwned + serde::Serialize,
+    {
+        let object: K = serde_json::from_value(object).unwrap();
+        api.create(&PostParams::default(), &object).await.unwrap();
+    }
+
+    /// A namespace with an account for `provider` that limits next to nothing, opened by `keys`.
+    pub async fn account(&self, namespace: &str, provider: &str, keys: Value) {
+        let named = json!({"metadata": {"name": namespace}});
+        self.create::<Namespace>(Api::all(self.client.clone()), named)
+            .await;
+        let secret = json!({"metadata": {"name": provider}, "stringData": keys});
+        self.create::<Secret>(Api::namespaced(self.client.clone(), namespace), secret)
+            .await;
+        let mut opened = json!({"credentialsSecretRef": {"name": provider}});
+        if provider == "telnyx" {
+            opened["connectionWebhook"] = json!("Manage");
+            opened["connectionId"] = keys["connection"].clone();
+        }
+        let account = json!({"metadata": {"name": provider}, "spec": {
+            "provider": provider, provider: opened,
+            "webhooks": {"baseUrl": "https://voice.example.com"},
+            "limits": {"purchasesPerHour": 1_000_000, "releasesPerHour": 1_000_000, "maxConcurrentRequests": 64},
+        }});
+        self.create::<ProviderAccount>(Api::namespaced(self.client.clone(), namespace), account)
+            .await;
+    }
+
+    pub fn numbers(&self, namespace: &str) -> Api<PhoneNumber> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// Creates a PhoneNumber, and returns when that was done.
+    pub async fn number(&self, namespace: &str, name: &str, spec: Value) -> Instant {
+        let object = json!({"metadata": {"name": name}, "spec": spec});
+        self.create(self.numbers(namespace), object).await;
+        Instant::now()
+    }
+
+    /// Creates `count` PhoneNumbers with the same spec, several at a time, and returns when each was there.
+    pub async fn many(
+        &self,
+        namespace: &str,
+        count: usize,
+        spec: &Value,
+    ) -> Vec<(String, Instant)> {
+        let creating = stream::iter(0..count).map(|at| async move {
+            let name = format!("number-{at:05}");
+            let there = self.number(namespace, &name, spec.clone()).await;
+            (name, there)
+        });
+        let mut creating = std::pin::pin!(creating.buffer_unordered(CREATORS));
+        let mut created = Vec::with_capacity(count);
+        let mut told = Instant::now();
+        while let Some(one) = creating.next().await {
+            created.push(one);
+            if told.elapsed() > Duration::from_secs(3) {
+                told = Instant::now();
+                println!("  ... {} of {count} are created", created.len());
+            }
+        }
+        created
+    }
+
+    /// Starts the operator with the rights of its ServiceAccount, and returns its process id.
+    pub async fn start_operator(&mut self, flags: &[&str]) -> u32 {
+        let kubeconfig = self
+            .plane
+            .kubeconfig_for_service_account(OPERATOR_NAMESPACE, "phonenumber-operator")
+            .await
+            .unwrap();
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log())
+            .unwrap();
+        let endpoint = |name: &str, url: &str| format!("--provider-endpoint={name}={url}");
+        let child = Command::new(env!("CARGO_BIN_EXE_phonenumber-operator"))
+            .arg("run")
+            .arg(endpoint("twilio", &self.emulator.twilio))
+            .arg(endpoint("telnyx", &self.emulator.telnyx))
+            .arg(format!("--inventory-interval={}s", INTERVAL.as_secs()))
+            .args(["--listen=127.0.0.1:0", "--leader-elect=false"])
+            .args(flags)
+            .env("KUBECONFIG", kubeconfig)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let id = child.id();
+        self.operator = Some(Process(child));
+        id
+    }
+
+    /// Kills the operator without warning.
+    pub fn kill_operator(&mut self) {
+        self.operator = None;
+    }
+
+    /// Where the operator logs to.
+    pub fn log(&self) -> PathBuf {
+        self.folder.path().join("operator.log")
+    }
+
+    /// Counts from here on.
+    pub async fn begin(&mut self) {
+        self.before = self.emulator.requests().await;
+        self.audit.writes_except("");
+    }
+
+    /// What was counted since [`World::begin`].
+    pub async fn end(&mut self) -> Spent {
+        self.end_except("").await
+    }
+
+    /// The same without the writes to what is called `name`.
+    pub async fn end_except(&mut self, name: &str) -> Spent {
+        let after = self.emulator.requests().await;
+        let calls = after.into_iter().map(|(operation, times)| {
+            let before = self.before.get(&operation).copied().unwrap_or_default();
+            (operation, times - before)
+        });
+        Spent {
+            calls: calls.filter(|(_, times)| *times > 0).collect(),
+            writes: self.audit.writes_except(name),
+        }
+    }
+
+    /// How often an operation was asked for at the phone company.
+    pub async fn asked(&self, operation: &str) -> u64 {
+        let requests = self.emulator.requests().await;
+        requests.get(operation).copied().unwrap_or_default()
+    }
+
+    /// Waits until the operator has listed an account `times` times and is done with it.
+    pub async fn passes(&self, operation: &str, times: usize) {
+        const STILL: Duration = Duration::from_millis(1500);
+        let (mut seen, mut since, mut passes) = (self.asked(operation).await, Instant::now(), 0);
+        let begun = Instant::now();
+        loop {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let now = self.asked(operation).await;
+            if now != seen {
+                passes += usize::from(since.elapsed() >= STILL);
+                (seen, since) = (now, Instant::now());
+            } else if passes >= times && since.elapsed() >= STILL {
+                return;
+            }
+            let most = INTERVAL * u32::try_from(times + 3).unwrap();
+            assert!(begun.elapsed() < most, "{passes} of {times} listings came");
+        }
+    }
+}
