@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, Printed, poll};
+use crate::deletion::{DEFINITION, PROTECTED};
 use crate::manifests::{Kind, least};
 
 const CLAIM: &str = "the annotation telephony.burki.dev/claim is the operator's: it keeps a paid number from being lost. \
@@ -512,7 +513,15 @@ async fn accounts_in_use_are_kept_the_same_way() {
 #[tokio::test]
 async fn no_message_of_a_policy_is_without_a_refusal() {
     let cluster = Cluster::new("messages").await;
-    let arguments = ["get", "validatingadmissionpolicies", "-o", "json"];
+    // Those of config/install.yaml; other tests add some for their own namespaces.
+    let installed = "-l=app.kubernetes.io/managed-by=kubectl";
+    let arguments = [
+        "get",
+        "validatingadmissionpolicies",
+        installed,
+        "-o",
+        "json",
+    ];
     let policies: Value = serde_json::from_str(&cluster.kubectl(&arguments).unwrap()).unwrap();
     let policies = policies["items"].as_array().unwrap();
     let messages: Vec<&str> = policies
@@ -520,5 +529,5 @@ async fn no_message_of_a_policy_is_without_a_refusal() {
         .flat_map(|policy| policy["spec"]["validations"].as_array().unwrap())
         .map(|validation| validation["message"].as_str().unwrap())
         .collect();
-    assert_eq!(messages, [CLAIM, FINALIZERS]);
+    assert_eq!(messages, [CLAIM, FINALIZERS, DEFINITION, PROTECTED]);
 }

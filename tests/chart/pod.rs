@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::helm::{EVERYTHING, TWO_NAMESPACES, objects, output, rendered, the};
+use crate::helm::{EVERYTHING, TWO_NAMESPACES, objects, rendered, the};
 
 fn pod(values: &[&str]) -> Value {
     the(&objects(&rendered(values)), "Deployment")["spec"]["template"]["spec"].clone()

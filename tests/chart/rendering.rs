@@ -187,3 +187,20 @@ fn only_metrics_come_in_and_only_dns_the_api_server_and_tls_go_out() {
         assert_eq!(&pod["metadata"]["labels"][label], value);
     }
 }
+
+/// The policy on countries compares calling codes: those of the library that the operator itself uses.
+#[test]
+fn the_calling_codes_of_countries_are_up_to_date() {
+    let mut codes: Vec<String> = phonenumber::metadata::DATABASE
+        .iter()
+        .filter(|region| {
+            region.id().len() == 2 && region.id().bytes().all(|byte| byte.is_ascii_uppercase())
+        })
+        .map(|region| format!("'{}': '{}'", region.id(), region.country_code()))
+        .collect();
+    codes.sort();
+    assert!(codes.len() > 200);
+    let lines: Vec<String> = codes.chunks(8).map(|line| line.join(", ")).collect();
+    let text = format!("{{{}}}\n", lines.join(",\n"));
+    compare(&format!("{CHART}/files/calling-codes.txt"), &text);
+}

@@ -46,3 +46,34 @@ system:serviceaccount:{{ .Release.Namespace }}:phonenumber-operator
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{- /* The namespaces that an admission policy is for: those that this release looks after. */}}
+{{- define "phonenumber-operator.whereItLooks" -}}
+{{- with .Values.watchNamespaces }}
+matchResources:
+  namespaceSelector:
+    matchExpressions:
+      - {key: kubernetes.io/metadata.name, operator: In, values: {{ toJson . }}}
+{{- end }}
+{{- end }}
+
+{{- define "phonenumber-operator.notInAnEmergency" -}}
+- name: not-in-an-emergency
+  expression: >-
+    !('{{ .Values.admission.breakGlassGroup }}' in request.userInfo.groups)
+{{- end }}
+
+{{- /*
+Rules about a spec are asked when a spec is made or changed. What others do to an object that is there (labels, finalizers,
+status, its deletion) must pass, also where a rule was tightened since.
+*/}}
+{{- define "phonenumber-operator.specChanges" -}}
+- name: the-spec-changes
+  expression: >-
+    request.operation == 'CREATE' || (object.spec != oldObject.spec && !has(object.metadata.deletionTimestamp))
+{{- end }}
+
+{{- /* A list of strings in CEL. */}}
+{{- define "phonenumber-operator.strings" -}}
+[{{ range $at, $text := . }}{{ if $at }}, {{ end }}'{{ $text }}'{{ end }}]
+{{- end }}
