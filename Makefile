@@ -24,6 +24,7 @@ check: ## Formatting, compiler and clippy warnings
 generate: ## Rewrite the generated files: CRDs, rendered manifests, tables in the docs
 	GENERATE=1 $(CARGO) test --test crds
 	GENERATE=1 $(CARGO) test --test chart
+	GENERATE=1 $(CARGO) test --test installation who_may_do_what
 	GENERATE=1 $(CARGO) test --lib the_table_of_deletion
 
 control-plane: ## Build kube-apiserver, etcd, kube-controller-manager and kubectl (cached)

@@ -14,6 +14,8 @@ const CLAIM: &str = "the annotation telephony.burki.dev/claim is the operator's:
 const FINALIZERS: &str = "the finalizers telephony.burki.dev/... are the operator's: they keep a paid number from being lost. \
                           Use kubectl apply or patch instead of replace; to let a PhoneNumber go without releasing its number, \
                           set spec.deletionPolicy: Retain";
+const SPEC: &str = "the operator does not change a spec";
+const LABELS: &str = "the operator does not change labels";
 /// The group that `config/install.yaml` lets pass.
 const BREAK_GLASS: &str = "--as-group=phonenumber-operator:break-glass";
 const NO_FINALIZERS: &str = r#"{"metadata": {"finalizers": null}}"#;
@@ -510,6 +512,38 @@ async fn accounts_in_use_are_kept_the_same_way() {
     }
 }
 
+/// Its token, in other hands, moves no number to another assistant and no account to another webhook.
+#[tokio::test]
+async fn the_operator_changes_no_spec_and_no_label() {
+    let office = Office::new("itself").await;
+    office.restore(&plain("number"));
+    for (patch, message) in [
+        (r#"{"spec": {"assistantId": 102}}"#, SPEC),
+        (
+            r#"{"spec": {"webhooks": {"voiceUrl": "https://evil.example.net"}}}"#,
+            SPEC,
+        ),
+        (
+            r#"{"spec": {"deletionPolicy": "Retain"}, "metadata": {"finalizers": ["telephony.burki.dev/release"]}}"#,
+            SPEC,
+        ),
+        (r#"{"metadata": {"labels": {"team": "voice"}}}"#, LABELS),
+    ] {
+        let change = ["patch", "pn", "number", "--type=merge", "-p", patch];
+        poll(patch, || {
+            office
+                .as_operator(&change)
+                .is_err_and(|error| error.contains(message))
+        });
+    }
+    let account = least(Kind::ProviderAccount, "twilio", "account");
+    office.restore(&account);
+    let patch = r#"{"spec": {"webhooks": {"baseUrl": "https://evil.example.net"}}}"#;
+    let change = ["patch", "pacc", "account", "--type=merge", "-p", patch];
+    let error = office.as_operator(&change).unwrap_err();
+    assert!(error.contains(SPEC), "{error}");
+}
+
 #[tokio::test]
 async fn no_message_of_a_policy_is_without_a_refusal() {
     let cluster = Cluster::new("messages").await;
@@ -529,5 +563,8 @@ async fn no_message_of_a_policy_is_without_a_refusal() {
         .flat_map(|policy| policy["spec"]["validations"].as_array().unwrap())
         .map(|validation| validation["message"].as_str().unwrap())
         .collect();
-    assert_eq!(messages, [CLAIM, FINALIZERS, DEFINITION, PROTECTED]);
+    assert_eq!(
+        messages,
+        [CLAIM, FINALIZERS, DEFINITION, PROTECTED, SPEC, LABELS]
+    );
 }
