@@ -15,6 +15,7 @@ demo: ## Run the main job on a real kube-apiserver with an emulated phone compan
 test: check ## Run every check and every test
 	tests/control-plane/build >/dev/null
 	tests/helm/build >/dev/null
+	tests/gitops/build >/dev/null
 	$(CARGO) test --no-fail-fast
 
 check: ## Formatting, compiler and clippy warnings
@@ -24,7 +25,7 @@ check: ## Formatting, compiler and clippy warnings
 generate: ## Rewrite the generated files: CRDs, rendered manifests, tables in the docs
 	GENERATE=1 $(CARGO) test --test crds
 	GENERATE=1 $(CARGO) test --test chart
-	GENERATE=1 $(CARGO) test --test installation who_may_do_what
+	GENERATE=1 $(CARGO) test --test installation -- who_may_do_what the_configmap_of_argo_cd
 	GENERATE=1 $(CARGO) test --lib the_table_of_deletion
 
 control-plane: ## Build kube-apiserver, etcd, kube-controller-manager and kubectl (cached)

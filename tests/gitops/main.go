@@ -1,17 +1,20 @@
 // Command gitops tells what Argo CD, Flux and kstatus make of objects. It reads one JSON document from standard input,
 //
-//	{"objects": [...], "lua": "...", "expressions": {"current": "...", "failed": "...", "inProgress": "..."}}
+//	{"objects": [...], "lua": "...", "expressions": {"current": "...", "failed": "...", "inProgress": "..."},
+//	 "kustomizations": [...]}
 //
 // and writes an array with one {"argo", "message", "flux", "kstatus"} for each object. An answer that is an error begins
-// with "error: ".
+// with "error: ". It fails if a Kustomization has a field that Flux does not know.
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/kustomize"
 	"github.com/fluxcd/pkg/runtime/cel"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -20,9 +23,11 @@ import (
 )
 
 type question struct {
-	Objects     []map[string]any                 `json:"objects"`
-	Lua         string                           `json:"lua"`
-	Expressions kustomize.HealthCheckExpressions `json:"expressions"`
+	Objects     []map[string]any                      `json:"objects"`
+	Lua         string                                `json:"lua"`
+	Expressions strictly[kustomize.CustomHealthCheck] `json:"expressions"`
+	// Only decoded.
+	Kustomizations []strictly[kustomizev1.Kustomization] `json:"kustomizations"`
 }
 
 type answer struct {
@@ -44,7 +49,7 @@ func run() error {
 	if err := json.NewDecoder(os.Stdin).Decode(&asked); err != nil {
 		return err
 	}
-	evaluator, err := cel.NewStatusEvaluator(&asked.Expressions)
+	evaluator, err := cel.NewStatusEvaluator(&asked.Expressions.value.HealthCheckExpressions)
 	if err != nil {
 		return err
 	}
@@ -63,6 +68,15 @@ func run() error {
 		})
 	}
 	return json.NewEncoder(os.Stdout).Encode(answers)
+}
+
+// A value whose unknown fields are an error.
+type strictly[T any] struct{ value T }
+
+func (strict *strictly[T]) UnmarshalJSON(text []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(&strict.value)
 }
 
 // As a client of the API server decodes them: whole numbers are int64.

@@ -13,6 +13,7 @@
 mod control_plane;
 #[path = "../support/emulator.rs"]
 mod emulator;
+mod gitops;
 #[path = "../support/helm.rs"]
 mod helm;
 mod office;
