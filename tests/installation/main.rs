@@ -16,6 +16,8 @@ mod emulator;
 mod gitops;
 #[path = "../support/helm.rs"]
 mod helm;
+mod lifecycle;
+mod moves;
 mod office;
 mod people;
 mod release;
