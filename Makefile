@@ -18,6 +18,7 @@ bench: ## Measure what the operator costs, beside its budgets (N=1000 numbers; a
 test: check ## Run every check and every test
 	tests/control-plane/build >/dev/null
 	tests/helm/build >/dev/null
+	tests/gitops/build >/dev/null
 	$(CARGO) test --no-fail-fast
 
 check: ## Formatting, compiler and clippy warnings
@@ -27,6 +28,7 @@ check: ## Formatting, compiler and clippy warnings
 generate: ## Rewrite the generated files: CRDs, rendered manifests, tables in the docs
 	GENERATE=1 $(CARGO) test --test crds
 	GENERATE=1 $(CARGO) test --test chart
+	GENERATE=1 $(CARGO) test --test installation -- who_may_do_what the_configmap_of_argo_cd
 	GENERATE=1 $(CARGO) test --lib the_table_of_deletion
 
 control-plane: ## Build kube-apiserver, etcd, kube-controller-manager and kubectl (cached)

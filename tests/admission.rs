@@ -1,5 +1,5 @@
-//! What the API server says to people: every rule of the custom resource definitions, every default, and the policy that
-//! keeps claims and finalizers in place. On a real control plane, with what `config/install.yaml` installs; no operator runs.
+//! What the API server says to people: every rule of the custom resource definitions, every default, and the policies of
+//! the chart. On a real control plane, with what `config/install.yaml` installs; no operator runs.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +15,10 @@ mod accounts;
 mod cluster;
 #[path = "support/control_plane.rs"]
 mod control_plane;
+#[path = "admission/deletion.rs"]
+mod deletion;
+#[path = "support/helm.rs"]
+mod helm;
 #[path = "admission/manifests.rs"]
 mod manifests;
 #[path = "admission/numbers.rs"]
@@ -29,3 +33,5 @@ mod row;
 mod rules;
 #[path = "admission/schema.rs"]
 mod schema;
+#[path = "admission/spending.rs"]
+mod spending;

@@ -123,11 +123,15 @@ impl Index {
     /// True if what `number` costs is part of [`Index::cost_of`].
     pub(super) fn counts(&self, number: &E164) -> bool {
         let maps = self.lock();
-        let holders = maps.by_key.get(&Key::Declared(number.to_string()));
-        holders
-            .into_iter()
-            .flatten()
-            .any(|holder| maps.costs.contains_key(holder))
+        let counts = |reference: &Arc<Reference>| {
+            let entry = maps.entries.get(reference);
+            entry.is_some_and(|entry| entry.cost.is_some())
+        };
+        match maps.by_key.get(&Key::Declared(number.to_string())) {
+            None => false,
+            Some(Found::One(holder)) => counts(holder),
+            Some(Found::Many(holders)) => holders.iter().any(counts),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Maps> {

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, Printed, poll};
+use crate::control_plane::client_for;
+use crate::deletion::{DEFINITION, PROTECTED};
 use crate::manifests::{Kind, least};
 
 const CLAIM: &str = "the annotation telephony.burki.dev/claim is the operator's: it keeps a paid number from being lost. \
@@ -13,6 +15,8 @@ const CLAIM: &str = "the annotation telephony.burki.dev/claim is the operator's:
 const FINALIZERS: &str = "the finalizers telephony.burki.dev/... are the operator's: they keep a paid number from being lost. \
                           Use kubectl apply or patch instead of replace; to let a PhoneNumber go without releasing its number, \
                           set spec.deletionPolicy: Retain";
+const SPEC: &str = "the operator does not change a spec";
+const LABELS: &str = "the operator does not change labels";
 /// The group that `config/install.yaml` lets pass.
 const BREAK_GLASS: &str = "--as-group=phonenumber-operator:break-glass";
 const NO_FINALIZERS: &str = r#"{"metadata": {"finalizers": null}}"#;
@@ -78,6 +82,21 @@ impl Office {
     fn as_operator(&self, arguments: &[&str]) -> Printed {
         self.cluster
             .kubectl_of(Some(&self.operator), arguments, None)
+    }
+
+    /// One request, as the operator sends it: kubectl would read the object first, for which it has no right.
+    async fn patch_as_operator(&self, kind: Kind, name: &str, patch: &str) -> Printed {
+        let path = format!("{}/{name}", kind.path(&self.cluster.namespace));
+        let request = http::Request::patch(path)
+            .header("content-type", "application/merge-patch+json")
+            .body(patch.as_bytes().to_vec())
+            .unwrap();
+        let client = client_for(&self.operator).await.unwrap();
+        match client.request_text(request).await {
+            Ok(text) => Ok(text),
+            Err(kube::Error::Api(status)) => Err(status.message.clone()),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// As a restore from backup does, by somebody who is not the operator.
@@ -501,7 +520,10 @@ async fn accounts_in_use_are_kept_the_same_way() {
             .cluster
             .kubectl(&["label", kind.plural(), &name, "team=voice"])
             .unwrap();
-        office.as_operator(&patch).unwrap();
+        office
+            .patch_as_operator(kind, &name, NO_FINALIZERS)
+            .await
+            .unwrap();
         assert_eq!(
             office.cluster.get(kind, &name)["metadata"]["finalizers"],
             Value::Null
@@ -509,10 +531,51 @@ async fn accounts_in_use_are_kept_the_same_way() {
     }
 }
 
+/// Its token, in other hands, moves no number to another assistant and no account to another webhook.
+#[tokio::test]
+async fn the_operator_changes_no_spec_and_no_label() {
+    let office = Office::new("itself").await;
+    office.restore(&plain("number"));
+    for (patch, message) in [
+        (r#"{"spec": {"assistantId": 102}}"#, SPEC),
+        (
+            r#"{"spec": {"webhooks": {"voiceUrl": "https://evil.example.net"}}}"#,
+            SPEC,
+        ),
+        (
+            r#"{"spec": {"deletionPolicy": "Retain"}, "metadata": {"finalizers": ["telephony.burki.dev/release"]}}"#,
+            SPEC,
+        ),
+        (r#"{"metadata": {"labels": {"team": "voice"}}}"#, LABELS),
+    ] {
+        let change = ["patch", "pn", "number", "--type=merge", "-p", patch];
+        poll(patch, || {
+            office
+                .as_operator(&change)
+                .is_err_and(|error| error.contains(message))
+        });
+    }
+    let account = least(Kind::ProviderAccount, "twilio", "account");
+    office.restore(&account);
+    let patch = r#"{"spec": {"webhooks": {"baseUrl": "https://evil.example.net"}}}"#;
+    let kind = Kind::ProviderAccount;
+    let error = office.patch_as_operator(kind, "account", patch).await;
+    let error = error.unwrap_err();
+    assert!(error.contains(SPEC), "{error}");
+}
+
 #[tokio::test]
 async fn no_message_of_a_policy_is_without_a_refusal() {
     let cluster = Cluster::new("messages").await;
-    let arguments = ["get", "validatingadmissionpolicies", "-o", "json"];
+    // Those of config/install.yaml; other tests add some for their own namespaces.
+    let installed = "-l=app.kubernetes.io/managed-by=kubectl";
+    let arguments = [
+        "get",
+        "validatingadmissionpolicies",
+        installed,
+        "-o",
+        "json",
+    ];
     let policies: Value = serde_json::from_str(&cluster.kubectl(&arguments).unwrap()).unwrap();
     let policies = policies["items"].as_array().unwrap();
     let messages: Vec<&str> = policies
@@ -520,5 +583,8 @@ async fn no_message_of_a_policy_is_without_a_refusal() {
         .flat_map(|policy| policy["spec"]["validations"].as_array().unwrap())
         .map(|validation| validation["message"].as_str().unwrap())
         .collect();
-    assert_eq!(messages, [CLAIM, FINALIZERS]);
+    assert_eq!(
+        messages,
+        [CLAIM, FINALIZERS, DEFINITION, PROTECTED, SPEC, LABELS]
+    );
 }

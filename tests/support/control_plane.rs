@@ -284,6 +284,8 @@ impl ControlPlane {
                 format!("--kubeconfig={}", self.kubeconfig_for_admin().display()),
                 format!("--controllers={CONTROLLERS}"),
                 "--leader-elect=false".into(),
+                // Each controller under its own name, as on real clusters: admission policies tell them from people.
+                "--use-service-account-credentials=true".into(),
                 // No port of its own.
                 "--secure-port=0".into(),
             ],

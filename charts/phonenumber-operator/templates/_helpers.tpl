@@ -4,7 +4,76 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
+
 {{- define "phonenumber-operator.selector" -}}
 app.kubernetes.io/name: phonenumber-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- /*
+The name of what exists once in a cluster. Two releases for all namespaces would work against each other: they meet here, and
+Helm refuses the second. Releases for some namespaces each have their own.
+*/}}
+{{- define "phonenumber-operator.clusterName" -}}
+{{- if .Values.watchNamespaces }}phonenumber-operator-{{ .Release.Namespace }}{{ else }}phonenumber-operator{{ end }}
+{{- end }}
+
+{{- /* The user that the operator is. */}}
+{{- define "phonenumber-operator.user" -}}
+system:serviceaccount:{{ .Release.Namespace }}:phonenumber-operator
+{{- end }}
+
+{{- /* A duration such as 1500ms, 30s, 10m or 1h in whole seconds, rounded up. */}}
+{{- define "phonenumber-operator.seconds" -}}
+{{- $count := regexFind "^[0-9]+" . | int64 }}
+{{- $unit := regexFind "[a-z]+$" . }}
+{{- if eq $unit "ms" }}{{ div (add $count 999) 1000 }}{{ else }}{{ mul $count (get (dict "s" 1 "m" 60 "h" 3600) $unit) }}{{ end }}
+{{- end }}
+
+{{- /* Combinations of values that cannot work. */}}
+{{- define "phonenumber-operator.check" -}}
+{{- if and .Values.watchNamespaces (not .Values.flags.installationId) }}
+{{- fail "watchNamespaces needs flags.installationId: several such releases may share a cluster, and each must know its own numbers. Choose a text that no other release at your provider accounts has, and never change it" }}
+{{- end }}
+{{- if and (gt (int .Values.replicas) 1) (not .Values.flags.leaderElect) }}
+{{- fail "replicas is more than 1 but flags.leaderElect is false: replicas that do not take turns work against each other" }}
+{{- end }}
+{{- if and .Values.flags.providerEndpoints (not .Values.flags.allowInsecureEndpoints) }}
+{{- range $provider, $url := .Values.flags.providerEndpoints }}
+{{- if hasPrefix "http://" $url }}
+{{- fail (printf "flags.providerEndpoints.%s is plain http, and flags.allowInsecureEndpoints is false" $provider) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* The namespaces that an admission policy is for: those that this release looks after. */}}
+{{- define "phonenumber-operator.whereItLooks" -}}
+{{- with .Values.watchNamespaces }}
+matchResources:
+  namespaceSelector:
+    matchExpressions:
+      - {key: kubernetes.io/metadata.name, operator: In, values: {{ toJson . }}}
+{{- end }}
+{{- end }}
+
+{{- define "phonenumber-operator.notInAnEmergency" -}}
+- name: not-in-an-emergency
+  expression: >-
+    !('{{ .Values.admission.breakGlassGroup }}' in request.userInfo.groups)
+{{- end }}
+
+{{- /*
+Rules about a spec are asked when a spec is made or changed. What others do to an object that is there (labels, finalizers,
+status, its deletion) must pass, also where a rule was tightened since.
+*/}}
+{{- define "phonenumber-operator.specChanges" -}}
+- name: the-spec-changes
+  expression: >-
+    request.operation == 'CREATE' || (object.spec != oldObject.spec && !has(object.metadata.deletionTimestamp))
+{{- end }}
+
+{{- /* A list of strings in CEL. */}}
+{{- define "phonenumber-operator.strings" -}}
+[{{ range $at, $text := . }}{{ if $at }}, {{ end }}'{{ $text }}'{{ end }}]
 {{- end }}

@@ -1,0 +1,135 @@
+//! The pod: its flags, how long it may take to end, and what it may do.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::helm::{EVERYTHING, TWO_NAMESPACES, objects, rendered, the};
+
+fn pod(values: &[&str]) -> Value {
+    the(&objects(&rendered(values)), "Deployment")["spec"]["template"]["spec"].clone()
+}
+
+/// The flags in these arguments, with their values.
+fn flags(values: &[&str]) -> Vec<(String, String)> {
+    let pod = pod(values);
+    let arguments = pod["containers"][0]["args"].as_array().unwrap();
+    let arguments = arguments.iter().map(|argument| argument.as_str().unwrap());
+    let flags = arguments.filter_map(|argument| argument.strip_prefix("--"));
+    flags
+        .map(|flag| match flag.split_once('=') {
+            Some((name, value)) => (name.to_owned(), value.to_owned()),
+            None => (flag.to_owned(), String::new()),
+        })
+        .collect()
+}
+
+#[test]
+fn every_flag_of_the_program_is_a_value_and_no_other_flag_is_given() {
+    let help = Command::new(env!("CARGO_BIN_EXE_phonenumber-operator"))
+        .args(["run", "--help"])
+        .output()
+        .unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let known: BTreeSet<String> = help
+        .lines()
+        .map(|line| line.trim_start())
+        .filter(|line| line.starts_with('-'))
+        .filter_map(|line| line.split("--").nth(1)?.split([' ', '=']).next())
+        .filter(|flag| *flag != "help")
+        .map(str::to_owned)
+        .collect();
+    assert!(known.len() > 10, "{help}");
+    let everything = [EVERYTHING, TWO_NAMESPACES].concat();
+    let given = flags(&everything).into_iter().map(|(name, _)| name);
+    assert_eq!(given.collect::<BTreeSet<_>>(), known);
+}
+
+#[test]
+fn flags_have_the_values_that_were_set() {
+    let flags = flags(&[EVERYTHING, TWO_NAMESPACES].concat());
+    for (name, value) in [
+        ("watch-namespace", "acme"),
+        ("watch-namespace", "globex"),
+        ("installation-id", "two-namespaces"),
+        ("provider-endpoint", "twilio=http://emulator.example.com"),
+        ("allow-insecure-endpoints", ""),
+        ("allow-burki-origin", "https://burki.example.com"),
+        ("log-level", "info,kube=debug"),
+        ("leader-elect", "true"),
+        ("listen", "0.0.0.0:8080"),
+    ] {
+        let wanted = (name.to_owned(), value.to_owned());
+        assert!(flags.contains(&wanted), "{wanted:?}: {flags:?}");
+    }
+}
+
+#[test]
+fn a_pod_that_ends_has_time_for_a_purchase_in_flight() {
+    for (timeout, seconds) in [
+        ("30s", 60),
+        ("1500ms", 32),
+        ("2m", 150),
+        ("1h", 3630),
+        ("90s", 120),
+        ("0s", 30),
+    ] {
+        let pod = pod(&["--set", &format!("flags.purchaseTimeout={timeout}")]);
+        assert_eq!(
+            pod["terminationGracePeriodSeconds"],
+            json!(seconds),
+            "{timeout}"
+        );
+    }
+}
+
+#[test]
+fn the_image_is_chosen_by_digest_then_tag_then_version() {
+    let digest = "sha256:00000000000000000000000000000000000000000000000000000000000000aa";
+    let (by_digest, by_tag) = (format!("image.digest={digest}"), "image.tag=1.2.3");
+    let image = |values: &[&str]| pod(values)["containers"][0]["image"].clone();
+    assert_eq!(
+        image(&[]),
+        concat!("phonenumber-operator:", env!("CARGO_PKG_VERSION"))
+    );
+    assert_eq!(image(&["--set", by_tag]), "phonenumber-operator:1.2.3");
+    let both = ["--set", by_tag, "--set", &by_digest];
+    assert_eq!(image(&both), format!("phonenumber-operator@{digest}"));
+}
+
+/// Whether the API server's own Pod Security admission takes it is tried in `tests/installation`.
+#[test]
+fn the_token_is_mounted_by_the_pod_itself_and_lasts_an_hour() {
+    let all = objects(&rendered(&[]));
+    let account = the(&all, "ServiceAccount");
+    assert_eq!(account["automountServiceAccountToken"], json!(false));
+    let pod = pod(&[]);
+    assert_eq!(pod["automountServiceAccountToken"], json!(false));
+    let volumes = pod["volumes"].as_array().unwrap();
+    assert_eq!(volumes.len(), 1);
+    let token = &volumes[0]["projected"]["sources"][0]["serviceAccountToken"];
+    assert_eq!(token, &json!({"path": "token", "expirationSeconds": 3600}));
+    let mount = &pod["containers"][0]["volumeMounts"][0];
+    assert_eq!(
+        mount["mountPath"],
+        "/var/run/secrets/kubernetes.io/serviceaccount"
+    );
+    assert_eq!(mount["readOnly"], json!(true));
+}
+
+#[test]
+fn a_pod_may_use_its_limits_and_write_nowhere() {
+    let pod = pod(&[]);
+    let container = &pod["containers"][0];
+    assert_eq!(
+        container["securityContext"]["readOnlyRootFilesystem"],
+        json!(true)
+    );
+    for bound in ["requests", "limits"] {
+        for resource in ["cpu", "memory"] {
+            let amount = &container["resources"][bound][resource];
+            assert!(amount.is_string(), "{bound} {resource}");
+        }
+    }
+}

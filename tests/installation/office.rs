@@ -1,0 +1,242 @@
+//! A control plane with kubectl, Helm, an emulated phone company and the operator under the token of the chart's
+//! ServiceAccount.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::control_plane::ControlPlane;
+use crate::emulator::{Emulator, Process};
+use crate::helm::{self, CHART, NAMESPACE};
+
+/// Longer than anything takes on a machine that compiles at the same time.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+pub const RELEASE: &str = "phonenumber-operator";
+pub const TWILIO_ACCOUNT: &str = "AC00000000000000000000000000000001";
+
+/// kubectl as the administrator.
+pub fn kubectl(plane: &ControlPlane, arguments: &[&str]) -> Result<String, String> {
+    kubectl_with(plane, arguments, "")
+}
+
+/// The same, with this text for `-f -`.
+pub fn kubectl_with(
+    plane: &ControlPlane,
+    arguments: &[&str],
+    text: &str,
+) -> Result<String, String> {
+    let mut child = plane
+        .kubectl()
+        .args(arguments)
+        .current_dir(helm::root())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // Fails if kubectl has refused its arguments already, which its output tells better.
+    let _ = stdin.write_all(text.as_bytes());
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    if output.status.success() {
+        Ok(String::from_utf8(output.stdout).unwrap())
+    } else {
+        Err(String::from_utf8(output.stderr).unwrap())
+    }
+}
+
+/// The object as JSON; null if there is none.
+pub fn get(plane: &ControlPlane, arguments: &[&str]) -> Value {
+    let flags = ["get", "--ignore-not-found", "-o", "json"];
+    let text = kubectl(plane, &[&flags[..], arguments].concat()).unwrap();
+    serde_json::from_str(&text).unwrap_or(Value::Null)
+}
+
+pub fn apply(plane: &ControlPlane, manifest: &Value) {
+    let arguments = ["apply", "--server-side", "-f", "-"];
+    kubectl_with(plane, &arguments, &manifest.to_string()).unwrap();
+}
+
+/// Helm against this control plane, in the namespace that the chart is for.
+pub fn helm_on(plane: &ControlPlane, arguments: &[&str]) -> Result<String, String> {
+    let mut command = Command::new(helm::program());
+    command
+        .args(arguments)
+        .args(["--namespace", NAMESPACE])
+        .env("KUBECONFIG", plane.kubeconfig_for_admin())
+        .env("HOME", plane.folder());
+    helm::output(&mut command)
+}
+
+/// Installs the chart as a person would do, and waits until its kinds are known.
+pub fn install(plane: &ControlPlane, values: &[&str]) {
+    let arguments = ["install", RELEASE, CHART, "--create-namespace"];
+    helm_on(plane, &[&arguments[..], values].concat()).unwrap();
+    await_definitions(plane);
+}
+
+pub fn await_definitions(plane: &ControlPlane) {
+    let wait = [
+        "wait",
+        "--for=condition=Established",
+        "--timeout=60s",
+        "crd",
+    ];
+    kubectl(
+        plane,
+        &[
+            &wait[..],
+            &["-l", "app.kubernetes.io/name=phonenumber-operator"],
+        ]
+        .concat(),
+    )
+    .unwrap();
+}
+
+/// Repeats this until it is so, and returns how long that took.
+pub async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) -> Duration {
+    let begun = Instant::now();
+    while !done().await {
+        assert!(begun.elapsed() < PATIENCE, "this did not come: {what}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    begun.elapsed()
+}
+
+/// Starts an operator with the token of the chart's ServiceAccount; `more` flags win over those given here.
+pub async fn operator(plane: &ControlPlane, emulator: &Emulator, more: &[&str]) -> Process {
+    let kubeconfig = plane
+        .kubeconfig_for_service_account(NAMESPACE, "phonenumber-operator")
+        .await
+        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_phonenumber-operator"));
+    command.arg("run");
+    for (side, address) in [
+        ("twilio", &emulator.twilio),
+        ("telnyx", &emulator.telnyx),
+        ("burki", &emulator.burki),
+    ] {
+        command.arg(format!("--provider-endpoint={side}={address}"));
+    }
+    command
+        .args(["--allow-burki-origin", &emulator.burki])
+        .args(["--listen", "127.0.0.1:0", "--inventory-interval", "1s"])
+        .args(["--purchase-timeout", "2s", "--purchase-visibility", "10s"])
+        .args(more)
+        .env("KUBECONFIG", kubeconfig)
+        .stdin(Stdio::null());
+    if std::env::var_os("SHOW_LOGS").is_none() {
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+    }
+    Process(command.spawn().unwrap())
+}
+
+/// Asks a process to end, and waits until it has.
+pub fn stop(mut process: Process) {
+    let id = process.0.id().to_string();
+    assert!(Command::new("kill").arg(&id).status().unwrap().success());
+    process.0.wait().unwrap();
+}
+
+/// A namespace with the Secrets of the emulator's accounts.
+pub fn namespace(plane: &ControlPlane, name: &str) {
+    let manifest = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    apply(plane, &manifest);
+    let twilio = json!({"accountSid": TWILIO_ACCOUNT, "authToken": "emulator-token"});
+    secret(plane, name, "twilio", twilio);
+    secret(plane, name, "telnyx", json!({"apiKey": "emulator-key"}));
+    secret(
+        plane,
+        name,
+        "burki",
+        json!({"apiKey": "emulator-burki-key"}),
+    );
+}
+
+pub fn secret(plane: &ControlPlane, namespace: &str, name: &str, keys: Value) {
+    let metadata = json!({"name": name, "namespace": namespace});
+    let kind =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": keys});
+    apply(plane, &kind);
+}
+
+/// An account of this kind named like its provider.
+pub fn account(
+    plane: &ControlPlane,
+    emulator: &Emulator,
+    kind: &str,
+    place: Value,
+    provider: &str,
+) {
+    let mut metadata = json!({"name": provider});
+    metadata
+        .as_object_mut()
+        .unwrap()
+        .extend(place.as_object().unwrap().clone());
+    let mut spec = json!({
+        "provider": provider,
+        provider: {"credentialsSecretRef": {"name": provider}},
+        "webhooks": {"baseUrl": "https://voice.example.com"},
+        "burki": {"url": emulator.burki, "credentialsSecretRef": {"name": "burki"}},
+    });
+    if provider == "telnyx" {
+        spec["telnyx"]["connectionWebhook"] = json!("Manage");
+    }
+    if kind == "ClusterProviderAccount" {
+        spec["allowedNamespaces"] = json!({});
+    }
+    apply(
+        plane,
+        &json!({"apiVersion": "telephony.burki.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}),
+    );
+}
+
+/// A PhoneNumber manifest.
+pub fn number(namespace: &str, name: &str, spec: Value) -> Value {
+    json!({
+        "apiVersion": "telephony.burki.dev/v1alpha1",
+        "kind": "PhoneNumber",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+    })
+}
+
+/// A condition of an object; null if it has none of this type.
+pub fn condition(object: &Value, kind: &str) -> Value {
+    let conditions = object["status"]["conditions"].as_array();
+    let mut found = conditions
+        .into_iter()
+        .flatten()
+        .filter(|found| found["type"] == kind);
+    found.next().cloned().unwrap_or(Value::Null)
+}
+
+/// Waits until the PhoneNumber is Ready at its present generation.
+pub async fn until_ready(plane: &ControlPlane, namespace: &str, name: &str) -> Value {
+    let begun = Instant::now();
+    loop {
+        let object = get(plane, &["pn", name, "-n", namespace]);
+        if object["status"]["observedGeneration"] == object["metadata"]["generation"]
+            && condition(&object, "Ready")["status"] == "True"
+        {
+            return object;
+        }
+        let status = &object["status"];
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{namespace}/{name} is not Ready: {status:#}"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+pub async fn until_gone(plane: &ControlPlane, arguments: &[&str]) -> Duration {
+    until(&format!("{arguments:?} gone"), async || {
+        get(plane, arguments).is_null()
+    })
+    .await
+}

@@ -1,0 +1,229 @@
+//! Rendered and installed: the API server takes every form of it.
+
+use serde_json::{Value, json};
+
+use crate::control_plane::ControlPlane;
+use crate::helm::{CHART, EVERYTHING, NAMESPACE, TWO_NAMESPACES, objects, of_kind, rendered, the};
+use crate::office::{
+    RELEASE, apply, await_definitions, get, helm_on, install, kubectl, kubectl_with, until,
+};
+
+/// A stand-in for the Prometheus operator's definition.
+fn service_monitors(plane: &ControlPlane) {
+    let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+    apply(
+        plane,
+        &json!({
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "servicemonitors.monitoring.coreos.com"},
+            "spec": {
+                "group": "monitoring.coreos.com", "scope": "Namespaced",
+                "names": {"kind": "ServiceMonitor", "plural": "servicemonitors"},
+                "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}],
+            },
+        }),
+    );
+    let crd = "crd/servicemonitors.monitoring.coreos.com";
+    kubectl(plane, &["wait", "--for=condition=Established", crd]).unwrap();
+}
+
+fn namespaces(plane: &ControlPlane) {
+    for name in [NAMESPACE, "acme", "globex"] {
+        let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+        let metadata = json!({"name": name, "labels": labels});
+        apply(
+            plane,
+            &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}),
+        );
+    }
+}
+
+/// The pod of a rendered Deployment, as the Deployment's controller would create it.
+fn pod(text: &str) -> Value {
+    let template = the(&objects(text), "Deployment")["spec"]["template"].clone();
+    let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"]});
+    pod["metadata"]["name"] = json!("operator");
+    pod["metadata"]["namespace"] = json!(NAMESPACE);
+    pod
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_server_accepts_what_every_switch_renders() {
+    let plane = ControlPlane::shared().await;
+    service_monitors(plane);
+    namespaces(plane);
+    let dry_run = [
+        "apply",
+        "--dry-run=server",
+        "--validate=strict",
+        "--server-side",
+        "-f",
+        "-",
+    ];
+    let everything = [EVERYTHING, TWO_NAMESPACES].concat();
+    let forms: &[&[&str]] = &[
+        &[],
+        EVERYTHING,
+        TWO_NAMESPACES,
+        &everything,
+        &["--set=admission.enabled=false"],
+        &["--set=networkPolicy.enabled=false"],
+        &["--set=podDisruptionBudget.enabled=false"],
+        &["--set=metrics.serviceMonitor.enabled=true"],
+        &["--set=rbac.userRoles=false"],
+        &["--set=crds.install=false"],
+        &["--set=replicas=1", "--set=flags.leaderElect=false"],
+        &["--set=topologySpread="],
+        &["--set=topologySpread=DoNotSchedule"],
+        &["--set=replicas=0"],
+    ];
+    for form in forms {
+        let text = rendered(form);
+        let accepted = kubectl_with(plane, &dry_run, &text);
+        let accepted = accepted.unwrap_or_else(|error| panic!("{form:?}: {error}"));
+        assert_eq!(
+            accepted.lines().count(),
+            objects(&text).len(),
+            "{form:?}: {accepted}"
+        );
+    }
+    let overlay = ["apply", "-k", "config", "--dry-run=server", "--server-side"];
+    let accepted = kubectl(plane, &overlay).unwrap();
+    assert_eq!(accepted.lines().count(), objects(&rendered(&[])).len() + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pod_is_accepted_where_pod_security_is_restricted() {
+    let plane = ControlPlane::shared().await;
+    namespaces(plane);
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": {"name": "phonenumber-operator", "namespace": NAMESPACE}});
+    apply(plane, &account);
+    let create = ["create", "--dry-run=server", "-f", "-"];
+    for form in [&[][..], EVERYTHING] {
+        let accepted = kubectl_with(plane, &create, &pod(&rendered(form)).to_string());
+        accepted.unwrap_or_else(|error| panic!("{form:?}: {error}"));
+    }
+    // And without any one of its restrictions it is not.
+    let sound = pod(&rendered(&[]));
+    for (restriction, value) in [
+        ("/spec/securityContext/runAsNonRoot", json!(false)),
+        (
+            "/spec/securityContext/seccompProfile/type",
+            json!("Unconfined"),
+        ),
+        (
+            "/spec/containers/0/securityContext/allowPrivilegeEscalation",
+            json!(true),
+        ),
+        (
+            "/spec/containers/0/securityContext/capabilities/drop",
+            json!([]),
+        ),
+    ] {
+        let mut loose = sound.clone();
+        *loose.pointer_mut(restriction).unwrap() = value;
+        let error = kubectl_with(plane, &create, &loose.to_string()).unwrap_err();
+        assert!(
+            error.contains("violates PodSecurity \"restricted:latest\""),
+            "{restriction}: {error}"
+        );
+    }
+}
+
+/// What a release has put into the cluster, without the definitions.
+fn installed(plane: &ControlPlane) -> Vec<String> {
+    let kinds = "serviceaccounts,services,deployments,networkpolicies,poddisruptionbudgets,roles,rolebindings,\
+                 clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings";
+    let own = format!("app.kubernetes.io/instance={RELEASE}");
+    let flags = ["get", kinds, "-A", "-l", &own, "-o", "name"];
+    let text = kubectl(plane, &flags).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_is_installed_upgraded_rolled_back_and_uninstalled() {
+    let plane = ControlPlane::start().await.unwrap();
+    install(&plane, &[]);
+    let first = installed(&plane);
+    let all = objects(&rendered(&[]));
+    assert_eq!(
+        first.len(),
+        all.len() - of_kind(&all, "CustomResourceDefinition").len()
+    );
+    let notes = helm_on(&plane, &["get", "notes", RELEASE]).unwrap();
+    assert!(notes.contains("--clusterrole=phonenumber-buyer"), "{notes}");
+    assert!(!notes.contains("WARNING"), "{notes}");
+    let deployment = || {
+        get(
+            &plane,
+            &["deployment", "phonenumber-operator", "-n", NAMESPACE],
+        )
+    };
+    let replicas = || deployment()["spec"]["replicas"].clone();
+
+    let change = [
+        "--set=replicas=3",
+        "--set=admission.enabled=false",
+        "--set=networkPolicy.enabled=false",
+    ];
+    helm_on(
+        &plane,
+        &[&["upgrade", RELEASE, CHART][..], &change].concat(),
+    )
+    .unwrap();
+    assert_eq!(replicas(), 3);
+    assert!(installed(&plane).len() < first.len());
+    let notes = helm_on(&plane, &["get", "notes", RELEASE]).unwrap();
+    assert!(
+        notes.contains("WARNING: admission.enabled is false"),
+        "{notes}"
+    );
+
+    helm_on(&plane, &["rollback", RELEASE, "1"]).unwrap();
+    assert_eq!(replicas(), 2);
+    assert_eq!(installed(&plane), first);
+
+    helm_on(&plane, &["uninstall", RELEASE]).unwrap();
+    assert_eq!(installed(&plane), Vec::<String>::new());
+    for kind in [
+        "phonenumbers",
+        "provideraccounts",
+        "clusterprovideraccounts",
+    ] {
+        let definition = get(&plane, &["crd", &format!("{kind}.telephony.burki.dev")]);
+        assert!(
+            definition["metadata"]["deletionTimestamp"].is_null() && definition.is_object(),
+            "{kind}"
+        );
+    }
+
+    // Another release takes the definitions over only where it is told to.
+    let other = ["install", "other", CHART];
+    let error = helm_on(&plane, &other).unwrap_err();
+    assert!(error.contains("invalid ownership metadata"), "{error}");
+    helm_on(
+        &plane,
+        &[&other[..], &["--set=crds.install=false"]].concat(),
+    )
+    .unwrap();
+    // Two releases that look after the same would work against each other.
+    let second = [
+        "install",
+        "second",
+        CHART,
+        "--set=crds.install=false",
+        "--set=rbac.userRoles=false",
+    ];
+    let error = helm_on(&plane, &second).unwrap_err();
+    assert!(error.contains("invalid ownership metadata"), "{error}");
+    helm_on(&plane, &["uninstall", "other"]).unwrap();
+    // The first comes back to its own.
+    helm_on(&plane, &["install", RELEASE, CHART]).unwrap();
+    await_definitions(&plane);
+    until("the objects of the first release", async || {
+        installed(&plane) == first
+    })
+    .await;
+}

@@ -1,0 +1,125 @@
+//! Helm, and what it renders of the chart.
+
+#![allow(
+    dead_code,
+    reason = "every crate that includes this file uses a part of it"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+/// The chart, as seen from the root of the repository.
+pub const CHART: &str = "charts/phonenumber-operator";
+/// The namespace that `config/install.yaml` installs into.
+pub const NAMESPACE: &str = "phonenumber-operator-system";
+
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where Helm is, after it was built if need be.
+pub fn program() -> &'static PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let built = Command::new(root().join("tests/helm/build"))
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&built.stderr);
+        assert!(built.status.success(), "{error}");
+        String::from_utf8(built.stdout).unwrap().trim().into()
+    })
+}
+
+/// Runs a command to its end: what it prints, or its complaints.
+pub fn output(command: &mut Command) -> Result<String, String> {
+    let output = command.current_dir(root()).output().unwrap();
+    if output.status.success() {
+        Ok(String::from_utf8(output.stdout).unwrap())
+    } else {
+        Err(String::from_utf8(output.stderr).unwrap())
+    }
+}
+
+pub fn helm(arguments: &[&str]) -> Result<String, String> {
+    output(Command::new(program()).args(arguments))
+}
+
+/// What the chart renders with more arguments, or why it does not.
+pub fn try_rendered(more: &[&str]) -> Result<String, String> {
+    let release = ["template", "phonenumber-operator", CHART];
+    helm(&[&release[..], &["--namespace", NAMESPACE], more].concat())
+}
+
+pub fn rendered(more: &[&str]) -> String {
+    try_rendered(more).unwrap_or_else(|error| panic!("{more:?}: {error}"))
+}
+
+/// The objects in rendered text.
+pub fn objects(text: &str) -> Vec<Value> {
+    let documents = text.split("\n---\n").map(|document| {
+        serde_saphyr::from_str::<Value>(document)
+            .unwrap_or_else(|error| panic!("{error}: {document}"))
+    });
+    documents.filter(Value::is_object).collect()
+}
+
+/// The objects of this kind.
+pub fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    let fits = |object: &&Value| object["kind"] == kind;
+    objects.iter().filter(fits).collect()
+}
+
+/// The only object of this kind.
+pub fn the<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
+    let found = of_kind(objects, kind);
+    assert_eq!(found.len(), 1, "{kind}");
+    found[0]
+}
+
+/// Compares a generated file with what it should be, or rewrites it with GENERATE=1.
+pub fn compare(path: &str, wanted: &str) {
+    let file = root().join(path);
+    if std::env::var_os("GENERATE").is_some() {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, wanted).unwrap();
+    }
+    let found = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(found == wanted, "{path} is stale: run `make generate`");
+}
+
+/// Values that turn every switch of the chart on, as files and settings for Helm.
+pub const EVERYTHING: &[&str] = &[
+    "--set-json=image={\"digest\":\"sha256:0000000000000000000000000000000000000000000000000000000000000001\"}",
+    "--set-json=imagePullSecrets=[{\"name\":\"registry\"}]",
+    "--set=flags.installationId=every-switch",
+    "--set-json=flags.allowBurkiOrigins=[\"https://burki.example.com\"]",
+    "--set-json=flags.providerEndpoints={\"twilio\":\"http://emulator.example.com\"}",
+    "--set=flags.allowInsecureEndpoints=true",
+    "--set=flags.logLevel=info\\,kube=debug",
+    "--set-json=rbac.secretNames=[\"twilio\",\"burki\"]",
+    "--set=admission.allowedCountries.enabled=true",
+    "--set-json=admission.allowedCountries.default=[\"US\"]",
+    "--set-string=admission.maxMonthlyCost.amount=5.00",
+    "--set-json=admission.webhookHosts=[\"voice.example.com\",\"*.example.org\"]",
+    "--set=metrics.serviceMonitor.enabled=true",
+    "--set=metrics.serviceMonitor.interval=30s",
+    "--set-json=metrics.serviceMonitor.labels={\"release\":\"prometheus\"}",
+    "--set-json=networkPolicy.apiServerCIDRs=[\"10.0.0.1/32\"]",
+    "--set-json=networkPolicy.metricsFrom=[{\"namespaceSelector\":{\"matchLabels\":{\"kubernetes.io/metadata.name\":\"monitoring\"}}}]",
+    "--set-json=networkPolicy.extraEgress=[{\"ports\":[{\"port\":8443}]}]",
+    "--set=priorityClassName=system-cluster-critical",
+    "--set-json=nodeSelector={\"kubernetes.io/os\":\"linux\"}",
+    "--set-json=tolerations=[{\"operator\":\"Exists\"}]",
+    "--set-json=affinity={\"nodeAffinity\":{}}",
+    "--set-json=podAnnotations={\"example.com/note\":\"x\"}",
+    "--set-json=podLabels={\"example.com/team\":\"voice\"}",
+];
+
+/// The same for a release that looks after two namespaces.
+pub const TWO_NAMESPACES: &[&str] = &[
+    "--set-json=watchNamespaces=[\"acme\",\"globex\"]",
+    "--set=flags.installationId=two-namespaces",
+];
