@@ -50,8 +50,8 @@ pub(super) fn obtain(facts: &Facts) -> Step {
         .holding
         .as_ref()
         .or(facts.seen.last_look.as_ref().and_then(Option::as_ref));
-    match (holding, &look.order) {
-        (Some(holding), order) => held(facts, holding, order.as_ref()),
+    match (holding, facts.order(look)) {
+        (Some(holding), order) => held(facts, holding, order),
         (None, None) if look.marked.is_some() && facts.recorded_by.is_none() => {
             marked_elsewhere(facts, look.marked.as_ref())
         }

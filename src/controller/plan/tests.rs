@@ -1,4 +1,5 @@
 mod choosing;
+mod history;
 
 use super::*;
 use crate::claim::{Claim, Intent};
