@@ -455,6 +455,20 @@ impl Facts {
         elapsed(earlier, self.now)
     }
 
+    /// The order that was found, unless it only tells of an earlier resource of this name: its number came, and has been
+    /// given back since. What comes later under that number is not ours.
+    fn order<'a>(&self, look: &'a Look) -> Option<&'a Order> {
+        look.order.as_ref().filter(|order| {
+            let is_history = match (&self.claim, order.created) {
+                (Stored::Ours(claim), created) => certainly_before(created, claim.since),
+                (_, Some(created)) => self.since(created) >= self.waits.visibility,
+                (_, None) => false,
+            };
+            let is_recorded = self.record.order_id.as_ref() == Some(&order.id);
+            order.state != OrderState::Success || is_recorded || !is_history
+        })
+    }
+
     /// True if we bought `holding`: it has our mark, and is not one that the account had before we first asked for it
     /// (somebody else's, which our request only renamed); or an order of ours brought it, and the mark is yet to come.
     fn is_ours(&self, holding: &Holding, order: Option<&Order>) -> bool {

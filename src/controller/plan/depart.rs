@@ -131,11 +131,11 @@ fn unrecorded(facts: &Facts) -> Step {
     };
     if let Some(holding) = &look.holding
         && facts.recorded_by.is_none()
-        && facts.is_ours(holding, look.order.as_ref())
+        && facts.is_ours(holding, facts.order(look))
     {
         return Step::Record(Box::new(holding.clone()));
     }
-    match &look.order {
+    match facts.order(look) {
         Some(order) if order.state == OrderState::Pending && !facts.seen.cancelled => {
             Step::Cancel(Box::new(order.clone()))
         }

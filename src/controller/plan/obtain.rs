@@ -51,8 +51,8 @@ pub(super) fn obtain(facts: &Facts) -> Step {
         .holding
         .as_ref()
         .or(facts.seen.last_look.as_ref().and_then(Option::as_ref));
-    match (holding, &look.order) {
-        (Some(holding), order) => held(facts, holding, order.as_ref()),
+    match (holding, facts.order(look)) {
+        (Some(holding), order) => held(facts, holding, order),
         (None, None) if look.marked.is_some() && facts.recorded_by.is_none() => {
             marked_elsewhere(facts, look.marked.as_ref())
         }
@@ -146,7 +146,14 @@ fn refused_not_long_ago(facts: &Facts) -> Option<Step> {
         // Another number is searched for at once.
         Reason::NumberNotAvailable | Reason::Searching if facts.search.is_some() => return None,
         Reason::NumberNotAvailable => NOT_ON_SALE_AGAIN_AFTER,
-        _ => PERSON_AGAIN_AFTER,
+        Reason::InsufficientBalance
+        | Reason::PurchasingNotEnabled
+        | Reason::RegulatoryRequirement
+        | Reason::CredentialsInvalid
+        | Reason::ConnectionNotFound
+        | Reason::InvalidSpec => PERSON_AGAIN_AFTER,
+        // The status tells something else by now, and must not go on telling it.
+        _ => return None,
     };
     let left = pause
         .checked_sub(facts.since(claim.at))
@@ -356,7 +363,8 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>, refused: bool) -> Step {
                 .unwrap_or_default();
             let certain = refused || facts.memory.never_bought || facts.seen.token;
             if !certain && let Some(step) = doubt(facts, elapsed) {
-                return step;
+                // What the status tells of this very claim stands.
+                return refused_not_long_ago(facts).unwrap_or(step);
             }
             replaceable = refused
                 || facts.memory.never_bought

@@ -1,4 +1,6 @@
 mod choosing;
+mod history;
+mod refusals;
 
 use super::*;
 use crate::claim::{Claim, Intent};

@@ -1,0 +1,67 @@
+//! Orders of an earlier resource of the same name, whose number has been given back since.
+
+use super::*;
+
+/// An order that was fulfilled for an earlier resource, at second 0.
+fn fulfilled() -> Option<Order> {
+    Some(Order {
+        reference: format!("{}.n0", mark()),
+        created: Some(at(0)),
+        ..order(OrderState::Success)
+    })
+}
+
+/// A resource of the same name, `seconds` after that order.
+fn again(seconds: i64) -> Facts {
+    Facts {
+        now: at(seconds),
+        provider: Provider::Telnyx,
+        finalizer: true,
+        ..looked(fresh(), None, fulfilled())
+    }
+}
+
+#[test]
+fn a_number_that_an_earlier_resource_gave_back_is_obtained_anew() {
+    assert_eq!(plan(&again(600)), Step::Offer);
+    let mut claimed = again(600);
+    claimed.claim = Stored::Ours(claim_at(600));
+    claimed.seen.token = true;
+    assert_eq!(plan(&claimed), Step::LastLook);
+}
+
+#[test]
+fn a_number_that_an_earlier_resource_ordered_just_now_is_waited_for() {
+    assert!(matches!(plan(&again(599)), Step::RecordOrder(_)));
+}
+
+#[test]
+fn an_order_of_the_present_claim_or_of_the_record_is_never_history() {
+    let mut ours = again(100_000);
+    ours.claim = Stored::Ours(claim_at(0));
+    assert!(matches!(plan(&ours), Step::RecordOrder(_)));
+    let mut recorded = again(100_000);
+    recorded.record.order_id = Some(OrderId::new("o1"));
+    assert_eq!(reason(&plan(&recorded)), Some(Reason::Verifying));
+}
+
+#[test]
+fn a_number_that_somebody_bought_after_an_earlier_resource_gave_it_back_is_not_ours() {
+    let mut bought_by_hand = holding();
+    bought_by_hand.marked_text = String::new();
+    bought_by_hand.created = Some(at(90_000));
+    let mut facts = again(100_000);
+    facts.seen.look.as_mut().unwrap().holding = Some(bought_by_hand);
+    assert_eq!(reason(&plan(&facts)), Some(Reason::AlreadyOwned));
+    facts.deleting = true;
+    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::NeverBought));
+}
+
+#[test]
+fn the_order_of_an_earlier_resource_does_not_hold_up_a_deletion() {
+    let mut facts = again(600);
+    facts.deleting = true;
+    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::NeverBought));
+    facts.now = at(599);
+    assert_eq!(reason(&plan(&facts)), Some(Reason::Releasing));
+}
