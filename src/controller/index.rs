@@ -42,6 +42,10 @@ struct Maps {
 }
 
 /// What was noted under a key: mostly it is one.
+#[allow(
+    clippy::box_collection,
+    reason = "there are thousands of the one, and a few of the others"
+)]
 enum Found {
     One(Arc<Reference>),
     Many(Box<HashSet<Arc<Reference>>>),

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Serialize, Serializer};
 
+use tokio::time::Instant;
+
 use super::carrier::Number;
 
 /// Every number that an account has. A place is not used again.
@@ -20,6 +22,13 @@ impl Numbers {
     /// All of them, oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Number> {
         self.rows.values()
+    }
+
+    /// Shows every number in listings only from `at` on.
+    pub fn list_from(&mut self, at: Instant) {
+        for number in self.rows.values_mut() {
+            number.listed = at;
+        }
     }
 
     /// The number at a place.

@@ -181,18 +181,6 @@ async fn exercise(plane: &ControlPlane, emulator: &Emulator, place: &str, digit:
     )
     .unwrap();
     until_ready(plane, place, "contended").await;
-    // The same trouble again and again: an Event is counted up.
-    for _ in 0..2 {
-        for (key, wanted) in [("wrong", "CredentialsInvalid"), ("emulator-token", "Ready")] {
-            let keys = json!({"accountSid": TWILIO_ACCOUNT, "authToken": key});
-            secret(plane, place, "twilio", keys);
-            until(wanted, async || {
-                let account = get(plane, &["pacc", "twilio", "-n", place]);
-                condition(&account, "Ready")["reason"] == wanted
-            })
-            .await;
-        }
-    }
 }
 
 /// Deletes every number of the namespace, then its accounts.

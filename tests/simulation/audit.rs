@@ -302,7 +302,14 @@ impl Audit<'_> {
 
     /// Every number that operators paid for can be reached from a resource.
     fn look_at_what_is_held(&mut self) {
-        let numbers = self.world.emulator.world().numbers.clone();
+        let numbers: Vec<_> = self
+            .world
+            .emulator
+            .world()
+            .numbers
+            .iter()
+            .cloned()
+            .collect();
         for number in numbers {
             let Some(held) = self.held.get(&number.id).cloned() else {
                 continue;

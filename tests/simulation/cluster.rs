@@ -316,6 +316,8 @@ impl State {
 /// What nobody can change by a write of the whole.
 fn keep(old: &Value, new: &mut Value) {
     for name in [
+        "name",
+        "namespace",
         "uid",
         "creationTimestamp",
         "generation",

