@@ -8,8 +8,8 @@ use crate::control_plane::{ControlPlane, Options};
 use crate::emulator::Emulator;
 use crate::helm::{CHART, NAMESPACE};
 use crate::office::{
-    RELEASE, TWILIO_ACCOUNT, account, apply, condition, get, helm_on, install, kubectl, namespace,
-    number, operator, secret, stop, until, until_gone, until_ready,
+    RELEASE, TWILIO_ACCOUNT, account, apply, get, helm_on, install, kubectl, namespace, number,
+    operator, secret, stop, until, until_gone, until_ready,
 };
 
 const USER: &str = "system:serviceaccount:phonenumber-operator-system:phonenumber-operator";
