@@ -18,7 +18,7 @@ use super::Parts;
 use super::definition::Definition;
 use super::events::Events;
 use super::fuse::Fuses;
-use super::index::{Index, Key, account_key};
+use super::index::{Index, Key, account_key, claimed};
 use super::inspect::{Answers, Inspections};
 use super::memory::Memories;
 use super::plan::{Blocker, Waits};
@@ -294,19 +294,26 @@ impl Context {
         found.is_some_and(|meta| selector.matches(meta.labels()))
     }
 
-    /// The other resource that declares the same number and was there first.
+    /// The other resource that declares the same number and was there first: which has claimed or recorded it, or else
+    /// is older. A restore makes a resource that may have bought the number look young.
     pub(super) fn rival_of(&self, number: &PhoneNumber) -> Option<Owner> {
-        let age = |number: &PhoneNumber| {
+        let declared = number.spec.phone_number.as_deref()?;
+        let place = |number: &PhoneNumber| {
+            let recorded = number.status.as_ref().and_then(|status| status.id.as_ref());
+            let is_spent_on =
+                recorded.is_some() || claimed(number).is_some_and(|claimed| claimed == declared);
             (
+                !is_spent_on,
                 number.creation_timestamp().map(|time| time.0),
                 number.namespace(),
                 number.name_any(),
             )
         };
-        let declared = number.spec.phone_number.as_deref()?;
-        let mine = age(number);
+        let mine = place(number);
         let declarers = self.declarers(declared);
-        let mut rivals = declarers.iter().filter(|other| age(other) < mine);
+        let mut rivals = declarers
+            .iter()
+            .filter(|other| other.uid() != number.uid() && place(other) < mine);
         rivals.next().map(|other| owner(other.as_ref()))
     }
 

@@ -451,6 +451,15 @@ impl Facts {
         }
     }
 
+    /// True if what `order` brought should have been shown by now.
+    fn is_overdue(&self, order: &Order) -> bool {
+        let begun = match &self.claim {
+            Stored::Ours(claim) | Stored::EarlierUid(claim) => Some(claim.at),
+            Stored::Nothing | Stored::Unreadable | Stored::Newer(_) => order.created,
+        };
+        begun.is_some_and(|begun| self.since(begun) >= self.waits.visibility)
+    }
+
     fn since(&self, earlier: Timestamp) -> Duration {
         elapsed(earlier, self.now)
     }

@@ -288,8 +288,9 @@ impl Audit<'_> {
         let is_wanted = owner.as_deref().is_some_and(|owner| {
             let recent = at.saturating_sub(MAY_LAG);
             let versions: Vec<_> = self.versions(owner, at).collect();
-            let of_late = versions.iter().filter(|change| change.at >= recent);
-            of_late.chain(versions.last()).any(wanted)
+            // The version that was in force then, and all since.
+            let first = versions.iter().rposition(|change| change.at < recent);
+            versions.iter().skip(first.unwrap_or_default()).any(wanted)
         });
         if !is_wanted {
             let number = &before.number;
@@ -319,8 +320,14 @@ impl Audit<'_> {
             };
             let object = self.world.get(&owner);
             let is_recorded = object["status"]["id"] == number.id.as_str();
+            // One that is suspended looks later; its claim leads to the number.
+            let is_claimed = self
+                .claims(&owner, Duration::MAX)
+                .values()
+                .any(|claim| claim.number.as_str() == number.phone_number);
+            let is_to_come = object["spec"]["suspend"] == true && is_claimed;
             let is_excused = self.diary.lost_sight.contains(&owner) || self.diary.renamed;
-            if !is_recorded && !is_excused {
+            if !is_recorded && !is_to_come && !is_excused {
                 self.fault(format!(
                     "{} ({}), bought for {owner}, is out of sight",
                     number.phone_number, number.id

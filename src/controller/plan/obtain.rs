@@ -123,6 +123,20 @@ fn candidate_refused(facts: &Facts, refused: &Refusal) -> Step {
     )
 }
 
+/// A candidate that is not on sale, but that an earlier attempt may have bought, is looked for and not asked for again:
+/// a new claim on it would put off for ever that its absence is certain.
+fn refused_in_doubt(facts: &Facts, left: Duration) -> Step {
+    wait(
+        Reason::Verifying,
+        format!(
+            "{} is not on sale any more; an earlier attempt may have bought it. It is looked for until that is certain, \
+             and then another number is searched for.",
+            facts.title()
+        ),
+        Again::After(left.min(facts.waits.interval)),
+    )
+}
+
 /// A resource never holds two numbers.
 fn marked_elsewhere(facts: &Facts, marked: Option<&Holding>) -> Step {
     wait(
@@ -282,6 +296,17 @@ fn ordered(facts: &Facts, order: &Order, looked_at: Option<Timestamp>) -> Step {
             format!("Order {} for {} is not finished.", order.id, facts.title()),
             Again::Backoff,
         ),
+        OrderState::Success if facts.is_overdue(order) => wait(
+            Reason::Lost,
+            format!(
+                "Order {} bought {}, which the account has not shown since: it was given back or ported away, or the \
+                 provider hides it. It is not bought again. If it is shown, this clears itself; to give it up, delete \
+                 this PhoneNumber.",
+                order.id,
+                facts.title()
+            ),
+            Again::After(facts.waits.interval),
+        ),
         OrderState::Success => wait(
             Reason::Verifying,
             format!(
@@ -370,6 +395,11 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>, refused: bool) -> Step {
                 || facts.memory.never_bought
                 || elapsed >= facts.waits.visibility
                 || !stands(Safeguard::Doubt);
+            let is_refused = facts.record.refused.as_ref();
+            let is_refused = is_refused.is_some_and(|refused| refused.nonce == claim.nonce);
+            if facts.search.is_some() && !replaceable && !facts.seen.token && is_refused {
+                return refused_in_doubt(facts, facts.waits.visibility - elapsed);
+            }
         }
     }
     if let Some(step) = facts.spending_blocker() {

@@ -430,7 +430,7 @@ fn an_order_is_waited_for_and_not_repeated() {
     };
     let pending = telnyx(looked(
         Facts {
-            now: at(3600),
+            now: at(60),
             ..claimed()
         },
         None,
@@ -449,6 +449,20 @@ fn an_order_is_waited_for_and_not_repeated() {
         Some(Reason::Verifying),
         "a bought number that is not listed is not bought again"
     );
+    known.now = at(600);
+    assert_eq!(
+        reason(&plan(&known)),
+        Some(Reason::Lost),
+        "neither is one that is not listed for as long as a provider may hide it"
+    );
+    known.deleting = true;
+    assert_eq!(
+        reason(&plan(&known)),
+        Some(Reason::ReleaseBlocked),
+        "nor is it let go unseen"
+    );
+    known.now = at(599);
+    assert_eq!(reason(&plan(&known)), Some(Reason::Releasing));
     let mut arrived = holding();
     arrived.marked_text = String::new();
     let brought = telnyx(looked(

@@ -389,3 +389,22 @@ fn what_was_adopted_is_not_given_back_unless_somebody_says_so() {
         Step::RemoveFinalizer(Farewell::NeverBought)
     );
 }
+
+#[test]
+fn a_refused_candidate_that_an_earlier_attempt_may_have_bought_is_not_claimed_again_and_again() {
+    let mut facts = Facts {
+        number: Some(number()),
+        search: Some(search()),
+        now: at(60),
+        ..claimed()
+    };
+    facts.record.refused = Some(Refused {
+        nonce: "n1".into(),
+        reason: Reason::Verifying,
+    });
+    facts = looked(facts, None, None);
+    facts.seen.look.as_mut().unwrap().at = Some(at(60));
+    assert_eq!(reason(&plan(&facts)), Some(Reason::Verifying));
+    facts.seen.look.as_mut().unwrap().at = Some(at(600));
+    assert_eq!(plan(&facts), Step::Choose, "its absence is certain then");
+}

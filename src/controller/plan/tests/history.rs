@@ -40,9 +40,11 @@ fn an_order_of_the_present_claim_or_of_the_record_is_never_history() {
     let mut ours = again(100_000);
     ours.claim = Stored::Ours(claim_at(0));
     assert!(matches!(plan(&ours), Step::RecordOrder(_)));
-    let mut recorded = again(100_000);
+    let mut recorded = again(599);
     recorded.record.order_id = Some(OrderId::new("o1"));
     assert_eq!(reason(&plan(&recorded)), Some(Reason::Verifying));
+    recorded.now = at(100_000);
+    assert_eq!(reason(&plan(&recorded)), Some(Reason::Lost));
 }
 
 #[test]
