@@ -535,9 +535,9 @@ async fn spend(
         Err(blown) => {
             let message = format!(
                 "{} numbers were bought in the last 60 minutes in account {id}, and {limit} may be \
-                 (spec.limits.purchasesPerHour). The next may be bought in {} s.",
+                 (spec.limits.purchasesPerHour). The next may be bought at {}.",
                 blown.used,
-                blown.again.as_secs()
+                clock_time(now, blown.again)
             );
             Err(reached(message, blown.again))
         }
@@ -566,6 +566,12 @@ fn is_over(
             budget.amount, budget.currency
         )
     })
+}
+
+/// The time `wait` after `now`, for people. It stays the same while that is waited for, so that the status does.
+fn clock_time(now: jiff::Timestamp, wait: std::time::Duration) -> String {
+    let at = now.checked_add(wait).unwrap_or(now);
+    at.strftime("%H:%M:%S UTC").to_string()
 }
 
 async fn last_look(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
@@ -900,9 +906,9 @@ async fn release(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<()
             reason: Reason::ReleaseLimitReached,
             message: format!(
                 "{} numbers were released in the last 60 minutes in account {account_id}, and {limit} may be \
-                 (spec.limits.releasesPerHour). The next may be released in {} s.",
+                 (spec.limits.releasesPerHour). The next may be released at {}.",
                 blown.used,
-                blown.again.as_secs()
+                clock_time(now, blown.again)
             ),
             again: Again::After(blown.again),
         }));

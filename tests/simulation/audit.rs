@@ -320,12 +320,16 @@ impl Audit<'_> {
             };
             let object = self.world.get(&owner);
             let is_recorded = object["status"]["id"] == number.id.as_str();
-            // One that is suspended looks later; its claim leads to the number.
+            // One that is suspended or protected looks later; its claim leads to the number.
             let is_claimed = self
                 .claims(&owner, Duration::MAX)
                 .values()
                 .any(|claim| claim.number.as_str() == number.phone_number);
-            let is_to_come = object["spec"]["suspend"] == true && is_claimed;
+            let (suspend, protection) = (
+                &object["spec"]["suspend"],
+                &object["spec"]["deletionProtection"],
+            );
+            let is_to_come = (*suspend == true || *protection == true) && is_claimed;
             let is_excused = self.diary.lost_sight.contains(&owner) || self.diary.renamed;
             if !is_recorded && !is_to_come && !is_excused {
                 self.fault(format!(
