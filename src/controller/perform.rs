@@ -23,6 +23,9 @@ use crate::number::{
 use crate::provider::{Error, Order, OrderState, Ours, RefusalKind, Released, Reply, Unmarked};
 use crate::sabotage::{Safeguard, stands};
 
+/// How soon a pass is repeated that was overtaken by a change of its resource.
+const AFTER_A_CHANGE: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// One pass over one resource.
 pub(super) struct Pass {
     /// The resource as last read or written.
@@ -178,7 +181,7 @@ pub(super) async fn perform(step: Step, pass: &mut Pass, context: &Context) -> R
         Step::RecordOrder(order) => {
             pass.facts.record.order_id = Some(order.id.clone());
             pass.order = Some(*order);
-            report::record(pass, context).await.map_err(Stop::from)
+            write_down(pass, context).await
         }
         Step::Unassign(assistant) => unassign(assistant, pass).await,
         Step::Assign(assistant) => assign(assistant, pass, context).await,
@@ -756,7 +759,16 @@ async fn record(holding: Holding, pass: &mut Pass, context: &Context) -> Result<
         // The order that is written down leads back to the number: the id is written with what the pass comes to.
         return Ok(());
     }
-    report::record(pass, context).await.map_err(Stop::from)
+    write_down(pass, context).await
+}
+
+/// Writes down what is held now. Where somebody else has written meanwhile, the pass ends: what they want may be
+/// something else.
+async fn write_down(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+    if report::record(pass, context).await? {
+        return Err(Stop::Rest(Rest::Unchanged(AFTER_A_CHANGE)));
+    }
+    Ok(())
 }
 
 /// On deletion a number is released even if Burki cannot be told.

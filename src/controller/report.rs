@@ -55,11 +55,11 @@ struct Verdict {
 }
 
 /// Writes down what was bought, before anything else is done with it. Where nothing else is to be done, this already is
-/// the final status.
+/// the final status. True if somebody else has written meanwhile: what was decided before may not hold any more.
 ///
 /// # Errors
 /// Those of the API server.
-pub(super) async fn record(pass: &mut Pass, context: &Context) -> Result<(), kube::Error> {
+pub(super) async fn record(pass: &mut Pass, context: &Context) -> Result<bool, kube::Error> {
     let next = match plan(&pass.facts) {
         Step::Rest(rest) => rest,
         step => {
@@ -101,7 +101,9 @@ pub(super) async fn report(
     match rest {
         Rest::Nothing | Rest::Unchanged(_) => Ok(()),
         Rest::Wait { reason, .. } if transient(*reason) && was_ready(&pass.object) => Ok(()),
-        Rest::Ready | Rest::Suspended | Rest::Wait { .. } => write(pass, rest, context).await,
+        Rest::Ready | Rest::Suspended | Rest::Wait { .. } => {
+            write(pass, rest, context).await.map(drop)
+        }
     }
 }
 
@@ -119,17 +121,18 @@ fn was_ready(object: &PhoneNumber) -> bool {
         && status.conditions.iter().any(ready)
 }
 
-async fn write(pass: &mut Pass, rest: &Rest, context: &Context) -> Result<(), kube::Error> {
+async fn write(pass: &mut Pass, rest: &Rest, context: &Context) -> Result<bool, kube::Error> {
     let before = pass.object.status.clone().unwrap_or_default();
     let now = context.time.now().unwrap_or(pass.facts.now);
     let status = status(&before, pass, rest, now);
     if status == before {
-        return Ok(());
+        return Ok(false);
     }
     let namespace = pass.object.namespace().unwrap_or_default();
     let api = Api::<PhoneNumber>::namespaced(context.clients.writes.clone(), &namespace);
     let name = pass.object.name_any();
     let mut object = PhoneNumber::clone(&pass.object);
+    let mut has_changed = false;
     for attempt in 1..=TRIES {
         object.status = Some(status.clone());
         object.metadata.managed_fields = None;
@@ -142,6 +145,7 @@ async fn write(pass: &mut Pass, rest: &Rest, context: &Context) -> Result<(), ku
                 break;
             }
             Err(kube::Error::Api(error)) if error.code == 409 && attempt < TRIES => {
+                has_changed = true;
                 object = api.get(&name).await?;
                 let recorded = object.status.as_ref().and_then(|status| status.id.clone());
                 let other = object.uid() != pass.object.uid()
@@ -155,7 +159,7 @@ async fn write(pass: &mut Pass, rest: &Rest, context: &Context) -> Result<(), ku
     }
     context.wrote(&pass.object);
     transitions(&before, &status, pass, context);
-    Ok(())
+    Ok(has_changed)
 }
 
 fn status(

@@ -28,6 +28,8 @@ pub struct Diary {
     pub lines: Vec<String>,
     /// Somebody took a mark off a number.
     pub renamed: bool,
+    /// A resource was gone for a moment while the company hid its number: nothing showed that it is somebody's.
+    pub unseen: bool,
     lost_sight: BTreeSet<String>,
 }
 
@@ -246,6 +248,9 @@ impl Audit<'_> {
         if before.bought_for.is_none() && at.saturating_sub(before.bought_at) < RESIDUE {
             return;
         }
+        if self.diary.unseen {
+            return;
+        }
         let now = self.owner_in(reference);
         let is_ours = now.is_some() && self.owner_in(&before.reference) == now;
         let Some(owner) = now.or_else(|| self.owner_in(&before.reference)) else {
@@ -292,7 +297,9 @@ impl Audit<'_> {
             let first = versions.iter().rposition(|change| change.at < recent);
             versions.iter().skip(first.unwrap_or_default()).any(wanted)
         });
-        if !is_wanted {
+        // Between the look and the release somebody may rename it.
+        let is_renamed = owner.is_none() && self.diary.renamed;
+        if !is_wanted && !is_renamed {
             let number = &before.number;
             let text = format!(
                 "{number} ({id}, {reference:?}) was released, and no deletion of {owner:?} asked for it"
@@ -320,18 +327,15 @@ impl Audit<'_> {
             };
             let object = self.world.get(&owner);
             let is_recorded = object["status"]["id"] == number.id.as_str();
-            // One that is suspended or protected looks later; its claim leads to the number.
-            let is_claimed = self
-                .claims(&owner, Duration::MAX)
-                .values()
-                .any(|claim| claim.number.as_str() == number.phone_number);
-            let (suspend, protection) = (
-                &object["spec"]["suspend"],
-                &object["spec"]["deletionProtection"],
-            );
-            let is_to_come = (*suspend == true || *protection == true) && is_claimed;
+            // The claim that is stored leads to the number: it is looked for where it was bought.
+            let claim = object["metadata"]["annotations"][ANNOTATION].as_str();
+            let claim = claim.and_then(|text| serde_json::from_str::<Claim>(text).ok());
+            let is_claimed = claim.is_some_and(|claim| {
+                claim.number.as_str() == number.phone_number
+                    && claim.account_id.as_str() == number.account
+            });
             let is_excused = self.diary.lost_sight.contains(&owner) || self.diary.renamed;
-            if !is_recorded && !is_to_come && !is_excused {
+            if !is_recorded && !is_claimed && !is_excused {
                 self.fault(format!(
                     "{} ({}), bought for {owner}, is out of sight",
                     number.phone_number, number.id

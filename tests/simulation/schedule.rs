@@ -272,6 +272,7 @@ impl Play {
             return;
         }
         self.note(&format!("restores {name} without its status"));
+        self.diary.unseen |= self.world.emulator.world().state.switches.hidden_ms > 0;
         let place = Place::number(NAMESPACE, name);
         self.world
             .patch(name, json!({"metadata": {"finalizers": []}}));

@@ -835,3 +835,33 @@ fn crash_loops_shorter_than_the_visibility_period() {
         }
     });
 }
+
+/// Found by a schedule: the number was released on what the resource was before its status was written.
+#[test]
+fn a_protection_that_is_set_while_the_number_is_being_recorded() {
+    in_simulated_time(async {
+        for spec in [twilio(), telnyx()] {
+            let mut world = World::new(1, json!({"switches": {"orderMs": 0}}));
+            let (cluster, protected) = (world.cluster.clone(), AtomicBool::new(false));
+            let place = Place::number(NAMESPACE, "nyc");
+            world.stage.set_script(Arc::new(move |call| {
+                let of_number = place.clone();
+                match call.operation.as_str() {
+                    "buy" => drop(cluster.delete(&of_number)),
+                    "put phonenumbers/status" if !protected.swap(true, Ordering::Relaxed) => {
+                        let protection = json!({"spec": {"deletionProtection": true}});
+                        drop(cluster.patch(&of_number, &protection));
+                    }
+                    _ => {}
+                }
+                Fate::Answered
+            }));
+            world.start(Options::default());
+            world.number("nyc", spec);
+            until_reason(&world, "nyc", "ReleaseProtected").await;
+            world.run_for(secs(120)).await;
+            assert_eq!(deeds(&world, Deed::Release), 0, "{}", world.shown());
+            assert_eq!(held(&world), 1, "{}", world.shown());
+        }
+    });
+}
