@@ -45,7 +45,7 @@ const AT_ONCE: usize = 4;
 const LAG: Duration = Duration::from_millis(300);
 
 /// How often Secrets are read again: seldomer than the program does, to have less to simulate.
-const SECRETS_AFTER: Duration = Duration::from_secs(30);
+const SECRETS_AFTER: Duration = Duration::from_secs(120);
 
 /// How a simulated operator is started.
 #[derive(Clone, Debug)]
