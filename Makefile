@@ -30,6 +30,7 @@ generate: ## Rewrite the generated files: CRDs, rendered manifests, tables in th
 	GENERATE=1 $(CARGO) test --test chart
 	GENERATE=1 $(CARGO) test --test installation -- who_may_do_what the_configmap_of_argo_cd
 	GENERATE=1 $(CARGO) test --lib the_table_of_deletion
+	GENERATE=1 $(CARGO) test --lib the_page_of_metrics
 
 control-plane: ## Build kube-apiserver, etcd, kube-controller-manager and kubectl (cached)
 	tests/control-plane/build

@@ -1,6 +1,8 @@
-//! What the program tells about itself: its log, and whether it is alive and ready.
+//! What the program tells about itself: its log, its metrics, and whether it is alive and ready.
 //!
 //! Alive means that every part of it still moves; a provider that is down does not make it dead.
+
+pub mod metrics;
 
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +12,15 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::clock::{Clock, Instant};
+use metrics::Metrics;
 
 /// kube logs every failed request as an error of its own, without saying what it was for. Whoever made the request logs
 /// what matters.
@@ -172,12 +177,23 @@ async fn readyz(State(health): State<Health>) -> (StatusCode, &'static str) {
     }
 }
 
-/// Answers for `health` until the process ends: also while it finishes its work after a signal.
+async fn scrape(State(metrics): State<Metrics>) -> Response {
+    match metrics.text() {
+        Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+/// Answers for `health`, and with `metrics` at `/metrics`, until the process ends: also while it finishes its work after a
+/// signal.
 ///
 /// # Errors
 /// None at present; what fails on one connection is dropped with it.
-pub async fn serve(listener: TcpListener, health: Health) -> std::io::Result<()> {
-    axum::serve(listener, health.router()).await
+pub async fn serve(listener: TcpListener, health: Health, metrics: Metrics) -> std::io::Result<()> {
+    let scraped = Router::new()
+        .route("/metrics", get(scrape))
+        .with_state(metrics);
+    axum::serve(listener, health.router().merge(scraped)).await
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -266,23 +282,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn health_is_served_over_http() {
+    async fn health_and_metrics_are_served_over_http() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, Health::new(Arc::new(Hand::default()))));
-        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let request = b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-        tokio::io::AsyncWriteExt::write_all(&mut stream, request)
-            .await
-            .unwrap();
-        let mut answer = String::new();
-        tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer)
-            .await
-            .unwrap();
-        assert!(
-            answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("ok\n"),
-            "{answer}"
-        );
+        let health = Health::new(Arc::new(Hand::default()));
+        tokio::spawn(serve(listener, health, Metrics::default()));
+        for (path, kind, end) in [
+            ("/livez", "text/plain", "ok\n"),
+            ("/metrics", metrics::CONTENT_TYPE, "# EOF\n"),
+        ] {
+            let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            let request =
+                format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+            tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes())
+                .await
+                .unwrap();
+            let mut answer = String::new();
+            tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer)
+                .await
+                .unwrap();
+            let begins = answer.starts_with("HTTP/1.1 200 OK\r\n");
+            assert!(
+                begins
+                    && answer.contains(&format!("content-type: {kind}"))
+                    && answer.ends_with(end),
+                "{answer}"
+            );
+        }
     }
 
     #[test]

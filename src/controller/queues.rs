@@ -30,10 +30,14 @@ use crate::server_time::Clients;
 /// How long what wakes an account is gathered.
 const ACCOUNT_DEBOUNCE: Duration = Duration::from_millis(500);
 
+/// How often it is read how much of the limits is used, for the figures alone.
+const REREAD_LIMITS_AFTER: Duration = Duration::from_secs(15);
+
 /// Runs the controllers until `stop` resolves and what is in flight is finished. `ready` is called once all caches are
-/// filled; nothing is decided before.
+/// filled. Nothing is decided before `lead` has resolved as well, and before the caches show what was written until then.
 pub async fn run(
     parts: Parts,
+    lead: impl Future<Output = ()> + Send,
     stop: impl Future<Output = ()> + Send + 'static,
     ready: impl FnOnce() + Send,
 ) {
@@ -137,7 +141,14 @@ pub async fn run(
     let filling = async {
         reconciler.fill().await;
         ready();
-        futures::future::pending::<()>().await;
+        lead.await;
+        reconciler.catch_up().await;
+        reconciler.begin();
+        let _figures = reconciler.figures();
+        loop {
+            reconciler.reread_limits().await;
+            tokio::time::sleep(REREAD_LIMITS_AFTER).await;
+        }
     };
     let watching = futures::future::join_all(watches);
     tokio::select! {

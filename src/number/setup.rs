@@ -163,6 +163,24 @@ pub enum Field {
     BillingGroup,
 }
 
+impl Field {
+    /// Its name as a label of metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::VoiceUrl => "voice_url",
+            Self::SmsUrl => "sms_url",
+            Self::Trunk => "trunk",
+            Self::VoiceApplication => "voice_application",
+            Self::SmsApplication => "sms_application",
+            Self::MessagingService => "messaging_service",
+            Self::Connection => "connection",
+            Self::MessagingProfile => "messaging_profile",
+            Self::BillingGroup => "billing_group",
+        }
+    }
+}
+
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

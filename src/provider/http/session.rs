@@ -9,10 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use url::Url;
 
+use super::audit::Audit;
 use super::text::presentable;
 use super::{Body, Client, Method, Request, Response, TIMEOUT, TransportError};
 use crate::clock::{Clock, Instant};
 use crate::provider::Error;
+use crate::telemetry::metrics::RequestOutcome;
 
 /// A credential, the hosts it opens, and what their clocks say.
 pub(crate) struct Session {
@@ -29,10 +31,12 @@ pub(crate) struct Call<'a> {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) body: Option<Body>,
-    /// The verb for the audit line.
+    /// The verb for the audit line and the metrics.
     pub(crate) operation: &'static str,
     /// The number or the id that it is about.
     pub(crate) subject: &'a str,
+    /// Reads the id of what is created from the answer.
+    pub(crate) id_in: Option<fn(&Response) -> Option<String>>,
 }
 
 /// An answer, and how long the company took for it.
@@ -142,14 +146,15 @@ impl Session {
         url.username().is_empty() && url.password().is_none() && self.hosts.iter().any(is_of)
     }
 
-    /// Reads `url`.
-    pub(crate) async fn get(&self, url: Url) -> Result<Answer, Failure> {
+    /// Reads `url`; `operation` is the verb for the metrics.
+    pub(crate) async fn get(&self, operation: &'static str, url: Url) -> Result<Answer, Failure> {
         let call = Call {
             method: Method::Get,
             url,
             body: None,
-            operation: "read",
+            operation,
             subject: "",
+            id_in: None,
         };
         self.exchange(call, TIMEOUT).await
     }
@@ -171,13 +176,7 @@ impl Session {
         let mut audit = None;
         if call.method != Method::Get {
             (self.client.gate)().map_err(Failure::Shut)?;
-            audit = Some(Audit {
-                company: self.company,
-                operation: call.operation,
-                subject: call.subject,
-                outcome: "given up before an answer came".into(),
-                request_id: None,
-            });
+            audit = Some(Audit::new(self.company, call.operation, call.subject));
         }
         let request = Request {
             method: call.method,
@@ -201,8 +200,17 @@ impl Session {
                 Ok(response) => response.status.to_string(),
                 Err(error) => error.to_string(),
             };
-            audit.request_id = result.as_ref().ok().and_then(Response::request_id);
+            let response = result.as_ref().ok();
+            audit.request_id = response.and_then(Response::request_id);
+            audit.id = call.id_in.zip(response).and_then(|(id_in, it)| id_in(it));
         }
+        let outcome = match &result {
+            Ok(response) => RequestOutcome::of_status(response.status),
+            Err(TransportError::NotSent(_)) => RequestOutcome::NotSent,
+            Err(TransportError::Lost(_) | TransportError::TooLarge) => RequestOutcome::NoAnswer,
+        };
+        let metrics = &self.client.metrics;
+        metrics.requested(self.company, call.operation, outcome, came.since(sent));
         let response = result.map_err(Failure::Transport)?;
         if let Some(date) = response.date() {
             *self.time.lock().unwrap_or_else(PoisonError::into_inner) = Some((date, came));
@@ -250,29 +258,6 @@ pub(crate) fn segment(id: &str) -> Result<&str, Error> {
     }
 }
 
-/// Writes its line when it goes, so that no way out forgets it.
-struct Audit<'a> {
-    company: &'static str,
-    operation: &'static str,
-    subject: &'a str,
-    outcome: String,
-    request_id: Option<String>,
-}
-
-impl Drop for Audit<'_> {
-    fn drop(&mut self) {
-        tracing::info!(
-            target: "audit",
-            company = self.company,
-            operation = self.operation,
-            subject = self.subject,
-            outcome = self.outcome,
-            request_id = self.request_id,
-            "provider write"
-        );
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -281,10 +266,11 @@ mod tests {
     use async_trait::async_trait;
     use serde_json::json;
 
-    use super::super::Transport;
     use super::super::fake::{Fake, json, text};
+    use super::super::{Cause, Transport, because};
     use super::*;
     use crate::clock::BootClock;
+    use crate::telemetry::metrics::Metrics;
 
     const HOST: &str = "https://api.example.com/base/";
 
@@ -306,6 +292,7 @@ mod tests {
             body: None,
             operation: "release",
             subject: "PN1",
+            id_in: None,
         }
     }
 
@@ -353,7 +340,7 @@ mod tests {
         let session = session(fake.client());
         let elsewhere = "https://evil.example.com/".parse().unwrap();
         assert_eq!(
-            session.get(elsewhere).await.unwrap_err(),
+            session.get("fetch", elsewhere).await.unwrap_err(),
             Failure::Elsewhere
         );
         assert!(fake.asked().is_empty());
@@ -371,7 +358,7 @@ mod tests {
             session.purchase(write(&session)).await.unwrap_err(),
             Failure::Shut("no")
         );
-        assert!(session.get(write(&session).url).await.is_ok());
+        assert!(session.get("fetch", write(&session).url).await.is_ok());
         assert_eq!(fake.asked().len(), 1);
     }
 
@@ -401,7 +388,7 @@ mod tests {
         assert_eq!(failure.to_string(), "no answer: none within 30 s");
         let start = tokio::time::Instant::now();
         assert!(session.write(write(&session)).await.is_err());
-        assert!(session.get(write(&session).url).await.is_err());
+        assert!(session.get("fetch", write(&session).url).await.is_err());
         assert_eq!(start.elapsed().as_secs(), 20);
     }
 
@@ -410,10 +397,38 @@ mod tests {
         let fake = Fake::with([text(200, ""), Err(TransportError::Lost("reset".into()))]);
         let session = session(fake.client());
         assert_eq!(session.time(), None);
-        session.get(write(&session).url).await.unwrap();
+        session.get("fetch", write(&session).url).await.unwrap();
         assert_eq!(session.time(), "2026-01-02T03:04:05Z".parse().ok());
-        assert!(session.get(write(&session).url).await.is_err());
+        assert!(session.get("fetch", write(&session).url).await.is_err());
         assert_eq!(session.time(), "2026-01-02T03:04:06Z".parse().ok());
+    }
+
+    #[tokio::test]
+    async fn each_request_is_counted_by_operation_and_outcome() {
+        let fake = Fake::with([
+            json(200, json!({})),
+            json(429, json!({})),
+            Err(TransportError::NotSent("refused".into())),
+            Err(TransportError::TooLarge),
+        ]);
+        let metrics = Metrics::default();
+        let session = session(fake.client().measured_by(metrics.clone()));
+        let url = write(&session).url;
+        session.get("list", url.clone()).await.unwrap();
+        session.write(write(&session)).await.unwrap();
+        session.get("list", url.clone()).await.unwrap_err();
+        session.get("list", url).await.unwrap_err();
+        let text = metrics.text().unwrap();
+        for labels in [
+            "operation=\"list\",outcome=\"ok\"",
+            "operation=\"release\",outcome=\"throttled\"",
+            "operation=\"list\",outcome=\"not_sent\"",
+            "operation=\"list\",outcome=\"no_answer\"",
+        ] {
+            let line =
+                format!("phonenumber_provider_requests_total{{provider=\"example\",{labels}}} 1\n");
+            assert!(text.contains(&line), "{line}{text}");
+        }
     }
 
     #[derive(Clone, Default)]
@@ -444,8 +459,16 @@ mod tests {
             Err(TransportError::Lost("reset after fake-key".into())),
         ]);
         let session = session(fake.client());
-        session.get(write(&session).url).await.unwrap();
-        session.write(write(&session)).await.unwrap();
+        session.get("fetch", write(&session).url).await.unwrap();
+        let cause = Cause {
+            who: "support/nyc".into(),
+            generation: 3,
+            why: "being deleted".into(),
+            cost: Some("1.15 USD a month".into()),
+        };
+        let mut call = write(&session);
+        call.id_in = Some(|response| Some(format!("id of {}", response.status)));
+        because(cause, session.write(call)).await.unwrap();
         session.write(write(&session)).await.unwrap_err();
         drop(session.write(write(&session)));
         let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
@@ -459,6 +482,13 @@ mod tests {
             .map(|(target, fields)| {
                 json!([
                     target,
+                    [
+                        &fields["who"],
+                        &fields["generation"],
+                        &fields["why"],
+                        &fields["id"],
+                        &fields["cost"]
+                    ],
                     fields["operation"],
                     fields["subject"],
                     fields["outcome"],
@@ -469,9 +499,23 @@ mod tests {
         assert_eq!(
             told,
             [
-                json!(["audit", "release", "PN1", "204", "req-1"]),
                 json!([
                     "audit",
+                    [
+                        "support/nyc",
+                        3,
+                        "being deleted",
+                        "id of 204",
+                        "1.15 USD a month"
+                    ],
+                    "release",
+                    "PN1",
+                    "204",
+                    "req-1"
+                ]),
+                json!([
+                    "audit",
+                    ["", 0, "", null, null],
                     "release",
                     "PN1",
                     "no answer: reset after [redacted]",
