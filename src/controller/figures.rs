@@ -44,9 +44,8 @@ impl Figures {
         let mut figures = AccountFigures {
             account: label_of(account),
             ready: status.and_then(|status| {
-                let conditions = status.conditions.iter();
-                let ready = conditions.filter(|found| found.type_ == condition::READY);
-                let ready = ready.last()?;
+                let mut conditions = status.conditions.iter();
+                let ready = conditions.find(|found| found.type_ == condition::READY)?;
                 Some((ready.status == "True", ready.reason.clone()))
             }),
             inventory_age: Some(age.as_secs_f64()),
