@@ -1,6 +1,6 @@
 # The same targets that continuous integration runs. `make help` lists them.
 
-.PHONY: help demo bench test check generate control-plane
+.PHONY: help demo bench test check check-release generate control-plane
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -24,6 +24,10 @@ test: check ## Run every check and every test
 check: ## Formatting, compiler and clippy warnings
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
+
+check-release: ## What a release is checked for besides: alerts by promtool, the dashboard on a real Prometheus
+	tests/release/promtool
+	tests/release/prometheus
 
 generate: ## Rewrite the generated files: CRDs, rendered manifests, tables in the docs
 	GENERATE=1 $(CARGO) test --test crds

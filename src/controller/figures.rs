@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
 use rust_decimal::Decimal;
@@ -120,6 +121,7 @@ impl Source for Figures {
             .chain(cluster)
             .map(|figures| (figures.account.clone(), figures))
             .collect();
+        let now = self.context.time.now();
         for number in stores.numbers.iter().flat_map(Store::state) {
             let account = self.context.account_label(&number);
             let figures = all
@@ -128,17 +130,21 @@ impl Source for Figures {
                     account,
                     ..AccountFigures::default()
                 });
-            count(&number, figures);
+            count(&number, figures, now);
         }
         all.into_values().collect()
     }
 }
 
 /// Adds one PhoneNumber to the figures of its account.
-fn count(number: &PhoneNumber, figures: &mut AccountFigures) {
+fn count(number: &PhoneNumber, figures: &mut AccountFigures, now: Option<Timestamp>) {
     let state = (state(number), reason(number).to_string());
     *figures.numbers.entry(state).or_default() += 1;
-    figures.unknown_outcomes += u64::from(is_open(number));
+    if let Some(since) = open_since(number) {
+        figures.unknown_outcomes += 1;
+        let age = now.map_or(0.0, |now| now.duration_since(since).as_secs_f64());
+        figures.unknown_outcome_age = figures.unknown_outcome_age.max(age);
+    }
     let status = number.status.as_ref().filter(|status| status.id.is_some());
     if let Some(cost) = status.and_then(|status| status.cost.as_ref())
         && let Ok(monthly) = cost.monthly.parse::<f64>()
@@ -176,38 +182,42 @@ fn state(number: &PhoneNumber) -> &'static str {
     }
 }
 
-/// True if the number is claimed and nobody knows whether it was bought: nothing is recorded, the last attempt was not
-/// certainly in vain, and what it waits for is a look at the account, or what a look needs.
-fn is_open(number: &PhoneNumber) -> bool {
+/// Since when the number is claimed and nobody knows whether it was bought: nothing is recorded, the last attempt was not
+/// certainly in vain, and what it waits for is a look at the account, or what a look needs. A claim that cannot be read
+/// may be as old as its resource.
+fn open_since(number: &PhoneNumber) -> Option<Timestamp> {
     let status = number.status.as_ref();
     if status.is_some_and(|status| status.id.is_some() || status.order_id.is_some()) {
-        return false;
+        return None;
     }
     let uid = number.uid().unwrap_or_default();
-    let nonce = match Claim::read(number.annotations(), &owner(number), &uid) {
-        Stored::Nothing => return false,
-        Stored::Ours(claim) | Stored::EarlierUid(claim) => Some(claim.nonce),
-        Stored::Unreadable | Stored::Newer(_) => None,
+    let (nonce, since) = match Claim::read(number.annotations(), &owner(number), &uid) {
+        Stored::Nothing => return None,
+        Stored::Ours(claim) | Stored::EarlierUid(claim) => (Some(claim.nonce), claim.since),
+        Stored::Unreadable | Stored::Newer(_) => {
+            let created = number.creation_timestamp().map(|time| time.0);
+            (None, created.unwrap_or_default())
+        }
     };
     let attempt = status.and_then(|status| status.attempt.as_ref());
     let in_vain = attempt.is_some_and(|attempt| {
         Some(&attempt.nonce) == nonce.as_ref() && report::was_in_vain(&attempt.outcome)
     });
-    !in_vain
-        && matches!(
-            reason(number),
-            Reason::Pending
-                | Reason::Purchasing
-                | Reason::Verifying
-                | Reason::RateLimited
-                | Reason::ProviderUnavailable
-                | Reason::AccountNotFound
-                | Reason::AccountNotAllowed
-                | Reason::CredentialsMissing
-                | Reason::CredentialsInvalid
-                | Reason::AccountMismatch
-                | Reason::AccountUnidentified
-        )
+    let waits_for_a_look = matches!(
+        reason(number),
+        Reason::Pending
+            | Reason::Purchasing
+            | Reason::Verifying
+            | Reason::RateLimited
+            | Reason::ProviderUnavailable
+            | Reason::AccountNotFound
+            | Reason::AccountNotAllowed
+            | Reason::CredentialsMissing
+            | Reason::CredentialsInvalid
+            | Reason::AccountMismatch
+            | Reason::AccountUnidentified
+    );
+    (waits_for_a_look && !in_vain).then_some(since)
 }
 
 /// The `account` label of an account.

@@ -70,8 +70,8 @@ fn a_claim_is_open_until_it_is_known_what_became_of_it() {
         ),
     ] {
         let number = number(json!({}), status.clone());
-        assert!(!is_open(&number), "without a claim: {status}");
-        assert_eq!(is_open(&claimed(number)), open, "{status}");
+        assert_eq!(open_since(&number), None, "without a claim: {status}");
+        assert_eq!(open_since(&claimed(number)).is_some(), open, "{status}");
     }
 }
 
@@ -135,10 +135,28 @@ fn only_what_is_held_costs_and_currencies_are_not_mixed() {
         count(
             &number(json!({}), json!({"id": id, "cost": cost(currency)})),
             &mut figures,
+            None,
         );
     }
     assert_eq!(
         figures.monthly_cost,
         BTreeMap::from([("EUR".to_owned(), 1.15), ("USD".to_owned(), 2.3)])
+    );
+}
+
+#[test]
+fn the_oldest_open_claim_tells_the_age() {
+    let mut figures = AccountFigures::default();
+    let now = Timestamp::from_second(90).unwrap();
+    count(&number(json!({}), json!({})), &mut figures, Some(now));
+    assert_eq!(
+        (figures.unknown_outcomes, figures.unknown_outcome_age),
+        (0, 0.0)
+    );
+    let open = claimed(number(json!({}), json!({})));
+    count(&open, &mut figures, Some(now));
+    assert_eq!(
+        (figures.unknown_outcomes, figures.unknown_outcome_age),
+        (1, 90.0)
     );
 }

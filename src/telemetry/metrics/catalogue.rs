@@ -67,6 +67,8 @@ metrics! {
         "Releases that were tried: confirmed, absent (it was gone already), refused or failed";
     UNKNOWN_OUTCOMES: Gauge "phonenumber_unknown_outcomes_open" ["account"]
         "Claimed numbers of which it is not known whether they were bought";
+    UNKNOWN_OUTCOME_AGE: Gauge "phonenumber_unknown_outcome_age_seconds" ["account"]
+        "Time since the first attempt at that of these numbers that was tried first; 0 if there is none";
     LIMIT: Gauge "phonenumber_limit" ["account", "limit"]
         "What spec.limits of the account allows, the lowest where several accounts open one; monthly cost in units of its currency";
     LIMIT_REMAINING: Gauge "phonenumber_limit_remaining" ["account", "limit"]

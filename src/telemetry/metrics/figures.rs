@@ -14,7 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use super::catalogue::{
     ACCOUNT_READY, Description, INVENTORY, INVENTORY_AGE, LIMIT, LIMIT_REMAINING, Labels,
-    MONTHLY_COST, NUMBERS, UNKNOWN_OUTCOMES,
+    MONTHLY_COST, NUMBERS, UNKNOWN_OUTCOME_AGE, UNKNOWN_OUTCOMES,
 };
 
 /// What is to be told of one account.
@@ -30,6 +30,8 @@ pub struct AccountFigures {
     pub numbers: BTreeMap<(&'static str, String), u64>,
     /// Claims that may or may not have become purchases.
     pub unknown_outcomes: u64,
+    /// Seconds since the oldest of them was first tried.
+    pub unknown_outcome_age: f64,
     /// Monthly cost by currency.
     pub monthly_cost: BTreeMap<String, f64>,
     /// Numbers in the account by mark.
@@ -91,6 +93,10 @@ fn gauges(accounts: &[AccountFigures]) -> Vec<(&'static Description, Values)> {
         let labels = UNKNOWN_OUTCOMES.with([name(it)]);
         (labels, it.unknown_outcomes as f64)
     });
+    let unknown_age = accounts.iter().map(|it| {
+        let labels = UNKNOWN_OUTCOME_AGE.with([name(it)]);
+        (labels, it.unknown_outcome_age)
+    });
     let limits = |description: &'static Description,
                   which: fn(&(&'static str, f64, f64)) -> f64| {
         let all = accounts.iter().flat_map(move |it| {
@@ -127,6 +133,7 @@ fn gauges(accounts: &[AccountFigures]) -> Vec<(&'static Description, Values)> {
     vec![
         (&MONTHLY_COST, cost.collect()),
         (&UNKNOWN_OUTCOMES, unknown.collect()),
+        (&UNKNOWN_OUTCOME_AGE, unknown_age.collect()),
         (&LIMIT, limits(&LIMIT, |limit| limit.1)),
         (&LIMIT_REMAINING, limits(&LIMIT_REMAINING, |limit| limit.2)),
         (&NUMBERS, numbers.collect()),

@@ -15,6 +15,7 @@ impl Source for One {
             inventory_age: Some(12.5),
             numbers: BTreeMap::from([(("ready", "Ready".to_owned()), 3)]),
             unknown_outcomes: 1,
+            unknown_outcome_age: 61.0,
             monthly_cost: BTreeMap::from([("USD".to_owned(), 3.45)]),
             inventory: BTreeMap::from([("orphaned", 2)]),
             limits: vec![("purchasesPerHour", 100.0, 97.0)],
@@ -89,6 +90,7 @@ fn figures_have_the_values_of_their_source_and_go_with_it() {
     for line in [
         "phonenumber_monthly_cost{account=\"support/twilio\",currency=\"USD\"} 3.45",
         "phonenumber_unknown_outcomes_open{account=\"support/twilio\"} 1.0",
+        "phonenumber_unknown_outcome_age_seconds{account=\"support/twilio\"} 61.0",
         "phonenumber_limit{account=\"support/twilio\",limit=\"purchasesPerHour\"} 100.0",
         "phonenumber_limit_remaining{account=\"support/twilio\",limit=\"purchasesPerHour\"} 97.0",
         "phonenumber_account_ready{account=\"support/twilio\",reason=\"CredentialsInvalid\"} 0.0",
