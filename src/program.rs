@@ -22,6 +22,7 @@ use crate::number::Installation;
 use crate::provider::http::{Client, Reqwest};
 use crate::server_time::clients;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::Traces;
 use crate::telemetry::{self, Health, LogFormat};
 pub(crate) use endpoints::EndpointOptions;
 
@@ -92,6 +93,10 @@ pub struct Options {
     /// What is logged: error, warn, info, debug or trace, or directives such as info,kube=debug.
     #[arg(long, env = "PHONENUMBER_LOG_LEVEL", default_value = "info")]
     log_level: String,
+
+    /// Where traces are sent, as OTLP over HTTP: the base URL of a collector, such as http://collector:4318. Default: nowhere.
+    #[arg(long, env = "PHONENUMBER_OTLP_ENDPOINT")]
+    otlp_endpoint: Option<Url>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -124,9 +129,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         Format::Text => LogFormat::Text,
         Format::Json => LogFormat::Json,
     };
-    telemetry::init(format, &options.log_level)?;
     // Fails only if a provider is installed already, which then is this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let traces = options.otlp_endpoint.as_ref().map(Traces::to).transpose()?;
+    telemetry::init(format, &options.log_level, traces.as_ref())?;
     let (endpoints, burki_endpoint) = options.endpoints.endpoints()?;
     let burki_origins = burki_origins(&options)?;
 
@@ -246,6 +252,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         );
     }
     term.step_down().await;
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
     Ok(())
 }
 

@@ -1,8 +1,9 @@
-//! What the program tells about itself: its log, its metrics, and whether it is alive and ready.
+//! What the program tells about itself: its log, its metrics, its traces, and whether it is alive and ready.
 //!
 //! Alive means that every part of it still moves; a provider that is down does not make it dead.
 
 pub mod metrics;
+pub mod traces;
 
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,15 +17,18 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::clock::{Clock, Instant};
 use metrics::Metrics;
+use traces::Traces;
 
 /// kube logs every failed request as an error of its own, without saying what it was for. Whoever made the request logs
-/// what matters.
-const NOT_LOGGED: &str = "kube_client::client::builder=off";
+/// what matters. Spans of [`traces::SPANS`] are for traces alone.
+const NOT_LOGGED: &str = "kube_client::client::builder=off,spans=off";
 
 /// The form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,20 +52,27 @@ pub enum LogError {
     Repeated(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Logs to standard error from now on, from `level` upwards: a level, or directives as in `RUST_LOG`.
+/// Logs to standard error from now on, from `level` upwards: a level, or directives as in `RUST_LOG`. What the log leaves
+/// out is traced all the same.
 ///
 /// # Errors
 /// If `level` cannot be understood, or the process logs already.
-pub fn init(format: LogFormat, level: &str) -> Result<(), LogError> {
+pub fn init(format: LogFormat, level: &str, traces: Option<&Traces>) -> Result<(), LogError> {
     let filter = filter(level)?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
-    }
-    .map_err(LogError::Repeated)
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let log: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        LogFormat::Text => log
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_filter(filter)
+            .boxed(),
+        LogFormat::Json => log.json().flatten_event(true).with_filter(filter).boxed(),
+    };
+    let mut layers = vec![log];
+    layers.extend(traces.map(Traces::layer));
+    let subscriber = Registry::default().with(layers);
+    subscriber
+        .try_init()
+        .map_err(|error| LogError::Repeated(error.into()))
 }
 
 fn filter(level: &str) -> Result<EnvFilter, LogError> {

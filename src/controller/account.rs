@@ -10,6 +10,7 @@ use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use tracing::Instrument;
 
 use super::Due;
 use super::cause;
@@ -27,6 +28,7 @@ use crate::api::{
 use crate::provider::Identity;
 use crate::provider::http::{Cause, because};
 use crate::telemetry::metrics::KUBERNETES_API;
+use crate::telemetry::traces::SPANS;
 
 /// The finalizer that keeps an account until the PhoneNumbers that use it are gone: they need it to be released.
 pub(super) const FINALIZER: &str = "telephony.burki.dev/in-use";
@@ -109,7 +111,17 @@ pub(super) async fn reconcile<A: AnyAccount>(
         cost: None,
     };
     let begun = context.clock.now();
-    let passed = because(cause, pass_over(account, &context)).await;
+    let span = tracing::info_span!(
+        target: SPANS,
+        "reconcile",
+        kind,
+        namespace = account.namespace(),
+        name = account.name_any(),
+        generation = account.meta().generation,
+    );
+    let passed = because(cause, pass_over(account, &context))
+        .instrument(span)
+        .await;
     context
         .metrics
         .passed(kind, context.clock.now().since(begun));

@@ -1,4 +1,4 @@
-//! Why a step writes at a provider, in the words of the audit line. Decides nothing.
+//! What a step is called in traces, and why it writes at a provider in the words of the audit line. Decides nothing.
 
 use super::context::owner;
 use super::perform::Pass;
@@ -41,6 +41,31 @@ pub(super) fn of(step: &Step, pass: &Pass) -> Cause {
         generation: pass.facts.generation,
         why,
         cost: cost(step, pass),
+    }
+}
+
+/// The step as the name of a span.
+pub(super) fn word(step: &Step) -> &'static str {
+    match step {
+        Step::Fetch(_) => "fetch",
+        Step::Look => "look",
+        Step::Offer => "offer",
+        Step::Choose => "choose",
+        Step::AddFinalizer => "add_finalizer",
+        Step::Claim { .. } => "claim",
+        Step::LastLook => "last_look",
+        Step::Buy => "buy",
+        Step::Adopt(_) => "adopt",
+        Step::Record(_) => "record",
+        Step::RecordOrder(_) => "record_order",
+        Step::Unassign(_) => "unassign",
+        Step::Assign(_) => "assign",
+        Step::RestoreMark(_) => "restore_mark",
+        Step::Configure(..) => "configure",
+        Step::Cancel(_) => "cancel",
+        Step::Release(_) => "release",
+        Step::RemoveFinalizer(_) => "remove_finalizer",
+        Step::Rest(_) => "rest",
     }
 }
 

@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use kube::ResourceExt;
+use tracing::Instrument;
 
 use super::Due;
 use super::cause;
@@ -19,6 +20,7 @@ use crate::claim::{Claim, Intent, Stored};
 use crate::number::{AccountId, Configuration, Currency, E164, NumberId, OrderId};
 use crate::provider::http::{Cause, because};
 use crate::telemetry::metrics::KUBERNETES_API;
+use crate::telemetry::traces::SPANS;
 
 /// The finalizer that keeps a `PhoneNumber` until its number is released or let go.
 pub(super) const FINALIZER: &str = "telephony.burki.dev/release";
@@ -46,7 +48,15 @@ pub(super) async fn reconcile(
     };
     let begun = context.clock.now();
     // Boxed, so that those that wait take little memory.
-    let passed = Box::pin(pass_over(number, &context)).await;
+    let span = tracing::info_span!(
+        target: SPANS,
+        "reconcile",
+        kind = KIND,
+        namespace = number.namespace(),
+        name = number.name_any(),
+        generation = number.metadata.generation,
+    );
+    let passed = Box::pin(pass_over(number, &context).instrument(span)).await;
     let took = context.clock.now().since(begun);
     context.metrics.passed(KIND, took);
     if let Err(error) = &passed
@@ -70,7 +80,9 @@ async fn pass_over(number: Arc<PhoneNumber>, context: &Arc<Context>) -> Result<D
         why: cause::TO_RESOLVE.to_owned(),
         cost: None,
     };
-    let Some(mut pass) = because(cause, begin(&number, context)).await? else {
+    let span = tracing::info_span!(target: SPANS, "step", step = "resolve");
+    let begun = because(cause, begin(&number, context)).instrument(span);
+    let Some(mut pass) = begun.await? else {
         return Ok(Some(std::time::Duration::from_secs(1)));
     };
     let mut rest = None;
@@ -79,7 +91,9 @@ async fn pass_over(number: Arc<PhoneNumber>, context: &Arc<Context>) -> Result<D
             Step::Rest(rest) => Stop::Rest(rest),
             step => {
                 let cause = cause::of(&step, &pass);
-                match because(cause, perform(step, &mut pass, context)).await {
+                let span = tracing::info_span!(target: SPANS, "step", step = cause::word(&step));
+                let performed = because(cause, perform(step, &mut pass, context));
+                match performed.instrument(span).await {
                     Ok(()) => continue,
                     Err(stop) => stop,
                 }
@@ -103,7 +117,10 @@ async fn pass_over(number: Arc<PhoneNumber>, context: &Arc<Context>) -> Result<D
     {
         context.metrics.failed(KIND, reason.to_string());
     }
-    report::report(&mut pass, &rest, context).await?;
+    let span = tracing::info_span!(target: SPANS, "step", step = "report");
+    report::report(&mut pass, &rest, context)
+        .instrument(span)
+        .await?;
     remember(&pass, &rest, context);
     let jitter = context.chance.fraction();
     Ok(context.memories.again(&pass.object, &rest, jitter))

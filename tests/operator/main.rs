@@ -26,4 +26,5 @@ mod reasons;
 mod search;
 mod signals;
 mod told;
+mod traces;
 mod world;

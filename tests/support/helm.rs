@@ -99,6 +99,7 @@ pub const EVERYTHING: &[&str] = &[
     "--set-json=flags.providerEndpoints={\"twilio\":\"http://emulator.example.com\"}",
     "--set=flags.allowInsecureEndpoints=true",
     "--set=flags.logLevel=info\\,kube=debug",
+    "--set=flags.otlpEndpoint=http://collector.example.com:4318",
     "--set-json=rbac.secretNames=[\"twilio\",\"burki\"]",
     "--set=admission.allowedCountries.enabled=true",
     "--set-json=admission.allowedCountries.default=[\"US\"]",
