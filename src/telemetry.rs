@@ -27,8 +27,9 @@ use metrics::Metrics;
 use traces::Traces;
 
 /// kube logs every failed request as an error of its own, without saying what it was for. Whoever made the request logs
-/// what matters. Spans of [`traces::SPANS`] are for traces alone.
-const NOT_LOGGED: &str = "kube_client::client::builder=off,spans=off";
+/// what matters. Spans of [`traces::SPANS`] are for traces alone. What was written at a provider is told at every level,
+/// unless a directive names `audit` itself.
+const UNLESS_DIRECTED: &str = "kube_client::client::builder=off,spans=off,audit=info";
 
 /// The form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +85,7 @@ fn filter(level: &str) -> Result<EnvFilter, LogError> {
             .parse::<LevelFilter>()
             .map_err(|error| wrong(error.into()))?;
     }
-    EnvFilter::try_new(format!("{NOT_LOGGED},{level}")).map_err(|error| wrong(error.into()))
+    EnvFilter::try_new(format!("{UNLESS_DIRECTED},{level}")).map_err(|error| wrong(error.into()))
 }
 
 /// Whether the program is alive and ready. All clones are one.
@@ -319,6 +320,23 @@ mod tests {
                     && answer.ends_with(end),
                 "{answer}"
             );
+        }
+    }
+
+    #[test]
+    fn writes_are_told_at_every_level() {
+        for (level, told) in [
+            ("error", true),
+            ("off", true),
+            ("info", true),
+            ("info,audit=off", false),
+        ] {
+            let subscriber = Registry::default().with(filter(level).unwrap());
+            let is_told = tracing::subscriber::with_default(
+                subscriber,
+                || tracing::enabled!(target: "audit", tracing::Level::INFO),
+            );
+            assert_eq!(is_told, told, "{level}");
         }
     }
 

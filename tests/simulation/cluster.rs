@@ -83,7 +83,6 @@ struct State {
     uids: u64,
     objects: BTreeMap<Place, Value>,
     log: Vec<Change>,
-    compares: bool,
 }
 
 impl Cluster {
@@ -96,15 +95,9 @@ impl Cluster {
                 uids: 0,
                 objects: BTreeMap::new(),
                 log: Vec::new(),
-                compares: true,
             })),
             length: watch::Sender::new(0),
         }
-    }
-
-    /// From now on resource versions are not compared: whoever writes last wins.
-    pub fn stop_comparing(&self) {
-        self.lock().compares = false;
     }
 
     pub fn now(&self) -> SystemTime {
@@ -235,7 +228,7 @@ impl Cluster {
         };
         let asked = &asked["metadata"];
         let differs = |name: &str| !asked[name].is_null() && asked[name] != old["metadata"][name];
-        if differs("uid") || (state.compares && differs("resourceVersion")) {
+        if differs("uid") || differs("resourceVersion") {
             return Err(CONFLICT);
         }
         let mut new = new(&old);
