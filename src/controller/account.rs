@@ -110,6 +110,7 @@ pub(super) async fn reconcile<A: AnyAccount>(
         why: cause::TO_RESOLVE.to_owned(),
         cost: None,
     };
+    context.metrics.expect(&label_of(account.as_ref()));
     let begun = context.clock.now();
     let span = tracing::info_span!(
         target: SPANS,

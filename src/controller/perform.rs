@@ -27,6 +27,10 @@ use crate::sabotage::{Safeguard, stands};
 /// How soon a pass is repeated that was overtaken by a change of its resource.
 const AFTER_A_CHANGE: std::time::Duration = std::time::Duration::from_millis(100);
 
+/// What may be found changed besides the settings of a number, as labels of metrics.
+pub(super) const ASSISTANT: &str = "assistant";
+pub(super) const MARK: &str = "mark";
+
 /// One pass over one resource.
 pub(super) struct Pass {
     /// The resource as last read or written.
@@ -842,8 +846,7 @@ async fn assign(assistant: i64, pass: &mut Pass, context: &Context) -> Result<()
     match assigned {
         Assigned::Done => {
             if context.memories.is_unassigned(&pass.object) {
-                let label = context.account_label(&pass.object);
-                context.metrics.drifted(label, "assistant");
+                context.metrics.drifted(ASSISTANT);
             }
             pass.facts.record.assistant = Some(assistant);
             context.memories.unassigned(&pass.object, false);
@@ -873,8 +876,7 @@ async fn restore_mark(id: &NumberId, pass: &mut Pass, context: &Context) -> Resu
         .call(account.company().mark(&unmarked, &text))
         .await?;
     account.saw(&holding, None);
-    let label = context.account_label(&pass.object);
-    context.metrics.drifted(label, "mark");
+    context.metrics.drifted(MARK);
     pass.facts.seen.marked = true;
     pass.holds(holding);
     Ok(())
@@ -896,9 +898,8 @@ async fn configure(
     {
         Ok(holding) => {
             if is_repair {
-                let label = || context.account_label(&pass.object);
                 let repaired = fields.iter();
-                repaired.for_each(|field| context.metrics.drifted(label(), field.label()));
+                repaired.for_each(|field| context.metrics.drifted(field.label()));
             }
             account.saw(&holding, pass.messaging_service().as_deref());
             pass.facts.seen.configured = true;

@@ -33,6 +33,9 @@ const ACCOUNT_DEBOUNCE: Duration = Duration::from_millis(500);
 /// How often it is read how much of the limits is used, for the figures alone.
 const REREAD_LIMITS_AFTER: Duration = Duration::from_secs(15);
 
+/// How often the controllers show that they move.
+const BEAT_EVERY: Duration = Duration::from_secs(5);
+
 /// Runs the controllers until `stop` resolves and what is in flight is finished. `ready` is called once all caches are
 /// filled. Nothing is decided before `lead` has resolved as well, and before the caches show what was written until then.
 pub async fn run(
@@ -136,6 +139,7 @@ pub async fn run(
         )));
     }
     watches.push(reread_secrets(Arc::clone(&reconciler)).boxed());
+    watches.push(beat(Arc::clone(&reconciler)).boxed());
 
     let running = futures::future::join_all(controllers);
     let filling = async {
@@ -264,6 +268,15 @@ async fn watch_namespaces(
             Ok(event) => reconciler.saw_namespace(&event),
             Err(error) => tracing::warn!(%error, "cannot watch namespaces"),
         }
+    }
+}
+
+/// Shows that the task of the controllers moves, which is all of them: waiting for the API server or a provider is no
+/// standstill.
+async fn beat(reconciler: Arc<Reconciler>) {
+    loop {
+        reconciler.beat();
+        tokio::time::sleep(BEAT_EVERY).await;
     }
 }
 

@@ -17,10 +17,11 @@ use super::context::{Context, Stores, secrets_of};
 use super::figures::Figures;
 use super::secrets::SecretName;
 use super::wakers::Wakers;
-use super::{Due, Parts, number};
+use super::{Due, Parts, number, perform};
 use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
 use crate::claim::ANNOTATION;
 use crate::clock::Instant;
+use crate::number::Field;
 use crate::telemetry::Heartbeat;
 
 /// How long a write of ours takes to show up in the watch at most, before a pass that met a conflict is repeated.
@@ -78,6 +79,11 @@ impl Reconciler {
         let figures = Arc::new(Figures::new(Arc::clone(&self.context)));
         self.context.metrics.show(&figures);
         self.context.metrics.leads(true);
+        let fields = Field::ALL.iter().map(|field| field.label());
+        let more = [perform::MARK, perform::ASSISTANT];
+        fields
+            .chain(more)
+            .for_each(|field| self.context.metrics.expect_drift(field));
         figures
     }
 
@@ -162,10 +168,14 @@ impl Reconciler {
         }
     }
 
-    /// Reads the Secrets in use and wakes what a changed one matters to; before [`Reconciler::begin`] it only shows that it
-    /// moves. To be called every [`REREAD_AFTER`].
-    pub async fn reread_secrets(&self) {
+    /// Shows that whoever drives this moves.
+    pub(super) fn beat(&self) {
         self.heartbeat.beat();
+    }
+
+    /// Reads the Secrets in use and wakes what a changed one matters to; does nothing before [`Reconciler::begin`]. To be
+    /// called every [`REREAD_AFTER`].
+    pub async fn reread_secrets(&self) {
         if !self.context.stores.has_begun() {
             return;
         }

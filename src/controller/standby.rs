@@ -134,6 +134,16 @@ fn shows(cached: &Versions, before: &Versions, (live, as_of): &(Versions, u128))
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use http_body_util::Full;
+    use kube::client::Body;
+    use kube::runtime::reflector;
+    use kube::runtime::reflector::store::Writer;
+    use kube::runtime::watcher::Event;
+    use serde_json::{Value, json};
+    use tokio::time::{Instant, sleep};
+
     use super::*;
 
     fn versions(of: &[(&str, u128)]) -> Versions {
@@ -165,5 +175,72 @@ mod tests {
                 "{cached:?} {before:?}"
             );
         }
+    }
+
+    fn account(name: &str, version: &str) -> ProviderAccount {
+        serde_json::from_value(json!({
+            "metadata": {"name": name, "namespace": "support", "uid": name, "resourceVersion": version},
+            "spec": {"provider": "twilio", "twilio": {"credentialsSecretRef": {"name": "twilio"}},
+                "webhooks": {"baseUrl": "https://voice.example.com"}},
+        }))
+        .unwrap()
+    }
+
+    /// An API server that has `accounts`, as of version 9, and the cache of one who watches it.
+    fn watched(
+        accounts: Vec<ProviderAccount>,
+    ) -> (
+        Api<ProviderAccount>,
+        Store<ProviderAccount>,
+        Writer<ProviderAccount>,
+    ) {
+        let items: Vec<Value> = accounts
+            .iter()
+            .map(|account| json!({"metadata": account.metadata}))
+            .collect();
+        let list = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList",
+            "metadata": {"resourceVersion": "9"}, "items": items});
+        let service = tower::service_fn(move |_: http::Request<Body>| {
+            let body = Full::from(list.to_string());
+            async { Ok::<_, Infallible>(http::Response::new(body)) }
+        });
+        let (store, mut writer) = reflector::store();
+        writer.apply_watcher_event(&Event::Init);
+        writer.apply_watcher_event(&Event::InitDone);
+        (
+            Api::all(kube::Client::new(service, "default")),
+            store,
+            writer,
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cache_that_lags_is_waited_for() {
+        let (api, store, mut writer) = watched(vec![account("a", "5"), account("b", "7")]);
+        writer.apply_watcher_event(&Event::Apply(account("a", "5")));
+        writer.apply_watcher_event(&Event::Apply(account("b", "6")));
+        let begun = Instant::now();
+        tokio::spawn(async move {
+            sleep(Duration::from_secs(5)).await;
+            writer.apply_watcher_event(&Event::Apply(account("b", "7")));
+            // Whatever reads the store needs its writer.
+            std::future::pending::<()>().await;
+        });
+        wait_for(&api, &store).await;
+        assert!(
+            begun.elapsed() >= Duration::from_secs(5),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cache_that_is_up_to_date_costs_no_time() {
+        let (api, store, mut writer) = watched(vec![account("a", "5")]);
+        writer.apply_watcher_event(&Event::Apply(account("a", "5")));
+        let begun = Instant::now();
+        wait_for(&api, &store).await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        drop(writer);
     }
 }

@@ -164,6 +164,20 @@ pub enum Field {
 }
 
 impl Field {
+    /// Every setting.
+    pub const ALL: [Self; 10] = [
+        Self::Name,
+        Self::VoiceUrl,
+        Self::SmsUrl,
+        Self::Trunk,
+        Self::VoiceApplication,
+        Self::SmsApplication,
+        Self::MessagingService,
+        Self::Connection,
+        Self::MessagingProfile,
+        Self::BillingGroup,
+    ];
+
     /// Its name as a label of metrics.
     pub fn label(self) -> &'static str {
         match self {

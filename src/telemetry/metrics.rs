@@ -38,6 +38,12 @@ const SECONDS_OF_A_PASS: [f64; 9] = [0.005, 0.02, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0
 /// From an answer within the machine to the purchase timeout.
 const SECONDS_OF_A_REQUEST: [f64; 9] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0];
 
+/// How a purchase may end.
+const PURCHASE_OUTCOMES: [&str; 5] = ["bought", "ordered", "rejected", "not_sent", "unknown"];
+
+/// How a release may end.
+const RELEASE_OUTCOMES: [&str; 4] = ["confirmed", "absent", "refused", "failed"];
+
 type Counters = Family<Labels, Counter>;
 type Timings = Family<Labels, Histogram, fn() -> Histogram>;
 
@@ -179,10 +185,29 @@ impl Metrics {
         self.releases.get_or_create(&labels).inc();
     }
 
-    /// A setting of a number of `account` was found changed, and was set back.
-    pub fn drifted(&self, account: String, field: &'static str) {
-        let labels = DRIFT.with([Cow::Owned(account), Cow::Borrowed(field)]);
+    /// A setting of a number was found changed, and was set back.
+    pub fn drifted(&self, field: &'static str) {
+        let labels = DRIFT.with([Cow::Borrowed(field)]);
         self.drift.get_or_create(&labels).inc();
+    }
+
+    /// Shows what was done for `account` from nothing on: Prometheus takes no note of a counter's first event otherwise.
+    pub fn expect(&self, account: &str) {
+        let account = || Cow::Owned(account.to_owned());
+        for outcome in PURCHASE_OUTCOMES {
+            let labels = PURCHASES.with([account(), Cow::Borrowed(outcome)]);
+            drop(self.purchases.get_or_create(&labels));
+        }
+        for outcome in RELEASE_OUTCOMES {
+            let labels = RELEASES.with([account(), Cow::Borrowed(outcome)]);
+            drop(self.releases.get_or_create(&labels));
+        }
+    }
+
+    /// The same for what may be found changed.
+    pub fn expect_drift(&self, field: &'static str) {
+        let labels = DRIFT.with([Cow::Borrowed(field)]);
+        drop(self.drift.get_or_create(&labels));
     }
 
     /// Whether this process leads.

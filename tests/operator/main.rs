@@ -20,6 +20,7 @@ mod drift;
 mod emulator;
 mod limits;
 mod main_job;
+mod pictures;
 mod prices;
 mod prometheus;
 mod reasons;

@@ -1,5 +1,5 @@
 //! The queries of the dashboard, run on a real Prometheus that scrapes a real run. tests/release/prometheus builds
-//! Prometheus and runs this; `make test` does not.
+//! Prometheus and runs this, and with DRAW=docs/pictures draws the pictures anew; `make test` does not.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::control_plane::ControlPlane;
 use crate::emulator::Process;
+use crate::pictures::picture;
 use crate::told::Told;
 use crate::world::{TAKEN, World};
 
@@ -121,26 +122,29 @@ async fn every_panel_shows_what_a_run_did() {
     let prometheus = Prometheus::start(&program, folder.path(), &told.address);
     prometheus.until("phonenumber_leader == 1").await;
 
+    // A picture wants more to show than a test has to.
+    let is_drawn = std::env::var_os("DRAW").is_some();
+    let (count, released) = if is_drawn { (24, 12) } else { (8, 4) };
+    let begun = now();
     world.create("taken", "twilio", TAKEN, json!({})).await;
-    for at in 0..8 {
-        let number = format!("+1212555890{at}");
+    for at in 0..count {
+        let number = format!("+121255589{at:02}");
         let spec = json!({"deletionPolicy": if at == 0 { "Retain" } else { "Release" }});
         world
             .create(&format!("n{at}"), "twilio", &number, spec)
             .await;
         tokio::time::sleep(Duration::from_millis(700)).await;
     }
-    for at in 0..8 {
+    for at in 0..count {
         world.until_ready(&format!("n{at}")).await;
     }
     let edit = json!({"voice_url": "https://elsewhere.example.com"});
     world.emulator.edit("+12125558907", edit).await;
-    for at in 0..4 {
+    for at in 0..released {
         world.delete(&format!("n{at}")).await;
         tokio::time::sleep(Duration::from_millis(700)).await;
     }
 
-    // The counters of one process begin with their first event, so increases show the second and later.
     let mut empty = Vec::new();
     for (title, query) in queries() {
         let answer = prometheus.ask("query", &[("query", &query)]).await;
@@ -171,8 +175,8 @@ async fn every_panel_shows_what_a_run_did() {
         rules.iter().all(|rule| rule["health"] == "ok"),
         "{rules:#?}"
     );
-    if let Some(folder) = std::env::var_os("RECORD") {
-        record(&prometheus, Path::new(&folder)).await;
+    if let Some(folder) = std::env::var_os("DRAW") {
+        draw(&prometheus, begun, Path::new(&folder)).await;
     }
 }
 
@@ -186,15 +190,23 @@ fn first_metric(query: &str) -> String {
     rest[..end].to_owned()
 }
 
-/// Writes what each query was over the last two minutes, for pictures.
-async fn record(prometheus: &Prometheus, folder: &Path) {
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_secs();
-    let (start, end) = ((now - 60).to_string(), now.to_string());
-    let mut all = Vec::new();
+/// The panels of which docs/operations.md shows a picture: title, unit and file.
+const PICTURES: [(&str, &str, &str); 4] = [
+    ("Monthly cost by account", "", "monthly-cost"),
+    ("Purchases", "", "purchases"),
+    ("PhoneNumbers by state", "", "states"),
+    ("Provider requests, 95th percentile", " s", "latency"),
+];
+
+/// Draws what the main panels showed since `begun`.
+async fn draw(prometheus: &Prometheus, begun: f64, folder: &Path) {
+    let seconds = now() - begun;
+    let (start, end) = (begun.to_string(), now().to_string());
+    std::fs::create_dir_all(folder).unwrap();
     for (title, query) in queries() {
+        let Some((_, unit, file)) = PICTURES.iter().find(|(picture, ..)| *picture == title) else {
+            continue;
+        };
         let range = [
             ("query", query.as_str()),
             ("start", &start),
@@ -202,7 +214,14 @@ async fn record(prometheus: &Prometheus, folder: &Path) {
             ("step", "1"),
         ];
         let answer = prometheus.ask("query_range", &range).await;
-        all.push(json!({"title": title, "query": query, "result": answer["data"]["result"]}));
+        let drawn = picture(&title, unit, &answer["data"]["result"], begun, seconds);
+        assert!(drawn.contains("polyline"), "{title} is empty: {answer}");
+        std::fs::write(folder.join(format!("{file}.svg")), drawn).unwrap();
     }
-    std::fs::write(folder.join("curves.json"), Value::Array(all).to_string()).unwrap();
+}
+
+/// Seconds since 1970, as Prometheus has them.
+fn now() -> f64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.unwrap().as_secs_f64()
 }

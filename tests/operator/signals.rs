@@ -51,7 +51,7 @@ async fn purchases_releases_and_refusals_are_counted_and_every_write_is_accounte
         (series("purchases_total", ",outcome=\"bought\""), 2.0),
         (series("purchases_total", ",outcome=\"rejected\""), 1.0),
         (series("releases_total", ",outcome=\"confirmed\""), 1.0),
-        (series("drift_total", ",field=\"voice_url\""), 1.0),
+        ("phonenumber_drift_total{field=\"voice_url\"}".to_owned(), 1.0),
         (series("unknown_outcomes_open", ""), 0.0),
         (series("account_ready", ",reason=\"Ready\""), 1.0),
         (series("numbers", ",state=\"stalled\",reason=\"NumberNotAvailable\""), 1.0),

@@ -77,7 +77,7 @@ metrics! {
         "PhoneNumbers by state (ready, working, waiting, stalled, suspended or deleting) and reason";
     INVENTORY: Gauge "phonenumber_inventory_numbers" ["account", "mark"]
         "Numbers in the account at the provider: managed, unmanaged (no mark) or orphaned (our mark and no PhoneNumber)";
-    DRIFT: Counter "phonenumber_drift_total" ["account", "field"]
+    DRIFT: Counter "phonenumber_drift_total" ["field"]
         "Settings of verified numbers that somebody else had changed and that were set back";
     ACCOUNT_READY: Gauge "phonenumber_account_ready" ["account", "reason"]
         "1 if the account is Ready, 0 if not, with its reason";

@@ -33,7 +33,7 @@ fn everything() -> (Metrics, Arc<One>) {
     metrics.requested("twilio", "buy", RequestOutcome::Throttled, took);
     metrics.purchased(account(), "bought");
     metrics.released(account(), "confirmed");
-    metrics.drifted(account(), "voice_url");
+    metrics.drifted("voice_url");
     metrics.leads(true);
     let source = Arc::new(One);
     metrics.show(&source);
@@ -102,6 +102,37 @@ fn figures_have_the_values_of_their_source_and_go_with_it() {
     }
     drop(source);
     assert!(!metrics.text().unwrap().contains("phonenumber_monthly_cost"));
+}
+
+#[test]
+fn what_was_not_done_yet_is_shown_as_nothing() {
+    let metrics = Metrics::default();
+    metrics.purchased("support/twilio".into(), "bought");
+    for _ in 0..2 {
+        metrics.expect("support/twilio");
+        metrics.expect_drift("mark");
+    }
+    let text = metrics.text().unwrap();
+    for (series, value) in [
+        (
+            "purchases_total{account=\"support/twilio\",outcome=\"bought\"}",
+            1,
+        ),
+        (
+            "purchases_total{account=\"support/twilio\",outcome=\"unknown\"}",
+            0,
+        ),
+        (
+            "releases_total{account=\"support/twilio\",outcome=\"confirmed\"}",
+            0,
+        ),
+        ("drift_total{field=\"mark\"}", 0),
+    ] {
+        assert!(
+            text.contains(&format!("phonenumber_{series} {value}\n")),
+            "{series}\n{text}"
+        );
+    }
 }
 
 #[test]
