@@ -70,7 +70,9 @@ fn labels_of(query: &str) -> BTreeSet<String> {
         let inside = group.split(')').next().unwrap_or_default();
         found.extend(inside.split(',').map(|label| label.trim().to_owned()));
     }
+    // Prometheus' own.
     found.remove("le");
+    found.remove("namespace");
     found
 }
 

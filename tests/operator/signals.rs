@@ -24,6 +24,11 @@ async fn purchases_releases_and_refusals_are_counted_and_every_write_is_accounte
     let account = format!("account=\"{}/twilio\"", world.namespace);
     let series = |name: &str, more: &str| format!("phonenumber_{name}{{{account}{more}}}");
 
+    let limits =
+        json!({"maxNumbers": 50, "maxMonthlyCost": {"amount": "100.00", "currency": "USD"}});
+    world
+        .change_account("twilio", json!({"limits": limits}))
+        .await;
     let spec = json!({"deletionPolicy": "Release", "assistantId": 101});
     world.create("nyc", "twilio", NUMBER, spec).await;
     world.create("second", "twilio", ANOTHER, json!({})).await;
@@ -58,6 +63,9 @@ async fn purchases_releases_and_refusals_are_counted_and_every_write_is_accounte
         (series("limit", ",limit=\"purchasesPerHour\""), 100_000.0),
         (series("limit_remaining", ",limit=\"purchasesPerHour\""), 99_998.0),
         (series("limit_remaining", ",limit=\"releasesPerHour\""), 99_999.0),
+        (series("limit", ",limit=\"maxMonthlyCost\""), 100.0),
+        (series("limit_remaining", ",limit=\"maxMonthlyCost\""), 98.85),
+        (series("limit_remaining", ",limit=\"maxNumbers\""), 49.0),
         ("phonenumber_leader".to_owned(), 1.0),
         (
             "phonenumber_provider_requests_total{provider=\"twilio\",operation=\"buy\",outcome=\"ok\"}".to_owned(),
