@@ -23,6 +23,7 @@ mod resolve;
 mod secrets;
 mod standby;
 mod turns;
+mod verdict;
 mod wakers;
 
 use std::sync::Arc;

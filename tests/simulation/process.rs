@@ -21,7 +21,7 @@ impl Clock for SimulatedClock {
 }
 
 /// A request of a process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// Its place among all requests of all processes, from 0.
     pub index: usize,
@@ -93,7 +93,7 @@ impl Stage {
         self.0.lock().unwrap().calls.len()
     }
 
-    fn enter(&self, process: usize, side: &'static str, operation: String) -> (Call, Fate) {
+    fn enter(&self, process: usize, side: &'static str, operation: String) -> Fate {
         let mut state = self.0.lock().unwrap();
         let call = Call {
             index: state.calls.len(),
@@ -101,9 +101,9 @@ impl Stage {
             side,
             operation,
         };
-        state.calls.push(call.clone());
         let fate = (state.script)(&call);
-        (call, fate)
+        state.calls.push(call);
+        fate
     }
 }
 
@@ -194,7 +194,7 @@ impl Process {
         effect: impl Future<Output = Option<T>>,
     ) -> Outcome<T> {
         self.moves().await;
-        let (_, fate) = self.stage.enter(self.id, side, operation);
+        let fate = self.stage.enter(self.id, side, operation);
         match fate {
             Fate::NotSent => return Outcome::NotSent,
             Fate::CrashBefore => return self.crash().await,
