@@ -404,7 +404,7 @@ fn script(chance: phonenumber_operator::chance::Chance, rate: f64) -> crate::pro
             3..=7 => Fate::ReplyLost,
             8..=9 => Fate::RequestLost,
             10..=11 => Fate::Proxy(502),
-            12 => Fate::Throttled,
+            12 => Fate::Refused(429),
             13 => Fate::Cut,
             14..=15 => Fate::Slow(Duration::from_millis(1 + chance.below(40_000) as u64)),
             16 => Fate::Late(Duration::from_millis(1 + chance.below(3_000) as u64)),
