@@ -1,6 +1,6 @@
 # The same targets that continuous integration runs. `make help` lists them.
 
-.PHONY: help demo bench test simulate check generate control-plane
+.PHONY: help demo bench test simulate check check-release generate control-plane
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -30,12 +30,17 @@ check: ## Formatting, compiler and clippy warnings
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --all-features -- -D warnings
 
+check-release: ## What a release is checked for besides: alerts by promtool, the dashboard on a real Prometheus
+	tests/release/promtool
+	tests/release/prometheus
+
 generate: ## Rewrite the generated files: CRDs, rendered manifests, tables in the docs
 	GENERATE=1 $(CARGO) test --test crds
 	GENERATE=1 $(CARGO) test --test chart
 	GENERATE=1 $(CARGO) test --test installation -- who_may_do_what the_configmap_of_argo_cd
 	GENERATE=1 $(CARGO) test --lib the_table_of_deletion
 	GENERATE=1 $(SIMULATION) -- --test-threads=1 whatever_dies each_safeguard
+	GENERATE=1 $(CARGO) test --lib the_page_of_metrics
 
 control-plane: ## Build kube-apiserver, etcd, kube-controller-manager and kubectl (cached)
 	tests/control-plane/build

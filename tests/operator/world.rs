@@ -209,6 +209,15 @@ impl World {
 
     /// Starts one more operator process with `more` flags.
     pub fn spawn_operator(&self, more: &[&str]) -> Process {
+        let mut command = self.operator_command(more);
+        if std::env::var_os("SHOW_LOGS").is_none() {
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+        }
+        Process(command.spawn().unwrap())
+    }
+
+    /// How an operator process with `more` flags is started.
+    pub fn operator_command(&self, more: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_phonenumber-operator"));
         command
             .arg("run")
@@ -225,19 +234,26 @@ impl World {
                 &format!("burki={}", self.emulator.burki),
             ])
             .args(["--allow-burki-origin", &self.emulator.burki])
-            .args(["--leader-elect", "false", "--listen", "127.0.0.1:0"])
             .args(["--purchase-timeout", "2s", "--purchase-visibility", "10s"])
             .args(&self.flags)
             .args(more)
             .env("KUBECONFIG", &self.kubeconfig)
             .stdin(Stdio::null());
-        if !self.flags.iter().any(|flag| flag == INTERVAL) {
-            command.args([INTERVAL, "1s"]);
+        for (flag, value) in [
+            (INTERVAL, "1s"),
+            ("--leader-elect", "false"),
+            ("--listen", "127.0.0.1:0"),
+        ] {
+            let mut given = self
+                .flags
+                .iter()
+                .map(String::as_str)
+                .chain(more.iter().copied());
+            if !given.any(|given| given == flag) {
+                command.args([flag, value]);
+            }
         }
-        if std::env::var_os("SHOW_LOGS").is_none() {
-            command.stdout(Stdio::null()).stderr(Stdio::null());
-        }
-        Process(command.spawn().unwrap())
+        command
     }
 
     /// Kills the operator without warning.

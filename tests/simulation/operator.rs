@@ -28,6 +28,7 @@ use phonenumber_operator::number::Installation;
 use phonenumber_operator::provider::http::Client;
 use phonenumber_operator::server_time::Clients;
 use phonenumber_operator::telemetry::Health;
+use phonenumber_operator::telemetry::metrics::Metrics;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -205,6 +206,7 @@ impl Run {
             clock,
             chance,
             clients,
+            metrics: Metrics::default(),
         };
         let stores = caches.stores();
         (
@@ -299,6 +301,7 @@ impl Queue {
     async fn work(&mut self) {
         self.list();
         self.reconciler.fill().await;
+        self.reconciler.begin();
         let mut length = self.cluster.length();
         let mut watched_at = Instant::now();
         loop {

@@ -1,5 +1,6 @@
 //! A simulated process: everything that it asks of the world passes here, where a test can lose, delay or end it.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -31,6 +32,18 @@ pub struct Call {
     pub side: &'static str,
     /// The verb and what it is about, such as `patch phonenumbers` or `buy`.
     pub operation: String,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            index,
+            process,
+            side,
+            operation,
+        } = self;
+        write!(f, "{index} by operator {process}: {side} {operation}")
+    }
 }
 
 /// What becomes of a request.

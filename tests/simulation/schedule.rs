@@ -43,9 +43,13 @@ pub async fn play(seed: u64) -> Result<Played, String> {
         });
     }
     let diary = play.diary.lines.join("\n");
+    let calls = play.world.stage.calls();
+    let last = &calls[calls.len().saturating_sub(20)..];
+    let last: Vec<_> = last.iter().map(ToString::to_string).collect();
     Err(format!(
-        "seed {seed}:\n{}\n\nwhat was done:\n{diary}\n\nwhat there is:\n{}",
+        "seed {seed}:\n{}\n\nwhat was done:\n{diary}\n\nthe last requests:\n{}\n\nwhat there is:\n{}",
         faults.join("\n"),
+        last.join("\n"),
         play.world.shown()
     ))
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::number::{
     Capabilities, E164, Holding, NumberId, Offer, OrderId, Price, Search, Settings, TelnyxSettings,
 };
+use crate::provider::http::Response;
 use crate::provider::{Order, OrderState, Webhook};
 
 /// Rows of these states are history: nothing is held, and nothing is paid.
@@ -352,4 +353,10 @@ fn id_or_null<'de, D: serde::Deserializer<'de>>(
             "an id is neither text nor a number",
         )),
     }
+}
+
+/// The id of the order that an answer to a purchase shows, for the audit line.
+pub(super) fn id_of_new(response: &Response) -> Option<String> {
+    let body: Envelope<Value> = response.decode().ok()?;
+    body.data.get("id")?.as_str().map(str::to_owned)
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::number::{Capabilities, E164, Holding, NumberId, Settings, TwilioSettings};
+use crate::provider::http::Response;
 
 /// A page of a listing.
 #[derive(Deserialize)]
@@ -128,6 +129,12 @@ pub(super) fn capabilities(value: &Value) -> Capabilities {
         mms: can("mms"),
         fax: can("fax"),
     }
+}
+
+/// The SID of the number that an answer to a purchase shows, for the audit line.
+pub(super) fn id_of_new(response: &Response) -> Option<String> {
+    let body: Value = response.decode().ok()?;
+    body.get("sid")?.as_str().map(str::to_owned)
 }
 
 #[cfg(test)]
