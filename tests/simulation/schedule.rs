@@ -165,6 +165,7 @@ impl Play {
     async fn peace(&mut self, to_its_end: bool) {
         let end = self.world.elapsed() + PEACE;
         while self.world.elapsed() < end {
+            self.revive();
             if to_its_end || !audit::is_settled(&self.world) {
                 self.world.run_for(Duration::from_secs(20)).await;
                 continue;
@@ -186,6 +187,11 @@ impl Play {
             .for_each(|operator| operator.process.thaw());
         self.world.secret("twilio", credentials("twilio", 1));
         self.world.secret("telnyx", credentials("telnyx", 1));
+        self.revive();
+    }
+
+    /// Starts as many operators as there are to be. One that froze may yet die of what was decided before.
+    fn revive(&mut self) {
         self.world.operators.retain(|operator| operator.is_alive());
         while self.world.operators.len() < self.replicas {
             self.world.start(self.options.clone());
