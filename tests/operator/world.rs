@@ -31,6 +31,9 @@ pub const OPERATOR_NAMESPACE: &str = "phonenumber-operator-system";
 /// How often numbers are looked at.
 const INTERVAL: &str = "--inventory-interval";
 
+/// Whether operators take turns.
+const LEADER_ELECT: &str = "--leader-elect";
+
 /// Longer than anything that a test waits for on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -225,14 +228,16 @@ impl World {
                 &format!("burki={}", self.emulator.burki),
             ])
             .args(["--allow-burki-origin", &self.emulator.burki])
-            .args(["--leader-elect", "false", "--listen", "127.0.0.1:0"])
+            .args(["--listen", "127.0.0.1:0"])
             .args(["--purchase-timeout", "2s", "--purchase-visibility", "10s"])
             .args(&self.flags)
             .args(more)
             .env("KUBECONFIG", &self.kubeconfig)
             .stdin(Stdio::null());
-        if !self.flags.iter().any(|flag| flag == INTERVAL) {
-            command.args([INTERVAL, "1s"]);
+        for (flag, value) in [(INTERVAL, "1s"), (LEADER_ELECT, "false")] {
+            if !self.flags.iter().any(|given| given == flag) {
+                command.args([flag, value]);
+            }
         }
         if std::env::var_os("SHOW_LOGS").is_none() {
             command.stdout(Stdio::null()).stderr(Stdio::null());
