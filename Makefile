@@ -1,6 +1,6 @@
 # The same targets that continuous integration runs. `make help` lists them.
 
-.PHONY: help demo bench test check generate control-plane
+.PHONY: help demo bench test torture check generate control-plane
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -20,6 +20,9 @@ test: check ## Run every check and every test
 	tests/helm/build >/dev/null
 	tests/gitops/build >/dev/null
 	$(CARGO) test --no-fail-fast
+
+torture: ## Kill, freeze and cut off real processes while numbers are bought, changed and released (SEED=n; ten minutes)
+	TORTURE=whole SEED=$(SEED) $(CARGO) test --test torture -- --nocapture
 
 check: ## Formatting, compiler and clippy warnings
 	$(CARGO) fmt --check

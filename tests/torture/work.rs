@@ -46,18 +46,23 @@ impl Work {
         let mut actions = Vec::new();
         for at in 0..count {
             let mut resource = Resource::new(at, chance);
-            let mut moments: Vec<f64> = (0..4).map(|_| chance.random()).collect();
-            moments.sort_by(f64::total_cmp);
-            let changes = chance.random_range(0..3);
             resource.is_deleted = chance.random_bool(0.5);
-            actions.push((moments[0], at, Action::Create));
-            for moment in moments.iter().skip(1).take(changes) {
+            let created = chance.random_range(0.0..0.6);
+            // Most are bought by then.
+            let deleted = chance.random_range(created + 0.2..1.0);
+            let changes = chance.random_range(0..3);
+            let mut moments: Vec<f64> = (0..changes)
+                .map(|_| chance.random_range(created..deleted))
+                .collect();
+            moments.sort_by(f64::total_cmp);
+            actions.push((created, at, Action::Create));
+            for moment in moments {
                 let change = resource.change(chance);
                 merge(&mut resource.wanted, change.clone());
-                actions.push((*moment, at, Action::Change(change)));
+                actions.push((moment, at, Action::Change(change)));
             }
             if resource.is_deleted {
-                actions.push((moments[3], at, Action::Delete));
+                actions.push((deleted, at, Action::Delete));
             }
             resources.push(resource);
         }
@@ -77,29 +82,18 @@ impl Work {
     /// Does one thing, however often the API server is away.
     pub async fn perform(&self, world: &World, (at, action): &(usize, Action)) {
         let resource = &self.resources[*at];
+        let name = &resource.name;
+        let numbers = world.numbers();
         match action {
-            Action::Create => {
-                create(world, &resource.name, &resource.spec).await;
-            }
+            Action::Create => create(world, name, &resource.spec).await,
             Action::Change(spec) => {
                 let patch = Patch::Merge(json!({"spec": spec}));
-                insist(async || {
-                    let changed =
-                        world
-                            .numbers()
-                            .patch(&resource.name, &PatchParams::default(), &patch);
-                    changed.await.map(drop)
-                })
-                .await;
+                let how = PatchParams::default();
+                insist(async || numbers.patch(name, &how, &patch).await.map(drop)).await;
             }
             Action::Delete => {
-                insist(async || {
-                    let deleted = world
-                        .numbers()
-                        .delete(&resource.name, &DeleteParams::default());
-                    deleted.await.map(drop)
-                })
-                .await;
+                let how = DeleteParams::default();
+                insist(async || numbers.delete(name, &how).await.map(drop)).await;
             }
         }
     }
@@ -162,11 +156,8 @@ fn with_connection(provider: &str, mut spec: Value) -> Value {
 async fn create(world: &World, name: &str, spec: &Value) {
     let object = json!({"metadata": {"name": name}, "spec": spec});
     let object: PhoneNumber = serde_json::from_value(object).unwrap();
-    insist(async || {
-        let created = world.numbers().create(&PostParams::default(), &object);
-        created.await.map(drop)
-    })
-    .await;
+    let (numbers, how) = (world.numbers(), PostParams::default());
+    insist(async || numbers.create(&how, &object).await.map(drop)).await;
 }
 
 /// Tries until it is done. A repetition may meet what the attempt before it has done unheard.

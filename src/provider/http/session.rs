@@ -201,7 +201,10 @@ impl Session {
                 Ok(response) => response.status.to_string(),
                 Err(error) => error.to_string(),
             };
-            audit.request_id = result.as_ref().ok().and_then(Response::request_id);
+            audit.request_id = result
+                .as_ref()
+                .ok()
+                .and_then(|answer| self.request_id(answer));
         }
         let response = result.map_err(Failure::Transport)?;
         if let Some(date) = response.date() {
@@ -224,6 +227,12 @@ impl Session {
     /// What of the company's `text` may be shown: at most 300 characters, without secrets.
     pub(crate) fn presentable(&self, text: &str) -> String {
         presentable(text, &self.secrets)
+    }
+
+    /// The company's own id of the request, for its support: at most 64 characters, without secrets.
+    pub(crate) fn request_id(&self, response: &Response) -> Option<String> {
+        let id = self.presentable(&response.request_id()?);
+        Some(id.chars().take(64).collect())
     }
 
     /// The company's present time, reckoned from its last answer; at most a second and the way of that answer late.
@@ -297,6 +306,30 @@ mod tests {
             SecretString::from("Bearer fake-key"),
             vec![secret],
         )
+    }
+
+    #[test]
+    fn a_request_id_is_short_and_printable_and_shows_no_secret() {
+        let session = session(Fake::with([]).client());
+        let long = "x".repeat(500);
+        let split = format!("{}fake-\u{1}key", "x".repeat(59));
+        let cut = format!("{}[redac", "x".repeat(59));
+        let table = [
+            ("twilio-request-id", "RQ1", Some("RQ1")),
+            ("x-request-id", " a b\u{7f} ", Some("ab")),
+            ("x-request-id", "", None),
+            ("x-request-id", &long, Some(&long[..64])),
+            ("x-request-id", "fake-key", Some("[redacted]")),
+            ("x-request-id", &split, Some(&cut[..64])),
+            ("x-other", "1", None),
+        ];
+        for (name, value, id) in table {
+            let response = Response {
+                headers: vec![(name.to_owned(), value.to_owned())],
+                ..Response::default()
+            };
+            assert_eq!(session.request_id(&response).as_deref(), id, "{value}");
+        }
     }
 
     fn write(session: &Session) -> Call<'static> {
