@@ -184,6 +184,7 @@ pub(super) async fn perform(step: Step, pass: &mut Pass, context: &Context) -> R
             write_down(pass, context).await
         }
         Step::Unassign(assistant) => unassign(assistant, pass).await,
+        Step::Announce(_) => write_down(pass, context).await,
         Step::Assign(assistant) => assign(assistant, pass, context).await,
         Step::RestoreMark(id) => restore_mark(&id, pass).await,
         Step::Configure(id, _) => configure(&id, pass, context).await,
@@ -788,6 +789,7 @@ async fn unassign(assistant: i64, pass: &mut Pass) -> Result<(), Stop> {
         Ok(()) => {}
     }
     pass.facts.record.assistant = None;
+    pass.facts.record.assigning = None;
     Ok(())
 }
 
@@ -836,6 +838,7 @@ async fn assign(assistant: i64, pass: &mut Pass, context: &Context) -> Result<()
     match assigned {
         Assigned::Done => {
             pass.facts.record.assistant = Some(assistant);
+            pass.facts.record.assigning = None;
             context.memories.unassigned(&pass.object, false);
             pass.facts.seen.assigned = true;
             pass.facts.seen.fetched = None;

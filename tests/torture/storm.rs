@@ -34,6 +34,9 @@ const LOST: u64 = 20;
 /// Longer than a process, a takeover or an API server takes on a machine that compiles at the same time.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Longer than an operator takes to begin where there is something to do.
+const SOON: Duration = Duration::from_secs(3);
+
 /// Longer than all that is open takes to come to its end.
 const LONG_PATIENCE: Duration = Duration::from_secs(300);
 
@@ -130,28 +133,31 @@ impl Storm {
         blows.extend(vec![Blow::Freeze; freezes]);
         blows.extend(vec![Blow::Restart; restarts]);
         blows.shuffle(&mut self.chance);
-        let batch = work.actions.len().div_ceil(blows.len());
-        for (actions, blow) in work.actions.chunks(batch).zip(&blows) {
+        let (count, blows_in_all) = (work.actions.len(), blows.len());
+        for (at, blow) in blows.into_iter().enumerate() {
+            let now = &work.actions[at * count / blows_in_all..(at + 1) * count / blows_in_all];
             self.have_an_operator();
-            let (now, later) = actions.split_at(actions.len() / 2);
             self.perform(work, now).await;
-            if self.chance.random_bool(0.8) {
-                self.until_it_works().await;
-            }
-            self.perform(work, later).await;
-            let moment = Duration::from_millis(self.chance.random_range(0..800));
-            tokio::time::sleep(moment).await;
+            self.until_the_moment().await;
             match blow {
                 Blow::Kill => self.kill().await,
                 Blow::Freeze => self.freeze().await,
                 Blow::Restart => self.restart_api_server().await,
             }
         }
-        assert_eq!(
-            self.suffered.kills + self.suffered.freezes + self.suffered.restarts,
-            blows.len(),
-            "there was work for every blow"
-        );
+    }
+
+    /// Half of the blows fall about when something is bought or given back, the others at any time: also while an operator
+    /// starts.
+    async fn until_the_moment(&mut self) {
+        let longest = if self.chance.random_bool(0.5) {
+            self.until_it_spends().await;
+            60
+        } else {
+            2000
+        };
+        let moment = Duration::from_millis(self.chance.random_range(0..longest));
+        tokio::time::sleep(moment).await;
     }
 
     async fn perform(&self, work: &Work, actions: &[(usize, crate::work::Action)]) {
@@ -170,22 +176,23 @@ impl Storm {
         }
     }
 
-    /// Waits until the operator asks the company for something.
-    async fn until_it_works(&mut self) {
+    /// Waits until the operator asks the company to sell or to take back a number, if it does so soon.
+    async fn until_it_spends(&mut self) {
         let begun = Instant::now();
-        let before = self.requests().await;
-        while self.requests().await == before && begun.elapsed() < PATIENCE {
+        let before = self.deeds_asked().await;
+        while self.deeds_asked().await == before && begun.elapsed() < SOON {
             self.have_an_operator();
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    async fn requests(&self) -> u64 {
+    async fn deeds_asked(&self) -> u64 {
         let requests = self.world.emulator.requests().await;
-        let asked = requests
-            .iter()
-            .filter(|(name, _)| !name.starts_with("control"));
-        asked.map(|(_, times)| times).sum()
+        let deeds = requests.iter().filter(|(name, _)| {
+            let operation = name.split_once(' ').map(|(_, operation)| operation);
+            ["buy", "release"].contains(&operation.unwrap_or_default())
+        });
+        deeds.map(|(_, times)| times).sum()
     }
 
     async fn kill(&mut self) {

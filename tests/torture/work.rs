@@ -47,9 +47,9 @@ impl Work {
         for at in 0..count {
             let mut resource = Resource::new(at, chance);
             resource.is_deleted = chance.random_bool(0.5);
-            let created = chance.random_range(0.0..0.6);
+            let created = chance.random_range(0.0..0.5);
             // Most are bought by then.
-            let deleted = chance.random_range(created + 0.2..1.0);
+            let deleted = chance.random_range(created + 0.4..1.0);
             let changes = chance.random_range(0..3);
             let mut moments: Vec<f64> = (0..changes)
                 .map(|_| chance.random_range(created..deleted))
