@@ -8,6 +8,7 @@ mod network;
 mod session;
 mod text;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,6 +72,36 @@ pub struct Request {
     pub authorization: SecretString,
     /// The body, if there is one.
     pub body: Option<Body>,
+    /// Whether the body may still leave.
+    pub departure: Departure,
+}
+
+/// Asked when the body of a request is about to be written to its connection, which may be long after the request was
+/// made: a process can be frozen in between, while another one takes over and judges what this one has done.
+#[derive(Clone)]
+pub struct Departure(Gate);
+
+impl Departure {
+    /// Lets everything leave that `gate` lets through.
+    pub fn through(gate: Gate) -> Self {
+        Self(gate)
+    }
+
+    /// Lets everything leave.
+    pub fn free() -> Self {
+        Self(Arc::new(|| Ok(())))
+    }
+
+    /// `Err` says why the body must not leave any more.
+    fn ask(&self) -> Result<(), &'static str> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Departure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Departure")
+    }
 }
 
 /// The body of a request.
@@ -285,6 +316,7 @@ mod tests {
             url: "https://api.example.com/".parse().unwrap(),
             authorization: SecretString::from("Bearer fake-secret"),
             body: None,
+            departure: Departure::free(),
         };
         assert!(!format!("{request:?}").contains("fake-secret"));
     }

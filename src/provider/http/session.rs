@@ -2,7 +2,7 @@
 //! gate and leaves its audit line.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::text::presentable;
-use super::{Body, Client, Method, Request, Response, TIMEOUT, TransportError};
+use super::{Body, Client, Departure, Method, Request, Response, TIMEOUT, TransportError};
 use crate::clock::{Clock, Instant};
 use crate::provider::Error;
 
@@ -179,13 +179,14 @@ impl Session {
                 request_id: None,
             });
         }
+        let sent = self.client.clock.now();
         let request = Request {
             method: call.method,
             url: call.url,
             authorization: self.authorization.clone(),
             body: call.body,
+            departure: self.departure(sent, limit),
         };
-        let sent = self.client.clock.now();
         let result = tokio::time::timeout(limit, self.client.transport.send(request)).await;
         let came = self.client.clock.now();
         let result = result
@@ -214,6 +215,20 @@ impl Session {
             response,
             took: came.since(sent),
         })
+    }
+
+    /// Lets a body leave while the gate is open, and only in the time that the request has: whoever waits for that time to
+    /// pass may rely on it.
+    fn departure(&self, sent: Instant, limit: Duration) -> Departure {
+        let (gate, clock) = (self.client.gate.clone(), self.client.clock.clone());
+        Departure::through(Arc::new(move || {
+            gate()?;
+            if clock.now().since(sent) < limit {
+                Ok(())
+            } else {
+                Err("it was held up for too long")
+            }
+        }))
     }
 
     fn hide(&self, error: TransportError) -> TransportError {
@@ -285,7 +300,6 @@ impl Drop for Audit<'_> {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::sync::Arc;
 
     use async_trait::async_trait;
     use serde_json::json;
