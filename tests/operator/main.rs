@@ -23,4 +23,5 @@ mod main_job;
 mod prices;
 mod reasons;
 mod search;
+mod secrets;
 mod world;

@@ -31,6 +31,9 @@ pub const OPERATOR_NAMESPACE: &str = "phonenumber-operator-system";
 /// How often numbers are looked at.
 const INTERVAL: &str = "--inventory-interval";
 
+/// Where operators tell how they are.
+const LISTEN: &str = "--listen";
+
 /// Whether operators take turns.
 const LEADER_ELECT: &str = "--leader-elect";
 
@@ -49,6 +52,8 @@ pub struct World {
     breaking_the_glass: Client,
     kubeconfig: std::path::PathBuf,
     flags: Vec<String>,
+    /// Where operators log to from now on.
+    pub log: Option<std::path::PathBuf>,
 }
 
 static INSTALLED: OnceCell<()> = OnceCell::const_new();
@@ -162,6 +167,7 @@ impl World {
             telnyx,
             kubeconfig,
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+            log: None,
         };
         world.create_namespace(namespace, json!({})).await;
         let twilio = json!({"accountSid": world.twilio, "authToken": "emulator-token"});
@@ -192,6 +198,7 @@ impl World {
             telnyx: self.telnyx.clone(),
             kubeconfig: self.kubeconfig.clone(),
             flags: Vec::new(),
+            log: None,
         }
     }
 
@@ -228,18 +235,25 @@ impl World {
                 &format!("burki={}", self.emulator.burki),
             ])
             .args(["--allow-burki-origin", &self.emulator.burki])
-            .args(["--listen", "127.0.0.1:0"])
             .args(["--purchase-timeout", "2s", "--purchase-visibility", "10s"])
             .args(&self.flags)
             .args(more)
             .env("KUBECONFIG", &self.kubeconfig)
             .stdin(Stdio::null());
-        for (flag, value) in [(INTERVAL, "1s"), (LEADER_ELECT, "false")] {
+        for (flag, value) in [
+            (INTERVAL, "1s"),
+            (LEADER_ELECT, "false"),
+            (LISTEN, "127.0.0.1:0"),
+        ] {
             if !self.flags.iter().any(|given| given == flag) {
                 command.args([flag, value]);
             }
         }
-        if std::env::var_os("SHOW_LOGS").is_none() {
+        if let Some(log) = &self.log {
+            let file = std::fs::File::options().create(true).append(true).open(log);
+            let file = file.unwrap();
+            command.stdout(file.try_clone().unwrap()).stderr(file);
+        } else if std::env::var_os("SHOW_LOGS").is_none() {
             command.stdout(Stdio::null()).stderr(Stdio::null());
         }
         Process(command.spawn().unwrap())
@@ -248,6 +262,16 @@ impl World {
     /// Kills the operator without warning.
     pub fn kill_operator(&mut self) {
         self.operator = None;
+    }
+
+    /// The token that operators show to the API server.
+    pub fn token(&self) -> String {
+        let text = std::fs::read_to_string(&self.kubeconfig).unwrap();
+        let kubeconfig: Value = serde_json::from_str(&text).unwrap();
+        kubeconfig["users"][0]["user"]["token"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     pub fn numbers(&self) -> Api<PhoneNumber> {
