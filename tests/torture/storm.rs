@@ -50,8 +50,8 @@ enum Blow {
 #[derive(Default)]
 struct Suffered {
     kills: usize,
-    /// Numbers that were paid for and not yet recorded when a process was killed.
-    met: usize,
+    /// The ids of numbers that were paid for and not yet recorded when a process was killed.
+    met: BTreeSet<String>,
     freezes: usize,
     restarts: usize,
     /// Processes that ended by themselves, since they could not keep the Lease.
@@ -198,25 +198,27 @@ impl Storm {
     async fn kill(&mut self) {
         self.world.kill_operator();
         self.suffered.kills += 1;
-        self.suffered.met += self.unrecorded().await;
+        let unrecorded = self.unrecorded().await;
+        self.suffered.met.extend(unrecorded);
         // Nobody holds it any more; the tests of the Lease itself wait for it to run out.
         let leases: Api<Lease> = Api::namespaced(self.world.client.clone(), OPERATOR_NAMESPACE);
         let _ = leases.delete(LEASE, &DeleteParams::default()).await;
         self.world.start_operator();
     }
 
-    /// How many numbers are paid for and in no status.
-    async fn unrecorded(&self) -> usize {
+    /// The ids of numbers that are paid for and in no status.
+    async fn unrecorded(&self) -> Vec<String> {
         let Ok(list) = self.world.numbers().list(&ListParams::default()).await else {
-            return 0;
+            return Vec::new();
         };
         let recorded: BTreeSet<_> = list.items.iter().filter_map(id).collect();
         let numbers = self.world.emulator.get("/numbers").await;
         let numbers = numbers.as_array().unwrap().iter();
         numbers
             .filter(|row| !self.is_of_others(row))
-            .filter(|row| !recorded.contains(row["id"].as_str().unwrap()))
-            .count()
+            .map(|row| row["id"].as_str().unwrap().to_owned())
+            .filter(|id| !recorded.contains(id))
+            .collect()
     }
 
     pub fn is_of_others(&self, row: &Value) -> bool {
@@ -313,7 +315,10 @@ impl Storm {
         for (what, count) in [
             ("seconds", self.begun.elapsed().as_secs()),
             ("kills", suffered.kills as u64),
-            ("paid for and unrecorded at a kill", suffered.met as u64),
+            (
+                "paid for and unrecorded at a kill",
+                suffered.met.len() as u64,
+            ),
             ("freezes past the lease", suffered.freezes as u64),
             ("restarts of the API server", suffered.restarts as u64),
             ("operators ended by themselves", suffered.ended as u64),
