@@ -20,6 +20,7 @@ mod report;
 mod resolve;
 mod secrets;
 mod turns;
+mod verdict;
 mod wakers;
 
 use std::sync::Arc;

@@ -8,8 +8,9 @@
 pub enum Safeguard {
     /// The account is looked at once more with the claim stored, before an exact number is bought.
     LastLook,
-    /// A purchase counts only if the answer shows our mark on a number that is not older than the request.
-    ProofInReply,
+    /// A number was bought by us only if it carries our mark and is not older than the request: in the answer to the
+    /// purchase, and in every look after it.
+    ProofOfPurchase,
     /// A claim is bought on only within seconds of having been written.
     TokenAge,
     /// An attempt whose outcome is unknown is waited out before anything is concluded from an absence.

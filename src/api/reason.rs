@@ -27,6 +27,11 @@ macro_rules! reasons {
             /// Every reason, in the order of docs/reasons.md.
             pub const ALL: &'static [Self] = &[$($(Self::$name,)*)*];
 
+            /// Where the documentation says what it means and what to do.
+            pub fn section(self) -> String {
+                format!("docs/reasons.md#{}", self.to_string().to_lowercase())
+            }
+
             /// What it asks for.
             pub fn class(self) -> Class {
                 match self {

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Resource, ResourceExt};
@@ -16,6 +16,7 @@ use super::context::{AccountView, Context};
 use super::inspect;
 use super::plan::Blocker;
 use super::resolve::{open_account, provider_blocker};
+use super::verdict::Verdict;
 use crate::account::Account;
 use crate::api::{
     AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, PhoneNumber, ProviderAccount,
@@ -252,29 +253,10 @@ fn set_ready(
     generation: Option<i64>,
     context: &Context,
 ) {
-    let now = context
-        .time
-        .now()
-        .and_then(|now| jiff::Timestamp::from_second(now.as_second()).ok())
-        .unwrap_or_default();
+    let now = context.time.now().unwrap_or_default();
+    let verdict = Verdict { reason, message };
     let mut set = |kind: &str, truth: bool| {
-        let status = if truth { "True" } else { "False" };
-        let before = conditions
-            .iter()
-            .position(|found| found.type_ == kind)
-            .map(|at| conditions.remove(at));
-        let since = match before {
-            Some(before) if before.status == status => before.last_transition_time,
-            _ => Time(now),
-        };
-        conditions.push(Condition {
-            type_: kind.to_owned(),
-            status: status.to_owned(),
-            reason: reason.to_string(),
-            message: message.clone(),
-            observed_generation: generation,
-            last_transition_time: since,
-        });
+        verdict.say(conditions, kind, truth, generation, now);
     };
     let stalled = !ready && reason.class() == crate::api::Class::Stalled;
     set(condition::READY, ready);

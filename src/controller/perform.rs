@@ -141,7 +141,7 @@ impl Pass {
         self.facts.recorded_by = holding
             .and_then(|holding| context.recorder_of(&self.object, &holding.id))
             .map(|owner| owner.to_string());
-        self.order = look.order.clone().or(self.order.take());
+        self.order = self.facts.order(&look).cloned().or(self.order.take());
         self.facts.seen.look = Some(look);
     }
 

@@ -471,7 +471,7 @@ impl Facts {
 
     /// The order that was found, unless it only tells of an earlier resource of this name: its number came, and has been
     /// given back since. What comes later under that number is not ours.
-    fn order<'a>(&self, look: &'a Look) -> Option<&'a Order> {
+    pub(super) fn order<'a>(&self, look: &'a Look) -> Option<&'a Order> {
         look.order.as_ref().filter(|order| {
             let is_history = match (&self.claim, order.created) {
                 (Stored::Ours(claim), created) => certainly_before(created, claim.since),
@@ -490,6 +490,7 @@ impl Facts {
             Whose::Ours(Origin::Adopted) => true,
             Whose::Ours(Origin::Bought) => {
                 !matches!(&self.claim, Stored::Ours(claim) if certainly_before(holding.created, claim.since))
+                    || !stands(Safeguard::ProofOfPurchase)
             }
             Whose::Unmarked => order.is_some_and(|order| {
                 order.state == OrderState::Success

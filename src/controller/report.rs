@@ -12,6 +12,7 @@ use super::context::{Context, owner};
 use super::events::Told;
 use super::perform::{Pass, order_id};
 use super::plan::{Farewell, Rest, Step, plan};
+use super::verdict::{Verdict, seconds};
 use crate::api::{
     AssistantStatus, AttemptStatus, CapabilitiesStatus, Class, CostStatus, PhoneNumber,
     PhoneNumberStatus, Reason, TelnyxStatus, TwilioStatus, condition,
@@ -46,12 +47,6 @@ pub(super) fn attempt(claim: &Claim, outcome: &str) -> AttemptStatus {
         code: None,
         at: Some(Time(seconds(claim.at))),
     }
-}
-
-/// What the conditions are to say.
-struct Verdict {
-    reason: Reason,
-    message: String,
 }
 
 /// Writes down what was bought, before anything else is done with it. Where nothing else is to be done, this already is
@@ -295,7 +290,7 @@ fn conditions(conditions: &mut Vec<Condition>, pass: &Pass, rest: &Rest, now: Ti
     };
     let class = verdict.reason.class();
     let mut set = |kind: &str, truth: bool, verdict: &Verdict| {
-        set_condition(conditions, kind, truth, verdict, facts.generation, now);
+        verdict.say(conditions, kind, truth, Some(facts.generation), now);
     };
     if let Some(ready) = ready {
         set(condition::READY, ready, &verdict);
@@ -362,64 +357,16 @@ fn conditions(conditions: &mut Vec<Condition>, pass: &Pass, rest: &Rest, now: Ti
                     message: format!("Assistant {wanted} does not answer yet."),
                 }
             };
-            set_condition(
+            let generation = Some(facts.generation);
+            verdict.say(
                 conditions,
                 condition::ASSISTANT_ASSIGNED,
                 assigned,
-                &verdict,
-                facts.generation,
+                generation,
                 now,
             );
         }
     }
-}
-
-fn set_condition(
-    conditions: &mut Vec<Condition>,
-    kind: &str,
-    truth: bool,
-    verdict: &Verdict,
-    generation: i64,
-    now: Timestamp,
-) {
-    let status = if truth { "True" } else { "False" };
-    let before = conditions
-        .iter()
-        .position(|found| found.type_ == kind)
-        .map(|at| conditions.remove(at));
-    let since = match before {
-        Some(before) if before.status == status => before.last_transition_time,
-        _ => Time(seconds(now)),
-    };
-    conditions.push(Condition {
-        type_: kind.to_owned(),
-        status: status.to_owned(),
-        reason: verdict.reason.to_string(),
-        message: verdict.message.clone(),
-        observed_generation: Some(generation),
-        last_transition_time: since,
-    });
-    conditions.sort_by_key(|found| order_of(&found.type_));
-}
-
-fn order_of(kind: &str) -> usize {
-    let order = [
-        condition::READY,
-        condition::RECONCILING,
-        condition::STALLED,
-        condition::PURCHASED,
-        condition::WEBHOOKS_CONFIGURED,
-        condition::ASSISTANT_ASSIGNED,
-    ];
-    order
-        .iter()
-        .position(|known| *known == kind)
-        .unwrap_or(order.len())
-}
-
-/// Kubernetes keeps times to the second.
-fn seconds(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 fn transitions(

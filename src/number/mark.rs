@@ -133,10 +133,14 @@ impl Mark {
         }
     }
 
-    /// The text for the field in which the mark lives: `"<name> [<mark>]"` at Twilio, the mark alone at Telnyx.
+    /// The text for the field in which the mark lives: `"<name> [<mark>]"` at Twilio, the mark alone at Telnyx. What begins
+    /// like a mark in `name` is written with a dash, so that the first mark in the text is this one.
     pub fn with_name(&self, provider: Provider, name: &str) -> String {
         match provider {
-            Provider::Twilio => format!("{name} [{self}]"),
+            Provider::Twilio => {
+                let name = name.replace("pn1.", "pn1-").replace("pa1.", "pa1-");
+                format!("{name} [{self}]")
+            }
             Provider::Telnyx => self.to_string(),
         }
     }
@@ -221,6 +225,16 @@ mod tests {
         ];
         for (text, whose) in table {
             assert_eq!(ours.whose(&text), whose, "{text}");
+        }
+    }
+
+    /// A resource may have any name; a purchase under a name that reads as another's mark would be lost at once.
+    #[test]
+    fn a_name_that_reads_like_a_mark_does_not_hide_the_mark() {
+        for name in ["pn1.aaaaaa.bbbbbbbbbbbbb", "a.pa1.aaaaaa.bbbbbbbbbbbbb"] {
+            let text = mark(Origin::Bought).with_name(Provider::Twilio, name);
+            let whose = mark(Origin::Bought).whose(&text);
+            assert_eq!(whose, Whose::Ours(Origin::Bought), "{text}");
         }
     }
 

@@ -52,14 +52,10 @@ impl ApiServer {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         let asked = Asked::read(&parts.method, &parts.uri, &body);
-        let writes = asked.method != Method::GET;
         let operation = asked.operation();
         let cluster = self.cluster.clone();
         let effect = async move { Some(answer(&cluster, asked)) };
-        let outcome = self
-            .process
-            .ask("kubernetes", operation, writes, effect)
-            .await;
+        let outcome = self.process.ask("kubernetes", operation, effect).await;
         let lost = || io::Error::new(io::ErrorKind::ConnectionReset, "connection reset");
         match outcome {
             Outcome::Answer(answer) => Ok(self.respond(answer)),

@@ -16,6 +16,10 @@ use crate::world::{INSTALLATION, NAMESPACE, World, condition, is_ready};
 /// How many Events and how many writes an object may see while all is well.
 const MOST_WHILE_WELL: usize = 10;
 
+/// What is written within this time counts, except for the first moments after something went wrong.
+const WELL_FOR: Duration = Duration::from_secs(840);
+const TO_CALM_DOWN: Duration = Duration::from_secs(60);
+
 /// How long after a purchase by hand an operator's own purchase of the same number may meet it.
 const RESIDUE: Duration = Duration::from_secs(10);
 
@@ -30,6 +34,8 @@ pub struct Diary {
     pub renamed: bool,
     /// A resource was gone for a moment while the company hid its number: nothing showed that it is somebody's.
     pub unseen: bool,
+    /// Since when nothing goes wrong any more.
+    pub well_since: Duration,
     lost_sight: BTreeSet<String>,
 }
 
@@ -344,38 +350,19 @@ impl Audit<'_> {
         }
     }
 
-    /// Every resource is Ready, or says what a person must do, or what it waits for.
     fn look_at_what_is_declared(&mut self) {
         for object in self.world.cluster.list("phonenumbers") {
-            let name = object["metadata"]["name"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned();
-            let truth =
-                |kind: &str| condition(&object, kind).is_some_and(|(status, ..)| status == "True");
-            let reason = condition(&object, "Reconciling")
-                .map(|(_, reason, _)| reason)
-                .unwrap_or_default();
-            let waits = [
-                "LimitReached",
-                "ReleaseLimitReached",
-                "NoNumbersFound",
-                "Suspended",
-            ]
-            .contains(&reason.as_str());
-            let is_present = object["metadata"]["deletionTimestamp"].is_null();
-            if !(truth("Stalled") || waits || (is_present && is_ready(&object))) {
-                self.fault(format!("{name} has come to no end: {:#}", object["status"]));
+            if !has_come_to_an_end(&object) {
+                let (name, status) = (&object["metadata"]["name"], &object["status"]);
+                self.fault(format!("{name} has come to no end: {status:#}"));
             }
         }
     }
 
     /// While all is well and nobody does anything, little is written.
     fn count_what_was_written(&mut self) {
-        let from = self
-            .world
-            .elapsed()
-            .saturating_sub(Duration::from_secs(840));
+        let lately = self.world.elapsed().saturating_sub(WELL_FOR);
+        let from = lately.max(self.diary.well_since + TO_CALM_DOWN);
         let mut writes: BTreeMap<String, usize> = BTreeMap::new();
         for change in self.changes.iter().filter(|change| change.at >= from) {
             let what = match change.place.plural.as_str() {
@@ -391,6 +378,28 @@ impl Audit<'_> {
             }
         }
     }
+}
+
+/// True if every resource is Ready, or says what a person must do, or what it waits for.
+pub fn is_settled(world: &World) -> bool {
+    let objects = world.cluster.list("phonenumbers");
+    objects.iter().all(has_come_to_an_end)
+}
+
+fn has_come_to_an_end(object: &Value) -> bool {
+    let waits_for = |(status, reason, _): (String, String, String)| {
+        let waits = [
+            "LimitReached",
+            "ReleaseLimitReached",
+            "NoNumbersFound",
+            "Suspended",
+        ];
+        (status == "True" || reason == "Suspended") && waits.contains(&reason.as_str())
+    };
+    let is_present = object["metadata"]["deletionTimestamp"].is_null();
+    condition(object, "Stalled").is_some_and(|(status, ..)| status == "True")
+        || condition(object, "Reconciling").is_some_and(waits_for)
+        || (is_present && is_ready(object))
 }
 
 fn mark_of(name: &str) -> Mark {

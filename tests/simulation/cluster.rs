@@ -1,6 +1,7 @@
 //! Kubernetes in memory: objects with resource versions, finalizers, deletion timestamps and a status of their own, and a
 //! log of every change for those that watch. Speaks no HTTP; [`crate::api_server`] does.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
@@ -83,7 +84,15 @@ struct State {
     uids: u64,
     objects: BTreeMap<Place, Value>,
     log: Vec<Change>,
-    compares: bool,
+}
+
+thread_local! {
+    static COMPARES: Cell<bool> = const { Cell::new(true) };
+}
+
+/// Whether stores of this thread compare resource versions. If not, whoever writes last wins.
+pub fn set_comparing(compares: bool) {
+    COMPARES.set(compares);
 }
 
 impl Cluster {
@@ -96,15 +105,9 @@ impl Cluster {
                 uids: 0,
                 objects: BTreeMap::new(),
                 log: Vec::new(),
-                compares: true,
             })),
             length: watch::Sender::new(0),
         }
-    }
-
-    /// From now on resource versions are not compared: whoever writes last wins.
-    pub fn stop_comparing(&self) {
-        self.lock().compares = false;
     }
 
     pub fn now(&self) -> SystemTime {
@@ -235,7 +238,7 @@ impl Cluster {
         };
         let asked = &asked["metadata"];
         let differs = |name: &str| !asked[name].is_null() && asked[name] != old["metadata"][name];
-        if differs("uid") || (state.compares && differs("resourceVersion")) {
+        if differs("uid") || (COMPARES.get() && differs("resourceVersion")) {
             return Err(CONFLICT);
         }
         let mut new = new(&old);

@@ -27,14 +27,10 @@ impl Transport for Line {
             Some("burki.test") => Side::Burki,
             other => panic!("a request leaves for {other:?}"),
         };
-        let writes = request.method != Method::Get;
         let asked = asked(&request);
         let operation = emulator::operation(side, &asked).to_owned();
         let effect = self.emulator.answer(side, asked);
-        let outcome = self
-            .process
-            .ask(side.name(), operation, writes, effect)
-            .await;
+        let outcome = self.process.ask(side.name(), operation, effect).await;
         let now = self.emulator.world().now();
         let respond = |status, body: Vec<u8>, more: Vec<(String, String)>| {
             let date = ("date".to_owned(), httpdate::fmt_http_date(now));

@@ -44,6 +44,9 @@ const SUCCESSORS: [Successor; 3] = [
 /// Long enough for everything that is waited for after one fault: the visibility period, and the pauses around it.
 const TO_SETTLE: Duration = Duration::from_secs(1500);
 
+/// How long the world is watched once the work is done: longer than any reply is late.
+const TO_BE_SEEN: Duration = Duration::from_secs(120);
+
 /// One kind of work.
 pub struct Job {
     pub name: &'static str,
@@ -227,11 +230,16 @@ impl Run<'_> {
             }
             Some(_) => Vec::new(),
         };
-        let mut left = TO_SETTLE;
-        while !left.is_zero() {
+        let (mut left, mut done_for) = (TO_SETTLE, Duration::ZERO);
+        while !left.is_zero() && done_for < TO_BE_SEEN {
             let step = Duration::from_secs(5);
             world.run_for(step).await;
             left -= step;
+            done_for = if (self.job.is_done)(&world) {
+                done_for + step
+            } else {
+                Duration::ZERO
+            };
             let alive = world
                 .operators
                 .iter()

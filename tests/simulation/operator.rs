@@ -52,6 +52,8 @@ const SECRETS_AFTER: Duration = Duration::from_secs(30);
 pub struct Options {
     pub leader_elect: bool,
     pub installation: String,
+    /// Looks after this namespace alone; all, if there is none.
+    pub namespace: Option<String>,
     pub interval: Duration,
     pub purchase_timeout: Duration,
     pub purchase_visibility: Duration,
@@ -62,9 +64,20 @@ impl Default for Options {
         Self {
             leader_elect: false,
             installation: INSTALLATION.to_owned(),
+            namespace: None,
             interval: Duration::from_secs(60),
             purchase_timeout: Duration::from_secs(30),
             purchase_visibility: Duration::from_secs(600),
+        }
+    }
+}
+
+impl Options {
+    /// Operators that look after different namespaces live in different ones.
+    fn operator_namespace(&self) -> String {
+        match &self.namespace {
+            None => OPERATOR_NAMESPACE.to_owned(),
+            Some(namespace) => format!("{OPERATOR_NAMESPACE}-of-{namespace}"),
         }
     }
 }
@@ -129,8 +142,9 @@ impl Run {
         let chance = self.process.chance().clone();
         let term = if self.options.leader_elect {
             let (client, clock) = (clients.writes.clone(), Arc::clone(&self.clock));
+            let namespace = self.options.operator_namespace();
             let name = "phonenumber-operator";
-            Elector::new(client, OPERATOR_NAMESPACE, name, clock, chance.clone())
+            Elector::new(client, &namespace, name, clock, chance.clone())
                 .acquire()
                 .await
         } else {
@@ -174,8 +188,8 @@ impl Run {
         let wakers = Wakers::default();
         let parts = Parts {
             settings: Settings {
-                watch_namespaces: Vec::new(),
-                operator_namespace: OPERATOR_NAMESPACE.to_owned(),
+                watch_namespaces: self.options.namespace.iter().cloned().collect(),
+                operator_namespace: self.options.operator_namespace(),
                 installation: Installation::new(self.options.installation.clone()),
                 interval,
                 purchase_timeout: self.options.purchase_timeout,
@@ -248,6 +262,8 @@ struct Queue {
     caches: Caches,
     cluster: Cluster,
     process: Process,
+    /// Looks after this namespace alone; all, if there is none.
+    namespace: Option<String>,
     woken_numbers: UnboundedReceiver<ObjectRef<PhoneNumber>>,
     woken_accounts: UnboundedReceiver<ObjectRef<ProviderAccount>>,
     due: BTreeMap<Key, Instant>,
@@ -269,6 +285,7 @@ impl Queue {
             caches,
             cluster: run.cluster.clone(),
             process: run.process.clone(),
+            namespace: run.options.namespace.clone(),
             woken_numbers,
             woken_accounts,
             due: BTreeMap::from([(Key::Secrets, Instant::now() + SECRETS_AFTER)]),
@@ -309,11 +326,18 @@ impl Queue {
         }
     }
 
+    fn watches(&self, namespace: &str) -> bool {
+        let own = self.namespace.as_deref();
+        own.is_none_or(|own| own == namespace)
+    }
+
     /// The first list of every watch.
     fn list(&mut self) {
         self.next = *self.cluster.length().borrow();
-        let numbers: Vec<PhoneNumber> = read_all(self.cluster.list("phonenumbers"));
-        let accounts: Vec<ProviderAccount> = read_all(self.cluster.list("provideraccounts"));
+        let mut numbers: Vec<PhoneNumber> = read_all(self.cluster.list("phonenumbers"));
+        numbers.retain(|number| self.watches(&number.namespace().unwrap_or_default()));
+        let mut accounts: Vec<ProviderAccount> = read_all(self.cluster.list("provideraccounts"));
+        accounts.retain(|account| self.watches(&account.namespace().unwrap_or_default()));
         self.feed_number(&Event::Init);
         numbers
             .into_iter()
@@ -338,6 +362,9 @@ impl Queue {
         } in changes.into_iter().take(some)
         {
             self.next += 1;
+            if !self.watches(&place.namespace) {
+                continue;
+            }
             match place.plural.as_str() {
                 "phonenumbers" => self.feed_number(&event(read(object), deleted)),
                 "provideraccounts" => self.feed_account(&event(read(object), deleted)),

@@ -21,7 +21,7 @@ impl Clock for SimulatedClock {
 }
 
 /// A request of a process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// Its place among all requests of all processes, from 0.
     pub index: usize,
@@ -31,8 +31,6 @@ pub struct Call {
     pub side: &'static str,
     /// The verb and what it is about, such as `patch phonenumbers` or `buy`.
     pub operation: String,
-    /// True if it may change something.
-    pub writes: bool,
 }
 
 /// What becomes of a request.
@@ -95,24 +93,17 @@ impl Stage {
         self.0.lock().unwrap().calls.len()
     }
 
-    fn enter(
-        &self,
-        process: usize,
-        side: &'static str,
-        operation: String,
-        writes: bool,
-    ) -> (Call, Fate) {
+    fn enter(&self, process: usize, side: &'static str, operation: String) -> Fate {
         let mut state = self.0.lock().unwrap();
         let call = Call {
             index: state.calls.len(),
             process,
             side,
             operation,
-            writes,
         };
-        state.calls.push(call.clone());
         let fate = (state.script)(&call);
-        (call, fate)
+        state.calls.push(call);
+        fate
     }
 }
 
@@ -200,11 +191,10 @@ impl Process {
         &self,
         side: &'static str,
         operation: String,
-        writes: bool,
         effect: impl Future<Output = Option<T>>,
     ) -> Outcome<T> {
         self.moves().await;
-        let (_, fate) = self.stage.enter(self.id, side, operation, writes);
+        let fate = self.stage.enter(self.id, side, operation);
         match fate {
             Fate::NotSent => return Outcome::NotSent,
             Fate::CrashBefore => return self.crash().await,

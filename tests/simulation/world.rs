@@ -134,6 +134,29 @@ impl World {
         emulator.control(&request);
     }
 
+    /// Somebody buys by hand, in the first account at the provider, if the number is for sale.
+    pub fn bought_by_hand(&self, provider: &str, number: &str) {
+        Self::bought_by_hand_in(&self.emulator, provider, number);
+    }
+
+    /// The same for those who have no world at hand.
+    pub fn bought_by_hand_in(emulator: &Emulator, provider: &str, number: &str) {
+        let account = match provider {
+            "twilio" => TWILIO_ACCOUNTS[0],
+            _ => "00000000-0000-4000-8000-000000000001",
+        };
+        Self::control_of(
+            emulator,
+            "POST",
+            "/console/buy",
+            json!({"provider": provider, "account": account, "number": number}),
+        );
+    }
+
+    pub fn released_by_hand(&self, number: &str) {
+        self.control("DELETE", &format!("/console/numbers/{number}"), Value::Null);
+    }
+
     /// Somebody changes a number by hand.
     pub fn console(&self, number: &str, change: impl FnOnce(&mut Number)) {
         let mut number = {
@@ -237,6 +260,20 @@ impl World {
     pub fn delete(&self, name: &str) {
         // It may be gone.
         let _ = self.cluster.delete(&Place::number(NAMESPACE, name));
+    }
+
+    /// A backup without status comes back, with a new uid.
+    pub fn restore(&self, name: &str) {
+        let old = self.get(name);
+        let place = Place::number(NAMESPACE, name);
+        self.patch(name, json!({"metadata": {"finalizers": []}}));
+        let _ = self.cluster.delete(&place);
+        let mut again = manifest(old["spec"].clone());
+        again["metadata"] = json!({
+            "annotations": old["metadata"]["annotations"],
+            "finalizers": old["metadata"]["finalizers"],
+        });
+        let _ = self.cluster.create(&place, again);
     }
 
     /// Lets `time` go by.

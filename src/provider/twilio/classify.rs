@@ -152,7 +152,7 @@ fn bought(
         return Err("it has no SID");
     }
     let name = number.friendly_name.as_deref().unwrap_or_default();
-    let is_proved = stands(Safeguard::ProofInReply);
+    let is_proved = stands(Safeguard::ProofOfPurchase);
     if is_proved && !matches!(asked.configuration.mark.whose(name), Whose::Ours(_)) {
         return Err("the number does not carry our mark");
     }

@@ -1,0 +1,98 @@
+//! Each safeguard is taken out, and a trace then finds what it prevents: a rule that no test misses is no rule.
+
+use std::fmt::Write as _;
+use std::panic;
+
+use phonenumber_operator::sabotage::{Safeguard, take_out};
+
+use crate::{cluster, page, traces};
+
+/// What is taken out: one of the program's own rules, or the comparing of versions by the API server.
+#[derive(Clone, Copy)]
+enum Out {
+    Rule(Safeguard),
+    CompareAndSwap,
+}
+
+/// A safeguard for people, how it is taken out, and the trace that misses it.
+const NEEDED: [(&str, Out, &str); 11] = [
+    (
+        "the claim is stored by compare-and-swap",
+        Out::CompareAndSwap,
+        "two_that_both_believe_to_lead",
+    ),
+    (
+        "the account is looked at once more between the claim and the purchase of a number",
+        Out::Rule(Safeguard::LastLook),
+        "a_number_that_is_bought_by_hand_while_it_is_being_claimed",
+    ),
+    (
+        "a number that carries our mark, and is older than the request, was not bought by it",
+        Out::Rule(Safeguard::ProofOfPurchase),
+        "a_number_that_was_bought_by_hand_and_is_hidden_for_a_minute",
+    ),
+    (
+        "a claim is bought on within seconds, or not at all",
+        Out::Rule(Safeguard::TokenAge),
+        "a_leader_frozen_between_claim_and_purchase_and_woken_after_the_second_bought_another_number",
+    ),
+    (
+        "an unknown outcome is waited out",
+        Out::Rule(Safeguard::Doubt),
+        "crash_loops_shorter_than_the_visibility_period",
+    ),
+    (
+        "a foreign mark forbids the release",
+        Out::Rule(Safeguard::ForeignMark),
+        "two_installations_with_ids_that_begin_alike",
+    ),
+    (
+        "a candidate is reserved, for all that use the provider's account",
+        Out::Rule(Safeguard::Reservation),
+        "two_namespaces_with_keys_of_one_account_and_equal_searches",
+    ),
+    (
+        "a number stays with the account that it was bought in",
+        Out::Rule(Safeguard::PinnedAccount),
+        "a_secret_of_another_account_then_a_deletion",
+    ),
+    (
+        "a number is gone when the provider has said so twice, by its id",
+        Out::Rule(Safeguard::ConfirmedAbsence),
+        "a_number_that_is_deleted_while_the_provider_does_not_show_it_yet",
+    ),
+    (
+        "an adopted number is marked as one",
+        Out::Rule(Safeguard::AdoptedMark),
+        "an_adopted_number_whose_resource_is_restored_and_deleted",
+    ),
+    (
+        "the fuse is counted by compare-and-swap",
+        Out::Rule(Safeguard::CountBySwap),
+        "two_that_both_believe_to_lead_and_the_fuse",
+    ),
+];
+
+#[test]
+fn each_safeguard_is_needed() {
+    let mut table = String::from("| taken out | found by |\n|---|---|\n");
+    let mut not_missed = Vec::new();
+    for (safeguard, out, name) in NEEDED {
+        let trace = traces::ALL.iter().find(|(known, _)| *known == name);
+        let (_, trace) = trace.unwrap();
+        trace();
+        match out {
+            Out::Rule(rule) => take_out(Some(rule)),
+            Out::CompareAndSwap => cluster::set_comparing(false),
+        }
+        let played = panic::catch_unwind(trace);
+        take_out(None);
+        cluster::set_comparing(true);
+        if played.is_ok() {
+            not_missed.push(safeguard);
+        }
+        let _ = writeln!(table, "| {safeguard} | `{name}` |");
+    }
+    assert_eq!(not_missed, Vec::<&str>::new());
+    page::compare("safeguards", &table);
+}

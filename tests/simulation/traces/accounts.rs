@@ -1,0 +1,346 @@
+//! Accounts: shared, swapped, emptied, and listed while they change.
+
+use super::*;
+
+#[test]
+pub fn two_namespaces_with_keys_of_one_account_and_equal_searches() {
+    in_simulated_time(async {
+        let mut world = World::new(1, json!({}));
+        let one_of_few = json!({"provider": "twilio", "search": {"country": "US", "areaCode": "212", "contains": "200001"}});
+        world.account_in("sales", "twilio");
+        world.start(Options::default());
+        for name in ["a", "b", "c"] {
+            world.number(name, one_of_few.clone());
+            world.number_in("sales", name, one_of_few.clone());
+        }
+        world
+            .run_until("six Ready", |world| {
+                world
+                    .cluster
+                    .list("phonenumbers")
+                    .iter()
+                    .filter(|it| is_ready(it))
+                    .count()
+                    == 6
+            })
+            .await;
+        assert_eq!(deeds(&world, Deed::Purchase), 6);
+        let mut numbers: Vec<_> = world
+            .emulator
+            .world()
+            .numbers
+            .iter()
+            .map(|it| it.phone_number.clone())
+            .collect();
+        numbers.sort();
+        numbers.dedup();
+        assert_eq!(numbers.len(), 6, "{}", world.shown());
+    });
+}
+
+#[test]
+pub fn two_operators_for_a_namespace_each_with_keys_of_one_account() {
+    in_simulated_time(async {
+        let mut world = World::new(1, json!({}));
+        world.account_in("sales", "twilio");
+        for namespace in [NAMESPACE, "sales"] {
+            world.start(Options {
+                installation: format!("simulated-for-{namespace}"),
+                namespace: Some(namespace.to_owned()),
+                ..Options::default()
+            });
+        }
+        world.number("nyc", twilio());
+        until_ready(&world, "nyc").await;
+        world.number_in("sales", "nyc", twilio());
+        for name in ["a", "b", "c"] {
+            world.number(name, any_twilio());
+            world.number_in("sales", name, any_twilio());
+        }
+        world.run_for(secs(300)).await;
+        let in_sales = |name: &str| {
+            let place = Place::number("sales", name);
+            world.cluster.get(&place).unwrap_or_default()
+        };
+        for name in ["a", "b", "c"] {
+            assert!(is_ready(&world.get(name)), "{}", world.shown());
+            assert!(is_ready(&in_sales(name)), "{}", world.shown());
+        }
+        assert_eq!(reason(&in_sales("nyc")), "OwnedByAnother");
+        assert_eq!((deeds(&world, Deed::Purchase), held(&world)), (7, 7));
+        world
+            .cluster
+            .delete(&Place::number("sales", "nyc"))
+            .unwrap();
+        world.run_for(secs(300)).await;
+        assert!(in_sales("nyc").is_null());
+        assert_eq!(held(&world), 7, "{}", world.shown());
+        assert!(is_ready(&world.get("nyc")), "{}", world.shown());
+    });
+}
+
+#[test]
+pub fn two_installations_with_ids_that_begin_alike() {
+    in_simulated_time(async {
+        let mut world = World::new(1, json!({}));
+        // The other installation holds a number for a resource of the same namespace and name.
+        world.bought_by_hand("twilio", NUMBER);
+        let theirs = audit::mark("simulated-2", NAMESPACE, "nyc");
+        world.console(NUMBER, |number| {
+            number.friendly_name = format!("nyc [{theirs}]")
+        });
+        world.start(Options::default());
+        let mut spec = twilio();
+        spec["adoptionPolicy"] = json!("Adopt");
+        world.number("nyc", spec);
+        until_reason(&world, "nyc", "OwnedByAnother").await;
+        world.delete("nyc");
+        until_gone(&world, "nyc").await;
+        // It is given to the other installation while ours holds it.
+        world.number(
+            "own",
+            json!({"provider": "twilio", "phoneNumber": "+12125550005"}),
+        );
+        until_ready(&world, "own").await;
+        let theirs = audit::mark("simulated-2", NAMESPACE, "own");
+        world.console("+12125550005", |number| {
+            number.friendly_name = format!("own [{theirs}]")
+        });
+        world.run_for(secs(180)).await;
+        assert_eq!(reason(&world.get("own")), "OwnedByAnother");
+        world.delete("own");
+        until_gone(&world, "own").await;
+        assert_eq!(
+            held(&world),
+            2,
+            "nothing of another installation is released: {}",
+            world.shown()
+        );
+        assert_eq!(
+            deeds(&world, Deed::Configure),
+            0,
+            "or written to: {}",
+            world.shown()
+        );
+    });
+}
+
+#[test]
+pub fn a_secret_of_another_account_then_a_deletion() {
+    in_simulated_time(async {
+        for (provider, spec) in [("telnyx", telnyx()), ("twilio", twilio())] {
+            let mut world = World::new(1, json!({}));
+            world.start(Options::default());
+            world.number("nyc", spec);
+            until_ready(&world, "nyc").await;
+            world.secret(provider, credentials(provider, 2));
+            world.run_for(secs(60)).await;
+            world.delete("nyc");
+            world.run_for(secs(900)).await;
+            assert_eq!(
+                reason(&world.get("nyc")),
+                "AccountMismatch",
+                "{}",
+                world.shown()
+            );
+            assert_eq!(held(&world), 1);
+            world.secret(provider, credentials(provider, 1));
+            until_gone(&world, "nyc").await;
+            assert_eq!(held(&world), 0, "{}", world.shown());
+            assert_right(&world);
+        }
+    });
+}
+
+#[test]
+pub fn a_page_that_shifts_while_a_listing_runs() {
+    in_simulated_time(async {
+        let mut world = World::new(1, json!({}));
+        for at in 0..300 {
+            world.bought_by_hand("telnyx", &format!("+1617556{at:04}"));
+        }
+        world.start(Options::default());
+        world.number("bos", telnyx());
+        until_ready(&world, "bos").await;
+        // Between every two pages somebody buys, or releases, another number.
+        let (emulator, asked) = (world.emulator.clone(), AtomicUsize::new(0));
+        world.stage.set_script(Arc::new(move |call| {
+            if call.side == "telnyx" && call.operation == "list" {
+                let at = asked.fetch_add(1, Ordering::Relaxed);
+                let number = format!("+1617557{at:04}");
+                World::bought_by_hand_in(&emulator, "telnyx", &number);
+                World::control_of(
+                    &emulator,
+                    "DELETE",
+                    &format!("/console/numbers/+1617556{at:04}"),
+                    Value::Null,
+                );
+            }
+            Fate::Answered
+        }));
+        world.run_for(secs(600)).await;
+        assert!(
+            is_ready(&world.get("bos")),
+            "{}",
+            world.get("bos")["status"]
+        );
+        assert_right(&world);
+    });
+}
+
+#[test]
+pub fn a_listing_begun_before_a_release_that_ends_after_it() {
+    in_simulated_time(async {
+        let mut world = World::new(1, json!({}));
+        world.start(Options::default());
+        world.number("nyc", twilio());
+        world.number(
+            "other",
+            json!({"provider": "twilio", "phoneNumber": "+12125550002"}),
+        );
+        until_ready(&world, "nyc").await;
+        until_ready(&world, "other").await;
+        let calls = world.stage.count();
+        world.stage.set_script(once(
+            move |call| call.side == "twilio" && call.operation == "list" && call.index >= calls,
+            Fate::Slow(secs(8)),
+        ));
+        world
+            .run_until("a listing", |world| {
+                world.stage.calls()[calls..]
+                    .iter()
+                    .any(|call| call.operation == "list")
+            })
+            .await;
+        world.delete("nyc");
+        until_gone(&world, "nyc").await;
+        world.number(
+            "nyc",
+            json!({"provider": "twilio", "phoneNumber": "+12125550003"}),
+        );
+        until_ready(&world, "nyc").await;
+        world.run_for(secs(180)).await;
+        let account = world
+            .cluster
+            .get(&Place::new("provideraccounts", NAMESPACE, "twilio"))
+            .unwrap();
+        assert_eq!(
+            account["status"]["orphaned"], 0,
+            "the released number is not brought back: {}",
+            account["status"]
+        );
+        assert_eq!(account["status"]["managed"], 2);
+        assert_right(&world);
+    });
+}
+
+#[test]
+pub fn a_fifth_of_the_numbers_ported_out_at_once() {
+    in_simulated_time(async {
+        let mut world = World::new(1, json!({}));
+        world.start(Options::default());
+        let names: Vec<String> = (0..40).map(|at| format!("n{at}")).collect();
+        for (at, name) in names.iter().enumerate() {
+            world.number(
+                name,
+                json!({"provider": "twilio", "phoneNumber": format!("+1212556{at:04}")}),
+            );
+        }
+        world
+            .run_until("all Ready", |world| {
+                names.iter().all(|name| is_ready(&world.get(name)))
+            })
+            .await;
+        for at in 0..8 {
+            world.released_by_hand(&format!("+1212556{at:04}"));
+        }
+        world
+            .run_until("suspect", |world| {
+                world.account_reason("twilio") == "InventorySuspect"
+            })
+            .await;
+        assert!(
+            names.iter().all(|name| reason(&world.get(name)) == "Ready"),
+            "not one is given up by a listing alone"
+        );
+        world
+            .run_until("eight Lost", |world| {
+                names
+                    .iter()
+                    .filter(|name| reason(&world.get(name)) == "Lost")
+                    .count()
+                    == 8
+            })
+            .await;
+        world
+            .run_until("not suspect any more", |world| {
+                world.account_reason("twilio") == "Ready"
+            })
+            .await;
+        world.run_for(secs(600)).await;
+        assert_eq!(
+            deeds(&world, Deed::Purchase),
+            40,
+            "what is lost is never bought again"
+        );
+        assert_right(&world);
+    });
+}
+
+#[test]
+pub fn a_number_that_is_deleted_while_the_provider_does_not_show_it_yet() {
+    in_simulated_time(async {
+        for spec in [twilio(), telnyx()] {
+            let mut world = World::new(1, json!({"switches": {"hiddenMs": 40_000}}));
+            world.start(Options::default());
+            world.number("nyc", spec);
+            world
+                .run_until("recorded", |world| {
+                    let status = &world.get("nyc")["status"];
+                    !status["id"].is_null() || !status["orderId"].is_null()
+                })
+                .await;
+            world.delete("nyc");
+            until_gone(&world, "nyc").await;
+            assert_eq!(held(&world), 0, "{}", world.shown());
+            assert_right(&world);
+        }
+    });
+}
+
+#[test]
+pub fn an_account_of_three_numbers_that_is_listed_empty() {
+    in_simulated_time(async {
+        let mut world = World::new(1, json!({}));
+        world.start(Options::default());
+        for at in 0..3 {
+            world.number(
+                &format!("n{at}"),
+                json!({"provider": "twilio", "phoneNumber": format!("+1212556{at:04}")}),
+            );
+        }
+        world
+            .run_until("all Ready", |world| {
+                (0..3).all(|at| is_ready(&world.get(&format!("n{at}"))))
+            })
+            .await;
+        let hide = |hours: u64| {
+            let at = tokio::time::Instant::now() + secs(hours * 3600);
+            world.emulator.world().numbers.list_from(at);
+        };
+        hide(1);
+        world.run_for(secs(300)).await;
+        // One is deleted meanwhile: its release is by its id, whatever listings say.
+        world.delete("n0");
+        until_gone(&world, "n0").await;
+        hide(0);
+        world.run_for(secs(300)).await;
+        assert_eq!(held(&world), 2, "{}", world.shown());
+        assert!(
+            (1..3).all(|at| is_ready(&world.get(&format!("n{at}")))),
+            "{}",
+            world.shown()
+        );
+        assert_right(&world);
+    });
+}
