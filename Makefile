@@ -1,9 +1,10 @@
 # The same targets that continuous integration runs. `make help` lists them.
 
-.PHONY: help demo bench test torture mutants check generate control-plane
+.PHONY: help demo bench test simulate torture mutants check check-release generate control-plane
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
+SIMULATION = $(CARGO) test --profile simulation --features sabotage --test simulation
 export RUSTFLAGS ?=
 
 help: ## List the targets
@@ -20,6 +21,10 @@ test: check ## Run every check and every test
 	tests/helm/build >/dev/null
 	tests/gitops/build >/dev/null
 	$(CARGO) test --no-fail-fast
+	SCHEDULES=10000 $(SIMULATION)
+
+simulate: ## Play a million schedules of faults in memory (SCHEDULES=…), or a failed one again (SEED=…)
+	SEED=$(SEED) SCHEDULES=$(or $(SCHEDULES),1000000) $(SIMULATION) -- --nocapture money_is_spent_once
 
 torture: ## Kill, freeze and cut off real processes while numbers are bought, changed and released (SEED=n; ten minutes)
 	TORTURE=whole SEED=$(SEED) $(CARGO) test --test torture -- --nocapture
@@ -29,13 +34,19 @@ mutants: ## Break what decides about money, one place at a time, and expect a te
 
 check: ## Formatting, compiler and clippy warnings
 	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) clippy --all-targets --all-features -- -D warnings
+
+check-release: ## What a release is checked for besides: alerts by promtool, the dashboard on a real Prometheus
+	tests/release/promtool
+	tests/release/prometheus
 
 generate: ## Rewrite the generated files: CRDs, rendered manifests, tables in the docs
 	GENERATE=1 $(CARGO) test --test crds
 	GENERATE=1 $(CARGO) test --test chart
 	GENERATE=1 $(CARGO) test --test installation -- who_may_do_what the_configmap_of_argo_cd
 	GENERATE=1 $(CARGO) test --lib the_table_of_deletion
+	GENERATE=1 $(SIMULATION) -- --test-threads=1 whatever_dies each_safeguard
+	GENERATE=1 $(CARGO) test --lib the_page_of_metrics
 
 control-plane: ## Build kube-apiserver, etcd, kube-controller-manager and kubectl (cached)
 	tests/control-plane/build

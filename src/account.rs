@@ -97,6 +97,15 @@ struct Shared {
     purchases: Purchases,
 }
 
+/// What is known of an account without asking anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// When the last listing that worked began.
+    pub listed: Option<Instant>,
+    /// How many numbers it holds, and with them those that are being bought.
+    pub numbers: i64,
+}
+
 /// One provider account, opened by one credential.
 pub struct Account {
     identity: Identity,
@@ -181,6 +190,15 @@ impl Accounts {
     /// Forgets how `credentials` fared, so that they are tried anew.
     pub fn forget(&self, credentials: &Credentials) {
         lock(&self.by_credential).remove(&credentials.fingerprint());
+    }
+
+    /// What is known of the account with this id at the provider, if it was opened.
+    pub fn known(&self, id: &AccountId) -> Option<Known> {
+        let shared = lock(&self.by_id).get(id).map(Arc::clone)?;
+        Some(Known {
+            listed: shared.inventory.listed(),
+            numbers: shared.held_or_being_bought(),
+        })
     }
 
     fn slot(&self, credentials: &Credentials) -> Arc<Slot> {

@@ -145,7 +145,9 @@ impl Burki {
     /// # Errors
     /// Every [`DirectoryError`] but `Shut`.
     pub async fn assistant(&self, id: i64) -> Result<Option<Assistant>, DirectoryError> {
-        let body: Option<AssistantBody> = self.read(&format!("/api/v1/assistants/{id}")).await?;
+        let body: Option<AssistantBody> = self
+            .read("assistant", &format!("/api/v1/assistants/{id}"))
+            .await?;
         match body {
             Some(body) if body.id != id => Err(DirectoryError::Unreadable(
                 "it is about another assistant".into(),
@@ -164,7 +166,8 @@ impl Burki {
             #[serde(default)]
             telnyx_connection_id: Option<String>,
         }
-        let organization: Option<Organization> = self.read("/api/v1/organization").await?;
+        let organization: Option<Organization> =
+            self.read("organization", "/api/v1/organization").await?;
         let connection = organization.and_then(|organization| organization.telnyx_connection_id);
         Ok(connection.filter(|id| !id.is_empty()))
     }
@@ -233,14 +236,18 @@ impl Burki {
     /// Every [`DirectoryError`] but `Shut`.
     pub async fn assigned_to(&self, number: &E164) -> Result<Option<i64>, DirectoryError> {
         let path = format!("/api/v1/assistants/by-phone/%2B{}", number.digits());
-        let body: Option<AssistantBody> = self.read(&path).await?;
+        let body: Option<AssistantBody> = self.read("assigned_to", &path).await?;
         Ok(body.map(|body| body.id))
     }
 
-    async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, DirectoryError> {
+    async fn read<T: DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        path: &str,
+    ) -> Result<Option<T>, DirectoryError> {
         let answer = self
             .session
-            .get(self.session.url(&self.host, path, &[])?)
+            .get(operation, self.session.url(&self.host, path, &[])?)
             .await?;
         if answer.response.status == 404 && detail(&answer).is_some() {
             return Ok(None);
@@ -261,6 +268,7 @@ impl Burki {
             body: Some(Body::json(body)),
             operation,
             subject: number.as_str(),
+            id_in: None,
         };
         Ok(self.session.write(call).await?)
     }

@@ -4,9 +4,11 @@
 //! makes passes, [`run`] drives it by kube's watches and queues.
 
 mod account;
+mod cause;
 mod context;
 mod definition;
 mod events;
+mod figures;
 mod fuse;
 mod index;
 mod inspect;
@@ -19,6 +21,7 @@ mod reconciler;
 mod report;
 mod resolve;
 mod secrets;
+mod standby;
 mod turns;
 mod verdict;
 mod wakers;
@@ -31,6 +34,7 @@ use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::server_time::Clients;
 use crate::telemetry::Heartbeat;
+use crate::telemetry::metrics::Metrics;
 
 pub use context::{Settings, Stores};
 pub use queues::run;
@@ -58,4 +62,6 @@ pub struct Parts {
     pub directory: Directory,
     /// Beats while the controllers move.
     pub heartbeat: Heartbeat,
+    /// What is counted and measured.
+    pub metrics: Metrics,
 }

@@ -14,7 +14,7 @@
 //! | [`leader`] | the Lease |
 //! | [`sabotage`] | safeguards that a test can take out |
 //! | [`server_time`] | the API server's clock, and clients that tell it |
-//! | [`telemetry`] | logs and health |
+//! | [`telemetry`] | logs, metrics, traces and health |
 //! | [`emulator`] | a phone company for demos and tests |
 //! | [`program`] | the operator put together |
 //! | [`cli`] | the kubectl plugin |

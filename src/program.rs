@@ -3,7 +3,7 @@
 mod endpoints;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -21,6 +21,8 @@ use crate::leader::{Elector, HEARTBEAT_MAX_AGE, Term};
 use crate::number::Installation;
 use crate::provider::http::{Client, Reqwest};
 use crate::server_time::clients;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::Traces;
 use crate::telemetry::{self, Health, LogFormat};
 pub(crate) use endpoints::EndpointOptions;
 
@@ -80,7 +82,7 @@ pub struct Options {
     #[arg(long, env = "PHONENUMBER_LEADER_ELECT", default_value_t = true, action = clap::ArgAction::Set)]
     leader_elect: bool,
 
-    /// Where /livez and /readyz are served.
+    /// Where /metrics, /livez and /readyz are served.
     #[arg(long, env = "PHONENUMBER_LISTEN", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 
@@ -91,6 +93,10 @@ pub struct Options {
     /// What is logged: error, warn, info, debug or trace, or directives such as info,kube=debug.
     #[arg(long, env = "PHONENUMBER_LOG_LEVEL", default_value = "info")]
     log_level: String,
+
+    /// Where traces are sent, as OTLP over HTTP: the base URL of a collector, such as http://collector:4318. Default: nowhere.
+    #[arg(long, env = "PHONENUMBER_OTLP_ENDPOINT")]
+    otlp_endpoint: Option<Url>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -123,9 +129,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         Format::Text => LogFormat::Text,
         Format::Json => LogFormat::Json,
     };
-    telemetry::init(format, &options.log_level)?;
     // Fails only if a provider is installed already, which then is this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let traces = options.otlp_endpoint.as_ref().map(Traces::to).transpose()?;
+    telemetry::init(format, &options.log_level, traces.as_ref())?;
     let (endpoints, burki_endpoint) = options.endpoints.endpoints()?;
     let burki_origins = burki_origins(&options)?;
 
@@ -140,7 +147,8 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind(options.listen)
         .await
         .with_context(|| format!("cannot listen on {}", options.listen))?;
-    tokio::spawn(telemetry::serve(listener, health.clone()));
+    let metrics = Metrics::default();
+    tokio::spawn(telemetry::serve(listener, health.clone(), metrics.clone()));
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -152,35 +160,13 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     };
     tokio::pin!(signalled);
 
-    // A replica that waits to lead is ready: an update that waited for its caches would never end.
-    if options.leader_elect {
-        health.set_ready();
-    }
-    let term = if options.leader_elect {
-        let elector = Elector::new(
-            clients.writes.clone(),
-            &options.operator_namespace,
-            LEASE,
-            Arc::clone(&clock),
-            chance.clone(),
-        )
-        .with_heartbeat(health.heartbeat("lease", HEARTBEAT_MAX_AGE));
-        tokio::select! {
-            term = elector.acquire() => term,
-            () = &mut signalled => return Ok(()),
-        }
-    } else {
-        Term::unopposed()
-    };
-
+    // Filled in once this replica leads; until then nothing is written anywhere.
+    let led: Arc<OnceLock<Term>> = Arc::default();
     let gate = {
-        let (term, clock) = (term.clone(), Arc::clone(&clock));
-        Arc::new(move || {
-            if term.holds(clock.now()) {
-                Ok(())
-            } else {
-                Err("it does not lead")
-            }
+        let (led, clock) = (Arc::clone(&led), Arc::clone(&clock));
+        Arc::new(move || match led.get() {
+            Some(term) if term.holds(clock.now()) => Ok(()),
+            _ => Err("it does not lead"),
         })
     };
     let transport = Arc::new(Reqwest::new()?);
@@ -189,7 +175,18 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         gate,
         Arc::clone(&clock),
         options.purchase_timeout,
-    );
+    )
+    .measured_by(metrics.clone());
+    let elector = options.leader_elect.then(|| {
+        Elector::new(
+            clients.writes.clone(),
+            &options.operator_namespace,
+            LEASE,
+            Arc::clone(&clock),
+            chance.clone(),
+        )
+        .with_heartbeat(health.heartbeat("lease", HEARTBEAT_MAX_AGE))
+    });
     let parts = Parts {
         accounts: Accounts::new(
             client.clone(),
@@ -213,13 +210,32 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         chance,
         clients,
         heartbeat: health.heartbeat("controllers", CONTROLLERS_MAX_AGE),
+        metrics,
+    };
+    let (begin, begun) = tokio::sync::oneshot::channel::<()>();
+    let begun = async move {
+        // A program that ends before it leads drops this; then nothing may begin.
+        if begun.await.is_err() {
+            std::future::pending::<()>().await;
+        }
     };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async move {
         // Either way there is nothing more to do.
         let _ = stopped.await;
     };
-    let work = tokio::spawn(controller::run(parts, stopped, move || health.set_ready()));
+    // The caches of a replica that waits to lead are filled, so that it can go on at once.
+    let ready = move || health.set_ready();
+    let work = tokio::spawn(controller::run(parts, begun, stopped, ready));
+    let term = match elector {
+        Some(elector) => tokio::select! {
+            term = elector.acquire() => term,
+            () = &mut signalled => return Ok(()),
+        },
+        None => Term::unopposed(),
+    };
+    let _ = led.set(term.clone());
+    let _ = begin.send(());
     let lost = term.lost();
     tokio::select! {
         () = &mut signalled => {}
@@ -236,6 +252,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         );
     }
     term.step_down().await;
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
     Ok(())
 }
 

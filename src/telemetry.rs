@@ -1,6 +1,9 @@
-//! What the program tells about itself: its log, and whether it is alive and ready.
+//! What the program tells about itself: its log, its metrics, its traces, and whether it is alive and ready.
 //!
 //! Alive means that every part of it still moves; a provider that is down does not make it dead.
+
+pub mod metrics;
+pub mod traces;
 
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,16 +13,23 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::clock::{Clock, Instant};
+use metrics::Metrics;
+use traces::Traces;
 
 /// kube logs every failed request as an error of its own, without saying what it was for. Whoever made the request logs
-/// what matters.
-const NOT_LOGGED: &str = "kube_client::client::builder=off";
+/// what matters. Spans of [`traces::SPANS`] are for traces alone. What was written at a provider is told at every level,
+/// unless a directive names `audit` itself.
+const UNLESS_DIRECTED: &str = "kube_client::client::builder=off,spans=off,audit=info";
 
 /// The form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,20 +53,27 @@ pub enum LogError {
     Repeated(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Logs to standard error from now on, from `level` upwards: a level, or directives as in `RUST_LOG`.
+/// Logs to standard error from now on, from `level` upwards: a level, or directives as in `RUST_LOG`. What the log leaves
+/// out is traced all the same.
 ///
 /// # Errors
 /// If `level` cannot be understood, or the process logs already.
-pub fn init(format: LogFormat, level: &str) -> Result<(), LogError> {
+pub fn init(format: LogFormat, level: &str, traces: Option<&Traces>) -> Result<(), LogError> {
     let filter = filter(level)?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
-    }
-    .map_err(LogError::Repeated)
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let log: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        LogFormat::Text => log
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_filter(filter)
+            .boxed(),
+        LogFormat::Json => log.json().flatten_event(true).with_filter(filter).boxed(),
+    };
+    let mut layers = vec![log];
+    layers.extend(traces.map(Traces::layer));
+    let subscriber = Registry::default().with(layers);
+    subscriber
+        .try_init()
+        .map_err(|error| LogError::Repeated(error.into()))
 }
 
 fn filter(level: &str) -> Result<EnvFilter, LogError> {
@@ -68,7 +85,7 @@ fn filter(level: &str) -> Result<EnvFilter, LogError> {
             .parse::<LevelFilter>()
             .map_err(|error| wrong(error.into()))?;
     }
-    EnvFilter::try_new(format!("{NOT_LOGGED},{level}")).map_err(|error| wrong(error.into()))
+    EnvFilter::try_new(format!("{UNLESS_DIRECTED},{level}")).map_err(|error| wrong(error.into()))
 }
 
 /// Whether the program is alive and ready. All clones are one.
@@ -172,12 +189,23 @@ async fn readyz(State(health): State<Health>) -> (StatusCode, &'static str) {
     }
 }
 
-/// Answers for `health` until the process ends: also while it finishes its work after a signal.
+async fn scrape(State(metrics): State<Metrics>) -> Response {
+    match metrics.text() {
+        Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+/// Answers for `health`, and with `metrics` at `/metrics`, until the process ends: also while it finishes its work after a
+/// signal.
 ///
 /// # Errors
 /// None at present; what fails on one connection is dropped with it.
-pub async fn serve(listener: TcpListener, health: Health) -> std::io::Result<()> {
-    axum::serve(listener, health.router()).await
+pub async fn serve(listener: TcpListener, health: Health, metrics: Metrics) -> std::io::Result<()> {
+    let scraped = Router::new()
+        .route("/metrics", get(scrape))
+        .with_state(metrics);
+    axum::serve(listener, health.router().merge(scraped)).await
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -266,23 +294,50 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn health_is_served_over_http() {
+    async fn health_and_metrics_are_served_over_http() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, Health::new(Arc::new(Hand::default()))));
-        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let request = b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-        tokio::io::AsyncWriteExt::write_all(&mut stream, request)
-            .await
-            .unwrap();
-        let mut answer = String::new();
-        tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer)
-            .await
-            .unwrap();
-        assert!(
-            answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("ok\n"),
-            "{answer}"
-        );
+        let health = Health::new(Arc::new(Hand::default()));
+        tokio::spawn(serve(listener, health, Metrics::default()));
+        for (path, kind, end) in [
+            ("/livez", "text/plain", "ok\n"),
+            ("/metrics", metrics::CONTENT_TYPE, "# EOF\n"),
+        ] {
+            let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            let request =
+                format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+            tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes())
+                .await
+                .unwrap();
+            let mut answer = String::new();
+            tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer)
+                .await
+                .unwrap();
+            let begins = answer.starts_with("HTTP/1.1 200 OK\r\n");
+            assert!(
+                begins
+                    && answer.contains(&format!("content-type: {kind}"))
+                    && answer.ends_with(end),
+                "{answer}"
+            );
+        }
+    }
+
+    #[test]
+    fn writes_are_told_at_every_level() {
+        for (level, told) in [
+            ("error", true),
+            ("off", true),
+            ("info", true),
+            ("info,audit=off", false),
+        ] {
+            let subscriber = Registry::default().with(filter(level).unwrap());
+            let is_told = tracing::subscriber::with_default(
+                subscriber,
+                || tracing::enabled!(target: "audit", tracing::Level::INFO),
+            );
+            assert_eq!(is_told, told, "{level}");
+        }
     }
 
     #[test]

@@ -14,5 +14,7 @@ mod helm;
 mod pod;
 #[path = "chart/rendering.rs"]
 mod rendering;
+#[path = "chart/signals.rs"]
+mod signals;
 #[path = "chart/values.rs"]
 mod values;

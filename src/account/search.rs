@@ -136,7 +136,11 @@ fn pick(
             break;
         };
         if is_free(&offer.number) && candidates.reserve(&offer.number, uid, now) {
-            let offer = shown.offers.swap_remove(at);
+            let offer = if stands(Safeguard::Reservation) {
+                shown.offers.swap_remove(at)
+            } else {
+                offer.clone()
+            };
             return Found::Candidate(offer, asked);
         }
     }

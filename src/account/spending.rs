@@ -59,7 +59,7 @@ impl Drop for Spending {
 impl Account {
     /// How many numbers the account holds, as far as that is known, and with them those that are being bought.
     pub fn held_or_being_bought(&self) -> i64 {
-        self.counted(&lock(&self.shared.purchases.0))
+        self.shared.held_or_being_bought()
     }
 
     /// What those purchases cost each month of which `is_counted` says that they are not counted elsewhere.
@@ -84,7 +84,10 @@ impl Account {
             !is_seen && now.since(*since) < COUNTS_FOR
         });
         let before = purchases.insert(number.clone(), (monthly, now));
-        let agreed = may(self.counted(&purchases), spent(&purchases, is_counted));
+        let agreed = may(
+            self.shared.counted(&purchases),
+            spent(&purchases, is_counted),
+        );
         drop(purchases);
         let spending = Spending {
             shared: Arc::clone(&self.shared),
@@ -99,9 +102,16 @@ impl Account {
     pub fn never_bought(&self, number: &E164) {
         self.shared.purchases.forget(number);
     }
+}
+
+impl Shared {
+    /// As [`Account::held_or_being_bought`].
+    pub(super) fn held_or_being_bought(&self) -> i64 {
+        self.counted(&lock(&self.purchases.0))
+    }
 
     fn counted(&self, purchases: &HashMap<E164, Purchase>) -> i64 {
-        let inventory = &self.shared.inventory;
+        let inventory = &self.inventory;
         let unseen = purchases
             .keys()
             .filter(|number| inventory.by_number(number, None).is_none());

@@ -10,10 +10,14 @@ use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use tracing::Instrument;
 
 use super::Due;
+use super::cause;
 use super::context::{AccountView, Context};
+use super::figures::label_of;
 use super::inspect;
+use super::number::{is_conflict, is_failure};
 use super::plan::Blocker;
 use super::resolve::{open_account, provider_blocker};
 use super::verdict::Verdict;
@@ -23,6 +27,9 @@ use crate::api::{
     Reason, condition,
 };
 use crate::provider::Identity;
+use crate::provider::http::{Cause, because};
+use crate::telemetry::metrics::KUBERNETES_API;
+use crate::telemetry::traces::SPANS;
 
 /// The finalizer that keeps an account until the PhoneNumbers that use it are gone: they need it to be released.
 pub(super) const FINALIZER: &str = "telephony.burki.dev/in-use";
@@ -96,8 +103,40 @@ pub(super) async fn reconcile<A: AnyAccount>(
     account: Arc<A>,
     context: Arc<Context>,
 ) -> Result<Due, kube::Error> {
-    context.stores.filled().await;
-    let account = keep_while_used(account, &context).await?;
+    context.stores.begun().await;
+    let kind = label(A::KIND);
+    let cause = Cause {
+        who: format!("{} {}", A::kind(&()), label_of(account.as_ref())),
+        generation: account.meta().generation.unwrap_or_default(),
+        why: cause::TO_RESOLVE.to_owned(),
+        cost: None,
+    };
+    context.metrics.expect(&label_of(account.as_ref()));
+    let begun = context.clock.now();
+    let span = tracing::info_span!(
+        target: SPANS,
+        "reconcile",
+        kind,
+        namespace = account.namespace(),
+        name = account.name_any(),
+        generation = account.meta().generation,
+    );
+    let passed = because(cause, pass_over(account, &context))
+        .instrument(span)
+        .await;
+    context
+        .metrics
+        .passed(kind, context.clock.now().since(begun));
+    if let Err(error) = &passed
+        && !is_conflict(error)
+    {
+        context.metrics.failed(kind, KUBERNETES_API.to_owned());
+    }
+    passed
+}
+
+async fn pass_over<A: AnyAccount>(account: Arc<A>, context: &Context) -> Result<Due, kube::Error> {
+    let account = keep_while_used(account, context).await?;
     if account.meta().deletion_timestamp.is_some() && !has_finalizer(account.as_ref()) {
         return Ok(None);
     }
@@ -110,13 +149,13 @@ pub(super) async fn reconcile<A: AnyAccount>(
     };
     let mut status = account.status().cloned().unwrap_or_default();
     let users = context.users(A::KIND, account.namespace().as_deref(), &account.name_any());
-    let (ready, reason, message) = match open_account(&view, &context, false).await? {
+    let (ready, reason, message) = match open_account(&view, context, false).await? {
         Ok(opened) => {
             status.account_id = Some(opened.identity().account.to_string());
             context.limits_of(&opened, &account.spec().limits);
-            match inspect(account.as_ref(), &opened, &users, &context).await? {
+            match inspect(account.as_ref(), &opened, &users, context).await? {
                 Ok(()) => {
-                    show_figures(account.as_ref(), &opened, &mut status, &context);
+                    show_figures(account.as_ref(), &opened, &mut status, context);
                     opened_as(opened.identity())
                 }
                 Err(blocker) => (false, blocker.reason, blocker.message),
@@ -131,18 +170,29 @@ pub(super) async fn reconcile<A: AnyAccount>(
         reason,
         message,
         account.meta().generation,
-        &context,
+        context,
     );
+    if !ready && is_failure(reason) {
+        context.metrics.failed(label(A::KIND), reason.to_string());
+    }
     if account.status() != Some(&status) {
         let mut changed = A::clone(&account);
         changed.set_status(status);
         changed.meta_mut().managed_fields = None;
         account
-            .api(&context)
+            .api(context)
             .replace_status(&account.name_any(), &PostParams::default(), &changed)
             .await?;
     }
     Ok(Some(context.settings.interval))
+}
+
+/// The kind as a label of metrics.
+fn label(kind: AccountKind) -> &'static str {
+    match kind {
+        AccountKind::ProviderAccount => "ProviderAccount",
+        AccountKind::ClusterProviderAccount => "ClusterProviderAccount",
+    }
 }
 
 /// Lists the account, and wakes what is not as it was.

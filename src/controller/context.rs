@@ -32,8 +32,9 @@ use crate::api::{
 };
 use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::number::{E164, Installation, Mark, NumberId, Origin, Owner};
+use crate::number::{AccountId, E164, Installation, Mark, NumberId, Origin, Owner};
 use crate::server_time::{Clients, ServerTime};
+use crate::telemetry::metrics::Metrics;
 
 /// What the flags of the program say.
 #[derive(Clone, Debug)]
@@ -77,6 +78,7 @@ pub struct Context {
     pub(super) events: Events,
     pub(super) definition: Definition,
     pub(super) wakers: Wakers,
+    pub(super) metrics: Metrics,
 }
 
 /// The caches, one of each kind for each watched namespace.
@@ -87,7 +89,7 @@ pub struct Stores {
     pub(super) cluster_accounts: Vec<Store<ClusterProviderAccount>>,
     pub(super) namespaces: Vec<Store<PartialObjectMeta<Namespace>>>,
     pub(super) index: Index,
-    filled: tokio::sync::watch::Sender<bool>,
+    begun: tokio::sync::watch::Sender<bool>,
 }
 
 impl Stores {
@@ -107,8 +109,8 @@ impl Stores {
         }
     }
 
-    /// Waits until every cache holds what its first list returned, and lets [`Stores::filled`] resolve. To be called
-    /// once, in the task that fills the caches: a cache wakes only the last of those that wait for it.
+    /// Waits until every cache holds what its first list returned. To be called once, in the task that fills the caches: a
+    /// cache wakes only the last of those that wait for it.
     pub(super) async fn fill(&self) {
         let mut waits: Vec<BoxFuture<'_, ()>> = Vec::new();
         waits.extend(
@@ -132,7 +134,16 @@ impl Stores {
                 .map(|store| store.wait_until_ready().map(drop).boxed()),
         );
         futures::future::join_all(waits).await;
-        self.filled.send_replace(true);
+    }
+
+    /// Lets [`Stores::begun`] resolve: the caches are filled and up to date, and this process leads.
+    pub(super) fn begin(&self) {
+        self.begun.send_replace(true);
+    }
+
+    /// True after [`Stores::begin`].
+    pub(super) fn has_begun(&self) -> bool {
+        *self.begun.borrow()
     }
 
     /// `number` as it is in the caches now.
@@ -155,10 +166,10 @@ impl Stores {
         numbers.collect()
     }
 
-    /// Resolves once every cache is filled. Nothing may be decided on less.
-    pub(super) async fn filled(&self) {
+    /// Resolves after [`Stores::begin`]. Nothing may be decided before.
+    pub(super) async fn begun(&self) {
         // The sender lives as long as `self`.
-        let _ = self.filled.subscribe().wait_for(|filled| *filled).await;
+        let _ = self.begun.subscribe().wait_for(|begun| *begun).await;
     }
 }
 
@@ -181,6 +192,7 @@ impl Context {
             accounts,
             directory,
             heartbeat: _,
+            metrics,
         } = parts;
         Self {
             events: Events::new(clients.writes.clone()),
@@ -200,6 +212,7 @@ impl Context {
             accounts,
             directory,
             wakers,
+            metrics,
         }
     }
 
@@ -407,12 +420,18 @@ impl Context {
     /// The limits of `account`: where several accounts open it, the lowest of each. It heeds them from now on in what
     /// it is asked.
     pub(super) fn limits_of(&self, account: &Account, own: &Limits) -> Limits {
-        let id = &account.identity().account;
+        let limits = self.lowest_limits(Some(&account.identity().account), own);
+        let most = usize::try_from(limits.max_concurrent_requests).unwrap_or_default();
+        account.limit_requests(most.max(1));
+        limits
+    }
+
+    /// `own`, or the lower limits of those that open the account with this id at the provider too.
+    pub(super) fn lowest_limits(&self, id: Option<&AccountId>, own: &Limits) -> Limits {
         let is_same = |status: &Option<AccountStatus>| {
-            status
-                .as_ref()
-                .and_then(|status| status.account_id.as_deref())
-                == Some(id.as_str())
+            let status = status.as_ref();
+            let opened = status.and_then(|status| status.account_id.as_deref());
+            opened.is_some() && opened == id.map(AccountId::as_str)
         };
         let namespaced = self.stores.accounts.iter().flat_map(Store::state);
         let namespaced = namespaced
@@ -422,10 +441,7 @@ impl Context {
         let cluster = cluster
             .filter(|account| is_same(&account.status))
             .map(|account| account.spec.account.limits.clone());
-        let limits = namespaced.chain(cluster).fold(own.clone(), lowest);
-        let most = usize::try_from(limits.max_concurrent_requests).unwrap_or_default();
-        account.limit_requests(most.max(1));
-        limits
+        namespaced.chain(cluster).fold(own.clone(), lowest)
     }
 
     /// The other live resource that has recorded the number with this id.

@@ -60,6 +60,8 @@ pub(super) struct Blown {
 pub(super) struct Fuses {
     api: Api<ConfigMap>,
     taken: Mutex<HashMap<(AccountId, Deed), Shared>>,
+    /// The counts as they were last read or written, by the key of the fuse; `None` before they were read.
+    seen: Mutex<Option<HashMap<String, Slots>>>,
 }
 
 /// What was taken and is not used yet. It may be used in the minute it was taken for.
@@ -79,7 +81,44 @@ impl Fuses {
         Self {
             api: Api::namespaced(client, namespace),
             taken: Mutex::default(),
+            seen: Mutex::default(),
         }
+    }
+
+    /// Reads how much is used, for those who only want to know.
+    ///
+    /// # Errors
+    /// Those of the API server.
+    pub(super) async fn read_again(&self) -> Result<(), kube::Error> {
+        let found = self.api.get_opt(OBJECT).await?;
+        self.saw(&found.unwrap_or_default());
+        Ok(())
+    }
+
+    /// How many deeds count in the 60 minutes before `now`, as far as this process has seen; `None` if it has not.
+    pub(super) fn used(&self, account: &AccountId, deed: Deed, now: Timestamp) -> Option<i64> {
+        let minute = now.as_second().div_euclid(60);
+        let taken = self.taken(account, deed);
+        let unused = taken.try_lock().map_or(0, |taken| match *taken {
+            Taken { minute: at, left } if at > minute - WINDOW => left,
+            _ => 0,
+        });
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = seen.as_ref()?.get(&key(account, deed));
+        let counted: i64 = slots
+            .into_iter()
+            .flatten()
+            .filter(|(at, _)| **at > minute - WINDOW)
+            .map(|(_, count)| count)
+            .sum();
+        Some((counted - unused).max(0))
+    }
+
+    fn saw(&self, object: &ConfigMap) {
+        let data = object.data.iter().flatten();
+        let slots = data.map(|(key, text)| (key.clone(), read(Some(text))));
+        let slots = Some(slots.collect());
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = slots;
     }
 
     /// Takes the right to one deed, if fewer than `limit` were done in the 60 minutes before `now`.
@@ -100,7 +139,7 @@ impl Fuses {
             taken.left -= 1;
             return Ok(Ok(()));
         }
-        let key = format!("{account}.{}", deed.word());
+        let key = key(account, deed);
         let wanted = (limit / 10).clamp(1, MOST_AT_ONCE);
         Ok(match self.add(&key, minute, limit, wanted).await? {
             Ok(got) => {
@@ -137,7 +176,7 @@ impl Fuses {
             if taken.left == 0 || taken.minute < now.as_second().div_euclid(60) - WINDOW {
                 continue;
             }
-            let key = format!("{account}.{}", deed.word());
+            let key = key(&account, deed);
             match self.add(&key, taken.minute, i64::MAX, -taken.left).await {
                 Ok(_) => taken.left = 0,
                 Err(error) => {
@@ -192,13 +231,21 @@ impl Fuses {
                 self.api.create(&PostParams::default(), &object).await
             };
             match written {
-                Ok(_) => return Ok(Ok(got)),
+                Ok(written) => {
+                    self.saw(&written);
+                    return Ok(Ok(got));
+                }
                 Err(kube::Error::Api(error)) if error.code == 409 && attempt < TRIES => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(Err(Slots::new()))
     }
+}
+
+/// The key of a fuse in the ConfigMap.
+fn key(account: &AccountId, deed: Deed) -> String {
+    format!("{account}.{}", deed.word())
 }
 
 fn blown(slots: &Slots, limit: i64, now: Timestamp) -> Blown {
@@ -269,5 +316,34 @@ mod tests {
         let asked = Timestamp::from_second(69 * 60).unwrap();
         let frees = asked.as_second() + blown(&slots, 1, asked).again.as_secs() as i64;
         assert!(frees - done >= 60 * 60, "{} s", frees - done);
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_and_is_not_used_counts_as_left() {
+        let service = tower::service_fn(|_: http::Request<kube::client::Body>| async {
+            let answer = http::Response::new(kube::client::Body::empty());
+            Ok::<_, std::convert::Infallible>(answer)
+        });
+        let fuses = Fuses::new(Client::new(service, "default"), "operator");
+        let (account, now) = (
+            AccountId::new("AC1"),
+            Timestamp::from_second(100 * 60).unwrap(),
+        );
+        let used = |deed| fuses.used(&account, deed, now);
+        assert_eq!(used(Deed::Purchase), None, "nothing was read yet");
+        let data = [
+            ("AC1.purchases", "30:5 50:2 100:20"),
+            ("AC2.purchases", "100:9"),
+        ];
+        let data = data.map(|(key, slots)| (key.to_owned(), slots.to_owned()));
+        fuses.saw(&ConfigMap {
+            data: Some(data.into()),
+            ..ConfigMap::default()
+        });
+        assert_eq!(used(Deed::Purchase), Some(22));
+        assert_eq!(used(Deed::Release), Some(0));
+        fuses.taken(&account, Deed::Purchase).lock().await.left = 8;
+        fuses.taken(&account, Deed::Purchase).lock().await.minute = 100;
+        assert_eq!(used(Deed::Purchase), Some(14));
     }
 }

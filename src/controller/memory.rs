@@ -172,8 +172,8 @@ impl Memories {
         entry.verified.as_ref().map(|verified| verified.seen)
     }
 
-    /// Remembers that the number is being set up. A number that was right in this generation is repaired by that.
-    pub(super) fn repairs(&self, object: &PhoneNumber) {
+    /// Remembers that the number is being set up. True if it was right in this generation, and is repaired by that.
+    pub(super) fn repairs(&self, object: &PhoneNumber) -> bool {
         let now = self.clock.now();
         let generation = object.metadata.generation.unwrap_or_default();
         self.entry(object, |entry| {
@@ -182,7 +182,7 @@ impl Memories {
                 .as_ref()
                 .is_some_and(|verified| verified.generation == generation);
             if !was_right {
-                return;
+                return false;
             }
             entry
                 .repairs
@@ -191,7 +191,8 @@ impl Memories {
             if entry.repairs.len() >= MOST_REPAIRS {
                 entry.fighting = Some(generation);
             }
-        });
+            true
+        })
     }
 
     /// Remembers whether Burki has the number on another assistant than the status says, or on none.

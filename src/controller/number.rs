@@ -4,8 +4,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use kube::ResourceExt;
+use tracing::Instrument;
 
 use super::Due;
+use super::cause;
 use super::context::{Context, owner};
 use super::memory::Verified;
 use super::perform::{Pass, Stop, perform};
@@ -13,12 +15,18 @@ use super::plan::{Again, Budget, Facts, Limits, Rest, Step, plan, wait};
 use super::report;
 use super::resolve::{Resolved, resolve};
 use crate::account::fingerprint;
-use crate::api::{AdoptionPolicy, Money, PhoneNumber, Reason, condition};
+use crate::api::{AdoptionPolicy, Class, Money, PhoneNumber, Reason, condition};
 use crate::claim::{Claim, Intent, Stored};
 use crate::number::{AccountId, Configuration, Currency, E164, NumberId, OrderId};
+use crate::provider::http::{Cause, because};
+use crate::telemetry::metrics::KUBERNETES_API;
+use crate::telemetry::traces::SPANS;
 
 /// The finalizer that keeps a `PhoneNumber` until its number is released or let go.
 pub(super) const FINALIZER: &str = "telephony.burki.dev/release";
+
+/// The kind as a label of metrics.
+const KIND: &str = "PhoneNumber";
 
 /// More steps than any pass needs; a pass that takes more is going round in circles.
 const MOST_STEPS: usize = 32;
@@ -31,30 +39,65 @@ pub(super) async fn reconcile(
     number: Arc<PhoneNumber>,
     context: Arc<Context>,
 ) -> Result<Due, kube::Error> {
-    context.stores.filled().await;
+    context.stores.begun().await;
     context.memories.first_seen(&number);
     let _turn = context.turns.wait_for(&number).await;
     // It may have changed, or gone, while it waited.
     let Some(number) = context.stores.number(&number) else {
         return Ok(None);
     };
+    let begun = context.clock.now();
     // Boxed, so that those that wait take little memory.
-    Box::pin(pass_over(number, &context)).await
+    let span = tracing::info_span!(
+        target: SPANS,
+        "reconcile",
+        kind = KIND,
+        namespace = number.namespace(),
+        name = number.name_any(),
+        generation = number.metadata.generation,
+    );
+    let passed = Box::pin(pass_over(number, &context).instrument(span)).await;
+    let took = context.clock.now().since(begun);
+    context.metrics.passed(KIND, took);
+    if let Err(error) = &passed
+        && !is_conflict(error)
+    {
+        context.metrics.failed(KIND, KUBERNETES_API.to_owned());
+    }
+    passed
+}
+
+/// Somebody else wrote first, which is no failure of anything.
+pub(super) fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409 || status.code == 404)
 }
 
 async fn pass_over(number: Arc<PhoneNumber>, context: &Arc<Context>) -> Result<Due, kube::Error> {
     let number = context.memories.latest(number);
-    let Some(mut pass) = begin(&number, context).await? else {
+    let cause = Cause {
+        who: owner(number.as_ref()).to_string(),
+        generation: number.metadata.generation.unwrap_or_default(),
+        why: cause::TO_RESOLVE.to_owned(),
+        cost: None,
+    };
+    let span = tracing::info_span!(target: SPANS, "step", step = "resolve");
+    let begun = because(cause, begin(&number, context)).instrument(span);
+    let Some(mut pass) = begun.await? else {
         return Ok(Some(std::time::Duration::from_secs(1)));
     };
     let mut rest = None;
     for _ in 0..MOST_STEPS {
         let stop = match plan(&pass.facts) {
             Step::Rest(rest) => Stop::Rest(rest),
-            step => match perform(step, &mut pass, context).await {
-                Ok(()) => continue,
-                Err(stop) => stop,
-            },
+            step => {
+                let cause = cause::of(&step, &pass);
+                let span = tracing::info_span!(target: SPANS, "step", step = cause::word(&step));
+                let performed = because(cause, perform(step, &mut pass, context));
+                match performed.instrument(span).await {
+                    Ok(()) => continue,
+                    Err(stop) => stop,
+                }
+            }
         };
         match stop {
             Stop::Rest(stop) => rest = Some(stop),
@@ -69,10 +112,24 @@ async fn pass_over(number: Arc<PhoneNumber>, context: &Arc<Context>) -> Result<D
             _ => Rest::Nothing,
         }
     });
-    report::report(&mut pass, &rest, context).await?;
+    if let Rest::Wait { reason, .. } = &rest
+        && is_failure(*reason)
+    {
+        context.metrics.failed(KIND, reason.to_string());
+    }
+    let span = tracing::info_span!(target: SPANS, "step", step = "report");
+    report::report(&mut pass, &rest, context)
+        .instrument(span)
+        .await?;
     remember(&pass, &rest, context);
     let jitter = context.chance.fraction();
     Ok(context.memories.again(&pass.object, &rest, jitter))
+}
+
+/// True for what a person or the provider has to mend.
+pub(super) fn is_failure(reason: Reason) -> bool {
+    let transient = matches!(reason, Reason::RateLimited | Reason::ProviderUnavailable);
+    transient || reason.class() == Class::Stalled
 }
 
 fn remember(pass: &Pass, rest: &Rest, context: &Context) {

@@ -18,13 +18,18 @@ use crate::api::{AttemptStatus, PhoneNumber, Reason};
 use crate::burki::{Assigned, DirectoryError};
 use crate::claim::{ANNOTATION, Claim, Intent, Stored, Token};
 use crate::number::{
-    Currency, E164, Holding, Kind, Mark, NumberId, OrderId, Origin, Place, Price, Provider, Whose,
+    Currency, E164, Field, Holding, Kind, Mark, NumberId, OrderId, Origin, Place, Price, Provider,
+    Whose,
 };
 use crate::provider::{Error, Order, OrderState, Ours, RefusalKind, Released, Reply, Unmarked};
 use crate::sabotage::{Safeguard, stands};
 
 /// How soon a pass is repeated that was overtaken by a change of its resource.
 const AFTER_A_CHANGE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// What may be found changed besides the settings of a number, as labels of metrics.
+pub(super) const ASSISTANT: &str = "assistant";
+pub(super) const MARK: &str = "mark";
 
 /// One pass over one resource.
 pub(super) struct Pass {
@@ -186,8 +191,8 @@ pub(super) async fn perform(step: Step, pass: &mut Pass, context: &Context) -> R
         Step::Unassign(assistant) => unassign(assistant, pass).await,
         Step::Announce(_) => write_down(pass, context).await,
         Step::Assign(assistant) => assign(assistant, pass, context).await,
-        Step::RestoreMark(id) => restore_mark(&id, pass).await,
-        Step::Configure(id, _) => configure(&id, pass, context).await,
+        Step::RestoreMark(id) => restore_mark(&id, pass, context).await,
+        Step::Configure(id, fields) => configure(&id, &fields, pass, context).await,
         Step::Cancel(order) => {
             let account = pass.account()?;
             account.call_first(account.company().cancel(&order)).await?;
@@ -645,6 +650,11 @@ async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     pass.facts.seen.token = false;
     let claim = token.claim().clone();
     let reply = account.company().buy(token, &configuration).await;
+    let (label, word) = (
+        context.account_label(&pass.object),
+        report::outcome_label(&reply),
+    );
+    context.metrics.purchased(label, word);
     if matches!(reply, Reply::Rejected(_) | Reply::NotSent(_)) {
         in_vain(&claim.nonce, alone, pass, context);
         put_back(pass, context).await;
@@ -837,6 +847,9 @@ async fn assign(assistant: i64, pass: &mut Pass, context: &Context) -> Result<()
     }
     match assigned {
         Assigned::Done => {
+            if context.memories.is_unassigned(&pass.object) {
+                context.metrics.drifted(ASSISTANT);
+            }
             pass.facts.record.assistant = Some(assistant);
             pass.facts.record.assigning = None;
             context.memories.unassigned(&pass.object, false);
@@ -854,7 +867,7 @@ async fn assign(assistant: i64, pass: &mut Pass, context: &Context) -> Result<()
     }
 }
 
-async fn restore_mark(id: &NumberId, pass: &mut Pass) -> Result<(), Stop> {
+async fn restore_mark(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let account = pass.account()?;
     let unmarked = Unmarked::prove(&pass.held(id)?, &pass.facts.mark, id)
         .ok_or_else(|| Stop::from(Error::Shut("the number is marked")))?;
@@ -866,21 +879,31 @@ async fn restore_mark(id: &NumberId, pass: &mut Pass) -> Result<(), Stop> {
         .call(account.company().mark(&unmarked, &text))
         .await?;
     account.saw(&holding, None);
+    context.metrics.drifted(MARK);
     pass.facts.seen.marked = true;
     pass.holds(holding);
     Ok(())
 }
 
-async fn configure(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+async fn configure(
+    id: &NumberId,
+    fields: &[Field],
+    pass: &mut Pass,
+    context: &Context,
+) -> Result<(), Stop> {
     let account = pass.account()?;
     let configuration = pass.facts.configuration.clone().map_err(Stop::from)?;
     let ours = pass.ours(id)?;
-    context.memories.repairs(&pass.object);
+    let is_repair = context.memories.repairs(&pass.object);
     match account
         .call(account.company().configure(&ours, &configuration))
         .await
     {
         Ok(holding) => {
+            if is_repair {
+                let repaired = fields.iter();
+                repaired.for_each(|field| context.metrics.drifted(field.label()));
+            }
             account.saw(&holding, pass.messaging_service().as_deref());
             pass.facts.seen.configured = true;
             pass.holds(holding);
@@ -929,7 +952,16 @@ async fn release(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<()
         }));
     }
     context.memories.release_sent(&pass.object);
-    match account.call_first(account.company().release(ours)).await {
+    let released = account.call_first(account.company().release(ours)).await;
+    let word = match &released {
+        Ok(Released::Confirmed) => "confirmed",
+        Ok(Released::Absent) => "absent",
+        Err(Error::Refused(_)) => "refused",
+        Err(_) => "failed",
+    };
+    let label = context.account_label(&pass.object);
+    context.metrics.released(label, word);
+    match released {
         Ok(Released::Confirmed | Released::Absent) => {
             account.released(id);
             pass.facts.seen.released = true;

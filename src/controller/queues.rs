@@ -30,10 +30,17 @@ use crate::server_time::Clients;
 /// How long what wakes an account is gathered.
 const ACCOUNT_DEBOUNCE: Duration = Duration::from_millis(500);
 
+/// How often it is read how much of the limits is used, for the figures alone.
+const REREAD_LIMITS_AFTER: Duration = Duration::from_secs(15);
+
+/// How often the controllers show that they move.
+const BEAT_EVERY: Duration = Duration::from_secs(5);
+
 /// Runs the controllers until `stop` resolves and what is in flight is finished. `ready` is called once all caches are
-/// filled; nothing is decided before.
+/// filled. Nothing is decided before `lead` has resolved as well, and before the caches show what was written until then.
 pub async fn run(
     parts: Parts,
+    lead: impl Future<Output = ()> + Send,
     stop: impl Future<Output = ()> + Send + 'static,
     ready: impl FnOnce() + Send,
 ) {
@@ -132,12 +139,20 @@ pub async fn run(
         )));
     }
     watches.push(reread_secrets(Arc::clone(&reconciler)).boxed());
+    watches.push(beat(Arc::clone(&reconciler)).boxed());
 
     let running = futures::future::join_all(controllers);
     let filling = async {
         reconciler.fill().await;
         ready();
-        futures::future::pending::<()>().await;
+        lead.await;
+        reconciler.catch_up().await;
+        reconciler.begin();
+        let _figures = reconciler.figures();
+        loop {
+            reconciler.reread_limits().await;
+            tokio::time::sleep(REREAD_LIMITS_AFTER).await;
+        }
     };
     let watching = futures::future::join_all(watches);
     tokio::select! {
@@ -253,6 +268,15 @@ async fn watch_namespaces(
             Ok(event) => reconciler.saw_namespace(&event),
             Err(error) => tracing::warn!(%error, "cannot watch namespaces"),
         }
+    }
+}
+
+/// Shows that the task of the controllers moves, which is all of them: waiting for the API server or a provider is no
+/// standstill.
+async fn beat(reconciler: Arc<Reconciler>) {
+    loop {
+        reconciler.beat();
+        tokio::time::sleep(BEAT_EVERY).await;
     }
 }
 

@@ -14,12 +14,14 @@ use kube::{Resource, ResourceExt};
 
 use super::account::{self, AnyAccount};
 use super::context::{Context, Stores, secrets_of};
+use super::figures::Figures;
 use super::secrets::SecretName;
 use super::wakers::Wakers;
-use super::{Due, Parts, number};
+use super::{Due, Parts, number, perform};
 use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
 use crate::claim::ANNOTATION;
 use crate::clock::Instant;
+use crate::number::Field;
 use crate::telemetry::Heartbeat;
 
 /// How long a write of ours takes to show up in the watch at most, before a pass that met a conflict is repeated.
@@ -37,8 +39,7 @@ pub const REREAD_AFTER: Duration = super::secrets::REREAD_AFTER;
 /// The controllers without their queues.
 ///
 /// # Assumptions
-/// One object is not passed in again before its last pass has ended. Nothing is decided before [`Reconciler::fill`] is
-/// through.
+/// One object is not passed in again before its last pass has ended. Nothing is decided before [`Reconciler::begin`].
 pub struct Reconciler {
     context: Arc<Context>,
     heartbeat: Heartbeat,
@@ -60,6 +61,39 @@ impl Reconciler {
     /// Waits until every cache holds what its first list returned; to be called once.
     pub async fn fill(&self) {
         self.context.stores.fill().await;
+    }
+
+    /// Waits until the caches show at least what the API server has now. To be called by a replica whose caches were filled
+    /// before it led: what its predecessor wrote last may not have reached them.
+    pub async fn catch_up(&self) {
+        self.context.catch_up().await;
+    }
+
+    /// Lets passes decide. To be called once the caches are filled with what was there when this process began to lead.
+    pub fn begin(&self) {
+        self.context.stores.begin();
+    }
+
+    /// What Prometheus is to be told of the accounts, from now on and for as long as the result is kept.
+    pub(super) fn figures(&self) -> Arc<Figures> {
+        let figures = Arc::new(Figures::new(Arc::clone(&self.context)));
+        self.context.metrics.show(&figures);
+        self.context.metrics.leads(true);
+        let fields = Field::ALL.iter().map(|field| field.label());
+        let more = [perform::MARK, perform::ASSISTANT];
+        fields
+            .chain(more)
+            .for_each(|field| self.context.metrics.expect_drift(field));
+        figures
+    }
+
+    /// Reads how much of the limits is used, for the figures alone.
+    pub(super) async fn reread_limits(&self) {
+        if self.context.stores.has_begun()
+            && let Err(error) = self.context.fuses.read_again().await
+        {
+            tracing::debug!(%error, "cannot read how much of the limits is used");
+        }
     }
 
     /// Makes one pass over `number`.
@@ -134,9 +168,17 @@ impl Reconciler {
         }
     }
 
-    /// Reads the Secrets in use and wakes what a changed one matters to. To be called every [`REREAD_AFTER`].
-    pub async fn reread_secrets(&self) {
+    /// Shows that whoever drives this moves.
+    pub(super) fn beat(&self) {
         self.heartbeat.beat();
+    }
+
+    /// Reads the Secrets in use and wakes what a changed one matters to; does nothing before [`Reconciler::begin`]. To be
+    /// called every [`REREAD_AFTER`].
+    pub async fn reread_secrets(&self) {
+        if !self.context.stores.has_begun() {
+            return;
+        }
         let in_use = self.context.secrets_in_use();
         let changed: BTreeSet<_> = self.context.secrets.refresh(&in_use).await;
         if !changed.is_empty() {

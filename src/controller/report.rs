@@ -27,15 +27,34 @@ const TRIES: usize = 3;
 /// `status.attempt.outcome` of a purchase that the provider refused.
 pub(super) const REJECTED: &str = "Rejected";
 
+/// `status.attempt.outcome` of a purchase that the provider has not seen.
+const NOT_SENT: &str = "NotSent";
+
 /// The word for a reply to a purchase.
 pub(super) fn outcome(reply: &Reply) -> &'static str {
     match reply {
         Reply::Bought(_) => "Bought",
         Reply::Ordered(_) => "Ordered",
         Reply::Rejected(_) => REJECTED,
-        Reply::NotSent(_) => "NotSent",
+        Reply::NotSent(_) => NOT_SENT,
         Reply::Unknown(_) => "Unknown",
     }
+}
+
+/// The same word as the label of a metric.
+pub(super) fn outcome_label(reply: &Reply) -> &'static str {
+    match reply {
+        Reply::Bought(_) => "bought",
+        Reply::Ordered(_) => "ordered",
+        Reply::Rejected(_) => "rejected",
+        Reply::NotSent(_) => "not_sent",
+        Reply::Unknown(_) => "unknown",
+    }
+}
+
+/// True if an attempt with this outcome certainly bought nothing.
+pub(super) fn was_in_vain(outcome: &str) -> bool {
+    outcome == REJECTED || outcome == NOT_SENT
 }
 
 /// The status of an attempt on `claim`.

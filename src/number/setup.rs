@@ -163,6 +163,38 @@ pub enum Field {
     BillingGroup,
 }
 
+impl Field {
+    /// Every setting.
+    pub const ALL: [Self; 10] = [
+        Self::Name,
+        Self::VoiceUrl,
+        Self::SmsUrl,
+        Self::Trunk,
+        Self::VoiceApplication,
+        Self::SmsApplication,
+        Self::MessagingService,
+        Self::Connection,
+        Self::MessagingProfile,
+        Self::BillingGroup,
+    ];
+
+    /// Its name as a label of metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::VoiceUrl => "voice_url",
+            Self::SmsUrl => "sms_url",
+            Self::Trunk => "trunk",
+            Self::VoiceApplication => "voice_application",
+            Self::SmsApplication => "sms_application",
+            Self::MessagingService => "messaging_service",
+            Self::Connection => "connection",
+            Self::MessagingProfile => "messaging_profile",
+            Self::BillingGroup => "billing_group",
+        }
+    }
+}
+
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

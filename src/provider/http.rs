@@ -2,6 +2,7 @@
 //!
 //! Nothing here retries, follows a redirect or knows what a body means.
 
+mod audit;
 #[cfg(test)]
 pub(crate) mod fake;
 mod network;
@@ -19,7 +20,9 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::clock::Clock;
+use crate::telemetry::metrics::Metrics;
 
+pub use audit::{Cause, because};
 pub use network::Reqwest;
 pub(crate) use session::{Answer, Call, Failure, Session, segment};
 
@@ -232,6 +235,7 @@ pub struct Client {
     gate: Gate,
     clock: Arc<dyn Clock>,
     purchase_timeout: Duration,
+    metrics: Metrics,
 }
 
 impl Client {
@@ -248,7 +252,15 @@ impl Client {
             gate,
             clock,
             purchase_timeout,
+            metrics: Metrics::default(),
         }
+    }
+
+    /// The same client, whose requests are counted in `metrics`.
+    #[must_use]
+    pub fn measured_by(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     /// The clock that tokens are measured by.

@@ -84,8 +84,12 @@ impl Telnyx {
     }
 
     /// The resource at `url`; `None` is Telnyx's own 404.
-    async fn read<T: DeserializeOwned>(&self, url: Url) -> Result<Option<T>, Error> {
-        let answer = self.session.get(url).await?;
+    async fn read<T: DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        url: Url,
+    ) -> Result<Option<T>, Error> {
+        let answer = self.session.get(operation, url).await?;
         if classify::is_absent(&answer) {
             return Ok(None);
         }
@@ -96,6 +100,7 @@ impl Telnyx {
     /// Every row of a listing.
     async fn rows<T: DeserializeOwned>(
         &self,
+        operation: &'static str,
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<Vec<T>, Error> {
@@ -105,7 +110,7 @@ impl Telnyx {
             url.query_pairs_mut()
                 .append_pair("page[size]", PAGE_SIZE)
                 .append_pair("page[number]", &number.to_string());
-            let answer = self.session.get(url).await?;
+            let answer = self.session.get(operation, url).await?;
             let page: Page<T> = self.body(&answer)?;
             if page.meta.page_number != number && !page.data.is_empty() {
                 return Err(Error::Unreadable(
@@ -135,6 +140,7 @@ impl Telnyx {
             body: Some(Body::json(fields)),
             operation,
             subject,
+            id_in: None,
         };
         let answer = self.session.write(call).await?;
         self.body::<Envelope<T>>(&answer)
@@ -169,7 +175,7 @@ impl Telnyx {
         }
         let answer = self
             .session
-            .get(self.url(path, &[("page[size]", "1")])?)
+            .get("identify", self.url(path, &[("page[size]", "1")])?)
             .await?;
         let first: First = self.body(&answer)?;
         Ok(first.data.into_iter().find_map(Owned::organization))
@@ -187,7 +193,7 @@ impl Telnyx {
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
         let url = self.url("/available_phone_numbers", &query)?;
-        let answer = self.session.get(url).await?;
+        let answer = self.session.get("search", url).await?;
         self.body::<Envelope<Vec<Hit>>>(&answer)
             .map(|hits| hits.data)
     }
@@ -200,7 +206,7 @@ impl Telnyx {
             .iter()
             .map(|since| ("filter[created_at][gt]", since.as_str()))
             .collect();
-        let rows: Vec<NumberOrder> = self.rows("/number_orders", &query).await?;
+        let rows: Vec<NumberOrder> = self.rows("list_orders", "/number_orders", &query).await?;
         Ok(rows.into_iter().map(NumberOrder::into_order).collect())
     }
 
@@ -208,7 +214,9 @@ impl Telnyx {
         let Ok(id) = segment(id) else {
             return Ok(None);
         };
-        let home: Option<WebhookHome> = self.read(self.url(&format!("{path}/{id}"), &[])?).await?;
+        let home: Option<WebhookHome> = self
+            .read("webhook", self.url(&format!("{path}/{id}"), &[])?)
+            .await?;
         Ok(home.map(WebhookHome::into_webhook))
     }
 }
@@ -240,6 +248,7 @@ impl PhoneCompany for Telnyx {
     async fn find(&self, number: &E164, _: Option<&str>) -> Result<Option<Holding>, Error> {
         let rows: Vec<Number> = self
             .rows(
+                "find",
                 "/phone_numbers",
                 &[("filter[phone_number]", number.digits())],
             )
@@ -251,7 +260,7 @@ impl PhoneCompany for Telnyx {
     }
 
     async fn fetch(&self, id: &NumberId, _: Option<&str>) -> Result<Option<Holding>, Error> {
-        match self.read::<Number>(self.of_number(id)?).await? {
+        match self.read::<Number>("fetch", self.of_number(id)?).await? {
             Some(number) if number.id != id.as_str() => Err(Error::Unreadable(
                 "the answer is about another number".into(),
             )),
@@ -269,7 +278,7 @@ impl PhoneCompany for Telnyx {
     /// messaging profile that is `None` here may only be unknown.
     async fn list(&self) -> Result<Vec<Holding>, Error> {
         let query = [("handle_messaging_profile_error", "true")];
-        let rows: Vec<Number> = self.rows("/phone_numbers", &query).await?;
+        let rows: Vec<Number> = self.rows("list", "/phone_numbers", &query).await?;
         let mut ids = HashSet::new();
         // A number bought meanwhile moves others to the next page.
         let new = rows.into_iter().filter(|row| ids.insert(row.id.clone()));
@@ -312,7 +321,7 @@ impl PhoneCompany for Telnyx {
     async fn order(&self, id: &OrderId) -> Result<Option<Order>, Error> {
         let url = self.url(&format!("/number_orders/{}", segment(id.as_str())?), &[])?;
         match self
-            .read::<NumberOrder>(url)
+            .read::<NumberOrder>("order", url)
             .await?
             .map(NumberOrder::into_order)
         {
@@ -385,6 +394,7 @@ impl PhoneCompany for Telnyx {
             body: Some(Body::json(&Value::Object(order))),
             operation: "buy",
             subject: claim.number.as_str(),
+            id_in: Some(wire::id_of_new),
         };
         if !token.is_fresh(self.session.clock().now()) {
             return Reply::NotSent(Error::Shut("the claim was written too long ago"));
@@ -448,6 +458,7 @@ impl PhoneCompany for Telnyx {
             body: None,
             operation: "release",
             subject: number.id().as_str(),
+            id_in: None,
         };
         let answer = self.session.write(call).await?;
         if classify::is_absent(&answer) {
@@ -462,6 +473,7 @@ impl PhoneCompany for Telnyx {
         if sub_orders.is_empty() {
             let rows: Vec<SubOrder> = self
                 .rows(
+                    "list_orders",
                     "/sub_number_orders",
                     &[("filter[order_request_id]", order.id.as_str())],
                 )
@@ -490,7 +502,7 @@ impl PhoneCompany for Telnyx {
     /// A change of an application must repeat its name.
     async fn set_connection_webhook(&self, id: &str, url: &str) -> Result<(), Error> {
         let path = format!("/call_control_applications/{}", segment(id)?);
-        let home: Option<WebhookHome> = self.read(self.url(&path, &[])?).await?;
+        let home: Option<WebhookHome> = self.read("webhook", self.url(&path, &[])?).await?;
         let name = home.and_then(|home| home.application_name).ok_or_else(|| {
             Error::Refused(Refusal {
                 kind: RefusalKind::ReferenceMissing,

@@ -115,13 +115,14 @@ impl Twilio {
     /// Reads page after page from `url` on; `visit` says whether to go on.
     async fn pages(
         &self,
+        operation: &'static str,
         url: Url,
         mut visit: impl FnMut(Page) -> Result<bool, Error> + Send,
     ) -> Result<(), Error> {
         let mut seen = HashSet::new();
         let mut next = url;
         while seen.insert(next.as_str().to_owned()) && seen.len() <= MAX_PAGES {
-            let answer = self.session.get(next).await?;
+            let answer = self.session.get(operation, next).await?;
             let mut page: Page = self.body(&answer, &[200])?;
             if page
                 .incoming_phone_numbers
@@ -144,7 +145,7 @@ impl Twilio {
 
     async fn is_in_service(&self, id: &NumberId, service: &str) -> Result<bool, Error> {
         let url = self.of_service(service, &format!("/{}", segment(id.as_str())?))?;
-        let answer = self.session.get(url).await?;
+        let answer = self.session.get("member", url).await?;
         if classify::is_absent(&answer) {
             return Ok(false);
         }
@@ -183,6 +184,7 @@ impl Twilio {
             body: Some(Body::form(fields)),
             operation,
             subject: id.as_str(),
+            id_in: None,
         };
         let answer = self.session.write(call).await?;
         let number: Number = self.body(&answer, &[200])?;
@@ -204,6 +206,7 @@ impl Twilio {
             body: Some(Body::form(&[("PhoneNumberSid", id.as_str())])),
             operation: "attach",
             subject: id.as_str(),
+            id_in: None,
         };
         let answer = self.session.write(call).await?;
         if classify::is_absent(&answer) {
@@ -247,7 +250,7 @@ impl PhoneCompany for Twilio {
         }
         let prefix = format!("/2010-04-01/Accounts/{}/", self.account_sid);
         let url = self.of_account("/IncomingPhoneNumbers.json", &[("PageSize", "1")])?;
-        let answer = self.session.get(url).await?;
+        let answer = self.session.get("identify", url).await?;
         if classify::is_absent(&answer) {
             let kind = RefusalKind::Unauthorized;
             return Err(Error::Unauthorized(classify::absence(
@@ -284,7 +287,7 @@ impl PhoneCompany for Twilio {
         let query = [("PhoneNumber", number.as_str()), ("PageSize", "50")];
         let url = self.of_account("/IncomingPhoneNumbers.json", &query)?;
         let mut found = None;
-        self.pages(url, |page| {
+        self.pages("find", url, |page| {
             found = page
                 .incoming_phone_numbers
                 .into_iter()
@@ -303,7 +306,7 @@ impl PhoneCompany for Twilio {
         id: &NumberId,
         messaging_service: Option<&str>,
     ) -> Result<Option<Holding>, Error> {
-        let answer = self.session.get(self.of_number(id)?).await?;
+        let answer = self.session.get("fetch", self.of_number(id)?).await?;
         if classify::is_absent(&answer) {
             return Ok(None);
         }
@@ -323,7 +326,7 @@ impl PhoneCompany for Twilio {
         let url = self.of_account("/IncomingPhoneNumbers.json", &[("PageSize", PAGE_SIZE)])?;
         let mut holdings = Vec::new();
         let mut ids = HashSet::new();
-        self.pages(url, |page| {
+        self.pages("list", url, |page| {
             let rows = page.incoming_phone_numbers.into_iter();
             // A number bought meanwhile moves others to the next page.
             let new = rows.filter(|row| ids.insert(row.sid.clone()));
@@ -366,7 +369,10 @@ impl PhoneCompany for Twilio {
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
-        let answer = self.session.get(self.of_account(&path, &query)?).await?;
+        let answer = self
+            .session
+            .get("search", self.of_account(&path, &query)?)
+            .await?;
         if classify::is_absent(&answer) {
             return Ok(Vec::new());
         }
@@ -378,7 +384,7 @@ impl PhoneCompany for Twilio {
     async fn price(&self, country: &str, kind: Kind) -> Result<Option<Price>, Error> {
         let path = format!("/v1/PhoneNumbers/Countries/{}", segment(country)?);
         let url = self.session.url(&self.pricing, &path, &[])?;
-        let answer = self.session.get(url).await?;
+        let answer = self.session.get("price", url).await?;
         if classify::is_absent(&answer) {
             return Ok(None);
         }
@@ -425,6 +431,7 @@ impl PhoneCompany for Twilio {
             body: Some(Body::form(&fields)),
             operation: "buy",
             subject: claim.number.as_str(),
+            id_in: Some(wire::id_of_new),
         };
         if !token.is_fresh(self.session.clock().now()) {
             return Reply::NotSent(Error::Shut("the claim was written too long ago"));
@@ -490,6 +497,7 @@ impl PhoneCompany for Twilio {
             body: None,
             operation: "release",
             subject: number.id().as_str(),
+            id_in: None,
         };
         let answer = self.session.write(call).await?;
         if answer.response.status == 204 {

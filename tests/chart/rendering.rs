@@ -57,6 +57,8 @@ fn every_switch_leaves_out_what_it_names_and_nothing_else() {
         ),
         ("replicas=1", &["PodDisruptionBudget"]),
         ("metrics.serviceMonitor.enabled=false", &["ServiceMonitor"]),
+        ("metrics.prometheusRule.enabled=false", &["PrometheusRule"]),
+        ("metrics.dashboard.enabled=false", &["ConfigMap"]),
         ("rbac.userRoles=false", &["ClusterRole"]),
     ] {
         let without = objects(&rendered(&[EVERYTHING, &["--set", switch]].concat()));

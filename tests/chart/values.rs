@@ -70,7 +70,7 @@ fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
     for (key, value) in value.as_object().into_iter().flatten() {
         let path = format!("{path}.{key}");
         match value.as_object() {
-            Some(below) if !below.is_empty() && path != ".resources" => {
+            Some(below) if !below.is_empty() && path != ".resources" && key != "labels" => {
                 leaves(value, &path, found);
             }
             _ => found.push(path.trim_start_matches('.').to_owned()),
@@ -134,6 +134,7 @@ fn misspelt_and_malformed_values_are_refused() {
         "image.digest=latest",
         "image.pullPolicy=Sometimes",
         "metrics.port=80",
+        "metrics.prometheusRule.runbookUrl=docs",
         "topologySpread=Everywhere",
         "admission.breakGlassGroup=it's",
         "admission.maxMonthlyCost.amount=cheap",

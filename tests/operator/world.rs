@@ -31,12 +31,6 @@ pub const OPERATOR_NAMESPACE: &str = "phonenumber-operator-system";
 /// How often numbers are looked at.
 const INTERVAL: &str = "--inventory-interval";
 
-/// Where operators tell how they are.
-const LISTEN: &str = "--listen";
-
-/// Whether operators take turns.
-const LEADER_ELECT: &str = "--leader-elect";
-
 /// Longer than anything that a test waits for on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -219,6 +213,19 @@ impl World {
 
     /// Starts one more operator process with `more` flags.
     pub fn spawn_operator(&self, more: &[&str]) -> Process {
+        let mut command = self.operator_command(more);
+        if let Some(log) = &self.log {
+            let file = std::fs::File::options().create(true).append(true).open(log);
+            let file = file.unwrap();
+            command.stdout(file.try_clone().unwrap()).stderr(file);
+        } else if std::env::var_os("SHOW_LOGS").is_none() {
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+        }
+        Process(command.spawn().unwrap())
+    }
+
+    /// How an operator process with `more` flags is started.
+    pub fn operator_command(&self, more: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_phonenumber-operator"));
         command
             .arg("run")
@@ -242,21 +249,19 @@ impl World {
             .stdin(Stdio::null());
         for (flag, value) in [
             (INTERVAL, "1s"),
-            (LEADER_ELECT, "false"),
-            (LISTEN, "127.0.0.1:0"),
+            ("--leader-elect", "false"),
+            ("--listen", "127.0.0.1:0"),
         ] {
-            if !self.flags.iter().any(|given| given == flag) {
+            let mut given = self
+                .flags
+                .iter()
+                .map(String::as_str)
+                .chain(more.iter().copied());
+            if !given.any(|given| given == flag) {
                 command.args([flag, value]);
             }
         }
-        if let Some(log) = &self.log {
-            let file = std::fs::File::options().create(true).append(true).open(log);
-            let file = file.unwrap();
-            command.stdout(file.try_clone().unwrap()).stderr(file);
-        } else if std::env::var_os("SHOW_LOGS").is_none() {
-            command.stdout(Stdio::null()).stderr(Stdio::null());
-        }
-        Process(command.spawn().unwrap())
+        command
     }
 
     /// Kills the operator without warning.

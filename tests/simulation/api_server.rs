@@ -59,8 +59,8 @@ impl ApiServer {
         let lost = || io::Error::new(io::ErrorKind::ConnectionReset, "connection reset");
         match outcome {
             Outcome::Answer(answer) => Ok(self.respond(answer)),
-            Outcome::Throttled => Ok(self.respond(Err(Refused {
-                code: 429,
+            Outcome::Refused(code) => Ok(self.respond(Err(Refused {
+                code,
                 reason: "TooManyRequests",
             }))),
             Outcome::Proxy(code) => Ok(self.respond(Err(Refused {

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use phonenumber_operator::emulator::{self, Emulator, Side};
 use phonenumber_operator::provider::http::{Method, Request, Response, Transport, TransportError};
 use secrecy::ExposeSecret;
+use serde_json::json;
 
 use crate::process::{Outcome, Process};
 
@@ -42,7 +43,10 @@ impl Transport for Line {
         };
         match outcome {
             Outcome::Answer(reply) => {
-                if reply.said_length.is_some_and(|said| said != reply.body.len()) {
+                if reply
+                    .said_length
+                    .is_some_and(|said| said != reply.body.len())
+                {
                     return Err(TransportError::Lost("the answer was cut".into()));
                 }
                 let headers = reply.headers.into_iter();
@@ -54,11 +58,15 @@ impl Transport for Line {
                 respond(reply.status, reply.body[..half].to_vec(), Vec::new())
             }
             Outcome::Proxy(status) => respond(status, b"<html>proxy</html>".to_vec(), Vec::new()),
-            Outcome::Throttled => respond(
-                429,
-                br#"{"code":20429,"message":"Too Many Requests","status":429,"errors":[{"code":"10011","title":"Too many requests"}]}"#.to_vec(),
-                Vec::new(),
-            ),
+            Outcome::Refused(status) => {
+                let (twilio, telnyx) = match status {
+                    404 => (20404, "10005"),
+                    _ => (20429, "10011"),
+                };
+                let body = json!({"code": twilio, "message": "refused", "status": status,
+                    "errors": [{"code": telnyx, "title": "refused"}]});
+                respond(status, body.to_string().into_bytes(), Vec::new())
+            }
             Outcome::NotSent => Err(TransportError::NotSent("connection refused".into())),
             Outcome::Lost => Err(TransportError::Lost("connection reset".into())),
         }

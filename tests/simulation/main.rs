@@ -73,14 +73,17 @@ fn in_simulated_time<T>(play: impl Future<Output = T>) -> T {
 /// `SEED` plays one schedule, `SCHEDULES` so many.
 #[test]
 fn money_is_spent_once_whatever_happens() {
-    let given = |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap());
+    let given = |name: &str| {
+        let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
+        Some(text.parse::<u64>().unwrap())
+    };
     if let Some(seed) = given("SEED") {
         if let Err(faults) = in_simulated_time(schedule::play(seed)) {
             panic!("{faults}");
         }
         return;
     }
-    let count: u64 = given("SCHEDULES").unwrap_or(100);
+    let count = given("SCHEDULES").unwrap_or(100);
     let (next, sums) = (AtomicU64::new(0), Mutex::new(Sums::default()));
     at_once(|| {
         let seed = next.fetch_add(1, Relaxed);

@@ -20,7 +20,7 @@ const ENDS: [(&str, Fate); 9] = [
     ("lost on the way", Fate::RequestLost),
     ("reply lost", Fate::ReplyLost),
     ("502 after it took effect", Fate::Proxy(502)),
-    ("429", Fate::Throttled),
+    ("429", Fate::Refused(429)),
     ("reply cut", Fate::Cut),
     ("reply after 35 s", Fate::Slow(Duration::from_secs(35))),
     ("dies before", Fate::CrashBefore),

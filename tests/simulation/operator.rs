@@ -28,6 +28,7 @@ use phonenumber_operator::number::Installation;
 use phonenumber_operator::provider::http::Client;
 use phonenumber_operator::server_time::Clients;
 use phonenumber_operator::telemetry::Health;
+use phonenumber_operator::telemetry::metrics::Metrics;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -45,7 +46,7 @@ const AT_ONCE: usize = 4;
 const LAG: Duration = Duration::from_millis(300);
 
 /// How often Secrets are read again: seldomer than the program does, to have less to simulate.
-const SECRETS_AFTER: Duration = Duration::from_secs(30);
+const SECRETS_AFTER: Duration = Duration::from_secs(120);
 
 /// How a simulated operator is started.
 #[derive(Clone, Debug)]
@@ -205,6 +206,7 @@ impl Run {
             clock,
             chance,
             clients,
+            metrics: Metrics::default(),
         };
         let stores = caches.stores();
         (
@@ -299,6 +301,7 @@ impl Queue {
     async fn work(&mut self) {
         self.list();
         self.reconciler.fill().await;
+        self.reconciler.begin();
         let mut length = self.cluster.length();
         let mut watched_at = Instant::now();
         loop {

@@ -1,5 +1,6 @@
 //! A simulated process: everything that it asks of the world passes here, where a test can lose, delay or end it.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -33,6 +34,18 @@ pub struct Call {
     pub operation: String,
 }
 
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            index,
+            process,
+            side,
+            operation,
+        } = self;
+        write!(f, "{index} by operator {process}: {side} {operation}")
+    }
+}
+
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -46,8 +59,8 @@ pub enum Fate {
     RequestLost,
     /// It takes effect, and the answer is this status with a page of a proxy.
     Proxy(u16),
-    /// It takes no effect; the answer is 429.
-    Throttled,
+    /// It takes no effect; the answer is this status, in the words of who was asked.
+    Refused(u16),
     /// It takes effect, and half of the answer comes.
     Cut,
     /// It takes effect, and the answer comes this much later.
@@ -131,7 +144,7 @@ pub enum Outcome<T> {
     NotSent,
     Lost,
     Proxy(u16),
-    Throttled,
+    Refused(u16),
     Cut(T),
 }
 
@@ -207,14 +220,14 @@ impl Process {
             self.moves().await;
         }
         let answer = match fate {
-            Fate::RequestLost | Fate::Throttled => None,
+            Fate::RequestLost | Fate::Refused(_) => None,
             _ => effect.await,
         };
         self.pause().await;
         self.moves().await;
         match (fate, answer) {
             (Fate::CrashAfter, _) => self.crash().await,
-            (Fate::Throttled, _) => Outcome::Throttled,
+            (Fate::Refused(status), _) => Outcome::Refused(status),
             (Fate::Proxy(status), _) => Outcome::Proxy(status),
             (Fate::ReplyLost | Fate::RequestLost, _) | (_, None) => Outcome::Lost,
             (Fate::Cut, Some(answer)) => Outcome::Cut(answer),

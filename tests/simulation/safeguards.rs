@@ -59,7 +59,7 @@ const NEEDED: [(&str, Out, &str); 11] = [
     (
         "a number is gone when the provider has said so twice, by its id",
         Out::Rule(Safeguard::ConfirmedAbsence),
-        "a_number_that_is_deleted_while_the_provider_does_not_show_it_yet",
+        "a_number_that_is_deleted_while_the_provider_denies_it_once",
     ),
     (
         "an adopted number is marked as one",

@@ -132,7 +132,7 @@ traces! {
         a_page_that_shifts_while_a_listing_runs,
         a_listing_begun_before_a_release_that_ends_after_it,
         a_fifth_of_the_numbers_ported_out_at_once,
-        a_number_that_is_deleted_while_the_provider_does_not_show_it_yet,
+        a_number_that_is_deleted_while_the_provider_denies_it_once,
         an_account_of_three_numbers_that_is_listed_empty,
     }
     orders {

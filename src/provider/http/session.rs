@@ -7,12 +7,17 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 use url::Url;
 
+use super::audit::Audit;
 use super::text::presentable;
 use super::{Body, Client, Departure, Method, Request, Response, TIMEOUT, TransportError};
 use crate::clock::{Clock, Instant};
 use crate::provider::Error;
+use crate::telemetry::metrics::RequestOutcome;
+use crate::telemetry::traces::SPANS;
 
 /// A credential, the hosts it opens, and what their clocks say.
 pub(crate) struct Session {
@@ -29,10 +34,12 @@ pub(crate) struct Call<'a> {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) body: Option<Body>,
-    /// The verb for the audit line.
+    /// The verb for the audit line and the metrics.
     pub(crate) operation: &'static str,
     /// The number or the id that it is about.
     pub(crate) subject: &'a str,
+    /// Reads the id of what is created from the answer.
+    pub(crate) id_in: Option<fn(&Response) -> Option<String>>,
 }
 
 /// An answer, and how long the company took for it.
@@ -142,14 +149,15 @@ impl Session {
         url.username().is_empty() && url.password().is_none() && self.hosts.iter().any(is_of)
     }
 
-    /// Reads `url`.
-    pub(crate) async fn get(&self, url: Url) -> Result<Answer, Failure> {
+    /// Reads `url`; `operation` is the verb for the metrics.
+    pub(crate) async fn get(&self, operation: &'static str, url: Url) -> Result<Answer, Failure> {
         let call = Call {
             method: Method::Get,
             url,
             body: None,
-            operation: "read",
+            operation,
             subject: "",
+            id_in: None,
         };
         self.exchange(call, TIMEOUT).await
     }
@@ -165,19 +173,27 @@ impl Session {
     }
 
     async fn exchange(&self, call: Call<'_>, limit: Duration) -> Result<Answer, Failure> {
+        let span = tracing::info_span!(
+            target: SPANS,
+            "call",
+            otel.kind = "client",
+            provider = self.company,
+            operation = call.operation,
+            outcome = Empty,
+            http.response.status_code = Empty,
+            request_id = Empty,
+        );
+        self.sent(call, limit, &span).instrument(span.clone()).await
+    }
+
+    async fn sent(&self, call: Call<'_>, limit: Duration, span: &Span) -> Result<Answer, Failure> {
         if !self.opens(&call.url) {
             return Err(Failure::Elsewhere);
         }
         let mut audit = None;
         if call.method != Method::Get {
             (self.client.gate)().map_err(Failure::Shut)?;
-            audit = Some(Audit {
-                company: self.company,
-                operation: call.operation,
-                subject: call.subject,
-                outcome: "given up before an answer came".into(),
-                request_id: None,
-            });
+            audit = Some(Audit::new(self.company, call.operation, call.subject));
         }
         let sent = self.client.clock.now();
         let request = Request {
@@ -202,11 +218,22 @@ impl Session {
                 Ok(response) => response.status.to_string(),
                 Err(error) => error.to_string(),
             };
-            audit.request_id = result
-                .as_ref()
-                .ok()
-                .and_then(|answer| self.request_id(answer));
+            let response = result.as_ref().ok();
+            audit.request_id = response.and_then(|response| self.request_id(response));
+            audit.id = call.id_in.zip(response).and_then(|(id_in, it)| id_in(it));
         }
+        let outcome = match &result {
+            Ok(response) => RequestOutcome::of_status(response.status),
+            Err(TransportError::NotSent(_)) => RequestOutcome::NotSent,
+            Err(TransportError::Lost(_) | TransportError::TooLarge) => RequestOutcome::NoAnswer,
+        };
+        span.record("outcome", outcome.word());
+        if let Ok(response) = &result {
+            span.record("http.response.status_code", response.status);
+            span.record("request_id", self.request_id(response));
+        }
+        let metrics = &self.client.metrics;
+        metrics.requested(self.company, call.operation, outcome, came.since(sent));
         let response = result.map_err(Failure::Transport)?;
         if let Some(date) = response.date() {
             *self.time.lock().unwrap_or_else(PoisonError::into_inner) = Some((date, came));
@@ -274,258 +301,5 @@ pub(crate) fn segment(id: &str) -> Result<&str, Error> {
     }
 }
 
-/// Writes its line when it goes, so that no way out forgets it.
-struct Audit<'a> {
-    company: &'static str,
-    operation: &'static str,
-    subject: &'a str,
-    outcome: String,
-    request_id: Option<String>,
-}
-
-impl Drop for Audit<'_> {
-    fn drop(&mut self) {
-        tracing::info!(
-            target: "audit",
-            company = self.company,
-            operation = self.operation,
-            subject = self.subject,
-            outcome = self.outcome,
-            request_id = self.request_id,
-            "provider write"
-        );
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use async_trait::async_trait;
-    use serde_json::json;
-
-    use super::super::Transport;
-    use super::super::fake::{Fake, json, text};
-    use super::*;
-    use crate::clock::BootClock;
-
-    const HOST: &str = "https://api.example.com/base/";
-
-    fn session(client: Client) -> Session {
-        let secret = SecretString::from("fake-key");
-        Session::new(
-            "example",
-            client,
-            vec![HOST.into()],
-            SecretString::from("Bearer fake-key"),
-            vec![secret],
-        )
-    }
-
-    #[test]
-    fn a_request_id_is_short_and_printable_and_shows_no_secret() {
-        let session = session(Fake::with([]).client());
-        let long = "x".repeat(500);
-        let split = format!("{}fake-\u{1}key", "x".repeat(59));
-        let cut = format!("{}[redac", "x".repeat(59));
-        let table = [
-            ("twilio-request-id", "RQ1", Some("RQ1")),
-            ("x-request-id", " a b\u{7f} ", Some("ab")),
-            ("x-request-id", "", None),
-            ("x-request-id", &long, Some(&long[..64])),
-            ("x-request-id", "fake-key", Some("[redacted]")),
-            ("x-request-id", &split, Some(&cut[..64])),
-            ("x-other", "1", None),
-        ];
-        for (name, value, id) in table {
-            let response = Response {
-                headers: vec![(name.to_owned(), value.to_owned())],
-                ..Response::default()
-            };
-            assert_eq!(session.request_id(&response).as_deref(), id, "{value}");
-        }
-    }
-
-    fn write(session: &Session) -> Call<'static> {
-        Call {
-            method: Method::Delete,
-            url: session.url(HOST, "/x", &[]).unwrap(),
-            body: None,
-            operation: "release",
-            subject: "PN1",
-        }
-    }
-
-    #[test]
-    fn a_link_stays_on_its_host() {
-        let session = session(Fake::with([]).client());
-        let base = "https://api.example.com/base";
-        for (link, url) in [
-            ("/x?y=1", Some(format!("{base}/x?y=1"))),
-            (
-                "//evil.example.com/x",
-                Some(format!("{base}//evil.example.com/x")),
-            ),
-            (
-                "/\\evil.example.com",
-                Some(format!("{base}//evil.example.com")),
-            ),
-            (
-                "https://api.example.com/x",
-                Some("https://api.example.com/x".into()),
-            ),
-            (
-                "https://api.example.com:443/x",
-                Some("https://api.example.com/x".into()),
-            ),
-            ("http://api.example.com/x", None),
-            ("https://api.example.com.evil.example/x", None),
-            ("https://api.example.com@evil.example/x", None),
-            ("https://evil.example/https://api.example.com", None),
-            ("file:///etc/passwd", None),
-            ("x", None),
-            ("", None),
-        ] {
-            assert_eq!(
-                session.link(HOST, link).ok().map(String::from),
-                url,
-                "{link}"
-            );
-        }
-    }
-
-    #[tokio::test]
-    async fn a_credential_goes_to_no_other_host() {
-        let fake = Fake::with([]);
-        let session = session(fake.client());
-        let elsewhere = "https://evil.example.com/".parse().unwrap();
-        assert_eq!(
-            session.get(elsewhere).await.unwrap_err(),
-            Failure::Elsewhere
-        );
-        assert!(fake.asked().is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_shut_gate_stops_writes_and_purchases_but_not_reads() {
-        let fake = Fake::with([text(200, "")]);
-        let session = session(fake.client_with(|| Err("no")));
-        assert_eq!(
-            session.write(write(&session)).await.unwrap_err(),
-            Failure::Shut("no")
-        );
-        assert_eq!(
-            session.purchase(write(&session)).await.unwrap_err(),
-            Failure::Shut("no")
-        );
-        assert!(session.get(write(&session).url).await.is_ok());
-        assert_eq!(fake.asked().len(), 1);
-    }
-
-    struct Silent;
-
-    #[async_trait]
-    impl Transport for Silent {
-        async fn send(&self, _: Request) -> Result<Response, TransportError> {
-            std::future::pending().await
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_request_without_an_answer_ends_and_may_have_arrived() {
-        let purchase_timeout = Duration::from_secs(30);
-        let client = Client::new(
-            Arc::new(Silent),
-            Arc::new(|| Ok(())),
-            Arc::new(BootClock),
-            purchase_timeout,
-        );
-        let session = session(client);
-        let start = tokio::time::Instant::now();
-        let failure = session.purchase(write(&session)).await.unwrap_err();
-        assert_eq!(start.elapsed().as_secs(), 30);
-        assert!(!failure.is_before_sending());
-        assert_eq!(failure.to_string(), "no answer: none within 30 s");
-        let start = tokio::time::Instant::now();
-        assert!(session.write(write(&session)).await.is_err());
-        assert!(session.get(write(&session).url).await.is_err());
-        assert_eq!(start.elapsed().as_secs(), 20);
-    }
-
-    #[tokio::test]
-    async fn the_companys_time_goes_on_between_answers() {
-        let fake = Fake::with([text(200, ""), Err(TransportError::Lost("reset".into()))]);
-        let session = session(fake.client());
-        assert_eq!(session.time(), None);
-        session.get(write(&session).url).await.unwrap();
-        assert_eq!(session.time(), "2026-01-02T03:04:05Z".parse().ok());
-        assert!(session.get(write(&session).url).await.is_err());
-        assert_eq!(session.time(), "2026-01-02T03:04:06Z".parse().ok());
-    }
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[tokio::test]
-    async fn each_write_leaves_one_audit_line_without_secrets() {
-        let log = Log::default();
-        let sink = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .json()
-            .with_writer(move || sink.clone())
-            .finish();
-        let _guard = tracing::subscriber::set_default(subscriber);
-        let fake = Fake::with([
-            json(200, json!({})),
-            json(204, json!({})),
-            Err(TransportError::Lost("reset after fake-key".into())),
-        ]);
-        let session = session(fake.client());
-        session.get(write(&session).url).await.unwrap();
-        session.write(write(&session)).await.unwrap();
-        session.write(write(&session)).await.unwrap_err();
-        drop(session.write(write(&session)));
-        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        let lines: Vec<serde_json::Value> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
-        let told: Vec<_> = lines
-            .iter()
-            .map(|line| (&line["target"], &line["fields"]))
-            .map(|(target, fields)| {
-                json!([
-                    target,
-                    fields["operation"],
-                    fields["subject"],
-                    fields["outcome"],
-                    fields["request_id"]
-                ])
-            })
-            .collect();
-        assert_eq!(
-            told,
-            [
-                json!(["audit", "release", "PN1", "204", "req-1"]),
-                json!([
-                    "audit",
-                    "release",
-                    "PN1",
-                    "no answer: reset after [redacted]",
-                    null
-                ]),
-            ]
-        );
-        assert!(!text.contains("fake-key"));
-    }
-}
+mod tests;

@@ -355,3 +355,9 @@ fn id_or_null<'de, D: serde::Deserializer<'de>>(
         )),
     }
 }
+
+/// The id of the order that an answer to a purchase shows, for the audit line.
+pub(super) fn id_of_new(response: &Response) -> Option<String> {
+    let body: Envelope<Value> = response.decode().ok()?;
+    body.data.get("id")?.as_str().map(str::to_owned)
+}

@@ -131,6 +131,12 @@ pub(super) fn capabilities(value: &Value) -> Capabilities {
     }
 }
 
+/// The SID of the number that an answer to a purchase shows, for the audit line.
+pub(super) fn id_of_new(response: &Response) -> Option<String> {
+    let body: Value = response.decode().ok()?;
+    body.get("sid")?.as_str().map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -1,0 +1,255 @@
+//! What Prometheus is told of each account: read from caches and memories when it asks. Decides nothing, waits for nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::runtime::reflector::{ObjectRef, Store};
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+
+use super::account::AnyAccount;
+use super::context::{Context, account_name, owner};
+use super::fuse::Deed;
+use super::report;
+use crate::api::{AccountKind, Class, Limits, PhoneNumber, Reason, condition};
+use crate::claim::{Claim, Stored};
+use crate::clock::Instant;
+use crate::number::{AccountId, Currency};
+use crate::telemetry::metrics::{AccountFigures, NO_ACCOUNT, Source};
+
+/// The figures of every account that is looked after.
+pub(super) struct Figures {
+    context: Arc<Context>,
+    /// An account that was never listed is as old as this.
+    since: Instant,
+}
+
+impl Figures {
+    /// The figures of a replica that leads from now on.
+    pub(super) fn new(context: Arc<Context>) -> Self {
+        let since = context.clock.now();
+        Self { context, since }
+    }
+
+    fn of_account<A: AnyAccount>(&self, account: &A) -> AccountFigures {
+        let context = &self.context;
+        let status = account.status();
+        let id = status
+            .and_then(|status| status.account_id.clone())
+            .map(AccountId::new);
+        let known = id.as_ref().and_then(|id| context.accounts.known(id));
+        let listed = known.as_ref().and_then(|known| known.listed);
+        let age = context.clock.now().since(listed.unwrap_or(self.since));
+        let mut figures = AccountFigures {
+            account: label_of(account),
+            ready: status.and_then(|status| {
+                let mut conditions = status.conditions.iter();
+                let ready = conditions.find(|found| found.type_ == condition::READY)?;
+                Some((ready.status == "True", ready.reason.clone()))
+            }),
+            inventory_age: Some(age.as_secs_f64()),
+            ..AccountFigures::default()
+        };
+        if let Some(status) = status {
+            for (mark, count) in [
+                ("managed", status.managed),
+                ("unmanaged", status.unmanaged),
+                ("orphaned", status.orphaned),
+            ] {
+                figures.inventory.extend(count.map(|count| (mark, count)));
+            }
+        }
+        let limits = context.lowest_limits(id.as_ref(), &account.spec().limits);
+        let held = known.map(|known| known.numbers);
+        figures.limits = self.limits(id.as_ref(), held, &limits);
+        figures
+    }
+
+    /// What each limit allows, and what of it is left.
+    fn limits(
+        &self,
+        id: Option<&AccountId>,
+        held: Option<i64>,
+        limits: &Limits,
+    ) -> Vec<(&'static str, f64, f64)> {
+        let Some(id) = id else {
+            return Vec::new();
+        };
+        let mut shown = Vec::new();
+        let per_hour = [
+            (
+                "purchasesPerHour",
+                Deed::Purchase,
+                limits.purchases_per_hour,
+            ),
+            ("releasesPerHour", Deed::Release, limits.releases_per_hour),
+        ];
+        for (name, deed, limit) in per_hour {
+            let now = self.context.time.now();
+            if let Some(used) = now.and_then(|now| self.context.fuses.used(id, deed, now)) {
+                let left = (i64::from(limit) - used).max(0);
+                shown.push((name, f64::from(limit), left as f64));
+            }
+        }
+        if let (Some(most), Some(held)) = (limits.max_numbers, held) {
+            shown.push(("maxNumbers", most as f64, (most - held).max(0) as f64));
+        }
+        if let Some(money) = &limits.max_monthly_cost
+            && let (Ok(most), Some(currency)) = (
+                money.amount.parse::<Decimal>(),
+                Currency::new(&money.currency),
+            )
+        {
+            let left = (most - self.context.stores.index.cost_of(id, &currency)).max(Decimal::ZERO);
+            let amount = |amount: Decimal| amount.to_f64().unwrap_or_default();
+            shown.push(("maxMonthlyCost", amount(most), amount(left)));
+        }
+        shown
+    }
+}
+
+impl Source for Figures {
+    fn figures(&self) -> Vec<AccountFigures> {
+        let stores = &self.context.stores;
+        let namespaced = stores.accounts.iter().flat_map(Store::state);
+        let namespaced = namespaced.map(|account| self.of_account(account.as_ref()));
+        let cluster = stores.cluster_accounts.iter().flat_map(Store::state);
+        let cluster = cluster.map(|account| self.of_account(account.as_ref()));
+        let mut all: BTreeMap<String, AccountFigures> = namespaced
+            .chain(cluster)
+            .map(|figures| (figures.account.clone(), figures))
+            .collect();
+        let now = self.context.time.now();
+        for number in stores.numbers.iter().flat_map(Store::state) {
+            let account = self.context.account_label(&number);
+            let figures = all
+                .entry(account.clone())
+                .or_insert_with(|| AccountFigures {
+                    account,
+                    ..AccountFigures::default()
+                });
+            count(&number, figures, now);
+        }
+        all.into_values().collect()
+    }
+}
+
+/// Adds one PhoneNumber to the figures of its account.
+fn count(number: &PhoneNumber, figures: &mut AccountFigures, now: Option<Timestamp>) {
+    let state = (state(number), reason(number).to_string());
+    *figures.numbers.entry(state).or_default() += 1;
+    if let Some(since) = open_since(number) {
+        figures.unknown_outcomes += 1;
+        let age = now.map_or(0.0, |now| now.duration_since(since).as_secs_f64());
+        figures.unknown_outcome_age = figures.unknown_outcome_age.max(age);
+    }
+    let status = number.status.as_ref().filter(|status| status.id.is_some());
+    if let Some(cost) = status.and_then(|status| status.cost.as_ref())
+        && let Ok(monthly) = cost.monthly.parse::<f64>()
+    {
+        *figures
+            .monthly_cost
+            .entry(cost.currency.clone())
+            .or_default() += monthly;
+    }
+}
+
+/// The reason of Ready, which keeps its word while the resource is suspended.
+fn reason(number: &PhoneNumber) -> Reason {
+    let mut conditions = number.status.iter().flat_map(|status| &status.conditions);
+    let ready = conditions.find(|found| found.type_ == condition::READY);
+    let known = ready.and_then(|ready| {
+        let mut all = Reason::ALL.iter().copied();
+        all.find(|reason| reason.to_string() == ready.reason)
+    });
+    known.unwrap_or(Reason::Pending)
+}
+
+fn state(number: &PhoneNumber) -> &'static str {
+    if number.metadata.deletion_timestamp.is_some() {
+        return "deleting";
+    }
+    if number.spec.suspend {
+        return "suspended";
+    }
+    match reason(number).class() {
+        Class::Settled => "ready",
+        Class::Working => "working",
+        Class::Waiting => "waiting",
+        Class::Stalled => "stalled",
+    }
+}
+
+/// Since when the number is claimed and nobody knows whether it was bought: nothing is recorded, the last attempt was not
+/// certainly in vain, and what it waits for is a look at the account, or what a look needs. A claim that cannot be read
+/// may be as old as its resource.
+fn open_since(number: &PhoneNumber) -> Option<Timestamp> {
+    let status = number.status.as_ref();
+    if status.is_some_and(|status| status.id.is_some() || status.order_id.is_some()) {
+        return None;
+    }
+    let uid = number.uid().unwrap_or_default();
+    let (nonce, since) = match Claim::read(number.annotations(), &owner(number), &uid) {
+        Stored::Nothing => return None,
+        Stored::Ours(claim) | Stored::EarlierUid(claim) => (Some(claim.nonce), claim.since),
+        Stored::Unreadable | Stored::Newer(_) => {
+            let created = number.creation_timestamp().map(|time| time.0);
+            (None, created.unwrap_or_default())
+        }
+    };
+    let attempt = status.and_then(|status| status.attempt.as_ref());
+    let in_vain = attempt.is_some_and(|attempt| {
+        Some(&attempt.nonce) == nonce.as_ref() && report::was_in_vain(&attempt.outcome)
+    });
+    let waits_for_a_look = matches!(
+        reason(number),
+        Reason::Pending
+            | Reason::Purchasing
+            | Reason::Verifying
+            | Reason::RateLimited
+            | Reason::ProviderUnavailable
+            | Reason::AccountNotFound
+            | Reason::AccountNotAllowed
+            | Reason::CredentialsMissing
+            | Reason::CredentialsInvalid
+            | Reason::AccountMismatch
+            | Reason::AccountUnidentified
+    );
+    (waits_for_a_look && !in_vain).then_some(since)
+}
+
+/// The `account` label of an account.
+pub(super) fn label_of<A: AnyAccount>(account: &A) -> String {
+    match account.namespace() {
+        Some(namespace) => format!("{namespace}/{}", account.name_any()),
+        None => account.name_any(),
+    }
+}
+
+impl Context {
+    /// The `account` label of the metrics of `number`: bounded by the accounts that exist.
+    pub(super) fn account_label(&self, number: &PhoneNumber) -> String {
+        let (kind, name) = account_name(number);
+        let namespace = number.namespace().unwrap_or_default();
+        let (label, exists) = match kind {
+            AccountKind::ProviderAccount => {
+                let reference = ObjectRef::new(&name).within(&namespace);
+                let mut stores = self.stores.accounts.iter();
+                let exists = stores.any(|store| store.get(&reference).is_some());
+                (format!("{namespace}/{name}"), exists)
+            }
+            AccountKind::ClusterProviderAccount => {
+                let reference = ObjectRef::new(&name);
+                let mut stores = self.stores.cluster_accounts.iter();
+                let exists = stores.any(|store| store.get(&reference).is_some());
+                (name, exists)
+            }
+        };
+        if exists { label } else { NO_ACCOUNT.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

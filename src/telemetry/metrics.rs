@@ -1,0 +1,238 @@
+//! What is counted and measured, for Prometheus: typed, and handed to those who measure. No label ever holds a phone
+//! number, an id of a provider, or free text.
+
+mod catalogue;
+mod figures;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Metric, Registry};
+
+pub use catalogue::{ALL, Description, Kind};
+use catalogue::{
+    BUILD_INFO, DRIFT, LEADER, Labels, PROVIDER_REQUEST_DURATION, PROVIDER_REQUESTS, PURCHASES,
+    RECONCILE_DURATION, RECONCILE_FAILURES, RELEASES,
+};
+pub use figures::{AccountFigures, Source};
+
+/// The `Content-Type` of [`Metrics::text`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The `account` label of what belongs to no account that exists: names that anybody may make up are no labels.
+pub const NO_ACCOUNT: &str = "none";
+
+/// The reason of a pass that the API server failed.
+pub const KUBERNETES_API: &str = "KubernetesApi";
+
+/// From a pass that decides on what it knows to one that waits for a provider at its limit.
+const SECONDS_OF_A_PASS: [f64; 9] = [0.005, 0.02, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 120.0];
+
+/// From an answer within the machine to the purchase timeout.
+const SECONDS_OF_A_REQUEST: [f64; 9] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0];
+
+/// How a purchase may end.
+const PURCHASE_OUTCOMES: [&str; 5] = ["bought", "ordered", "rejected", "not_sent", "unknown"];
+
+/// How a release may end.
+const RELEASE_OUTCOMES: [&str; 4] = ["confirmed", "absent", "refused", "failed"];
+
+type Counters = Family<Labels, Counter>;
+type Timings = Family<Labels, Histogram, fn() -> Histogram>;
+
+/// How a request to a provider ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestOutcome {
+    /// With success.
+    Ok,
+    /// With 404, which answers a question as often as it is an error.
+    NotFound,
+    /// With another 4xx.
+    Rejected,
+    /// With 429.
+    Throttled,
+    /// With anything else.
+    Failed,
+    /// Without an answer that can be read, though the provider may have had the request.
+    NoAnswer,
+    /// Before anything was sent.
+    NotSent,
+}
+
+impl RequestOutcome {
+    /// Of an answer with this HTTP status.
+    pub fn of_status(status: u16) -> Self {
+        match status {
+            200..=299 => Self::Ok,
+            404 => Self::NotFound,
+            429 => Self::Throttled,
+            400..=499 => Self::Rejected,
+            _ => Self::Failed,
+        }
+    }
+
+    /// The word for it, as the label has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::NotFound => "not_found",
+            Self::Rejected => "rejected",
+            Self::Throttled => "throttled",
+            Self::Failed => "failed",
+            Self::NoAnswer => "no_answer",
+            Self::NotSent => "not_sent",
+        }
+    }
+}
+
+/// All metrics of a process. Clones are one and the same.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Mutex<Registry>>,
+    passes: Timings,
+    failures: Counters,
+    requests: Counters,
+    request_durations: Timings,
+    purchases: Counters,
+    releases: Counters,
+    drift: Counters,
+    leader: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::default();
+        let build: Family<Labels, Gauge<i64>> = register(&mut registry, &BUILD_INFO);
+        let version = BUILD_INFO.with([Cow::Borrowed(env!("CARGO_PKG_VERSION"))]);
+        build.get_or_create(&version).set(1);
+        let timings = |registry: &mut Registry, what: &Description, new: fn() -> Histogram| {
+            let timings = Timings::new_with_constructor(new);
+            registry.register(what.base(), what.help, timings.clone());
+            timings
+        };
+        Self {
+            purchases: register(&mut registry, &PURCHASES),
+            releases: register(&mut registry, &RELEASES),
+            drift: register(&mut registry, &DRIFT),
+            requests: register(&mut registry, &PROVIDER_REQUESTS),
+            request_durations: timings(&mut registry, &PROVIDER_REQUEST_DURATION, || {
+                Histogram::new(SECONDS_OF_A_REQUEST)
+            }),
+            passes: timings(&mut registry, &RECONCILE_DURATION, || {
+                Histogram::new(SECONDS_OF_A_PASS)
+            }),
+            failures: register(&mut registry, &RECONCILE_FAILURES),
+            leader: register(&mut registry, &LEADER),
+            registry: Arc::new(Mutex::new(registry)),
+        }
+    }
+}
+
+fn register<M: Metric + Clone + Default>(registry: &mut Registry, what: &Description) -> M {
+    let metric = M::default();
+    registry.register(what.base(), what.help, metric.clone());
+    metric
+}
+
+impl Metrics {
+    /// A pass over an object of this kind took so long.
+    pub fn passed(&self, kind: &'static str, took: Duration) {
+        let labels = RECONCILE_DURATION.with([Cow::Borrowed(kind)]);
+        self.passes
+            .get_or_create(&labels)
+            .observe(took.as_secs_f64());
+    }
+
+    /// A pass over an object of this kind failed. `reason` is one of a condition's, or [`KUBERNETES_API`].
+    pub fn failed(&self, kind: &'static str, reason: String) {
+        let labels = RECONCILE_FAILURES.with([Cow::Borrowed(kind), Cow::Owned(reason)]);
+        self.failures.get_or_create(&labels).inc();
+    }
+
+    /// A request to `provider` ended.
+    pub fn requested(
+        &self,
+        provider: &'static str,
+        operation: &'static str,
+        outcome: RequestOutcome,
+        took: Duration,
+    ) {
+        let (provider, operation) = (Cow::Borrowed(provider), Cow::Borrowed(operation));
+        let outcome = Cow::Borrowed(outcome.word());
+        let labels = PROVIDER_REQUESTS.with([provider.clone(), operation.clone(), outcome]);
+        self.requests.get_or_create(&labels).inc();
+        let labels = PROVIDER_REQUEST_DURATION.with([provider, operation]);
+        let durations = self.request_durations.get_or_create(&labels);
+        durations.observe(took.as_secs_f64());
+    }
+
+    /// A purchase for `account` was tried.
+    pub fn purchased(&self, account: String, outcome: &'static str) {
+        let labels = PURCHASES.with([Cow::Owned(account), Cow::Borrowed(outcome)]);
+        self.purchases.get_or_create(&labels).inc();
+    }
+
+    /// A release for `account` was tried.
+    pub fn released(&self, account: String, outcome: &'static str) {
+        let labels = RELEASES.with([Cow::Owned(account), Cow::Borrowed(outcome)]);
+        self.releases.get_or_create(&labels).inc();
+    }
+
+    /// A setting of a number was found changed, and was set back.
+    pub fn drifted(&self, field: &'static str) {
+        let labels = DRIFT.with([Cow::Borrowed(field)]);
+        self.drift.get_or_create(&labels).inc();
+    }
+
+    /// Shows what was done for `account` from nothing on: Prometheus takes no note of a counter's first event otherwise.
+    pub fn expect(&self, account: &str) {
+        let account = || Cow::Owned(account.to_owned());
+        for outcome in PURCHASE_OUTCOMES {
+            let labels = PURCHASES.with([account(), Cow::Borrowed(outcome)]);
+            drop(self.purchases.get_or_create(&labels));
+        }
+        for outcome in RELEASE_OUTCOMES {
+            let labels = RELEASES.with([account(), Cow::Borrowed(outcome)]);
+            drop(self.releases.get_or_create(&labels));
+        }
+    }
+
+    /// The same for what may be found changed.
+    pub fn expect_drift(&self, field: &'static str) {
+        let labels = DRIFT.with([Cow::Borrowed(field)]);
+        drop(self.drift.get_or_create(&labels));
+    }
+
+    /// Whether this process leads.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    /// Shows the figures of `source` too, for as long as it lives.
+    pub fn show<S: Source + 'static>(&self, source: &Arc<S>) {
+        let scrape = figures::Scrape(figures::weak(source));
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.register_collector(Box::new(scrape));
+    }
+
+    /// Everything, as Prometheus reads it.
+    ///
+    /// # Errors
+    /// None at present; text can always be written.
+    pub fn text(&self) -> Result<String, fmt::Error> {
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = String::new();
+        encode(&mut text, &registry)?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests;
