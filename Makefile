@@ -1,6 +1,6 @@
 # The same targets that continuous integration runs. `make help` lists them.
 
-.PHONY: help demo bench test simulate check check-release generate control-plane
+.PHONY: help demo bench test simulate torture mutants check check-release generate control-plane
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -25,6 +25,12 @@ test: check ## Run every check and every test
 
 simulate: ## Play a million schedules of faults in memory (SCHEDULES=…), or a failed one again (SEED=…)
 	SEED=$(SEED) SCHEDULES=$(or $(SCHEDULES),1000000) $(SIMULATION) -- --nocapture money_is_spent_once
+
+torture: ## Kill, freeze and cut off real processes while numbers are bought, changed and released (SEED=n; ten minutes)
+	TORTURE=whole SEED=$(SEED) $(CARGO) test --test torture -- --nocapture
+
+mutants: ## Break what decides about money, one place at a time, and expect a test to fail (hours; ARGS="--file src/claim.rs")
+	$$(tests/mutants/build) mutants --output target $(ARGS)
 
 check: ## Formatting, compiler and clippy warnings
 	$(CARGO) fmt --check

@@ -302,7 +302,7 @@ fn detail(answer: &Answer) -> Option<String> {
     struct Body {
         detail: Value,
     }
-    let body: Body = serde_json::from_slice(&answer.response.body).ok()?;
+    let body: Body = answer.response.object().ok()?;
     match body.detail {
         Value::String(text) => Some(text),
         Value::Array(fields) => {

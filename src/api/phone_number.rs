@@ -284,7 +284,7 @@ pub struct PhoneNumberStatus {
     /// What the number costs, as the provider said when it was bought.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<CostStatus>,
-    /// The assistant that the number is assigned to.
+    /// The assistant that the number is assigned to, or is being assigned to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assistant: Option<AssistantStatus>,
     /// The last purchase attempt.
@@ -381,6 +381,9 @@ pub struct AssistantStatus {
     /// Its name at Burki.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// True from before Burki is told until it has confirmed: the assistant may answer already, or not yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pending: bool,
 }
 
 /// The last purchase attempt and the provider's word on it.

@@ -33,6 +33,7 @@ pub(super) fn of(step: &Step, pass: &Pass) -> Cause {
         | Step::LastLook
         | Step::Record(_)
         | Step::RecordOrder(_)
+        | Step::Announce(_)
         | Step::RemoveFinalizer(_)
         | Step::Rest(_) => String::new(),
     };
@@ -59,6 +60,7 @@ pub(super) fn word(step: &Step) -> &'static str {
         Step::Record(_) => "record",
         Step::RecordOrder(_) => "record_order",
         Step::Unassign(_) => "unassign",
+        Step::Announce(_) => "announce",
         Step::Assign(_) => "assign",
         Step::RestoreMark(_) => "restore_mark",
         Step::Configure(..) => "configure",

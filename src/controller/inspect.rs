@@ -230,7 +230,8 @@ pub(super) async fn wake_what_another_answers(
         let assigned = user
             .status
             .as_ref()
-            .and_then(|status| status.assistant.as_ref());
+            .and_then(|status| status.assistant.as_ref())
+            .filter(|assigned| !assigned.pending);
         let declared = user.spec.assistant_id;
         let stands = user.metadata.deletion_timestamp.is_none() && !user.spec.suspend;
         stands && declared.is_some() && assigned.map(|assigned| assigned.id) == declared

@@ -296,14 +296,18 @@ fn record(number: &PhoneNumber, context: &Context) -> super::plan::Record {
     let refused = status
         .attempt
         .filter(|attempt| attempt.outcome == report::REJECTED);
+    let (assistant, assigning) = match status.assistant {
+        Some(told) if told.pending || context.memories.is_unassigned(number) => {
+            (None, Some(told.id))
+        }
+        told => (told.map(|told| told.id), None),
+    };
     super::plan::Record {
         id: status.id.map(NumberId::new),
         order_id: status.order_id.map(OrderId::new),
         account_id: status.account_id.map(AccountId::new),
-        assistant: status
-            .assistant
-            .map(|assistant| assistant.id)
-            .filter(|_| !context.memories.is_unassigned(number)),
+        assistant,
+        assigning,
         refused: refused
             .zip(reason)
             .map(|(attempt, reason)| super::plan::Refused {

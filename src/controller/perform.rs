@@ -189,6 +189,7 @@ pub(super) async fn perform(step: Step, pass: &mut Pass, context: &Context) -> R
             write_down(pass, context).await
         }
         Step::Unassign(assistant) => unassign(assistant, pass).await,
+        Step::Announce(_) => write_down(pass, context).await,
         Step::Assign(assistant) => assign(assistant, pass, context).await,
         Step::RestoreMark(id) => restore_mark(&id, pass, context).await,
         Step::Configure(id, fields) => configure(&id, &fields, pass, context).await,
@@ -798,6 +799,7 @@ async fn unassign(assistant: i64, pass: &mut Pass) -> Result<(), Stop> {
         Ok(()) => {}
     }
     pass.facts.record.assistant = None;
+    pass.facts.record.assigning = None;
     Ok(())
 }
 
@@ -849,6 +851,7 @@ async fn assign(assistant: i64, pass: &mut Pass, context: &Context) -> Result<()
                 context.metrics.drifted(ASSISTANT);
             }
             pass.facts.record.assistant = Some(assistant);
+            pass.facts.record.assigning = None;
             context.memories.unassigned(&pass.object, false);
             pass.facts.seen.assigned = true;
             pass.facts.seen.fetched = None;

@@ -110,6 +110,8 @@ pub struct Record {
     pub account_id: Option<AccountId>,
     /// The assistant it is assigned to.
     pub assistant: Option<i64>,
+    /// The assistant that Burki was to be told of, which may answer already.
+    pub assigning: Option<i64>,
     /// The last attempt, if it was refused.
     pub refused: Option<Refused>,
     /// The generation that the status speaks of.
@@ -272,6 +274,8 @@ pub enum Step {
     RecordOrder(Box<Order>),
     /// Tell Burki that the assistant no longer answers.
     Unassign(i64),
+    /// Write down which assistant Burki is going to be told of: whatever happens then, it is known whom to ask.
+    Announce(i64),
     /// Tell Burki that the assistant answers.
     Assign(i64),
     /// Put our mark back.
@@ -299,6 +303,7 @@ impl Step {
             | Self::LastLook
             | Self::Buy
             | Self::Unassign(_)
+            | Self::Announce(_)
             | Self::Assign(_)
             | Self::RestoreMark(_)
             | Self::Configure(..)

@@ -74,6 +74,9 @@ pub(super) fn attempt(claim: &Claim, outcome: &str) -> AttemptStatus {
 /// # Errors
 /// Those of the API server.
 pub(super) async fn record(pass: &mut Pass, context: &Context) -> Result<bool, kube::Error> {
+    if let Step::Announce(assistant) = plan(&pass.facts) {
+        pass.facts.record.assigning = Some(assistant);
+    }
     let next = match plan(&pass.facts) {
         Step::Rest(rest) => rest,
         step => {
@@ -90,7 +93,9 @@ pub(super) async fn record(pass: &mut Pass, context: &Context) -> Result<bool, k
 
 fn under_way(step: &Step) -> (Reason, &'static str) {
     match step {
-        Step::Assign(_) | Step::Unassign(_) => (Reason::Assigning, "Burki is told who answers."),
+        Step::Announce(_) | Step::Assign(_) | Step::Unassign(_) => {
+            (Reason::Assigning, "Burki is told who answers.")
+        }
         Step::Release(_) | Step::Cancel(_) => (Reason::Releasing, "The number is given back."),
         Step::Configure(..) | Step::RestoreMark(_) => {
             (Reason::Configuring, "The number is set up.")
@@ -191,8 +196,10 @@ fn status(
     if let Some(attempt) = &pass.attempt {
         status.attempt = Some(attempt.clone());
     }
-    status.assistant = facts.record.assistant.map(|id| AssistantStatus {
+    let assistant = facts.record.assistant.or(facts.record.assigning);
+    status.assistant = assistant.map(|id| AssistantStatus {
         id,
+        pending: facts.record.assistant.is_none(),
         name: match &pass.resolved.assistant {
             Some((wanted, Ok(assistant))) if *wanted == id => Some(assistant.name.clone()),
             _ => before

@@ -25,6 +25,7 @@ mod prices;
 mod prometheus;
 mod reasons;
 mod search;
+mod secrets;
 mod signals;
 mod told;
 mod traces;

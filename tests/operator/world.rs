@@ -46,6 +46,8 @@ pub struct World {
     breaking_the_glass: Client,
     kubeconfig: std::path::PathBuf,
     flags: Vec<String>,
+    /// Where operators log to from now on.
+    pub log: Option<std::path::PathBuf>,
 }
 
 static INSTALLED: OnceCell<()> = OnceCell::const_new();
@@ -159,6 +161,7 @@ impl World {
             telnyx,
             kubeconfig,
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+            log: None,
         };
         world.create_namespace(namespace, json!({})).await;
         let twilio = json!({"accountSid": world.twilio, "authToken": "emulator-token"});
@@ -189,6 +192,7 @@ impl World {
             telnyx: self.telnyx.clone(),
             kubeconfig: self.kubeconfig.clone(),
             flags: Vec::new(),
+            log: None,
         }
     }
 
@@ -210,7 +214,11 @@ impl World {
     /// Starts one more operator process with `more` flags.
     pub fn spawn_operator(&self, more: &[&str]) -> Process {
         let mut command = self.operator_command(more);
-        if std::env::var_os("SHOW_LOGS").is_none() {
+        if let Some(log) = &self.log {
+            let file = std::fs::File::options().create(true).append(true).open(log);
+            let file = file.unwrap();
+            command.stdout(file.try_clone().unwrap()).stderr(file);
+        } else if std::env::var_os("SHOW_LOGS").is_none() {
             command.stdout(Stdio::null()).stderr(Stdio::null());
         }
         Process(command.spawn().unwrap())
@@ -259,6 +267,16 @@ impl World {
     /// Kills the operator without warning.
     pub fn kill_operator(&mut self) {
         self.operator = None;
+    }
+
+    /// The token that operators show to the API server.
+    pub fn token(&self) -> String {
+        let text = std::fs::read_to_string(&self.kubeconfig).unwrap();
+        let kubeconfig: Value = serde_json::from_str(&text).unwrap();
+        kubeconfig["users"][0]["user"]["token"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     pub fn numbers(&self) -> Api<PhoneNumber> {

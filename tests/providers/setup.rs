@@ -10,7 +10,7 @@ use phonenumber_operator::number::{
     AccountId, Configuration, E164, Installation, Mark, Origin, Owner, Papers, Provider, Routing,
 };
 use phonenumber_operator::provider::PhoneCompany;
-use phonenumber_operator::provider::http::{Client, Reqwest};
+use phonenumber_operator::provider::http::{Client, Gate, Reqwest};
 use phonenumber_operator::provider::telnyx::Telnyx;
 use phonenumber_operator::provider::twilio::{Twilio, TwilioCredentials};
 use secrecy::SecretString;
@@ -22,13 +22,25 @@ pub const PURCHASE_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// The account at `provider`, every host of which is at `endpoint`, opened by `secret`.
 pub fn company(provider: Provider, endpoint: &Url, secret: &str) -> Box<dyn PhoneCompany> {
-    let transport = Arc::new(Reqwest::new().unwrap());
-    let client = Client::new(
-        transport,
+    company_with(
+        provider,
+        endpoint,
+        secret,
         Arc::new(|| Ok(())),
         Arc::new(BootClock),
-        PURCHASE_TIMEOUT,
-    );
+    )
+}
+
+/// The same behind a gate, with a clock of its own.
+pub fn company_with(
+    provider: Provider,
+    endpoint: &Url,
+    secret: &str,
+    gate: Gate,
+    clock: Arc<dyn Clock>,
+) -> Box<dyn PhoneCompany> {
+    let transport = Arc::new(Reqwest::new().unwrap());
+    let client = Client::new(transport, gate, clock, PURCHASE_TIMEOUT);
     let secret = SecretString::from(secret);
     let endpoint = Some(endpoint.clone());
     match provider {

@@ -1,15 +1,19 @@
 //! Answers that no honest company gives, and what becomes of the requests that they answer.
 
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use phonenumber_operator::clock::{self, BootClock, Clock};
 use phonenumber_operator::number::{E164, NumberId, Provider};
+use phonenumber_operator::provider::http::Gate;
 use phonenumber_operator::provider::{Error, Reply};
 use serde_json::json;
 use url::Url;
 
 use crate::listener::{Listener, Say, answer};
-use crate::setup::{BOTH, PURCHASE_TIMEOUT, company, configuration, token};
+use crate::setup::{BOTH, PURCHASE_TIMEOUT, company, company_with, configuration, token};
 
 const SECRET: &str = "fake-secret";
 
@@ -177,6 +181,60 @@ async fn a_purchase_is_sent_once_even_if_a_kept_connection_breaks() {
             .filter(|request| request.starts_with("POST"))
             .count();
         assert_eq!(posts, 1, "{provider}");
+    }
+}
+
+/// A clock that jumps ahead once it was read so often, as for a process that is frozen there.
+struct Freezing(AtomicUsize);
+
+impl Clock for Freezing {
+    fn now(&self) -> clock::Instant {
+        let is_frozen = self.0.fetch_add(1, Ordering::Relaxed) >= 2;
+        let now = BootClock.now();
+        if is_frozen {
+            now + Duration::from_secs(60)
+        } else {
+            now
+        }
+    }
+}
+
+/// Whoever has taken over meanwhile may have concluded that nothing was bought.
+#[tokio::test]
+async fn a_purchase_that_is_held_up_on_its_way_out_does_not_leave() {
+    for provider in BOTH {
+        let asked = AtomicUsize::new(0);
+        let leads_once = move || match asked.fetch_add(1, Ordering::Relaxed) {
+            0 => Ok(()),
+            _ => Err("it does not lead"),
+        };
+        let held_up: [(Gate, Arc<dyn Clock>); 2] = [
+            (Arc::new(leads_once), Arc::new(BootClock)),
+            (Arc::new(|| Ok(())), Arc::new(Freezing(AtomicUsize::new(0)))),
+        ];
+        for (gate, clock) in held_up {
+            let listener = Listener::saying(vec![answer(201, "", "{}")]).await;
+            let company = company_with(provider, &listener.url, SECRET, gate, clock);
+            let reply = company
+                .buy(token(&number()), &configuration(provider, "11", None))
+                .await;
+            assert!(matches!(reply, Reply::Unknown(_)), "{provider}: {reply:?}");
+            let heard = listener.heard().concat();
+            assert!(!heard.contains("2125551234"), "{provider}: {heard}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_announced_with_its_length() {
+    for provider in BOTH {
+        let listener = Listener::saying(vec![answer(201, "", "{}")]).await;
+        buy(provider, &listener.url).await;
+        let heard = listener.heard().concat();
+        let (head, body) = heard.split_once("\r\n\r\n").unwrap();
+        let length = format!("content-length: {}", body.len());
+        assert!(head.to_lowercase().contains(&length), "{provider}: {head}");
+        assert!(body.contains("2125551234"), "{provider}: {body}");
     }
 }
 

@@ -95,10 +95,12 @@ fn recorded(facts: &Facts, id: &NumberId) -> Step {
         {
             Step::RemoveFinalizer(Farewell::Retained)
         }
-        Whose::Ours(_) | Whose::Foreign => match facts.record.assistant {
-            Some(assistant) => Step::Unassign(assistant),
-            None => Step::Release(id.clone()),
-        },
+        Whose::Ours(_) | Whose::Foreign => {
+            match facts.record.assistant.or(facts.record.assigning) {
+                Some(assistant) => Step::Unassign(assistant),
+                None => Step::Release(id.clone()),
+            }
+        }
     }
 }
 

@@ -119,6 +119,10 @@ fn held(facts: &Facts, id: &NumberId, holding: &Holding) -> Step {
 /// Who answers comes before the webhooks, because Burki rewrites them when it takes a number.
 /// An assistant that cannot be asked about is no reason to disturb an assignment that stands.
 fn assistant(facts: &Facts) -> Option<Step> {
+    let wanted = match &facts.assistant {
+        Some((wanted, Ok(()))) => Some(*wanted),
+        Some((_, Err(_))) | None => None,
+    };
     match (facts.record.assistant, &facts.assistant) {
         (Some(assigned), Some((wanted, able))) if assigned == *wanted => match able {
             Err(blocker) if blocker.reason != Reason::AssistantUnverifiable => {
@@ -128,7 +132,10 @@ fn assistant(facts: &Facts) -> Option<Step> {
         },
         (_, Some((_, Err(blocker)))) => Some(facts.blocked(blocker)),
         (Some(assigned), _) => Some(Step::Unassign(assigned)),
-        (None, Some((wanted, Ok(())))) => Some(Step::Assign(*wanted)),
-        (None, None) => None,
+        (None, _) => match (facts.record.assigning, wanted) {
+            (Some(announced), Some(wanted)) if announced == wanted => Some(Step::Assign(wanted)),
+            (Some(announced), _) => Some(Step::Unassign(announced)),
+            (None, wanted) => wanted.map(Step::Announce),
+        },
     }
 }

@@ -526,8 +526,11 @@ fn who_answers_is_settled_before_the_webhooks() {
     facts.record.assistant = Some(101);
     assert_eq!(plan(&facts), Step::Unassign(101));
     facts.record.assistant = None;
+    assert_eq!(plan(&facts), Step::Announce(102));
+    facts.record.assigning = Some(102);
     assert_eq!(plan(&facts), Step::Assign(102));
     facts.record.assistant = Some(102);
+    facts.record.assigning = None;
     assert!(matches!(plan(&facts), Step::Configure(..)));
     facts.assistant = None;
     assert_eq!(plan(&facts), Step::Unassign(102));
@@ -599,6 +602,20 @@ fn on_deletion_an_unknown_purchase_is_waited_for() {
     facts.memory.never_bought = true;
     facts.now = at(0);
     assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::NeverBought));
+}
+
+#[test]
+fn an_assistant_that_may_answer_is_unassigned_once_it_is_not_wanted() {
+    let mut facts = recorded();
+    facts.seen.fetched = Some(Some(holding()));
+    facts.record.assigning = Some(101);
+    assert_eq!(plan(&facts), Step::Unassign(101));
+    facts.assistant = Some((102, Ok(())));
+    assert_eq!(plan(&facts), Step::Unassign(101));
+    facts.assistant = Some((101, Ok(())));
+    assert_eq!(plan(&facts), Step::Assign(101));
+    facts.deleting = true;
+    assert_eq!(plan(&facts), Step::Unassign(101));
 }
 
 #[test]

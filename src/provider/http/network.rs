@@ -1,13 +1,18 @@
 //! The transport over real sockets: the only use of reqwest.
 
 use std::error::Error as _;
+use std::mem;
+use std::pin::Pin;
+use std::task::{self, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http_body::{Frame, SizeHint};
+use hyper::body::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use secrecy::ExposeSecret;
 
-use super::{MAX_BODY, Method, Request, Response, Transport, TransportError};
+use super::{Departure, MAX_BODY, Method, Request, Response, Transport, TransportError};
 
 /// How long it may take to get a connection. Shorter than every request's limit, so that "no connection" is told
 /// apart from "no answer".
@@ -70,7 +75,10 @@ impl Transport for Reqwest {
         if let Some(body) = request.body {
             builder = builder
                 .header(CONTENT_TYPE, body.content_type)
-                .body(body.text);
+                .body(reqwest::Body::wrap(Departing {
+                    text: body.text.into(),
+                    departure: request.departure,
+                }));
         }
         let mut answer = builder.send().await.map_err(unanswered)?;
         let status = answer.status().as_u16();
@@ -101,6 +109,40 @@ impl Transport for Reqwest {
             headers,
             body,
         })
+    }
+}
+
+/// A body that asks whether it may still leave. Where it may not, the request stays without its body, and the company
+/// cannot act on it.
+struct Departing {
+    text: Bytes,
+    departure: Departure,
+}
+
+impl http_body::Body for Departing {
+    type Data = Bytes;
+    type Error = TransportError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+        if self.text.is_empty() {
+            return Poll::Ready(None);
+        }
+        let frame = match self.departure.ask() {
+            Ok(()) => Ok(Frame::data(mem::take(&mut self.text))),
+            Err(why) => Err(TransportError::Lost(why.into())),
+        };
+        Poll::Ready(Some(frame))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.text.len() as u64)
     }
 }
 

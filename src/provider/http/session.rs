@@ -2,7 +2,7 @@
 //! gate and leaves its audit line.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +13,7 @@ use url::Url;
 
 use super::audit::Audit;
 use super::text::presentable;
-use super::{Body, Client, Method, Request, Response, TIMEOUT, TransportError};
+use super::{Body, Client, Departure, Method, Request, Response, TIMEOUT, TransportError};
 use crate::clock::{Clock, Instant};
 use crate::provider::Error;
 use crate::telemetry::metrics::RequestOutcome;
@@ -195,13 +195,14 @@ impl Session {
             (self.client.gate)().map_err(Failure::Shut)?;
             audit = Some(Audit::new(self.company, call.operation, call.subject));
         }
+        let sent = self.client.clock.now();
         let request = Request {
             method: call.method,
             url: call.url,
             authorization: self.authorization.clone(),
             body: call.body,
+            departure: self.departure(sent, limit),
         };
-        let sent = self.client.clock.now();
         let result = tokio::time::timeout(limit, self.client.transport.send(request)).await;
         let came = self.client.clock.now();
         let result = result
@@ -218,7 +219,7 @@ impl Session {
                 Err(error) => error.to_string(),
             };
             let response = result.as_ref().ok();
-            audit.request_id = response.and_then(Response::request_id);
+            audit.request_id = response.and_then(|response| self.request_id(response));
             audit.id = call.id_in.zip(response).and_then(|(id_in, it)| id_in(it));
         }
         let outcome = match &result {
@@ -229,7 +230,7 @@ impl Session {
         span.record("outcome", outcome.word());
         if let Ok(response) = &result {
             span.record("http.response.status_code", response.status);
-            span.record("request_id", response.request_id());
+            span.record("request_id", self.request_id(response));
         }
         let metrics = &self.client.metrics;
         metrics.requested(self.company, call.operation, outcome, came.since(sent));
@@ -243,6 +244,20 @@ impl Session {
         })
     }
 
+    /// Lets a body leave while the gate is open, and only in the time that the request has: whoever waits for that time to
+    /// pass may rely on it.
+    fn departure(&self, sent: Instant, limit: Duration) -> Departure {
+        let (gate, clock) = (self.client.gate.clone(), self.client.clock.clone());
+        Departure::through(Arc::new(move || {
+            gate()?;
+            if clock.now().since(sent) < limit {
+                Ok(())
+            } else {
+                Err("it was held up for too long")
+            }
+        }))
+    }
+
     fn hide(&self, error: TransportError) -> TransportError {
         match error {
             TransportError::NotSent(text) => TransportError::NotSent(self.presentable(&text)),
@@ -254,6 +269,12 @@ impl Session {
     /// What of the company's `text` may be shown: at most 300 characters, without secrets.
     pub(crate) fn presentable(&self, text: &str) -> String {
         presentable(text, &self.secrets)
+    }
+
+    /// The company's own id of the request, for its support: at most 64 characters, without secrets.
+    pub(crate) fn request_id(&self, response: &Response) -> Option<String> {
+        let id = self.presentable(&response.request_id()?);
+        Some(id.chars().take(64).collect())
     }
 
     /// The company's present time, reckoned from its last answer; at most a second and the way of that answer late.

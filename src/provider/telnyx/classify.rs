@@ -40,7 +40,7 @@ const NOT_FOUND: &str = "10005";
 /// True if this is Telnyx's own word that there is no such resource.
 pub(super) fn is_absent(answer: &Answer) -> bool {
     answer.response.status == 404
-        && Complaint::read(&answer.response.body)
+        && Complaint::read(&answer.response)
             .iter()
             .any(|complaint| complaint.code == NOT_FOUND)
 }
@@ -49,7 +49,7 @@ pub(super) fn is_absent(answer: &Answer) -> bool {
 pub(super) fn error(answer: &Answer, session: &Session) -> Error {
     let response = &answer.response;
     let status = response.status;
-    let mut complaints = Complaint::read(&response.body).into_iter();
+    let mut complaints = Complaint::read(response).into_iter();
     match (status, complaints.next()) {
         (429, _) => Error::Throttled(response.retry_after()),
         (500.., Some(complaint)) => Error::Unavailable(format!(
@@ -82,7 +82,7 @@ pub(super) fn error(answer: &Answer, session: &Session) -> Error {
 pub(super) fn reply(answer: &Answer, number: &E164, reference: &str, session: &Session) -> Reply {
     let status = answer.response.status;
     if status == 200 {
-        return match serde_json::from_slice::<Envelope<NumberOrder>>(&answer.response.body) {
+        return match answer.response.object::<Envelope<NumberOrder>>() {
             Err(_) => Reply::Unknown("HTTP 200, but its body cannot be read".into()),
             Ok(Envelope { data }) => {
                 let order = data.into_order();
@@ -98,7 +98,7 @@ pub(super) fn reply(answer: &Answer, number: &E164, reference: &str, session: &S
             }
         };
     }
-    let complaints = Complaint::read(&answer.response.body);
+    let complaints = Complaint::read(&answer.response);
     let certain = (400..=499).contains(&status)
         && !matches!(status, 408 | 409 | 429)
         && complaints
@@ -135,6 +135,6 @@ fn refusal(kind: RefusalKind, complaint: Complaint, answer: &Answer, session: &S
         kind,
         code: complaint.code,
         text: session.presentable(&complaint.text),
-        request_id: answer.response.request_id(),
+        request_id: session.request_id(&answer.response),
     }
 }

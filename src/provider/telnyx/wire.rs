@@ -289,7 +289,7 @@ pub(super) struct Complaint {
 
 impl Complaint {
     /// Reads an error body; empty if it is not Telnyx's.
-    pub(super) fn read(body: &[u8]) -> Vec<Self> {
+    pub(super) fn read(response: &Response) -> Vec<Self> {
         #[derive(Deserialize)]
         struct Body {
             errors: Vec<Entry>,
@@ -305,8 +305,9 @@ impl Complaint {
             #[serde(default)]
             source: Value,
         }
-        let entries =
-            serde_json::from_slice::<Body>(body).map_or_else(|_| Vec::new(), |body| body.errors);
+        let entries = response
+            .object::<Body>()
+            .map_or_else(|_| Vec::new(), |body| body.errors);
         entries
             .into_iter()
             .map(|entry| Self {

@@ -57,13 +57,12 @@ pub(super) struct Asked<'a> {
 /// True if this is Twilio's own word that there is no such resource.
 pub(super) fn is_absent(answer: &Answer) -> bool {
     answer.response.status == 404
-        && Complaint::read(&answer.response.body)
-            .is_some_and(|complaint| complaint.code == NOT_FOUND)
+        && Complaint::read(&answer.response).is_some_and(|complaint| complaint.code == NOT_FOUND)
 }
 
 /// The refusal that [`is_absent`] is where not the number but something that the request refers to is asked for.
 pub(super) fn absence(kind: RefusalKind, answer: &Answer, session: &Session) -> Refusal {
-    let complaint = Complaint::read(&answer.response.body).unwrap_or(Complaint {
+    let complaint = Complaint::read(&answer.response).unwrap_or(Complaint {
         code: NOT_FOUND,
         message: String::new(),
     });
@@ -74,7 +73,7 @@ pub(super) fn absence(kind: RefusalKind, answer: &Answer, session: &Session) -> 
 pub(super) fn error(answer: &Answer, session: &Session) -> Error {
     let response = &answer.response;
     let status = response.status;
-    let complaint = Complaint::read(&response.body);
+    let complaint = Complaint::read(response);
     match (status, complaint) {
         (429, _) => Error::Throttled(response.retry_after()),
         (500.., Some(complaint)) => Error::Unavailable(format!(
@@ -111,7 +110,7 @@ pub(super) fn reply(answer: &Answer, asked: &Asked<'_>, session: &Session) -> Re
             Ok(holding) => Reply::Bought(holding),
             Err(why) => Reply::Unknown(format!("HTTP 201, but {why}")),
         },
-        status => match Complaint::read(&response.body) {
+        status => match Complaint::read(response) {
             Some(complaint) if status == 429 && complaint.code == TOO_MANY => {
                 Reply::NotSent(Error::Throttled(response.retry_after()))
             }
@@ -139,8 +138,10 @@ fn bought(
     asked: &Asked<'_>,
     now: Option<Timestamp>,
 ) -> Result<Holding, &'static str> {
-    let number: Number =
-        serde_json::from_slice(&answer.response.body).map_err(|_| "its body cannot be read")?;
+    let number: Number = answer
+        .response
+        .object()
+        .map_err(|_| "its body cannot be read")?;
     if number.phone_number != asked.number.as_str() {
         return Err("it is about another number");
     }
@@ -180,6 +181,6 @@ fn refusal(kind: RefusalKind, complaint: Complaint, answer: &Answer, session: &S
         kind,
         code: complaint.code.to_string(),
         text: session.presentable(&complaint.message),
-        request_id: answer.response.request_id(),
+        request_id: session.request_id(&answer.response),
     }
 }

@@ -56,14 +56,14 @@ pub(super) struct Complaint {
 
 impl Complaint {
     /// Reads an error body; `None` if it is not Twilio's.
-    pub(super) fn read(body: &[u8]) -> Option<Self> {
+    pub(super) fn read(response: &Response) -> Option<Self> {
         #[derive(Deserialize)]
         struct Body {
             code: Value,
             #[serde(default)]
             message: Option<String>,
         }
-        let Body { code, message } = serde_json::from_slice(body).ok()?;
+        let Body { code, message } = response.object().ok()?;
         let code = code.as_i64().or_else(|| code.as_str()?.parse().ok())?;
         Some(Self {
             code,
@@ -237,9 +237,14 @@ mod tests {
             (r#"{"code":21422,"message":7}"#, None),
             ("<html>404</html>", None),
             ("21422", None),
+            (r#"[21422,"no"]"#, None),
             ("", None),
         ] {
-            let read = Complaint::read(body.as_bytes()).map(|complaint| complaint.code);
+            let response = Response {
+                body: body.into(),
+                ..Response::default()
+            };
+            let read = Complaint::read(&response).map(|complaint| complaint.code);
             assert_eq!(read, code, "{body}");
         }
     }

@@ -39,3 +39,33 @@ fn a_refusal_that_the_status_no_longer_tells_is_found_out_anew() {
         assert_eq!(plan(&looked), Step::Offer, "{why}");
     }
 }
+
+#[test]
+fn a_blocker_is_asked_about_again_when_its_cause_may_be_gone() {
+    let table = [
+        (Reason::ProviderUnavailable, Again::Backoff),
+        (Reason::RateLimited, Again::Backoff),
+        (Reason::CredentialsMissing, Again::After(PERSON_AGAIN_AFTER)),
+    ];
+    for (reason, expected) in table {
+        let facts = Facts {
+            account: Err(Blocker::new(reason, "why")),
+            ..recorded()
+        };
+        let Step::Rest(Rest::Wait { again, .. }) = plan(&facts) else {
+            panic!("{reason} stops everything")
+        };
+        assert_eq!(again, expected, "{reason}");
+    }
+}
+
+#[test]
+fn a_message_names_the_number_or_what_is_searched() {
+    let mut facts = recorded();
+    assert_eq!(facts.title(), "+12125551234");
+    facts.number = None;
+    assert_eq!(facts.title(), "the number");
+    let search = serde_json::json!({"country": "US", "type": "tollFree"});
+    facts.search = Some(serde_json::from_value(search).unwrap());
+    assert!(facts.title().ends_with("number in US"), "{}", facts.title());
+}

@@ -29,6 +29,30 @@ fn session(client: Client) -> Session {
     )
 }
 
+#[test]
+fn a_request_id_is_short_and_printable_and_shows_no_secret() {
+    let session = session(Fake::with([]).client());
+    let long = "x".repeat(500);
+    let split = format!("{}fake-\u{1}key", "x".repeat(59));
+    let cut = format!("{}[redac", "x".repeat(59));
+    let table = [
+        ("twilio-request-id", "RQ1", Some("RQ1")),
+        ("x-request-id", " a b\u{7f} ", Some("ab")),
+        ("x-request-id", "", None),
+        ("x-request-id", &long, Some(&long[..64])),
+        ("x-request-id", "fake-key", Some("[redacted]")),
+        ("x-request-id", &split, Some(&cut[..64])),
+        ("x-other", "1", None),
+    ];
+    for (name, value, id) in table {
+        let response = Response {
+            headers: vec![(name.to_owned(), value.to_owned())],
+            ..Response::default()
+        };
+        assert_eq!(session.request_id(&response).as_deref(), id, "{value}");
+    }
+}
+
 fn write(session: &Session) -> Call<'static> {
     Call {
         method: Method::Delete,
