@@ -184,16 +184,16 @@ async fn unused(pass: &mut Pass, context: &Context) {
         in_vain(&purchase.token.claim().nonce, purchase.alone, pass, context);
         pass.facts.seen.token = false;
         if purchase.spending.is_some() {
-            put_back(pass, context).await;
+            put_back(purchase.token.claim(), pass, context).await;
         }
     }
 }
 
 /// Gives back what the fuse counted for a purchase that certainly did not take place.
-async fn put_back(pass: &Pass, context: &Context) {
-    if let (Ok(account), Some(now)) = (&pass.resolved.account, context.time.now()) {
+async fn put_back(claim: &Claim, pass: &Pass, context: &Context) {
+    if let Ok(account) = &pass.resolved.account {
         let id = &account.identity().account;
-        context.fuses.put_back(id, Deed::Purchase, now).await;
+        context.fuses.put_back(id, Deed::Purchase, claim.at).await;
     }
 }
 
@@ -226,7 +226,7 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
     context.metrics.purchased(label, word);
     if matches!(reply, Reply::Rejected(_) | Reply::NotSent(_)) {
         in_vain(&claim.nonce, alone, pass, context);
-        put_back(pass, context).await;
+        put_back(&claim, pass, context).await;
     }
     if matches!(
         reply,
