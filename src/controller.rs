@@ -22,6 +22,7 @@ mod report;
 mod resolve;
 mod secrets;
 mod standby;
+mod stores;
 mod turns;
 mod verdict;
 mod wakers;
@@ -36,11 +37,12 @@ use crate::server_time::Clients;
 use crate::telemetry::Heartbeat;
 use crate::telemetry::metrics::Metrics;
 
-pub use context::{Settings, Stores};
+pub use context::Settings;
 pub use queues::run;
 pub use reconciler::{
     REREAD_AFTER, Reconciler, account_fingerprint, after_error, number_fingerprint,
 };
+pub use stores::Stores;
 pub use wakers::Wakers;
 
 /// After which time an object is due again, unless something wakes it before; `None` if only that does.

@@ -18,10 +18,10 @@ use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::account::AnyAccount;
-use super::context::Stores;
 use super::reconciler::{
     REREAD_AFTER, Reconciler, account_fingerprint, after_error, number_fingerprint,
 };
+use super::stores::Stores;
 use super::wakers::Wakers;
 use super::{Due, Parts, Settings};
 use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};

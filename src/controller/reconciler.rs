@@ -13,9 +13,10 @@ use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
 
 use super::account::{self, AnyAccount};
-use super::context::{Context, Stores, secrets_of};
+use super::context::{Context, secrets_of};
 use super::figures::Figures;
 use super::secrets::SecretName;
+use super::stores::Stores;
 use super::wakers::Wakers;
 use super::{Due, Parts, number, perform};
 use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};

@@ -1,0 +1,104 @@
+//! What Kubernetes is known to hold: the caches that watches fill. Nothing is decided before all are filled.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::{ObjectRef, Store};
+
+use super::index::{Index, Key};
+use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
+
+/// The caches, one of each kind for each watched namespace.
+#[derive(Default)]
+pub struct Stores {
+    pub(super) numbers: Vec<Store<PhoneNumber>>,
+    pub(super) accounts: Vec<Store<ProviderAccount>>,
+    pub(super) cluster_accounts: Vec<Store<ClusterProviderAccount>>,
+    pub(super) namespaces: Vec<Store<PartialObjectMeta<Namespace>>>,
+    pub(super) index: Index,
+    begun: tokio::sync::watch::Sender<bool>,
+}
+
+impl Stores {
+    /// Caches that something else than [`super::run`] fills.
+    pub fn new(
+        numbers: Store<PhoneNumber>,
+        accounts: Store<ProviderAccount>,
+        cluster_accounts: Store<ClusterProviderAccount>,
+        namespaces: Store<PartialObjectMeta<Namespace>>,
+    ) -> Self {
+        Self {
+            numbers: vec![numbers],
+            accounts: vec![accounts],
+            cluster_accounts: vec![cluster_accounts],
+            namespaces: vec![namespaces],
+            ..Self::default()
+        }
+    }
+
+    /// Waits until every cache holds what its first list returned. To be called once, in the task that fills the caches: a
+    /// cache wakes only the last of those that wait for it.
+    pub(super) async fn fill(&self) {
+        let mut waits: Vec<BoxFuture<'_, ()>> = Vec::new();
+        waits.extend(
+            self.numbers
+                .iter()
+                .map(|store| store.wait_until_ready().map(drop).boxed()),
+        );
+        waits.extend(
+            self.accounts
+                .iter()
+                .map(|store| store.wait_until_ready().map(drop).boxed()),
+        );
+        waits.extend(
+            self.cluster_accounts
+                .iter()
+                .map(|store| store.wait_until_ready().map(drop).boxed()),
+        );
+        waits.extend(
+            self.namespaces
+                .iter()
+                .map(|store| store.wait_until_ready().map(drop).boxed()),
+        );
+        futures::future::join_all(waits).await;
+    }
+
+    /// Lets [`Stores::begun`] resolve: the caches are filled and up to date, and this process leads.
+    pub(super) fn begin(&self) {
+        self.begun.send_replace(true);
+    }
+
+    /// True after [`Stores::begin`].
+    pub(super) fn has_begun(&self) -> bool {
+        *self.begun.borrow()
+    }
+
+    /// `number` as it is in the caches now.
+    pub(super) fn number(&self, number: &PhoneNumber) -> Option<Arc<PhoneNumber>> {
+        let reference = ObjectRef::from_obj(number);
+        self.numbers.iter().find_map(|store| store.get(&reference))
+    }
+
+    /// A resource that the index has under `key`.
+    pub(super) fn first(&self, key: &Key) -> Option<Arc<PhoneNumber>> {
+        self.found(key).into_iter().next()
+    }
+
+    /// The resources that the index has under `key`, as they are in the caches now.
+    fn found(&self, key: &Key) -> Vec<Arc<PhoneNumber>> {
+        let references = self.index.get(key);
+        let numbers = references
+            .iter()
+            .filter_map(|reference| self.numbers.iter().find_map(|store| store.get(reference)));
+        numbers.collect()
+    }
+
+    /// Resolves after [`Stores::begin`]. Nothing may be decided before.
+    pub(super) async fn begun(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.begun.subscribe().wait_for(|begun| *begun).await;
+    }
+}
