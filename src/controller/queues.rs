@@ -142,12 +142,18 @@ pub async fn run(
     watches.push(beat(Arc::clone(&reconciler)).boxed());
 
     let running = futures::future::join_all(controllers);
-    let filling = async {
+    let preparing = async {
         reconciler.fill().await;
         ready();
         lead.await;
         reconciler.catch_up().await;
-        reconciler.begin();
+    };
+    let filling = async {
+        // Nothing is in flight before all is prepared, and a controller whose first list fails does not heed `stop`.
+        tokio::select! {
+            () = preparing => reconciler.begin(),
+            () = stop.clone() => return,
+        }
         let _figures = reconciler.figures();
         loop {
             reconciler.reread_limits().await;
