@@ -160,10 +160,16 @@ pub async fn run(
             tokio::time::sleep(REREAD_LIMITS_AFTER).await;
         }
     };
+    let stopping = async {
+        stop.clone().await;
+        reconciler.stop();
+        std::future::pending::<()>().await;
+    };
     let watching = futures::future::join_all(watches);
     tokio::select! {
         _ = running => {}
         _ = filling => {}
+        () = stopping => {}
         _ = watching => tracing::error!("a watch ended by itself"),
     }
     reconciler.end().await;

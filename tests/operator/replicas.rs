@@ -16,7 +16,8 @@ use tokio::net::TcpListener;
 use crate::control_plane::ControlPlane;
 use crate::emulator::Process;
 use crate::told::Told;
-use crate::world::{OPERATOR_NAMESPACE, World, held};
+use crate::world::{OPERATOR_NAMESPACE, World, held, reason};
+use phonenumber_operator::api::PhoneNumber;
 
 /// The name of the operator's Lease.
 const LEASE: &str = "phonenumber-operator";
@@ -36,9 +37,14 @@ struct Replicas {
 
 impl Replicas {
     async fn new(name: &str) -> Self {
+        Self::with(name, &[]).await
+    }
+
+    /// The same with more flags.
+    async fn with(name: &str, more: &[&str]) -> Self {
         let office = format!("{name}-office-{:x}", rand::random::<u32>());
         let flags = ["--leader-elect", "true", "--operator-namespace", &office];
-        let mut world = World::alone(name, &flags).await;
+        let mut world = World::alone(name, &[&flags, more].concat()).await;
         world.kill_operator();
         world.create_namespace(&office, json!({})).await;
         allow_in(&world, &office).await;
@@ -99,7 +105,7 @@ impl Replicas {
 
     /// Declares a number in `area` that nobody has.
     async fn want(&self, name: &str, area: &str) {
-        let search = json!({"country": "US", "type": "Local", "areaCode": area});
+        let search = json!({"country": "US", "type": "local", "areaCode": area});
         self.world
             .create_wanting(name, "twilio", search, json!({}))
             .await;
@@ -200,95 +206,116 @@ async fn a_killed_leader_is_followed_and_nothing_is_bought_twice() {
 async fn a_leader_that_is_told_to_end_writes_down_what_it_buys_and_is_followed_at_once() {
     let mut replicas = Replicas::new("term").await;
     let mut leader = replicas.start_leader().await;
-    for round in 0..3 {
+    for (round, is_answered) in [true, false, true, false].into_iter().enumerate() {
         let next = replicas.start_waiting().await;
         let holder = replicas.holder().await.unwrap();
-        // Sold at once, and the answer takes a while.
-        let slow = json!({"dialect": "twilio", "operation": "buy", "kind": "hang-after-commit", "seconds": 1, "times": 1});
-        replicas.world.emulator.fault(slow).await;
         let (name, number) = (format!("n{round}"), format!("+1212555870{round}"));
         let world = &replicas.world;
+        let company = &world.emulator;
+        if !is_answered {
+            // The number is sold, and the connection closed a second later.
+            let fault = json!({"dialect": "twilio", "operation": "buy", "kind": "hang-after-commit", "seconds": 1, "times": 1});
+            company.fault(fault).await;
+        }
+        company.post("/switches", json!({"latencyMs": 1000})).await;
+        let before = world.attempts().await;
         world.create(&name, "twilio", &number, json!({})).await;
-        world.until_purchased(&number).await;
-        assert_eq!(world.number(&name).await.status.unwrap().id, None);
+        world
+            .until_company("a purchase under way", async |_| {
+                world.attempts().await > before
+            })
+            .await;
         ask_to_end(&leader.process);
         let told = Instant::now();
+        company.post("/switches", json!({"latencyMs": 0})).await;
         // Declared too late for the one that ends.
         replicas.want(&format!("after{round}"), "314").await;
-        let written = replicas.world.until(&name, "written down", |number| {
-            number
-                .status
-                .as_ref()
-                .is_some_and(|status| status.id.is_some())
-        });
-        written.await;
+        let is_written = |number: PhoneNumber| match is_answered {
+            true => number.status.is_some_and(|status| status.id.is_some()),
+            false => reason(&number) == "Verifying",
+        };
+        while !is_written(world.number(&name).await) {
+            assert!(told.elapsed() < PATIENCE, "it is not written down");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         let written = told.elapsed();
         replicas.until_followed(&holder).await;
-        let followed = told.elapsed();
+        let followed = told.elapsed() - written;
         let status = until_ended(&mut leader.process).await;
-        let ended = told.elapsed();
-        replicas.world.until_ready(&format!("after{round}")).await;
+        world.until_ready(&format!("after{round}")).await;
         println!(
-            "SIGTERM: written down after {:.1} s, followed {:.1} s later, ended {:.1} s after that, the next Ready after {:.1} s",
+            "SIGTERM: {} written down after {:.2} s, followed {:.2} s later, the next number Ready after {:.2} s",
+            if is_answered { "a purchase" } else { "a doubt" },
             written.as_secs_f64(),
-            followed.saturating_sub(written).as_secs_f64(),
-            ended.saturating_sub(followed).as_secs_f64(),
+            followed.as_secs_f64(),
             told.elapsed().as_secs_f64()
         );
         assert!(status.success(), "{status}");
-        assert_eq!(replicas.world.emulator.purchases(&number).await, 1);
-        let bought: Vec<Value> = leader.audit();
-        let bought = bought.iter().filter(|line| line["subject"] == number);
-        let outcomes: Vec<_> = bought
-            .filter(|line| line["operation"] == "buy")
-            .map(|line| line["outcome"].clone())
-            .collect();
-        assert_eq!(
-            outcomes.len(),
-            1,
-            "the one that ends bought it: {outcomes:?}"
-        );
+        let audit = leader.audit();
+        let bought = audit.iter().filter(|line| line["operation"] == "buy");
+        let bought: Vec<_> = bought.filter(|line| line["subject"] == number).collect();
+        assert_eq!(bought.len(), 1, "the one that ends bought it: {audit:?}");
+        assert_eq!(bought[0]["id"].is_string(), is_answered, "{bought:?}");
+        assert_eq!(company.purchases(&number).await, 1);
         replicas.all_is_bought_once().await;
         leader = next;
     }
-    assert_eq!(replicas.transitions().await, 3, "one at a time");
+    assert_eq!(replicas.transitions().await, 4, "one at a time");
+}
+
+/// Which of them leads.
+async fn leading(replicas: &[Told]) -> usize {
+    let begun = Instant::now();
+    loop {
+        for (at, replica) in replicas.iter().enumerate() {
+            if replica.metrics().await.get("phonenumber_leader") == Some(&1.0) {
+                return at;
+            }
+        }
+        assert!(begun.elapsed() < PATIENCE, "nobody leads");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rolling_update_while_numbers_are_bought_buys_nothing_twice() {
     const ROUNDS: usize = 4;
     const EACH: usize = 12;
-    let mut replicas = Replicas::new("rolling").await;
-    // Time for an update between a request and its answer.
-    let slow = json!({"latencyMs": 100, "hiddenMs": 300});
+    // Two at a time, so that whoever ends leaves something to do.
+    let mut replicas = Replicas::with("rolling", &["--concurrency", "2"]).await;
+    let slow = json!({"latencyMs": 200, "hiddenMs": 300});
     replicas.world.emulator.post("/switches", slow).await;
     let mut audits: Vec<Vec<Value>> = Vec::new();
     let mut running = vec![
         replicas.start_leader().await,
         replicas.start_waiting().await,
     ];
-    for round in 0..ROUNDS {
+    for round in 1..=ROUNDS {
+        // As a Deployment does: one more, and when that is ready, one that is older goes.
+        running.push(replicas.start_waiting().await);
+        let mut old = running.remove(leading(&running).await);
+        let before = replicas.world.bought().await.len();
         for at in 0..EACH {
             replicas.want(&format!("n{round}-{at}"), "315").await;
         }
-        // As a Deployment does: one more, and when that is ready, one that is older goes.
-        running.push(replicas.start_waiting().await);
-        let mut old = running.remove(0);
-        let before = replicas.world.bought().await.len();
+        let world = &replicas.world;
+        world
+            .until_company("purchases", async |_| world.bought().await.len() > before)
+            .await;
         ask_to_end(&old.process);
         let status = until_ended(&mut old.process).await;
         assert!(status.success(), "{status}");
-        let during = replicas.world.bought().await.len();
+        let bought = world.bought().await.len();
         println!(
-            "rolling update: {before} of {} bought when the leader was told to end, {during} when it had ended",
-            (round + 1) * EACH
+            "rolling update: {bought} of {} bought when the leader had ended",
+            round * EACH
         );
         audits.push(old.audit());
     }
     replicas.all_is_bought_once().await;
     assert_eq!(replicas.world.bought().await.len(), ROUNDS * EACH);
     audits.extend(running.iter().map(Told::audit));
-    // No two wrote at the company in turns: what each of them did lies between what others did.
+    // What each of them did at the company lies between what others did.
     let mut terms: Vec<(String, String)> = Vec::new();
     for audit in &audits {
         let times = audit.iter().map(|line| line["timestamp"].as_str().unwrap());
@@ -296,7 +323,12 @@ async fn a_rolling_update_while_numbers_are_bought_buys_nothing_twice() {
             terms.push((first.to_owned(), last.to_owned()));
         }
     }
-    assert!(terms.len() >= 3, "hardly anybody had something to do");
+    assert_eq!(
+        terms.len(),
+        ROUNDS + 1,
+        "each had something to do: {terms:?}"
+    );
+    assert_eq!(replicas.transitions().await as usize, ROUNDS);
     terms.sort();
     for pair in terms.windows(2) {
         assert!(pair[0].1 <= pair[1].0, "two led at once: {terms:?}");
