@@ -6,6 +6,8 @@
 CARGO ?= cargo
 SIMULATION = $(CARGO) test --profile simulation --features sabotage --test simulation
 export RUSTFLAGS ?=
+# Most tests wait for real processes most of the time.
+export RUST_TEST_THREADS ?= 6
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16

@@ -59,19 +59,13 @@ pub(super) struct Blown {
 /// The fuses of every account.
 pub(super) struct Fuses {
     api: Api<ConfigMap>,
-    taken: Mutex<HashMap<(AccountId, Deed), Shared>>,
+    unused: Mutex<HashMap<(AccountId, Deed), Unused>>,
     /// The counts as they were last read or written, by the key of the fuse; `None` before they were read.
     seen: Mutex<Option<HashMap<String, Slots>>>,
 }
 
-/// What was taken and is not used yet. It may be used in the minute it was taken for.
-#[derive(Clone, Copy, Default)]
-struct Taken {
-    minute: i64,
-    left: i64,
-}
-
-type Shared = Arc<tokio::sync::Mutex<Taken>>;
+/// What was taken and is not used, by the minute it was taken for. It may be used in that minute, and goes back after it.
+type Unused = Arc<tokio::sync::Mutex<Slots>>;
 
 /// The counts of one fuse, by minute.
 type Slots = BTreeMap<i64, i64>;
@@ -80,7 +74,7 @@ impl Fuses {
     pub(super) fn new(client: Client, namespace: &str) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
-            taken: Mutex::default(),
+            unused: Mutex::default(),
             seen: Mutex::default(),
         }
     }
@@ -97,20 +91,13 @@ impl Fuses {
 
     /// How many deeds count in the 60 minutes before `now`, as far as this process has seen; `None` if it has not.
     pub(super) fn used(&self, account: &AccountId, deed: Deed, now: Timestamp) -> Option<i64> {
-        let minute = now.as_second().div_euclid(60);
-        let taken = self.taken(account, deed);
-        let unused = taken.try_lock().map_or(0, |taken| match *taken {
-            Taken { minute: at, left } if at > minute - WINDOW => left,
-            _ => 0,
-        });
+        let since = minute_of(now) - WINDOW;
+        let in_window =
+            |slots: &Slots| -> i64 { slots.range(since + 1..).map(|(_, count)| count).sum() };
+        let unused = self.unused(account, deed);
+        let unused = unused.try_lock().map_or(0, |unused| in_window(&unused));
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let slots = seen.as_ref()?.get(&key(account, deed));
-        let counted: i64 = slots
-            .into_iter()
-            .flatten()
-            .filter(|(at, _)| **at > minute - WINDOW)
-            .map(|(_, count)| count)
-            .sum();
+        let counted = seen.as_ref()?.get(&key(account, deed)).map_or(0, in_window);
         Some((counted - unused).max(0))
     }
 
@@ -132,53 +119,48 @@ impl Fuses {
         limit: i64,
         now: Timestamp,
     ) -> Result<Result<(), Blown>, kube::Error> {
-        let taken = self.taken(account, deed);
-        let mut taken = taken.lock().await;
-        let minute = now.as_second().div_euclid(60);
-        if taken.minute == minute && taken.left > 0 {
-            taken.left -= 1;
+        let unused = self.unused(account, deed);
+        let mut unused = unused.lock().await;
+        let minute = minute_of(now);
+        if let Some(left) = unused.get_mut(&minute).filter(|left| **left > 0) {
+            *left -= 1;
             return Ok(Ok(()));
         }
         let key = key(account, deed);
         let wanted = (limit / 10).clamp(1, MOST_AT_ONCE);
-        Ok(match self.add(&key, minute, limit, wanted).await? {
-            Ok(got) => {
-                *taken = Taken {
-                    minute,
-                    left: got - 1,
-                };
-                Ok(())
-            }
-            Err(used_slots) => Err(blown(&used_slots, limit, now)),
-        })
+        Ok(
+            match self.add(&key, minute, limit, wanted, &unused).await? {
+                Ok(got) => {
+                    *unused = Slots::from([(minute, got - 1)]);
+                    Ok(())
+                }
+                Err(used) => Err(blown(&used, limit, now)),
+            },
+        )
     }
 
-    /// Gives back what was taken for a deed that certainly did not take place.
-    pub(super) async fn put_back(&self, account: &AccountId, deed: Deed, now: Timestamp) {
-        let taken = self.taken(account, deed);
-        let mut taken = taken.lock().await;
-        if taken.minute == now.as_second().div_euclid(60) {
-            taken.left += 1;
-        }
+    /// Gives back what was taken at `taken` for a deed that certainly did not take place.
+    pub(super) async fn put_back(&self, account: &AccountId, deed: Deed, taken: Timestamp) {
+        let unused = self.unused(account, deed);
+        *unused.lock().await.entry(minute_of(taken)).or_default() += 1;
     }
 
     /// Gives back everything that was taken and not used, as a program that ends does.
     pub(super) async fn give_back(&self, now: Timestamp) {
         let all: Vec<_> = {
-            let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-            taken
-                .iter()
-                .map(|(key, taken)| (key.clone(), Arc::clone(taken)))
+            let all = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
+            all.iter()
+                .map(|(key, unused)| (key.clone(), Arc::clone(unused)))
                 .collect()
         };
-        for ((account, deed), taken) in all {
-            let mut taken = taken.lock().await;
-            if taken.left == 0 || taken.minute < now.as_second().div_euclid(60) - WINDOW {
+        for ((account, deed), unused) in all {
+            let mut unused = unused.lock().await;
+            if unused.values().all(|left| *left == 0) {
                 continue;
             }
-            let key = key(&account, deed);
-            match self.add(&key, taken.minute, i64::MAX, -taken.left).await {
-                Ok(_) => taken.left = 0,
+            let (key, minute) = (key(&account, deed), minute_of(now));
+            match self.add(&key, minute, i64::MAX, 0, &unused).await {
+                Ok(_) => unused.clear(),
                 Err(error) => {
                     tracing::warn!(%error, "what was taken of the limits is not given back")
                 }
@@ -186,18 +168,20 @@ impl Fuses {
         }
     }
 
-    fn taken(&self, account: &AccountId, deed: Deed) -> Shared {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(taken.entry((account.clone(), deed)).or_default())
+    fn unused(&self, account: &AccountId, deed: Deed) -> Unused {
+        let mut all = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry((account.clone(), deed)).or_default())
     }
 
-    /// Adds up to `wanted` to the slot of `minute`, as far as `limit` lets; the slots if it lets none.
+    /// Takes `unused` out of its slots and adds up to `wanted` to that of `minute`, as far as `limit` lets, in one write;
+    /// the slots if it lets none.
     async fn add(
         &self,
         key: &str,
         minute: i64,
         limit: i64,
         wanted: i64,
+        unused: &Slots,
     ) -> Result<Result<i64, Slots>, kube::Error> {
         for attempt in 1.. {
             let found = self.api.get_opt(OBJECT).await?;
@@ -212,12 +196,17 @@ impl Fuses {
             let data = object.data.get_or_insert_default();
             let mut slots = read(data.get(key).map(String::as_str));
             slots.retain(|at, _| *at > minute - WINDOW);
+            for (at, left) in unused {
+                if let Some(count) = slots.get_mut(at) {
+                    *count = (*count - left).max(0);
+                }
+            }
             let got = wanted.min(limit.saturating_sub(slots.values().sum()));
             if wanted > 0 && got <= 0 {
                 return Ok(Err(slots));
             }
             let slot = slots.entry(minute).or_default();
-            *slot = slot.saturating_add(got).max(0);
+            *slot = slot.saturating_add(got);
             data.insert(key.to_owned(), write(&slots));
             object.metadata.managed_fields = None;
             if !stands(Safeguard::CountBySwap) {
@@ -243,6 +232,10 @@ impl Fuses {
     }
 }
 
+fn minute_of(time: Timestamp) -> i64 {
+    time.as_second().div_euclid(60)
+}
+
 /// The key of a fuse in the ConfigMap.
 fn key(account: &AccountId, deed: Deed) -> String {
     format!("{account}.{}", deed.word())
@@ -256,8 +249,7 @@ fn blown(slots: &Slots, limit: i64, now: Timestamp) -> Blown {
         left -= count;
         (left < limit).then_some(*minute)
     });
-    let minute = now.as_second().div_euclid(60);
-    let at = (frees.unwrap_or(minute) + WINDOW) * 60;
+    let at = (frees.unwrap_or(minute_of(now)) + WINDOW) * 60;
     let seconds = u64::try_from(at - now.as_second()).unwrap_or_default();
     Blown {
         used,
@@ -342,8 +334,51 @@ mod tests {
         });
         assert_eq!(used(Deed::Purchase), Some(22));
         assert_eq!(used(Deed::Release), Some(0));
-        fuses.taken(&account, Deed::Purchase).lock().await.left = 8;
-        fuses.taken(&account, Deed::Purchase).lock().await.minute = 100;
+        let unused = fuses.unused(&account, Deed::Purchase);
+        *unused.lock().await = Slots::from([(100, 8)]);
         assert_eq!(used(Deed::Purchase), Some(14));
+    }
+
+    /// One ConfigMap that lives in memory, whatever is asked.
+    fn stored() -> Client {
+        let object = Arc::new(Mutex::new(None::<Vec<u8>>));
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let object = Arc::clone(&object);
+            async move {
+                let reads = request.method() == http::Method::GET;
+                let body = request.into_body().collect_bytes().await.unwrap();
+                let mut object = object.lock().unwrap();
+                if !reads {
+                    *object = Some(body.to_vec());
+                }
+                let missing = br#"{"kind":"Status","code":404,"reason":"NotFound","message":"","status":"Failure"}"#;
+                let (status, body) = match object.as_ref() {
+                    Some(found) => (200, found.clone()),
+                    None => (404, missing.to_vec()),
+                };
+                let answer = http::Response::builder().status(status);
+                Ok::<_, std::convert::Infallible>(
+                    answer.body(kube::client::Body::from(body)).unwrap(),
+                )
+            }
+        });
+        Client::new(service, "default")
+    }
+
+    #[tokio::test]
+    async fn what_was_put_back_can_be_taken_again_also_in_the_next_minute() {
+        let fuses = Fuses::new(stored(), "operator");
+        let account = AccountId::new("AC1");
+        let at = |second: i64| Timestamp::from_second(100 * 60 + second).unwrap();
+        let take = async |second| {
+            let taken = fuses.take(&account, Deed::Purchase, 1, at(second)).await;
+            taken.unwrap().is_ok()
+        };
+        assert!(take(59).await);
+        assert!(!take(61).await, "it is used");
+        fuses.put_back(&account, Deed::Purchase, at(59)).await;
+        assert!(take(61).await);
+        assert!(!take(62).await, "it is used once more");
+        assert_eq!(fuses.used(&account, Deed::Purchase, at(62)), Some(1));
     }
 }

@@ -8,24 +8,30 @@ use crate::office::{
     RELEASE, apply, await_definitions, get, helm_on, install, kubectl, kubectl_with, until,
 };
 
-/// A stand-in for the Prometheus operator's definition.
-fn service_monitors(plane: &ControlPlane) {
+/// Stand-ins for the Prometheus operator's definitions.
+fn definitions_of_prometheus(plane: &ControlPlane) {
     let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
-    apply(
-        plane,
-        &json!({
-            "apiVersion": "apiextensions.k8s.io/v1",
-            "kind": "CustomResourceDefinition",
-            "metadata": {"name": "servicemonitors.monitoring.coreos.com"},
-            "spec": {
-                "group": "monitoring.coreos.com", "scope": "Namespaced",
-                "names": {"kind": "ServiceMonitor", "plural": "servicemonitors"},
-                "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}],
-            },
-        }),
-    );
-    let crd = "crd/servicemonitors.monitoring.coreos.com";
-    kubectl(plane, &["wait", "--for=condition=Established", crd]).unwrap();
+    for (kind, plural) in [
+        ("ServiceMonitor", "servicemonitors"),
+        ("PrometheusRule", "prometheusrules"),
+    ] {
+        let name = format!("{plural}.monitoring.coreos.com");
+        apply(
+            plane,
+            &json!({
+                "apiVersion": "apiextensions.k8s.io/v1",
+                "kind": "CustomResourceDefinition",
+                "metadata": {"name": name},
+                "spec": {
+                    "group": "monitoring.coreos.com", "scope": "Namespaced",
+                    "names": {"kind": kind, "plural": plural},
+                    "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}],
+                },
+            }),
+        );
+        let crd = format!("crd/{name}");
+        kubectl(plane, &["wait", "--for=condition=Established", &crd]).unwrap();
+    }
 }
 
 fn namespaces(plane: &ControlPlane) {
@@ -51,7 +57,7 @@ fn pod(text: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_server_accepts_what_every_switch_renders() {
     let plane = ControlPlane::shared().await;
-    service_monitors(plane);
+    definitions_of_prometheus(plane);
     namespaces(plane);
     let dry_run = [
         "apply",
@@ -71,6 +77,7 @@ async fn the_api_server_accepts_what_every_switch_renders() {
         &["--set=networkPolicy.enabled=false"],
         &["--set=podDisruptionBudget.enabled=false"],
         &["--set=metrics.serviceMonitor.enabled=true"],
+        &["--set=metrics.prometheusRule.enabled=true"],
         &["--set=rbac.userRoles=false"],
         &["--set=crds.install=false"],
         &["--set=replicas=1", "--set=flags.leaderElect=false"],

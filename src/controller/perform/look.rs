@@ -1,0 +1,213 @@
+//! Looks: at the number, at orders, at what is on sale. Nothing is written.
+
+use std::sync::Arc;
+
+use kube::ResourceExt;
+
+use super::super::context::Context;
+use super::super::plan::{Choice, Look};
+use super::{Pass, Stop};
+use crate::account::{Account, Found};
+use crate::claim::Stored;
+use crate::number::{E164, Holding, Kind, Mark, NumberId, Place, Price, Provider};
+use crate::provider::{Error, Order, OrderState};
+use crate::sabotage::{Safeguard, stands};
+
+/// A number that is kept may be known from a listing; one that goes is asked for.
+pub(super) async fn fetch(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+    let account = pass.account()?;
+    let service = pass.messaging_service();
+    let known = !pass.facts.deleting && !pass.facts.seen.assigned;
+    let not_before = known.then(|| context.memories.first_seen(&pass.object));
+    let fetched = account.held(id, service.as_deref(), not_before).await?;
+    pass.facts.memory.missing_for = context.memories.fetched(&pass.object, fetched.is_some());
+    pass.facts.seen.fetched = Some(fetched);
+    Ok(())
+}
+
+/// Asks whether the number is on sale, and what it costs.
+pub(super) async fn offer(pass: &mut Pass) -> Result<(), Stop> {
+    let account = pass.account()?;
+    let number = pass.number()?;
+    let mut offer = account.call(account.company().offer(&number)).await?;
+    if let Some(offer) = &mut offer
+        && offer.price.is_none()
+        && let Some(Place {
+            country,
+            kind: Some(kind),
+            ..
+        }) = number.place()
+    {
+        offer.price = price(&account, &country, kind, pass).await?;
+    }
+    pass.facts.seen.offer = Some(offer);
+    Ok(())
+}
+
+/// The price by the company's list. Where nothing depends on it, a list that cannot be read stops nothing.
+async fn price(
+    account: &Account,
+    country: &str,
+    kind: Kind,
+    pass: &Pass,
+) -> Result<Option<Price>, Stop> {
+    let matters = pass.facts.budget.is_some() || pass.facts.limits.monthly_cost.is_some();
+    match account.price(country, kind).await {
+        Err(error) if matters => Err(error.into()),
+        listed => Ok(listed.unwrap_or_default()),
+    }
+}
+
+/// Searches, and picks a candidate that becomes the number in question.
+pub(super) async fn choose(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+    let account = pass.account()?;
+    let Some(search) = pass.facts.search.clone() else {
+        return Err(Stop::from(Error::Shut("nothing is searched for")));
+    };
+    let listed = price(&account, &search.country, search.kind, pass).await?;
+    if pass.facts.seen.attempt.take().is_some() {
+        pass.facts.seen.refused_candidates += 1;
+    }
+    let budget = pass.facts.budget.clone();
+    let is_cheap = |price: &Price| {
+        budget.as_ref().is_none_or(|budget| {
+            price.currency == budget.currency && price.monthly <= budget.amount
+        })
+    };
+    // Where the price list says it, nothing needs to be searched for.
+    if let Some(price) = listed.clone().filter(|price| !is_cheap(price)) {
+        pass.facts.seen.choice = Some(Choice::TooDear(price));
+        return Ok(());
+    }
+    let uid = pass.object.uid().unwrap_or_default();
+    let is_free = |number: &E164| context.is_free(number, &uid) || !stands(Safeguard::Reservation);
+    let found = account
+        .choose(&search, &uid, &context.chance, is_free, is_cheap)
+        .await?;
+    pass.facts.seen.offer = None;
+    pass.facts.seen.last_look = None;
+    pass.facts.seen.choice = Some(match found {
+        Found::Candidate(mut offer, asked) => {
+            pass.facts.number = Some(offer.number.clone());
+            pass.facts.record.order_id = None;
+            pass.order = None;
+            offer.price = offer.price.or(listed);
+            pass.facts.seen.offer = Some(Some(offer));
+            pass.chosen_at = Some(asked);
+            Choice::Chosen
+        }
+        Found::Nothing => Choice::NoneFound,
+        Found::AllTaken => Choice::AllTaken,
+        Found::TooDear(price) => Choice::TooDear(price),
+    });
+    Ok(())
+}
+
+/// Looks at the number and, at Telnyx, at what became of our orders for it. A pending order has brought no number yet.
+/// A search that has no number yet is looked up by its mark, in a listing.
+pub(super) async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+    let account = pass.account()?;
+    let at = context.time.now();
+    let untouched = pass.facts.claim == Stored::Nothing && pass.facts.record.order_id.is_none();
+    let not_before = if untouched {
+        context.memories.first_seen(&pass.object)
+    } else {
+        context.clock.now()
+    };
+    let mark = pass.facts.mark.clone();
+    let Some(number) = pass.facts.number.clone() else {
+        let holding = account.marked(&mark, not_before).await?.into_iter().next();
+        let look = Look {
+            holding,
+            at,
+            ..Look::default()
+        };
+        pass.saw(look, context);
+        return Ok(());
+    };
+    // What else carries our mark, and how many numbers there are, is known only from a listing.
+    if account.listed().is_none() {
+        account.list(not_before).await?;
+    }
+    let order = match pass.facts.provider {
+        Provider::Twilio => None,
+        Provider::Telnyx => our_order(&account, &number, pass).await?,
+    };
+    let is = |state| order.as_ref().is_some_and(|order| order.state == state);
+    if is(OrderState::Failure) {
+        account.never_bought(&number);
+    }
+    let pending = is(OrderState::Pending);
+    let holding = if pending {
+        None
+    } else {
+        let service = pass.messaging_service();
+        account
+            .look(&number, service.as_deref(), not_before)
+            .await?
+    };
+    let marked = account
+        .known_marked(&mark)
+        .into_iter()
+        .find(|marked| marked.number != number);
+    let orphaned = match &holding {
+        Some(holding) if pass.facts.adopts => is_orphan(holding, &mark, context).await?,
+        _ => false,
+    };
+    let look = Look {
+        holding,
+        marked,
+        orphaned,
+        order,
+        at,
+    };
+    pass.saw(look, context);
+    Ok(())
+}
+
+/// True if `holding` is marked for a resource of this installation that does not exist: neither in the caches nor, asked
+/// now, at the API server.
+async fn is_orphan(holding: &Holding, own: &Mark, context: &Context) -> Result<bool, Stop> {
+    let Some(mark) = Mark::find_in(&holding.marked_text) else {
+        return Ok(false);
+    };
+    let installation = &context.settings.installation;
+    if mark.same_owner(own) || !mark.is_of(installation) || context.is_owned(&mark) {
+        return Ok(false);
+    }
+    Ok(!context.is_owned_now(&mark).await?)
+}
+
+async fn our_order(
+    account: &Arc<Account>,
+    number: &E164,
+    pass: &Pass,
+) -> Result<Option<Order>, Stop> {
+    let since = match &pass.facts.claim {
+        Stored::Ours(claim) => Some(claim.since),
+        _ => None,
+    };
+    let finished = pass.order.clone();
+    let finished = finished.filter(|order| order.state != OrderState::Pending);
+    let recorded = pass.facts.record.order_id.as_ref();
+    let open = pass.order.as_ref().map(|order| &order.id).or(recorded);
+    let known = match (finished, open, since) {
+        (Some(order), ..) => Some(order),
+        (None, Some(id), Some(since)) => account.order(id, since).await?,
+        (None, Some(id), None) => account.call(account.company().order(id)).await?,
+        (None, None, _) => None,
+    };
+    if let Some(order) = &known
+        && order.state != OrderState::Failure
+    {
+        return Ok(known);
+    }
+    let found = account
+        .call(
+            account
+                .company()
+                .find_order(&pass.facts.mark, number, since),
+        )
+        .await?;
+    Ok(found.or(known))
+}

@@ -1,0 +1,212 @@
+//! Sets up, assigns and gives back a number that is held.
+
+use super::super::context::{Context, owner};
+use super::super::fuse::Deed;
+use super::super::plan::{Again, Rest};
+use super::{ASSISTANT, MARK, Pass, Stop, clock_time};
+use crate::api::Reason;
+use crate::burki::{Assigned, DirectoryError};
+use crate::number::{Field, NumberId};
+use crate::provider::{Error, RefusalKind, Released, Unmarked};
+
+/// On deletion a number is released even if Burki cannot be told.
+pub(super) async fn unassign(assistant: i64, pass: &mut Pass) -> Result<(), Stop> {
+    let result = match &pass.resolved.burki {
+        Some(burki) => burki.unassign(&pass.number()?, assistant).await,
+        None => Err(DirectoryError::Unavailable(
+            "the account has no usable spec.burki".into(),
+        )),
+    };
+    match result {
+        Err(error) if !pass.facts.deleting => return Err(directory_stop(&error)),
+        Err(error) => {
+            let number = owner(pass.object.as_ref());
+            tracing::warn!(%number, assistant, %error, "the number is released without being unassigned");
+        }
+        Ok(()) => {}
+    }
+    pass.facts.record.assistant = None;
+    pass.facts.record.assigning = None;
+    Ok(())
+}
+
+fn directory_stop(error: &DirectoryError) -> Stop {
+    let again = match error {
+        DirectoryError::Throttled(Some(pause)) => Again::After(*pause),
+        _ => Again::Backoff,
+    };
+    let message = format!("Burki cannot be told who answers: {error}.");
+    Stop::Rest(Rest::Wait {
+        reason: Reason::AssistantUnverifiable,
+        message,
+        again,
+    })
+}
+
+/// Burki rewrites the provider's webhooks when it takes a number, so the number is looked at again.
+pub(super) async fn assign(assistant: i64, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+    let Some(burki) = &pass.resolved.burki else {
+        return Err(directory_stop(&DirectoryError::Unavailable(
+            "the account has no usable spec.burki".into(),
+        )));
+    };
+    let number = &pass.number()?;
+    let name = Some(pass.resolved.name.as_str());
+    let mut assigned = burki
+        .assign(number, assistant, name)
+        .await
+        .map_err(|error| directory_stop(&error))?;
+    if let Assigned::OnAnother(_) = assigned
+        && let Some(other) = burki
+            .assigned_to(number)
+            .await
+            .map_err(|error| directory_stop(&error))?
+        && other != assistant
+    {
+        burki
+            .unassign(number, other)
+            .await
+            .map_err(|error| directory_stop(&error))?;
+        assigned = burki
+            .assign(number, assistant, name)
+            .await
+            .map_err(|error| directory_stop(&error))?;
+    }
+    match assigned {
+        Assigned::Done => {
+            if context.memories.is_unassigned(&pass.object) {
+                context.metrics.drifted(ASSISTANT);
+            }
+            pass.facts.record.assistant = Some(assistant);
+            pass.facts.record.assigning = None;
+            context.memories.unassigned(&pass.object, false);
+            pass.facts.seen.assigned = true;
+            pass.facts.seen.fetched = None;
+            pass.facts.memory.verified = false;
+            pass.facts.seen.configured = false;
+            Ok(())
+        }
+        Assigned::OnAnother(text) | Assigned::Impossible(text) => Err(Stop::Rest(Rest::Wait {
+            reason: Reason::AssistantUnverifiable,
+            message: format!("Burki does not put {number} on assistant {assistant}: {text}."),
+            again: Again::After(pass.facts.waits.interval),
+        })),
+    }
+}
+
+pub(super) async fn restore_mark(
+    id: &NumberId,
+    pass: &mut Pass,
+    context: &Context,
+) -> Result<(), Stop> {
+    let account = pass.account()?;
+    let unmarked = Unmarked::prove(&pass.held(id)?, &pass.facts.mark, id)
+        .ok_or_else(|| Stop::from(Error::Shut("the number is marked")))?;
+    let text = pass
+        .facts
+        .mark
+        .with_name(pass.facts.provider, &pass.resolved.name);
+    let holding = account
+        .call(account.company().mark(&unmarked, &text))
+        .await?;
+    account.saw(&holding, None);
+    context.metrics.drifted(MARK);
+    pass.facts.seen.marked = true;
+    pass.holds(holding);
+    Ok(())
+}
+
+pub(super) async fn configure(
+    id: &NumberId,
+    fields: &[Field],
+    pass: &mut Pass,
+    context: &Context,
+) -> Result<(), Stop> {
+    let account = pass.account()?;
+    let configuration = pass.facts.configuration.clone().map_err(Stop::from)?;
+    let ours = pass.ours(id)?;
+    let is_repair = context.memories.repairs(&pass.object);
+    match account
+        .call(account.company().configure(&ours, &configuration))
+        .await
+    {
+        Ok(holding) => {
+            if is_repair {
+                let repaired = fields.iter();
+                repaired.for_each(|field| context.metrics.drifted(field.label()));
+            }
+            account.saw(&holding, pass.messaging_service().as_deref());
+            pass.facts.seen.configured = true;
+            pass.holds(holding);
+            Ok(())
+        }
+        Err(Error::Refused(refusal)) => {
+            let reason = match refusal.kind {
+                RefusalKind::ReferenceMissing => Reason::ConnectionNotFound,
+                RefusalKind::Regulatory => Reason::RegulatoryRequirement,
+                _ => Reason::InvalidSpec,
+            };
+            let message = format!(
+                "{} cannot be set up as declared: {refusal}.",
+                pass.facts.title()
+            );
+            Err(Stop::Rest(Rest::Wait {
+                reason,
+                message,
+                again: Again::After(pass.facts.waits.interval),
+            }))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) async fn release(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+    let account = pass.account()?;
+    let ours = pass.ours(id)?;
+    let limit = i64::from(pass.resolved.limits.releases_per_hour);
+    let now = context.time.now().unwrap_or(pass.facts.now);
+    let account_id = &account.identity().account;
+    if let Err(blown) = context
+        .fuses
+        .take(account_id, Deed::Release, limit, now)
+        .await?
+    {
+        return Err(Stop::Rest(Rest::Wait {
+            reason: Reason::ReleaseLimitReached,
+            message: format!(
+                "{} numbers were released in the last 60 minutes in account {account_id}, and {limit} may be \
+                 (spec.limits.releasesPerHour). The next may be released at {}.",
+                blown.used,
+                clock_time(now, blown.again)
+            ),
+            again: Again::After(blown.again),
+        }));
+    }
+    context.memories.release_sent(&pass.object);
+    let released = account.call_first(account.company().release(ours)).await;
+    let word = match &released {
+        Ok(Released::Confirmed) => "confirmed",
+        Ok(Released::Absent) => "absent",
+        Err(Error::Refused(_)) => "refused",
+        Err(_) => "failed",
+    };
+    let label = context.account_label(&pass.object);
+    context.metrics.released(label, word);
+    match released {
+        Ok(Released::Confirmed | Released::Absent) => {
+            account.released(id);
+            pass.facts.seen.released = true;
+            Ok(())
+        }
+        Err(Error::Refused(refusal)) => Err(Stop::Rest(Rest::Wait {
+            reason: Reason::ReleaseBlocked,
+            message: format!(
+                "{} refuses to release {}: {refusal}. Remove the cause there, or set spec.deletionPolicy: Retain.",
+                pass.facts.provider,
+                pass.facts.title()
+            ),
+            again: Again::Backoff,
+        })),
+        Err(error) => Err(error.into()),
+    }
+}

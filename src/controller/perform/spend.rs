@@ -1,0 +1,322 @@
+//! Claims a number, pays for it or takes it over, and counts what that costs.
+
+use std::sync::Arc;
+
+use kube::ResourceExt;
+use rust_decimal::Decimal;
+use serde_json::json;
+
+use super::super::context::{Context, owner};
+use super::super::fuse::Deed;
+use super::super::plan::{Again, Attempt, Limits, Look, Rest};
+use super::super::report;
+use super::{Pass, Purchase, Stop, clock_time, finalizers_with_ours, patch};
+use crate::account::{Account, SEARCH_HOLDS, Spending, Urgency};
+use crate::api::Reason;
+use crate::claim::{ANNOTATION, Claim, Intent, Stored, Token};
+use crate::number::{Currency, NumberId};
+use crate::provider::{Error, OrderState, Reply, Unmarked};
+
+/// Writes the claim together with the finalizer, in one patch that fails if anybody else has written since.
+pub(super) async fn claim(
+    intent: Intent,
+    since: Option<jiff::Timestamp>,
+    pass: &mut Pass,
+    context: &Context,
+) -> Result<(), Stop> {
+    let account = pass.account()?;
+    let permit = account.permit(Urgency::First).await?;
+    let at = context.time.now().unwrap_or(pass.facts.now);
+    let spending = if intent == Intent::Buy {
+        Some(spend(&account, at, pass, context).await?)
+    } else {
+        None
+    };
+    let claim = Claim::to_buy(
+        pass.number()?,
+        account.identity().account.clone(),
+        &owner(pass.object.as_ref()),
+        &pass.object.uid().unwrap_or_default(),
+        context.chance.nonce(),
+        at,
+        since
+            .or_else(|| account.company().provider_time())
+            .unwrap_or(at),
+    );
+    let claim = match intent {
+        Intent::Buy => claim,
+        Intent::Adopt => claim.to_adopt(),
+    };
+    let text = claim
+        .to_annotation()
+        .map_err(|error| Stop::Api(kube::Error::SerdeError(error)))?;
+    let sent = context.clock.now();
+    let metadata = json!({
+        "resourceVersion": pass.object.resource_version(),
+        "annotations": { ANNOTATION: text },
+        "finalizers": finalizers_with_ours(&pass.object),
+    });
+    patch(pass, context, metadata).await?;
+    let stored = Token::from_reply(pass.object.annotations(), claim.clone(), sent);
+    let token = stored
+        .ok_or_else(|| Stop::from(Error::Shut("the claim was not stored as it was written")))?;
+    let alone = context.memories.claimed(&pass.object, &pass.facts.claim);
+    pass.facts.memory.never_bought = false;
+    pass.facts.claim = Stored::Ours(claim);
+    pass.facts.seen.token = true;
+    pass.facts.seen.last_look = None;
+    pass.purchase = Some(Purchase {
+        token,
+        alone,
+        _permit: permit,
+        spending,
+    });
+    // What a search has just shown needs no other look.
+    let is_news = |asked| context.clock.now().since(asked) < SEARCH_HOLDS;
+    if intent == Intent::Buy && pass.chosen_at.take().is_some_and(is_news) {
+        pass.facts.seen.last_look = Some(None);
+    }
+    Ok(())
+}
+
+/// Counts the purchase against the account's limits, or says which one is reached.
+async fn spend(
+    account: &Arc<Account>,
+    now: jiff::Timestamp,
+    pass: &Pass,
+    context: &Context,
+) -> Result<Spending, Stop> {
+    let price = pass.facts.seen.offer.as_ref().and_then(Option::as_ref);
+    let price = price.and_then(|offer| offer.price.as_ref());
+    let monthly = price.map_or(Decimal::ZERO, |price| price.monthly);
+    let reached = |message: String, again| {
+        Stop::Rest(Rest::Wait {
+            reason: Reason::LimitReached,
+            message,
+            again: Again::After(again),
+        })
+    };
+    let interval = pass.facts.waits.interval;
+    let (id, index) = (&account.identity().account, &context.stores.index);
+    let mut over = None;
+    let spending = account.spend(
+        &pass.number()?,
+        monthly,
+        |number| index.counts(number),
+        |numbers, uncounted| {
+            over = is_over(&pass.facts.limits, numbers, |currency| {
+                index.cost_of(id, currency) + uncounted
+            });
+            over.is_none()
+        },
+    );
+    let Some(spending) = spending else {
+        return Err(reached(over.unwrap_or_default(), interval));
+    };
+    let limit = i64::from(pass.resolved.limits.purchases_per_hour);
+    match context.fuses.take(id, Deed::Purchase, limit, now).await? {
+        Ok(()) => Ok(spending),
+        Err(blown) => {
+            let message = format!(
+                "{} numbers were bought in the last 60 minutes in account {id}, and {limit} may be \
+                 (spec.limits.purchasesPerHour). The next may be bought at {}.",
+                blown.used,
+                clock_time(now, blown.again)
+            );
+            Err(reached(message, blown.again))
+        }
+    }
+}
+
+/// The limit that the account would pass with this many numbers, and with the cost that `cost` tells.
+fn is_over(
+    limits: &Limits,
+    numbers: i64,
+    cost: impl FnOnce(&Currency) -> Decimal,
+) -> Option<String> {
+    if let Some((most, _)) = limits.numbers
+        && numbers > most
+    {
+        return Some(format!(
+            "With what is being bought the account holds {most} numbers, as many as it may (spec.limits.maxNumbers). \
+             This goes on when a number is released or the limit is raised."
+        ));
+    }
+    let (budget, _) = limits.monthly_cost.as_ref()?;
+    (cost(&budget.currency) > budget.amount).then(|| {
+        format!(
+            "With what is being bought the account's numbers cost as much as they may, {} {} a month \
+             (spec.limits.maxMonthlyCost of the account). This goes on when a number is released or the limit is raised.",
+            budget.amount, budget.currency
+        )
+    })
+}
+
+pub(super) async fn last_look(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+    let account = pass.account()?;
+    let service = pass.messaging_service();
+    let number = pass.number()?;
+    let adopting =
+        matches!(&pass.facts.claim, Stored::Ours(claim) if claim.intent == Intent::Adopt);
+    let found = account.heed(account.company().find(&number, service.as_deref()).await);
+    match found {
+        Ok(holding) => {
+            pass.facts.recorded_by = holding
+                .as_ref()
+                .and_then(|holding| context.recorder_of(&pass.object, &holding.id))
+                .map(|owner| owner.to_string());
+            if holding.is_some() && !adopting {
+                unused(pass, context).await;
+            }
+            pass.facts.seen.last_look = Some(holding);
+            Ok(())
+        }
+        Err(error) => {
+            unused(pass, context).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// Drops a token that was not spent: nothing was sent under its claim.
+async fn unused(pass: &mut Pass, context: &Context) {
+    if let Some(purchase) = pass.purchase.take() {
+        in_vain(&purchase.token.claim().nonce, purchase.alone, pass, context);
+        pass.facts.seen.token = false;
+        if purchase.spending.is_some() {
+            put_back(purchase.token.claim(), pass, context).await;
+        }
+    }
+}
+
+/// Gives back what the fuse counted for a purchase that certainly did not take place.
+async fn put_back(claim: &Claim, pass: &Pass, context: &Context) {
+    if let Ok(account) = &pass.resolved.account {
+        let id = &account.identity().account;
+        context.fuses.put_back(id, Deed::Purchase, claim.at).await;
+    }
+}
+
+fn in_vain(nonce: &str, alone: bool, pass: &mut Pass, context: &Context) {
+    if alone {
+        context.memories.in_vain(&pass.object, nonce);
+    }
+    pass.facts.memory.never_bought = alone;
+}
+
+pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+    let account = pass.account()?;
+    let configuration = pass.facts.configuration.clone().map_err(Stop::from)?;
+    let Some(Purchase {
+        token,
+        alone,
+        _permit,
+        spending,
+    }) = pass.purchase.take()
+    else {
+        return Err(Stop::from(Error::Shut("there is no claim to buy on")));
+    };
+    pass.facts.seen.token = false;
+    let claim = token.claim().clone();
+    let reply = account.company().buy(token, &configuration).await;
+    let (label, word) = (
+        context.account_label(&pass.object),
+        report::outcome_label(&reply),
+    );
+    context.metrics.purchased(label, word);
+    if matches!(reply, Reply::Rejected(_) | Reply::NotSent(_)) {
+        in_vain(&claim.nonce, alone, pass, context);
+        put_back(&claim, pass, context).await;
+    }
+    if matches!(
+        reply,
+        Reply::Bought(_) | Reply::Ordered(_) | Reply::Unknown(_)
+    ) {
+        if let Some(spending) = spending {
+            spending.stands();
+        }
+        let offer = pass.facts.seen.offer.clone().flatten();
+        pass.price = offer.and_then(|offer| offer.price);
+    }
+    let mut attempt = report::attempt(&claim, report::outcome(&reply));
+    match reply {
+        Reply::Bought(holding) => {
+            account.saw(&holding, pass.messaging_service().as_deref());
+            pass.saw(
+                Look {
+                    holding: Some(holding),
+                    at: Some(pass.facts.now),
+                    ..Look::default()
+                },
+                context,
+            );
+        }
+        Reply::Ordered(order) => {
+            pass.order = Some(order.clone());
+            let pending = order.state == OrderState::Pending;
+            pass.facts.seen.look = pending.then_some(Look {
+                order: Some(order),
+                at: Some(pass.facts.now),
+                ..Look::default()
+            });
+        }
+        Reply::Rejected(refusal) => {
+            attempt.code = Some(refusal.code.clone());
+            pass.facts.seen.attempt = Some(Attempt::Rejected(refusal));
+        }
+        Reply::NotSent(error) => {
+            pass.attempt = Some(attempt);
+            return Err(account
+                .heed::<()>(Err(error))
+                .err()
+                .map_or(Stop::Rest(Rest::Nothing), Stop::from));
+        }
+        Reply::Unknown(text) => pass.facts.seen.attempt = Some(Attempt::Unknown(text)),
+    }
+    pass.attempt = Some(attempt);
+    Ok(())
+}
+
+/// Puts our mark on a number that the account holds already and that nobody has marked.
+pub(super) async fn adopt(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+    let account = pass.account()?;
+    let seen = pass
+        .facts
+        .seen
+        .look
+        .as_ref()
+        .and_then(|look| look.holding.clone());
+    let now = pass.facts.seen.last_look.clone().flatten();
+    let (Some(seen), Some(now), Some(purchase)) = (seen, now, pass.purchase.take()) else {
+        return Err(Stop::from(Error::Shut(
+            "there is no claim to take it over on",
+        )));
+    };
+    pass.facts.seen.token = false;
+    if !purchase.token.is_fresh(context.clock.now()) {
+        return Err(Stop::from(Error::Shut(
+            "the claim was written too long ago",
+        )));
+    }
+    let nobodys = Unmarked::abandoned(&now, &seen)
+        .filter(|unmarked| unmarked.id() == id)
+        .ok_or_else(|| Stop::from(Error::Shut("the number has just changed")))?;
+    pass.take_over();
+    let text = pass
+        .facts
+        .mark
+        .with_name(pass.facts.provider, &pass.resolved.name);
+    // Under the claim's permit: with one more each, as many as there are permits would wait for each other for ever.
+    let holding = account.heed(account.company().mark(&nobodys, &text).await)?;
+    drop(purchase);
+    account.saw(&holding, None);
+    pass.saw(
+        Look {
+            holding: Some(holding),
+            at: Some(pass.facts.now),
+            ..Look::default()
+        },
+        context,
+    );
+    Ok(())
+}
