@@ -1,6 +1,6 @@
 # The same targets that continuous integration runs. `make help` lists them.
 
-.PHONY: help demo bench test simulate torture mutants check check-release generate control-plane
+.PHONY: help demo bench test simulate torture mutants check check-release image generate control-plane
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -38,9 +38,11 @@ check: ## Formatting, compiler and clippy warnings
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --all-features -- -D warnings
 
-check-release: ## What a release is checked for besides: alerts by promtool, the dashboard on a real Prometheus
-	tests/release/promtool
-	tests/release/prometheus
+check-release: ## What a release is checked for besides (CHECKS="sbom image": only these); says at the end what could not be run
+	CHECKS="$(CHECKS)" tests/release/all
+
+image: ## Build the static program and the image of it (IMAGE=name; needs buildah, podman or docker)
+	IMAGE="$(IMAGE)" image/build
 
 generate: ## Rewrite the generated files: CRDs, rendered manifests, tables in the docs
 	GENERATE=1 $(CARGO) test --test crds

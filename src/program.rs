@@ -142,23 +142,18 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         .await
         .context("no kubeconfig, and not in a cluster")?;
     let clients = clients(config, Arc::clone(&clock))?;
-    let installation = installation(&options, &clients.reads).await?;
+    let signalled = signalled()?;
+    tokio::pin!(signalled);
+    let installation = tokio::select! {
+        installation = installation(&options, &clients.reads) => installation?,
+        () = &mut signalled => return Ok(()),
+    };
     let health = Health::new(Arc::clone(&clock));
     let listener = tokio::net::TcpListener::bind(options.listen)
         .await
         .with_context(|| format!("cannot listen on {}", options.listen))?;
     let metrics = Metrics::default();
     tokio::spawn(telemetry::serve(listener, health.clone(), metrics.clone()));
-
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let signalled = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    tokio::pin!(signalled);
 
     // Filled in once this replica leads; until then nothing is written anywhere.
     let led: Arc<OnceLock<Term>> = Arc::default();
@@ -256,6 +251,18 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         traces.end().await;
     }
     Ok(())
+}
+
+/// Resolves at SIGTERM or SIGINT. The first process of a container ignores them until this is called.
+fn signalled() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 fn burki_origins(options: &Options) -> anyhow::Result<Vec<String>> {

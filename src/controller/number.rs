@@ -41,7 +41,9 @@ pub(super) async fn reconcile(
 ) -> Result<Due, kube::Error> {
     context.stores.begun().await;
     context.memories.first_seen(&number);
-    let _turn = context.turns.wait_for(&number).await;
+    let Some(_turn) = context.turns.wait_for(&number).await else {
+        return Ok(None);
+    };
     // It may have changed, or gone, while it waited.
     let Some(number) = context.stores.number(&number) else {
         return Ok(None);

@@ -142,22 +142,34 @@ pub async fn run(
     watches.push(beat(Arc::clone(&reconciler)).boxed());
 
     let running = futures::future::join_all(controllers);
-    let filling = async {
+    let preparing = async {
         reconciler.fill().await;
         ready();
         lead.await;
         reconciler.catch_up().await;
-        reconciler.begin();
+    };
+    let filling = async {
+        // Nothing is in flight before all is prepared, and a controller whose first list fails does not heed `stop`.
+        tokio::select! {
+            () = preparing => reconciler.begin(),
+            () = stop.clone() => return,
+        }
         let _figures = reconciler.figures();
         loop {
             reconciler.reread_limits().await;
             tokio::time::sleep(REREAD_LIMITS_AFTER).await;
         }
     };
+    let stopping = async {
+        stop.clone().await;
+        reconciler.stop();
+        std::future::pending::<()>().await;
+    };
     let watching = futures::future::join_all(watches);
     tokio::select! {
         _ = running => {}
         _ = filling => {}
+        () = stopping => {}
         _ = watching => tracing::error!("a watch ended by itself"),
     }
     reconciler.end().await;

@@ -188,6 +188,12 @@ impl Reconciler {
         self.clean_up();
     }
 
+    /// Makes no more passes over numbers, also not those that wait for their turn: whoever follows makes them. Passes under
+    /// way go on.
+    pub(super) fn stop(&self) {
+        self.context.turns.end();
+    }
+
     /// Gives back what is counted and will not be used, and finishes writing Events. To be called when nothing is in flight any more.
     pub async fn end(&self) {
         if let Some(now) = self.context.time.now() {

@@ -24,6 +24,7 @@ mod pictures;
 mod prices;
 mod prometheus;
 mod reasons;
+mod replicas;
 mod search;
 mod secrets;
 mod signals;

@@ -2,6 +2,7 @@
 //!
 //! The operator runs with the token of the chart's ServiceAccount, under the RBAC of `config/install.yaml`.
 
+use std::ffi::OsString;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,12 @@ pub struct World {
     flags: Vec<String>,
     /// Where operators log to from now on.
     pub log: Option<std::path::PathBuf>,
+}
+
+/// The operator as Cargo has just built it, or the one to be tested instead.
+fn program() -> OsString {
+    std::env::var_os("OPERATOR")
+        .unwrap_or_else(|| env!("CARGO_BIN_EXE_phonenumber-operator").into())
 }
 
 static INSTALLED: OnceCell<()> = OnceCell::const_new();
@@ -226,7 +233,7 @@ impl World {
 
     /// How an operator process with `more` flags is started.
     pub fn operator_command(&self, more: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_phonenumber-operator"));
+        let mut command = Command::new(program());
         command
             .arg("run")
             .args([
