@@ -4,9 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::ListParams;
 use kube::core::{PartialObjectMeta, Selector, SelectorExt};
@@ -18,7 +15,7 @@ use super::Parts;
 use super::definition::Definition;
 use super::events::Events;
 use super::fuse::Fuses;
-use super::index::{Index, Key, account_key, claimed};
+use super::index::{Key, account_key, claimed};
 use super::inspect::{Answers, Inspections};
 use super::memory::Memories;
 use super::plan::{Blocker, Waits};
@@ -29,7 +26,7 @@ use super::wakers::Wakers;
 use crate::account::{Account, Accounts, Directory};
 use crate::api::{
     AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, Limits, Money, PhoneNumber,
-    ProviderAccount, Reason,
+    Reason,
 };
 use crate::chance::Chance;
 use crate::clock::Clock;

@@ -88,7 +88,7 @@ impl Stores {
     }
 
     /// The resources that the index has under `key`, as they are in the caches now.
-    fn found(&self, key: &Key) -> Vec<Arc<PhoneNumber>> {
+    pub(super) fn found(&self, key: &Key) -> Vec<Arc<PhoneNumber>> {
         let references = self.index.get(key);
         let numbers = references
             .iter()
