@@ -14,6 +14,7 @@ use super::perform::{Pass, Stop, perform};
 use super::plan::{Again, Budget, Facts, Limits, Rest, Step, plan, wait};
 use super::report;
 use super::resolve::{Resolved, resolve};
+use super::turns::ASKS_AGAIN_AFTER;
 use crate::account::fingerprint;
 use crate::api::{AdoptionPolicy, Class, Money, PhoneNumber, Reason, condition};
 use crate::claim::{Claim, Intent, Stored};
@@ -41,10 +42,10 @@ pub(super) async fn reconcile(
 ) -> Result<Due, kube::Error> {
     context.stores.begun().await;
     context.memories.first_seen(&number);
-    let Some(_turn) = context.turns.wait_for(&number).await else {
-        return Ok(None);
+    let Some(_turn) = context.turns.take(&number) else {
+        return Ok(Some(ASKS_AGAIN_AFTER));
     };
-    // It may have changed, or gone, while it waited.
+    // It may have changed, or gone, since it was passed in.
     let Some(number) = context.stores.number(&number) else {
         return Ok(None);
     };

@@ -41,9 +41,14 @@ impl Wakers {
 
     /// Wakes `number`.
     pub(super) fn number(&self, number: &PhoneNumber) {
+        self.number_at(&ObjectRef::from_obj(number));
+    }
+
+    /// Wakes the number that `reference` leads to.
+    pub(super) fn number_at(&self, reference: &ObjectRef<PhoneNumber>) {
         for channel in &self.lock().numbers {
             // A channel is closed only when its queue has ended.
-            let _ = channel.unbounded_send(ObjectRef::from_obj(number));
+            let _ = channel.unbounded_send(reference.clone());
         }
     }
 
