@@ -317,7 +317,9 @@ impl Bench {
         let (waits, spent) = spent.await;
         let mut part = self.table.part("Twilio by exact number, alone");
         part.guide("p50", at(&waits, 0.5), "s", None);
-        counts(&mut part, &spent, LONE, 2.0, 2.1);
+        // A look, the last look, and the purchase. Where many wait, one listing serves the first looks of all, and 2.1 is
+        // the budget, which the operator's own tests count.
+        counts(&mut part, &spent, LONE, 2.0, 3.1);
     }
 
     pub async fn purchases_at_telnyx(&mut self) {
