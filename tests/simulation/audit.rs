@@ -254,7 +254,7 @@ impl Audit<'_> {
         if before.bought_for.is_none() && at.saturating_sub(before.bought_at) < RESIDUE {
             return;
         }
-        if self.diary.unseen {
+        if self.diary.unseen || self.nobody_can_tell(before, at) {
             return;
         }
         let now = self.owner_in(reference);
@@ -281,6 +281,16 @@ impl Audit<'_> {
             );
             self.fault(text);
         }
+    }
+
+    /// True if the company still hides a number whose resource is gone: a purchase of it overwrites its settings.
+    fn nobody_can_tell(&self, before: &Held, at: Duration) -> bool {
+        let hidden = self.world.emulator.world().state.switches.hidden_ms;
+        let is_gone = before.bought_for.as_deref().is_some_and(|name| {
+            let last = self.versions(name, at).last();
+            last.is_none_or(|change| change.deleted)
+        });
+        is_gone && at < before.bought_at + Duration::from_millis(hidden)
     }
 
     fn released(&mut self, id: &str, before: &Held, reference: &str, at: Duration) {

@@ -175,6 +175,13 @@ impl Play {
                 return;
             }
         }
+        // Some try again every ten minutes, and may be at it.
+        for _ in 0..6 {
+            if audit::is_settled(&self.world) {
+                return;
+            }
+            self.world.run_for(Duration::from_secs(20)).await;
+        }
     }
 
     fn heal(&mut self) {
