@@ -297,12 +297,12 @@ impl Audit<'_> {
         names.len() > 1
     }
 
-    /// True if the company still hides a number whose resource is gone: a purchase of it overwrites its settings.
+    /// True if the company still hides a number whose resource went: a purchase of it overwrites its settings.
     fn nobody_can_tell(&self, before: &Held, at: Duration) -> bool {
         let hidden = self.world.emulator.world().state.switches.hidden_ms;
         let is_gone = before.bought_for.as_deref().is_some_and(|name| {
-            let last = self.versions(name, at).last();
-            last.is_none_or(|change| change.deleted)
+            let mut later = self.versions(name, at);
+            later.any(|change| change.deleted && change.at >= before.bought_at)
         });
         is_gone && at < before.bought_at + Duration::from_millis(hidden)
     }
