@@ -128,15 +128,18 @@ impl Fuses {
         }
         let key = key(account, deed);
         let wanted = (limit / 10).clamp(1, MOST_AT_ONCE);
-        Ok(
-            match self.add(&key, minute, limit, wanted, &unused).await? {
-                Ok(got) => {
-                    *unused = Slots::from([(minute, got - 1)]);
-                    Ok(())
-                }
-                Err(used) => Err(blown(&used, limit, now)),
-            },
-        )
+        // Not kept over the write: if its reply is lost, too much is counted, and never too little.
+        let back = std::mem::take(&mut *unused);
+        Ok(match self.add(&key, minute, limit, wanted, &back).await? {
+            Ok(got) => {
+                *unused = Slots::from([(minute, got - 1)]);
+                Ok(())
+            }
+            Err(used) => {
+                *unused = back;
+                Err(blown(&used, limit, now))
+            }
+        })
     }
 
     /// Gives back what was taken at `taken` for a deed that certainly did not take place.
@@ -159,11 +162,9 @@ impl Fuses {
                 continue;
             }
             let (key, minute) = (key(&account, deed), minute_of(now));
-            match self.add(&key, minute, i64::MAX, 0, &unused).await {
-                Ok(_) => unused.clear(),
-                Err(error) => {
-                    tracing::warn!(%error, "what was taken of the limits is not given back")
-                }
+            let back = std::mem::take(&mut *unused);
+            if let Err(error) = self.add(&key, minute, i64::MAX, 0, &back).await {
+                tracing::warn!(%error, "what was taken of the limits is not given back");
             }
         }
     }
@@ -279,6 +280,8 @@ fn write(slots: &Slots) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     #[test]
@@ -339,17 +342,21 @@ mod tests {
         assert_eq!(used(Deed::Purchase), Some(14));
     }
 
-    /// One ConfigMap that lives in memory, whatever is asked.
-    fn stored() -> Client {
+    /// One ConfigMap that lives in memory, whatever is asked. The reply to a write is lost while `loses` says so.
+    fn stored(loses: &Arc<AtomicBool>) -> Client {
+        let loses = Arc::clone(loses);
         let object = Arc::new(Mutex::new(None::<Vec<u8>>));
         let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
-            let object = Arc::clone(&object);
+            let (object, loses) = (Arc::clone(&object), Arc::clone(&loses));
             async move {
                 let reads = request.method() == http::Method::GET;
                 let body = request.into_body().collect_bytes().await.unwrap();
                 let mut object = object.lock().unwrap();
                 if !reads {
                     *object = Some(body.to_vec());
+                    if loses.load(Ordering::Relaxed) {
+                        return Err(std::io::Error::other("connection reset"));
+                    }
                 }
                 let missing = br#"{"kind":"Status","code":404,"reason":"NotFound","message":"","status":"Failure"}"#;
                 let (status, body) = match object.as_ref() {
@@ -357,9 +364,7 @@ mod tests {
                     None => (404, missing.to_vec()),
                 };
                 let answer = http::Response::builder().status(status);
-                Ok::<_, std::convert::Infallible>(
-                    answer.body(kube::client::Body::from(body)).unwrap(),
-                )
+                Ok(answer.body(kube::client::Body::from(body)).unwrap())
             }
         });
         Client::new(service, "default")
@@ -367,7 +372,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_put_back_can_be_taken_again_also_in_the_next_minute() {
-        let fuses = Fuses::new(stored(), "operator");
+        let fuses = Fuses::new(stored(&Arc::default()), "operator");
         let account = AccountId::new("AC1");
         let at = |second: i64| Timestamp::from_second(100 * 60 + second).unwrap();
         let take = async |second| {
@@ -380,5 +385,25 @@ mod tests {
         assert!(take(61).await);
         assert!(!take(62).await, "it is used once more");
         assert_eq!(fuses.used(&account, Deed::Purchase, at(62)), Some(1));
+    }
+
+    #[tokio::test]
+    async fn what_was_given_back_by_a_write_whose_reply_was_lost_is_not_given_back_again() {
+        let loses = Arc::new(AtomicBool::new(false));
+        let fuses = Fuses::new(stored(&loses), "operator");
+        let account = AccountId::new("AC1");
+        let take = async |minute: i64| {
+            let now = Timestamp::from_second(minute * 60).unwrap();
+            fuses.take(&account, Deed::Purchase, 30, now).await
+        };
+        // Three are counted in minute 100, and one is done.
+        assert_eq!(take(100).await.unwrap(), Ok(()));
+        loses.store(true, Ordering::Relaxed);
+        assert!(take(101).await.is_err());
+        loses.store(false, Ordering::Relaxed);
+        assert_eq!(take(101).await.unwrap(), Ok(()));
+        let seen = fuses.seen.lock().unwrap();
+        let slots = seen.as_ref().unwrap().get("AC1.purchases").unwrap();
+        assert_eq!(slots.get(&100), Some(&1), "what was done stays counted");
     }
 }
