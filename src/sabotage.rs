@@ -19,6 +19,10 @@ pub enum Safeguard {
     ForeignMark,
     /// A candidate of a search is given to one resource only.
     Reservation,
+    /// One resource at a time goes for a number.
+    OneAtATime,
+    /// Of those that go for a number, whoever claimed it first has it, as far as is known when the next claim is written.
+    FirstComeFirstServed,
     /// A number is touched only in the account that it was bought in.
     PinnedAccount,
     /// A recorded number is gone only when the provider has said so twice, a minute apart.

@@ -1,5 +1,5 @@
 //! Purchases that are under way, and those whose number or cost is not counted elsewhere yet: so that many purchases at
-//! once never pass a limit together.
+//! once never pass a limit together, and two never go for one number.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -10,25 +10,42 @@ use rust_decimal::Decimal;
 use super::{Account, Shared, lock};
 use crate::clock::Instant;
 use crate::number::E164;
+use crate::sabotage::{Safeguard, stands};
 
 /// How long a purchase is counted here that is never counted elsewhere: longer than any purchase stays unseen.
 const COUNTS_FOR: Duration = Duration::from_secs(3600);
 
-/// What each purchase will cost every month, and since when it is counted.
-type Purchase = (Decimal, Instant);
+struct Purchase {
+    /// What it will cost every month.
+    monthly: Decimal,
+    /// Since when it is counted.
+    since: Instant,
+    /// For whom, while it is under way.
+    under_way: Option<String>,
+}
+
+/// Why a purchase may not begin.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NotNow {
+    /// It would pass a limit.
+    OverLimit,
+    /// The number is being bought or taken over for somebody else, who is named.
+    UnderWay(String),
+}
 
 /// The purchases of an account, by number.
 #[derive(Default)]
 pub(super) struct Purchases(Mutex<HashMap<E164, Purchase>>);
 
 impl Purchases {
-    /// Stops counting the purchase of `number`.
+    /// Stops counting the purchase of `number`, unless one is under way.
     pub(super) fn forget(&self, number: &E164) {
-        lock(&self.0).remove(number);
+        lock(&self.0).retain(|it, purchase| it != number || purchase.under_way.is_some());
     }
 }
 
-/// A purchase under way. It is counted until this is dropped, or longer if it may have taken place.
+/// A purchase under way. It is counted until this is dropped, or longer if it may have taken place. Until then nobody else may
+/// go for its number.
 pub struct Spending {
     shared: Arc<Shared>,
     number: E164,
@@ -40,6 +57,9 @@ impl Spending {
     /// Goes on counting the purchase: it took place, or may have.
     pub fn stands(mut self) {
         self.stands = true;
+        if let Some(purchase) = lock(&self.shared.purchases.0).get_mut(&self.number) {
+            purchase.under_way = None;
+        }
     }
 }
 
@@ -49,7 +69,7 @@ impl Drop for Spending {
             return;
         }
         let mut purchases = lock(&self.shared.purchases.0);
-        match self.before {
+        match self.before.take() {
             Some(before) => purchases.insert(self.number.clone(), before),
             None => purchases.remove(&self.number),
         };
@@ -67,23 +87,38 @@ impl Account {
         spent(&lock(&self.shared.purchases.0), is_counted)
     }
 
-    /// Counts a purchase of `number` at `monthly`, if `may` agrees to how many numbers the account then holds, and to what
-    /// the purchases that are not counted elsewhere then cost. Whoever asks at the same time sees the other's.
+    /// Counts a purchase of `number` at `monthly` for `whom`, if `may` agrees to how many numbers the account then holds, and
+    /// to what the purchases that are not counted elsewhere then cost. Whoever asks at the same time sees the other's.
+    ///
+    /// # Errors
+    /// [`NotNow`]; nothing is counted then.
     pub fn spend(
         self: &Arc<Self>,
         number: &E164,
+        whom: &str,
         monthly: Decimal,
         is_counted: impl Fn(&E164) -> bool,
         may: impl FnOnce(i64, Decimal) -> bool,
-    ) -> Option<Spending> {
+    ) -> Result<Spending, NotNow> {
         let now = self.clock.now();
         let inventory = &self.shared.inventory;
         let mut purchases = lock(&self.shared.purchases.0);
-        purchases.retain(|number, (_, since)| {
+        purchases.retain(|number, purchase| {
             let is_seen = inventory.by_number(number, None).is_some() && is_counted(number);
-            !is_seen && now.since(*since) < COUNTS_FOR
+            purchase.under_way.is_some() || (!is_seen && now.since(purchase.since) < COUNTS_FOR)
         });
-        let before = purchases.insert(number.clone(), (monthly, now));
+        let other = purchases.get(number);
+        if let Some(whom) = other.and_then(|purchase| purchase.under_way.clone())
+            && stands(Safeguard::OneAtATime)
+        {
+            return Err(NotNow::UnderWay(whom));
+        }
+        let purchase = Purchase {
+            monthly,
+            since: now,
+            under_way: Some(whom.to_owned()),
+        };
+        let before = purchases.insert(number.clone(), purchase);
         let agreed = may(
             self.shared.counted(&purchases),
             spent(&purchases, is_counted),
@@ -95,7 +130,7 @@ impl Account {
             before,
             stands: false,
         };
-        agreed.then_some(spending)
+        agreed.then_some(spending).ok_or(NotNow::OverLimit)
     }
 
     /// Stops counting the purchase of `number`, which came to nothing after all.
@@ -121,5 +156,5 @@ impl Shared {
 
 fn spent(purchases: &HashMap<E164, Purchase>, is_counted: impl Fn(&E164) -> bool) -> Decimal {
     let uncounted = purchases.iter().filter(|(number, _)| !is_counted(number));
-    uncounted.map(|(_, (monthly, _))| *monthly).sum()
+    uncounted.map(|(_, purchase)| purchase.monthly).sum()
 }

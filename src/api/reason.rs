@@ -130,7 +130,7 @@ reasons! {
         AlreadyOwned,
         /// The number carries another resource's mark.
         OwnedByAnother,
-        /// Another PhoneNumber declares the same number and was there first.
+        /// Another PhoneNumber goes for the same number and was there first.
         ClaimedByAnother,
         /// The number costs more than it may.
         CostLimitExceeded,

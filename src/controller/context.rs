@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::ListParams;
 use kube::core::{PartialObjectMeta, Selector, SelectorExt};
@@ -15,7 +16,7 @@ use super::Parts;
 use super::definition::Definition;
 use super::events::Events;
 use super::fuse::Fuses;
-use super::index::{Key, account_key, claimed};
+use super::index::{Key, account_key, claim_of};
 use super::inspect::{Answers, Inspections};
 use super::memory::Memories;
 use super::plan::{Blocker, Waits};
@@ -213,32 +214,48 @@ impl Context {
         found.is_some_and(|meta| selector.matches(meta.labels()))
     }
 
-    /// The other resource that declares the same number and was there first: which has claimed or recorded it, or else
-    /// is older. A restore makes a resource that may have bought the number look young.
+    /// The other resource that goes for the same number and was there first: which has recorded it, or else claimed it
+    /// first, or else is older. A restore makes a resource that may have bought the number look young.
     pub(super) fn rival_of(&self, number: &PhoneNumber) -> Option<Owner> {
         let declared = number.spec.phone_number.as_deref()?;
+        let recorded = |number: &PhoneNumber| {
+            let status = number.status.as_ref();
+            status.is_some_and(|status| status.id.is_some())
+        };
+        let claimed_at = |number: &PhoneNumber| {
+            let claim = claim_of(number).filter(|claim| claim.number.as_str() == declared);
+            claim.map(|claim| claim.at)
+        };
         let place = |number: &PhoneNumber| {
-            let recorded = number.status.as_ref().and_then(|status| status.id.as_ref());
-            let is_spent_on =
-                recorded.is_some() || claimed(number).is_some_and(|claimed| claimed == declared);
             (
-                !is_spent_on,
+                !recorded(number),
+                claimed_at(number).unwrap_or(Timestamp::MAX),
                 number.creation_timestamp().map(|time| time.0),
                 number.namespace(),
                 number.name_any(),
             )
         };
+        // A search goes for what it has recorded or claimed.
+        let goes_for_it = |number: &PhoneNumber| {
+            number.spec.phone_number.is_some() || recorded(number) || claimed_at(number).is_some()
+        };
         let mine = place(number);
-        let declarers = self.declarers(declared);
-        let mut rivals = declarers
-            .iter()
-            .filter(|other| other.uid() != number.uid() && place(other) < mine);
+        let others = self.found(&Key::Declared(declared.to_owned()));
+        let mut rivals = others.iter().filter(|other| {
+            other.uid() != number.uid() && goes_for_it(other) && place(other) < mine
+        });
         rivals.next().map(|other| owner(other.as_ref()))
+    }
+
+    /// The resources that the index has under `key`, each as the cache or a later write of ours shows it.
+    fn found(&self, key: &Key) -> Vec<Arc<PhoneNumber>> {
+        let found = self.stores.found(key).into_iter();
+        found.map(|number| self.memories.latest(number)).collect()
     }
 
     /// The resources that declare this number.
     pub(super) fn declarers(&self, number: &str) -> Vec<Arc<PhoneNumber>> {
-        let mut found = self.stores.found(&Key::Declared(number.to_owned()));
+        let mut found = self.found(&Key::Declared(number.to_owned()));
         found.retain(|other| other.spec.phone_number.as_deref() == Some(number));
         found
     }
@@ -356,7 +373,7 @@ impl Context {
             let status = other.status.as_ref();
             status.and_then(|status| status.id.as_deref()) == Some(id.as_str())
         };
-        let found = self.stores.found(&Key::Recorded(id.as_str().to_owned()));
+        let found = self.found(&Key::Recorded(id.as_str().to_owned()));
         let mut others = found
             .iter()
             .filter(|other| other.uid() != number.uid() && recorded(other));
@@ -391,8 +408,15 @@ impl Context {
     pub(super) fn wrote(&self, number: &Arc<PhoneNumber>) {
         self.memories.written(number);
         if let Some(cached) = self.stores.number(number) {
-            self.memories.shows(&cached);
+            self.note(&cached);
         }
+    }
+
+    /// Notes a PhoneNumber that the cache has, as it shows it or as a later write of ours has made it. True if it did not
+    /// refer to its account before.
+    pub(super) fn note(&self, cached: &PhoneNumber) -> bool {
+        let newer = self.memories.newer(cached);
+        self.stores.index.put(newer.as_deref().unwrap_or(cached))
     }
 
     /// The Secrets that accounts refer to.

@@ -203,12 +203,8 @@ pub(super) fn account_key(number: &PhoneNumber) -> Key {
     Key::Account(kind, namespace, name)
 }
 
-/// The number that the resource's claim is on.
-pub(super) fn claimed(number: &PhoneNumber) -> Option<String> {
-    claim(number).map(|claim| claim.number.to_string())
-}
-
-fn claim(number: &PhoneNumber) -> Option<Claim> {
+/// The claim of the resource, under whichever UID it was made.
+pub(super) fn claim_of(number: &PhoneNumber) -> Option<Claim> {
     match Claim::read(
         number.annotations(),
         &owner(number),
@@ -223,7 +219,7 @@ fn claim(number: &PhoneNumber) -> Option<Claim> {
 fn cost_of(number: &PhoneNumber) -> Option<Cost> {
     let status = number.status.as_ref()?;
     let cost = status.cost.as_ref()?;
-    let claimed_in = || claim(number).map(|claim| claim.account_id.to_string());
+    let claimed_in = || claim_of(number).map(|claim| claim.account_id.to_string());
     Some(Cost {
         account: status.account_id.clone().or_else(claimed_in)?,
         currency: cost.currency.clone(),
@@ -231,20 +227,20 @@ fn cost_of(number: &PhoneNumber) -> Option<Cost> {
     })
 }
 
+/// The numbers that a resource goes for or holds.
+pub(super) fn numbers_of(number: &PhoneNumber) -> BTreeSet<String> {
+    let status = number.status.as_ref();
+    let held = status.and_then(|status| status.phone_number.clone());
+    let claimed = claim_of(number).map(|claim| claim.number.to_string());
+    let declared = number.spec.phone_number.clone();
+    [declared, held, claimed].into_iter().flatten().collect()
+}
+
 fn keys_of(number: &PhoneNumber) -> Vec<Key> {
     let recorded = number.status.as_ref().and_then(|status| status.id.clone());
     let mark = Mark::new(Origin::Bought, &Installation::new(""), &owner(number));
     let mut keys = vec![Key::Marked(mark.owner().to_owned()), account_key(number)];
-    let declared = number.spec.phone_number.clone();
-    let held = number
-        .status
-        .as_ref()
-        .and_then(|status| status.phone_number.clone());
-    let numbers: BTreeSet<_> = [declared, held, claimed(number)]
-        .into_iter()
-        .flatten()
-        .collect();
-    keys.extend(numbers.into_iter().map(Key::Declared));
+    keys.extend(numbers_of(number).into_iter().map(Key::Declared));
     keys.extend(recorded.map(Key::Recorded));
     keys
 }

@@ -66,30 +66,20 @@ impl Memories {
 
     /// `object`, or the later version that this process has written since.
     pub(super) fn latest(&self, object: Arc<PhoneNumber>) -> Arc<PhoneNumber> {
+        self.newer(&object).unwrap_or(object)
+    }
+
+    /// The version that our own write made, if it is later than what the cache shows as `object`. It is forgotten if not.
+    pub(super) fn newer(&self, object: &PhoneNumber) -> Option<Arc<PhoneNumber>> {
         let mut entries = self.lock();
-        let Some(entry) = entries.get_mut(&uid(&object)) else {
-            return object;
-        };
-        match &entry.latest {
-            Some(latest) if version(latest) > version(&object) => Arc::clone(latest),
-            _ => {
-                entry.latest = None;
-                object
-            }
-        }
+        let latest = &mut entries.get_mut(&uid(object))?.latest;
+        latest.take_if(|latest| version(latest) <= version(object));
+        latest.clone()
     }
 
     /// Remembers the version that our own write made.
     pub(super) fn written(&self, object: &Arc<PhoneNumber>) {
         self.entry(object, |entry| entry.latest = Some(Arc::clone(object)));
-    }
-
-    /// Forgets the version that our own write made once the cache shows it or a later one.
-    pub(super) fn shows(&self, object: &PhoneNumber) {
-        if let Some(entry) = self.lock().get_mut(&uid(object)) {
-            let shown = version(object);
-            entry.latest.take_if(|latest| version(latest) <= shown);
-        }
     }
 
     /// What a decision may use.

@@ -59,8 +59,8 @@ struct Purchase {
     /// True if every attempt before this one was certainly in vain.
     alone: bool,
     _permit: Permit,
-    /// What is counted for it; nothing for one that takes a number over.
-    spending: Option<Spending>,
+    /// What is counted for it. It keeps others from going for the number.
+    spending: Spending,
 }
 
 /// Why a pass ends.

@@ -426,17 +426,23 @@ impl Facts {
         wait(blocker.reason, blocker.message.clone(), again)
     }
 
-    /// The first of the account, the older resource, the assistant and the configuration that forbids spending.
+    /// Forbids going for a number that another resource was first to want.
+    pub(super) fn rival_blocker(&self) -> Option<Rest> {
+        let rival = self.rival.as_ref()?;
+        Some(Rest::Wait {
+            reason: Reason::ClaimedByAnother,
+            message: format!(
+                "PhoneNumber {rival} wants {} too and was there first. Delete one of the two.",
+                self.title()
+            ),
+            again: Again::After(PERSON_AGAIN_AFTER),
+        })
+    }
+
+    /// The first of the account, the other resource, the assistant and the configuration that forbids spending.
     fn spending_blocker(&self) -> Option<Step> {
-        if let Some(rival) = &self.rival {
-            return Some(wait(
-                Reason::ClaimedByAnother,
-                format!(
-                    "PhoneNumber {rival} declares {} too and was there first. Delete one of the two.",
-                    self.title()
-                ),
-                Again::After(PERSON_AGAIN_AFTER),
-            ));
+        if let Some(rest) = self.rival_blocker() {
+            return Some(Step::Rest(rest));
         }
         if let Some((_, Err(blocker))) = &self.assistant {
             return Some(self.blocked(blocker));

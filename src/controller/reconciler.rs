@@ -15,6 +15,7 @@ use kube::{Resource, ResourceExt};
 use super::account::{self, AnyAccount};
 use super::context::{Context, secrets_of};
 use super::figures::Figures;
+use super::index::numbers_of;
 use super::secrets::SecretName;
 use super::stores::Stores;
 use super::wakers::Wakers;
@@ -129,22 +130,19 @@ impl Reconciler {
         let (stores, wakers) = (&self.context.stores, &self.context.wakers);
         match event {
             Event::Apply(number) => {
-                if stores.index.put(number) {
+                if self.context.note(number) {
                     wakers.account_of(number);
                 }
-                self.context.memories.shows(number);
             }
             Event::InitApply(number) => {
-                stores.index.put(number);
-                self.context.memories.shows(number);
+                self.context.note(number);
             }
             Event::Delete(number) => {
                 stores.index.remove(number);
                 wakers.account_of(number);
-                if let Some(declared) = &number.spec.phone_number {
-                    let others = self.context.declarers(declared);
-                    others.iter().for_each(|other| wakers.number(other));
-                }
+                let freed = numbers_of(number);
+                let others = freed.iter().flat_map(|freed| self.context.declarers(freed));
+                others.for_each(|other| wakers.number(&other));
             }
             Event::Init | Event::InitDone => {}
         }

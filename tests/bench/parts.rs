@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
-use kube::api::{DeleteParams, ListParams};
+use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use crate::emulator::{is_purchase, number_of};
@@ -260,16 +260,9 @@ impl Bench {
         let cpu = cpu_seconds(self.pid);
         self.world.begin().await;
         let begun = Instant::now();
-        let numbers = self.world.numbers(NAMESPACE);
-        let deleting = tokio::spawn(async move {
-            let all = ListParams::default();
-            numbers
-                .delete_collection(&DeleteParams::default(), &all)
-                .await
-        });
+        self.world.delete_all(NAMESPACE).await;
         self.witness.until_gone(count).await;
         let gone = begun.elapsed().as_secs_f64();
-        deleting.await.unwrap().unwrap();
         until_quiet(self.pid).await;
         let spent = self.world.end().await;
         println!("  calls: {:?}", spent.calls);

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::api::PostParams;
-use kube::{Api, Client};
+use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::core::PartialObjectMeta;
+use kube::{Api, Client, ResourceExt};
 use phonenumber_operator::api::{PhoneNumber, ProviderAccount};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -24,8 +25,8 @@ const LATENCY: u64 = 20;
 /// How often the operator looks at its accounts.
 pub const INTERVAL: Duration = Duration::from_secs(10);
 
-/// How many requests that create objects are under way at once.
-const CREATORS: usize = 16;
+/// How many requests that create or delete objects are under way at once.
+const REQUESTS_AT_ONCE: usize = 16;
 
 /// The namespace that `config/install.yaml` installs into.
 const OPERATOR_NAMESPACE: &str = "phonenumber-operator-system";
@@ -149,7 +150,7 @@ impl World {
             let there = self.number(namespace, &name, spec.clone()).await;
             (name, there)
         });
-        let mut creating = std::pin::pin!(creating.buffer_unordered(CREATORS));
+        let mut creating = std::pin::pin!(creating.buffer_unordered(REQUESTS_AT_ONCE));
         let mut created = Vec::with_capacity(count);
         let mut told = Instant::now();
         while let Some(one) = creating.next().await {
@@ -160,6 +161,32 @@ impl World {
             }
         }
         created
+    }
+
+    /// Deletes every PhoneNumber of a namespace, several at a time. One request for all would be cut off by the API server
+    /// after a minute.
+    pub async fn delete_all(&self, namespace: &str) {
+        let numbers = self.numbers(namespace);
+        let all = numbers
+            .list_metadata(&ListParams::default())
+            .await
+            .unwrap()
+            .items;
+        let delete = |number: PartialObjectMeta<PhoneNumber>| {
+            let numbers = numbers.clone();
+            async move {
+                let name = number.name_any();
+                numbers.delete(&name, &DeleteParams::default()).await
+            }
+        };
+        let mut deleting = std::pin::pin!(
+            stream::iter(all)
+                .map(delete)
+                .buffer_unordered(REQUESTS_AT_ONCE)
+        );
+        while let Some(deleted) = deleting.next().await {
+            deleted.unwrap();
+        }
     }
 
     /// Starts the operator with the rights of its ServiceAccount, and returns its process id.

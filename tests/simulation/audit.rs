@@ -251,7 +251,7 @@ impl Audit<'_> {
 
     fn configured(&mut self, id: &str, before: &Held, reference: &str, at: Duration) {
         // Between the last look and the purchase somebody else may buy; what is left of that is the residue.
-        let is_by_others = before.bought_for.is_none() || self.is_declared_twice(before, at);
+        let is_by_others = before.bought_for.is_none();
         if is_by_others && at.saturating_sub(before.bought_at) < RESIDUE {
             return;
         }
@@ -282,19 +282,6 @@ impl Audit<'_> {
             );
             self.fault(text);
         }
-    }
-
-    /// True if two resources declare the number: within moments, the purchase of one may meet that of the other.
-    fn is_declared_twice(&self, before: &Held, at: Duration) -> bool {
-        let names: BTreeSet<_> = self
-            .changes
-            .iter()
-            .filter(|change| {
-                change.at <= at && change.object["spec"]["phoneNumber"] == *before.number
-            })
-            .map(|change| change.place.name.as_str())
-            .collect();
-        names.len() > 1
     }
 
     /// True if the company still hides a number whose resource went: a purchase of it overwrites its settings.

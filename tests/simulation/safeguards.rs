@@ -15,7 +15,7 @@ enum Out {
 }
 
 /// A safeguard for people, how it is taken out, and the trace that misses it.
-const NEEDED: [(&str, Out, &str); 11] = [
+const NEEDED: [(&str, Out, &str); 13] = [
     (
         "the claim is stored by compare-and-swap",
         Out::CompareAndSwap,
@@ -50,6 +50,16 @@ const NEEDED: [(&str, Out, &str); 11] = [
         "a candidate is reserved, for all that use the provider's account",
         Out::Rule(Safeguard::Reservation),
         "two_namespaces_with_keys_of_one_account_and_equal_searches",
+    ),
+    (
+        "one resource at a time goes for a number",
+        Out::Rule(Safeguard::OneAtATime),
+        "two_resources_that_claim_one_number_at_one_moment",
+    ),
+    (
+        "whoever claimed a number first has it, as is known when the next claim is written",
+        Out::Rule(Safeguard::FirstComeFirstServed),
+        "two_resources_that_declare_one_number_and_one_of_them_looks_slowly",
     ),
     (
         "a number stays with the account that it was bought in",

@@ -153,5 +153,7 @@ traces! {
         a_protection_that_is_set_while_the_number_is_being_recorded,
         a_refused_candidate_that_may_have_been_bought_before_rests,
         a_restored_resource_keeps_its_number_from_a_younger_rival,
+        two_resources_that_declare_one_number_and_one_of_them_looks_slowly,
+        two_resources_that_claim_one_number_at_one_moment,
     }
 }

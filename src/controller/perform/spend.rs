@@ -1,6 +1,7 @@
 //! Claims a number, pays for it or takes it over, and counts what that costs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::ResourceExt;
 use rust_decimal::Decimal;
@@ -11,11 +12,12 @@ use super::super::fuse::Deed;
 use super::super::plan::{Again, Attempt, Limits, Look, Rest};
 use super::super::report;
 use super::{Pass, Purchase, Stop, clock_time, finalizers_with_ours, patch};
-use crate::account::{Account, SEARCH_HOLDS, Spending, Urgency};
+use crate::account::{Account, NotNow, SEARCH_HOLDS, Spending, Urgency};
 use crate::api::Reason;
 use crate::claim::{ANNOTATION, Claim, Intent, Stored, Token};
 use crate::number::{Currency, NumberId};
 use crate::provider::{Error, OrderState, Reply, Unmarked};
+use crate::sabotage::{Safeguard, stands};
 
 /// Writes the claim together with the finalizer, in one patch that fails if anybody else has written since.
 pub(super) async fn claim(
@@ -26,12 +28,20 @@ pub(super) async fn claim(
 ) -> Result<(), Stop> {
     let account = pass.account()?;
     let permit = account.permit(Urgency::First).await?;
+    let spending = reserve(&account, intent, pass, context)?;
     let at = context.time.now().unwrap_or(pass.facts.now);
-    let spending = if intent == Intent::Buy {
-        Some(spend(&account, at, pass, context).await?)
-    } else {
-        None
-    };
+    // Who was there first may have come while this pass looked and waited.
+    pass.facts.rival = context
+        .rival_of(&pass.object)
+        .map(|rival| rival.to_string());
+    if let Some(stop) = pass.facts.rival_blocker()
+        && stands(Safeguard::FirstComeFirstServed)
+    {
+        return Err(Stop::Rest(stop));
+    }
+    if intent == Intent::Buy {
+        take(&account, at, pass, context).await?;
+    }
     let claim = Claim::to_buy(
         pass.number()?,
         account.identity().account.clone(),
@@ -79,53 +89,73 @@ pub(super) async fn claim(
     Ok(())
 }
 
-/// Counts the purchase against the account's limits, or says which one is reached.
-async fn spend(
+/// Keeps the number for this resource while it is bought or taken over, and counts a purchase against the account's limits;
+/// or says who has it, or which limit is reached. What is taken over is counted already.
+fn reserve(
     account: &Arc<Account>,
-    now: jiff::Timestamp,
-    pass: &Pass,
+    intent: Intent,
+    pass: &mut Pass,
     context: &Context,
 ) -> Result<Spending, Stop> {
     let price = pass.facts.seen.offer.as_ref().and_then(Option::as_ref);
     let price = price.and_then(|offer| offer.price.as_ref());
-    let monthly = price.map_or(Decimal::ZERO, |price| price.monthly);
-    let reached = |message: String, again| {
-        Stop::Rest(Rest::Wait {
-            reason: Reason::LimitReached,
-            message,
-            again: Again::After(again),
-        })
+    let monthly = match intent {
+        Intent::Buy => price.map_or(Decimal::ZERO, |price| price.monthly),
+        Intent::Adopt => Decimal::ZERO,
     };
-    let interval = pass.facts.waits.interval;
     let (id, index) = (&account.identity().account, &context.stores.index);
     let mut over = None;
-    let spending = account.spend(
+    let reserved = account.spend(
         &pass.number()?,
+        &owner(pass.object.as_ref()).to_string(),
         monthly,
         |number| index.counts(number),
         |numbers, uncounted| {
-            over = is_over(&pass.facts.limits, numbers, |currency| {
-                index.cost_of(id, currency) + uncounted
-            });
+            if intent == Intent::Buy {
+                over = is_over(&pass.facts.limits, numbers, |currency| {
+                    index.cost_of(id, currency) + uncounted
+                });
+            }
             over.is_none()
         },
     );
-    let Some(spending) = spending else {
-        return Err(reached(over.unwrap_or_default(), interval));
-    };
-    let limit = i64::from(pass.resolved.limits.purchases_per_hour);
-    match context.fuses.take(id, Deed::Purchase, limit, now).await? {
-        Ok(()) => Ok(spending),
-        Err(blown) => {
-            let message = format!(
-                "{} numbers were bought in the last 60 minutes in account {id}, and {limit} may be \
-                 (spec.limits.purchasesPerHour). The next may be bought at {}.",
-                blown.used,
-                clock_time(now, blown.again)
-            );
-            Err(reached(message, blown.again))
+    reserved.map_err(|why| match why {
+        NotNow::OverLimit => reached(over.unwrap_or_default(), pass.facts.waits.interval),
+        NotNow::UnderWay(rival) => {
+            pass.facts.rival = Some(rival);
+            let stop = pass.facts.rival_blocker();
+            Stop::Rest(stop.unwrap_or(Rest::Nothing))
         }
-    }
+    })
+}
+
+/// Counts the purchase against what may be bought in an hour.
+async fn take(
+    account: &Account,
+    now: jiff::Timestamp,
+    pass: &Pass,
+    context: &Context,
+) -> Result<(), Stop> {
+    let id = &account.identity().account;
+    let limit = i64::from(pass.resolved.limits.purchases_per_hour);
+    let taken = context.fuses.take(id, Deed::Purchase, limit, now).await?;
+    taken.map_err(|blown| {
+        let message = format!(
+            "{} numbers were bought in the last 60 minutes in account {id}, and {limit} may be \
+             (spec.limits.purchasesPerHour). The next may be bought at {}.",
+            blown.used,
+            clock_time(now, blown.again)
+        );
+        reached(message, blown.again)
+    })
+}
+
+fn reached(message: String, again: Duration) -> Stop {
+    Stop::Rest(Rest::Wait {
+        reason: Reason::LimitReached,
+        message,
+        again: Again::After(again),
+    })
 }
 
 /// The limit that the account would pass with this many numbers, and with the cost that `cost` tells.
@@ -183,7 +213,7 @@ async fn unused(pass: &mut Pass, context: &Context) {
     if let Some(purchase) = pass.purchase.take() {
         in_vain(&purchase.token.claim().nonce, purchase.alone, pass, context);
         pass.facts.seen.token = false;
-        if purchase.spending.is_some() {
+        if purchase.token.claim().intent == Intent::Buy {
             put_back(purchase.token.claim(), pass, context).await;
         }
     }
@@ -232,9 +262,7 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
         reply,
         Reply::Bought(_) | Reply::Ordered(_) | Reply::Unknown(_)
     ) {
-        if let Some(spending) = spending {
-            spending.stands();
-        }
+        spending.stands();
         let offer = pass.facts.seen.offer.clone().flatten();
         pass.price = offer.and_then(|offer| offer.price);
     }
