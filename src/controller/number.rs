@@ -40,7 +40,9 @@ pub(super) async fn reconcile(
     number: Arc<PhoneNumber>,
     context: Arc<Context>,
 ) -> Result<Due, kube::Error> {
-    context.stores.begun().await;
+    if !context.stores.has_begun() {
+        return Ok(None);
+    }
     context.memories.first_seen(&number);
     let Some(_turn) = context.turns.take(&number) else {
         return Ok(Some(ASKS_AGAIN_AFTER));

@@ -41,7 +41,7 @@ pub const REREAD_AFTER: Duration = super::secrets::REREAD_AFTER;
 /// The controllers without their queues.
 ///
 /// # Assumptions
-/// One object is not passed in again before its last pass has ended. Nothing is decided before [`Reconciler::begin`].
+/// One object is not passed in again before its last pass has ended. Before [`Reconciler::begin`] a pass does nothing.
 pub struct Reconciler {
     context: Arc<Context>,
     heartbeat: Heartbeat,
@@ -71,9 +71,18 @@ impl Reconciler {
         self.context.catch_up().await;
     }
 
-    /// Lets passes decide. To be called once the caches are filled with what was there when this process began to lead.
+    /// Lets passes decide, and wakes all that there is: what was passed in before is due now. To be called once the caches
+    /// are filled with what was there when this process began to lead.
     pub fn begin(&self) {
-        self.context.stores.begin();
+        let Context { stores, wakers, .. } = self.context.as_ref();
+        stores.begin();
+        for account in stores.accounts.iter().flat_map(Store::state) {
+            wakers.account(ObjectRef::from_obj(account.as_ref()));
+        }
+        for account in stores.cluster_accounts.iter().flat_map(Store::state) {
+            wakers.cluster_account(ObjectRef::from_obj(account.as_ref()));
+        }
+        wakers.numbers(&self.context, |_| true);
     }
 
     /// What Prometheus is to be told of the accounts, from now on and for as long as the result is kept.

@@ -1,6 +1,7 @@
 //! What Kubernetes is known to hold: the caches that watches fill. Nothing is decided before all are filled.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -19,7 +20,7 @@ pub struct Stores {
     pub(super) cluster_accounts: Vec<Store<ClusterProviderAccount>>,
     pub(super) namespaces: Vec<Store<PartialObjectMeta<Namespace>>>,
     pub(super) index: Index,
-    begun: tokio::sync::watch::Sender<bool>,
+    begun: AtomicBool,
 }
 
 impl Stores {
@@ -66,14 +67,14 @@ impl Stores {
         futures::future::join_all(waits).await;
     }
 
-    /// Lets [`Stores::begun`] resolve: the caches are filled and up to date, and this process leads.
+    /// Notes that the caches are filled and up to date, and that this process leads.
     pub(super) fn begin(&self) {
-        self.begun.send_replace(true);
+        self.begun.store(true, Ordering::Release);
     }
 
-    /// True after [`Stores::begin`].
+    /// True after [`Stores::begin`]. Nothing may be decided before.
     pub(super) fn has_begun(&self) -> bool {
-        *self.begun.borrow()
+        self.begun.load(Ordering::Acquire)
     }
 
     /// `number` as it is in the caches now.
@@ -94,11 +95,5 @@ impl Stores {
             .iter()
             .filter_map(|reference| self.numbers.iter().find_map(|store| store.get(reference)));
         numbers.collect()
-    }
-
-    /// Resolves after [`Stores::begin`]. Nothing may be decided before.
-    pub(super) async fn begun(&self) {
-        // The sender lives as long as `self`.
-        let _ = self.begun.subscribe().wait_for(|begun| *begun).await;
     }
 }
