@@ -43,6 +43,8 @@ struct Entry {
     unassigned: bool,
     failures: u32,
     latest: Option<Arc<PhoneNumber>>,
+    /// The version that our last write made.
+    written: u128,
 }
 
 /// What was verified: this configuration, with this assistant, in this generation, on the number as it was seen.
@@ -69,6 +71,14 @@ impl Memories {
         self.newer(&object).unwrap_or(object)
     }
 
+    /// True if `object` is not later than what our last write made. Whoever wrote that knew it, since each of our writes fails
+    /// if there is something that it does not know.
+    pub(super) fn knows(&self, object: &PhoneNumber) -> bool {
+        let entries = self.lock();
+        let entry = entries.get(&uid(object));
+        entry.is_some_and(|entry| version(object) <= entry.written)
+    }
+
     /// The version that our own write made, if it is later than what the cache shows as `object`. It is forgotten if not.
     pub(super) fn newer(&self, object: &PhoneNumber) -> Option<Arc<PhoneNumber>> {
         let mut entries = self.lock();
@@ -79,7 +89,10 @@ impl Memories {
 
     /// Remembers the version that our own write made.
     pub(super) fn written(&self, object: &Arc<PhoneNumber>) {
-        self.entry(object, |entry| entry.latest = Some(Arc::clone(object)));
+        self.entry(object, |entry| {
+            entry.latest = Some(Arc::clone(object));
+            entry.written = version(object);
+        });
     }
 
     /// What a decision may use.

@@ -42,6 +42,9 @@ pub const MOST_REPAIRS: usize = 3;
 /// How soon an open question is asked again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
+/// Within this time of its claim a number that was ordered need not be shown yet: nothing is said of it.
+const SHOWN_WITHIN: Duration = Duration::from_secs(10);
+
 /// Everything a decision is made from.
 #[derive(Clone, Debug)]
 pub struct Facts {
@@ -464,11 +467,17 @@ impl Facts {
 
     /// True if what `order` brought should have been shown by now.
     fn is_overdue(&self, order: &Order) -> bool {
+        let age = self.age_of(order);
+        age.is_some_and(|age| age >= self.waits.visibility)
+    }
+
+    /// How long ago the claim was made that led to `order`, or else `order` itself, if that is known.
+    fn age_of(&self, order: &Order) -> Option<Duration> {
         let begun = match &self.claim {
             Stored::Ours(claim) | Stored::EarlierUid(claim) => Some(claim.at),
             Stored::Nothing | Stored::Unreadable | Stored::Newer(_) => order.created,
         };
-        begun.is_some_and(|begun| self.since(begun) >= self.waits.visibility)
+        begun.map(|begun| self.since(begun))
     }
 
     fn since(&self, earlier: Timestamp) -> Duration {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::future::BoxFuture;
-use futures::{FutureExt, Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::{NamespaceResourceScope, PartialObjectMeta};
 use kube::runtime::PredicateConfig;
@@ -26,6 +26,10 @@ use super::wakers::Wakers;
 use super::{Due, Parts, Settings};
 use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
 use crate::server_time::Clients;
+
+/// How many passes over numbers are begun at once, also of those that find that it is not their turn and end at once: each
+/// takes memory.
+const MOST_PASSES: u16 = 1024;
 
 /// How long what wakes an account is gathered.
 const ACCOUNT_DEBOUNCE: Duration = Duration::from_millis(500);
@@ -86,7 +90,11 @@ pub async fn run(
                 observer.saw_number(event);
             }
         });
-        let controller = Controller::for_stream(triggers(events, number_fingerprint), store)
+        let observer = Arc::clone(&reconciler);
+        let is_news = move |number: &PhoneNumber| observer.is_news(number);
+        let events = triggers(events, is_news, number_fingerprint);
+        let controller = Controller::for_stream(events, store)
+            .with_config(controller::Config::default().concurrency(MOST_PASSES))
             .reconcile_on(woken)
             .graceful_shutdown_on(stop.clone());
         let pass = |number, reconciler: Arc<Reconciler>| async move {
@@ -101,7 +109,7 @@ pub async fn run(
     for (store, events) in namespaced_accounts {
         let (wake, woken) = unbounded();
         wakers.add_accounts(wake);
-        let events = triggers(events, account_fingerprint);
+        let events = triggers(events, |_| true, account_fingerprint);
         let observer = Arc::clone(&reconciler);
         let events = events.inspect(move |account| {
             if let Ok(account) = account {
@@ -121,7 +129,7 @@ pub async fn run(
     for (store, events) in cluster_accounts {
         let (wake, woken) = unbounded();
         wakers.add_cluster_accounts(wake);
-        let events = triggers(events, account_fingerprint);
+        let events = triggers(events, |_| true, account_fingerprint);
         let observer = Arc::clone(&reconciler);
         let events = events.inspect(move |account| {
             if let Ok(account) = account {
@@ -213,15 +221,19 @@ where
     (store, events)
 }
 
-/// The objects in `events` that changed in what `fingerprint` covers.
+/// The objects in `events` that are news and changed in what `fingerprint` covers.
 fn triggers<K>(
     events: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
+    is_news: impl Fn(&K) -> bool + Send + 'static,
     fingerprint: fn(&K) -> u64,
 ) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
 where
     K: Resource<DynamicType = ()> + Clone + Send + 'static,
 {
-    events.applied_objects().predicate_filter(
+    let news = events
+        .applied_objects()
+        .try_filter(move |object| std::future::ready(is_news(object)));
+    news.predicate_filter(
         move |object: &K| Some(fingerprint(object)),
         PredicateConfig::default(),
     )

@@ -157,6 +157,11 @@ impl Reconciler {
         }
     }
 
+    /// True if `number`, as a watch has it, is news: a pass that has written this version or a later one knew it.
+    pub fn is_news(&self, number: &PhoneNumber) -> bool {
+        !self.context.memories.knows(number)
+    }
+
     /// Wakes the numbers that use an account that has changed.
     pub fn wake_users_of(&self, account: &ProviderAccount) {
         self.wake_users(account);

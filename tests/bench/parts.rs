@@ -424,5 +424,11 @@ fn counts(part: &mut Part<'_>, spent: &Spent, count: usize, writes: f64, calls: 
     .show(
         "other writes",
         (spent.writes.accounts + spent.writes.other) as f64,
+    )
+    .guide(
+        "processor of the API server",
+        spent.api_server_cpu,
+        "s",
+        None,
     );
 }

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::audit::{self, Audit, Writes};
 use crate::control_plane::ControlPlane;
 use crate::emulator::{Emulator, Process};
+use crate::process::cpu_seconds;
 
 /// How long the phone company takes for every request, in milliseconds.
 const LATENCY: u64 = 20;
@@ -38,6 +39,7 @@ pub struct World {
     pub client: Client,
     audit: Audit,
     before: BTreeMap<String, u64>,
+    cpu_before: f64,
     plane: ControlPlane,
     folder: tempfile::TempDir,
 }
@@ -48,6 +50,8 @@ pub struct Spent {
     pub calls: BTreeMap<String, u64>,
     /// Of the API server.
     pub writes: Writes,
+    /// The processor seconds that the API server took for all that it did.
+    pub api_server_cpu: f64,
 }
 
 impl Spent {
@@ -80,6 +84,7 @@ impl World {
             client: plane.admin_client().await.unwrap(),
             audit: Audit::open(folder.path()),
             before: BTreeMap::new(),
+            cpu_before: 0.0,
             plane,
             folder,
         };
@@ -233,6 +238,7 @@ impl World {
     /// Counts from here on.
     pub async fn begin(&mut self) {
         self.before = self.emulator.requests().await;
+        self.cpu_before = self.api_server_cpu();
         self.audit.writes_except("");
     }
 
@@ -251,7 +257,12 @@ impl World {
         Spent {
             calls: calls.filter(|(_, times)| *times > 0).collect(),
             writes: self.audit.writes_except(name),
+            api_server_cpu: self.api_server_cpu() - self.cpu_before,
         }
+    }
+
+    fn api_server_cpu(&self) -> f64 {
+        cpu_seconds(self.plane.api_server_id().expect("it runs"))
     }
 
     /// How often an operation was asked for at the phone company.

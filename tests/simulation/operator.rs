@@ -381,7 +381,8 @@ impl Queue {
         self.reconciler.saw_number(event);
         if let Event::Apply(number) | Event::InitApply(number) = event {
             let key = Key::Number(number.namespace().unwrap_or_default(), number.name_any());
-            if self.is_new(&key, number, number_fingerprint(number)) {
+            let is_news = self.reconciler.is_news(number);
+            if is_news && self.is_new(&key, number, number_fingerprint(number)) {
                 self.add(key, Duration::ZERO);
             }
         }

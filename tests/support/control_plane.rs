@@ -213,6 +213,11 @@ impl ControlPlane {
         flags
     }
 
+    /// The process id of the API server, if it runs.
+    pub fn api_server_id(&self) -> Option<u32> {
+        lock(&self.api_server).as_ref().map(Program::id)
+    }
+
     /// Kills the API server without warning. Clients see refused connections until [`ControlPlane::restart_api_server`].
     pub fn kill_api_server(&self) {
         drop(lock(&self.api_server).take());

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     ASK_AGAIN_AFTER, Again, Attempt, Choice, Facts, MOST_CANDIDATES, NOT_ON_SALE_AGAIN_AFTER,
-    PERSON_AGAIN_AFTER, Rest, Step, limits, wait,
+    PERSON_AGAIN_AFTER, Rest, SHOWN_WITHIN, Step, limits, wait,
 };
 use crate::api::Reason;
 use crate::claim::{ANNOTATION, Intent, Stored};
@@ -307,6 +307,10 @@ fn ordered(facts: &Facts, order: &Order, looked_at: Option<Timestamp>) -> Step {
             ),
             Again::After(facts.waits.interval),
         ),
+        // A listing that ran meanwhile may have passed it by; so soon that is not worth a word.
+        OrderState::Success if facts.age_of(order).is_some_and(|age| age < SHOWN_WITHIN) => {
+            Step::Rest(Rest::Unchanged(ASK_AGAIN_AFTER))
+        }
         OrderState::Success => wait(
             Reason::Verifying,
             format!(

@@ -100,6 +100,10 @@ pub struct Program {
 }
 
 impl Program {
+    pub fn id(&self) -> u32 {
+        lock(&self.child).id()
+    }
+
     pub fn ensure_running(&self) -> anyhow::Result<()> {
         let ended: Option<ExitStatus> = lock(&self.child).try_wait()?;
         if let Some(status) = ended {
