@@ -42,6 +42,9 @@ pub const MOST_REPAIRS: usize = 3;
 /// How soon an open question is asked again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
+/// An order is not asked about sooner than this after its claim.
+const ORDER_TAKES: Duration = Duration::from_millis(500);
+
 /// Within this time of its claim a number that was ordered need not be shown yet: nothing is said of it.
 const SHOWN_WITHIN: Duration = Duration::from_secs(10);
 

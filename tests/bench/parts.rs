@@ -10,7 +10,7 @@ use crate::emulator::{is_purchase, number_of};
 use crate::process::{cpu_seconds, peak_memory, until_quiet};
 use crate::table::{Part, Table};
 use crate::witness::Witness;
-use crate::world::{Spent, World};
+use crate::world::{INTERVAL, Spent, World};
 
 /// How many numbers a page of a Twilio listing holds.
 const TWILIO_PAGE: usize = 1000;
@@ -20,6 +20,9 @@ const LONE: usize = 50;
 
 /// How many are bought at Telnyx at once.
 const TELNYX: usize = 1000;
+
+/// How often accounts are looked at where that is not to be counted.
+const SELDOM: Duration = Duration::from_secs(3600);
 
 const NAMESPACE: &str = "bench";
 
@@ -69,7 +72,7 @@ impl Bench {
         let created = self.world.many(NAMESPACE, count, &search()).await;
         self.world.begin().await;
         let begun = Instant::now();
-        self.pid = self.world.start_operator(&[]).await;
+        self.pid = self.world.start_operator(INTERVAL, &[]).await;
         self.witness.until_ready(count).await;
         until_quiet(self.pid).await;
         let spent = self.world.end().await;
@@ -88,7 +91,7 @@ impl Bench {
         let count = self.count;
         println!("\nBuying {count} numbers at Twilio by search, as they are created");
         self.world.kill_operator();
-        self.pid = self.world.start_operator(&[]).await;
+        self.pid = self.world.start_operator(INTERVAL, &[]).await;
         until_quiet(self.pid).await;
         self.witness = Witness::of(self.world.client.clone(), NAMESPACE);
         self.world.begin().await;
@@ -220,7 +223,7 @@ impl Bench {
         self.world.number(NAMESPACE, "new", search()).await;
         self.world.begin().await;
         let begun = Instant::now();
-        self.pid = self.world.start_operator(&[]).await;
+        self.pid = self.world.start_operator(INTERVAL, &[]).await;
         self.witness.until_ready(self.count + 1).await;
         let ready = self
             .witness
@@ -322,7 +325,7 @@ impl Bench {
         let search = json!({"provider": "telnyx", "search": {"country": "US", "areaCode": "212"}});
         let created = self.world.many("telnyx", TELNYX, &search).await;
         self.witness = Witness::of(self.world.client.clone(), "telnyx");
-        self.restart_for("telnyx").await;
+        self.restart_for("telnyx", INTERVAL).await;
         let begun = Instant::now();
         self.witness.until_ready(TELNYX).await;
         until_quiet(self.pid).await;
@@ -352,16 +355,16 @@ impl Bench {
     }
 
     /// An operator that looks after one namespace only.
-    async fn restart_for(&mut self, namespace: &str) {
+    async fn restart_for(&mut self, namespace: &str, interval: Duration) {
         self.world.kill_operator();
         self.world.begin().await;
         let own = ["--watch-namespace", namespace, "--installation-id", "bench"];
-        self.pid = self.world.start_operator(&own).await;
+        self.pid = self.world.start_operator(interval, &own).await;
     }
 
     async fn alone(&mut self, namespace: &str, spec: impl Fn(usize) -> Value) -> (Vec<f64>, Spent) {
         self.witness = Witness::of(self.world.client.clone(), namespace);
-        self.restart_for(namespace).await;
+        self.restart_for(namespace, SELDOM).await;
         until_quiet(self.pid).await;
         self.world.begin().await;
         let mut created = Vec::new();

@@ -194,8 +194,9 @@ impl World {
         }
     }
 
-    /// Starts the operator with the rights of its ServiceAccount, and returns its process id.
-    pub async fn start_operator(&mut self, flags: &[&str]) -> u32 {
+    /// Starts the operator with the rights of its ServiceAccount, which looks at its accounts every `interval`, and
+    /// returns its process id.
+    pub async fn start_operator(&mut self, interval: Duration, flags: &[&str]) -> u32 {
         let kubeconfig = self
             .plane
             .kubeconfig_for_service_account(OPERATOR_NAMESPACE, "phonenumber-operator")
@@ -211,7 +212,7 @@ impl World {
             .arg("run")
             .arg(endpoint("twilio", &self.emulator.twilio))
             .arg(endpoint("telnyx", &self.emulator.telnyx))
-            .arg(format!("--inventory-interval={}s", INTERVAL.as_secs()))
+            .arg(format!("--inventory-interval={}s", interval.as_secs()))
             .args(["--listen=127.0.0.1:0", "--leader-elect=false"])
             .args(flags)
             .env("KUBECONFIG", kubeconfig)

@@ -30,4 +30,5 @@ mod secrets;
 mod signals;
 mod told;
 mod traces;
+mod trust;
 mod world;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     ASK_AGAIN_AFTER, Again, Attempt, Choice, Facts, MOST_CANDIDATES, NOT_ON_SALE_AGAIN_AFTER,
-    PERSON_AGAIN_AFTER, Rest, SHOWN_WITHIN, Step, limits, wait,
+    ORDER_TAKES, PERSON_AGAIN_AFTER, Rest, SHOWN_WITHIN, Step, limits, wait,
 };
 use crate::api::Reason;
 use crate::claim::{ANNOTATION, Intent, Stored};
@@ -45,7 +45,10 @@ pub(super) fn obtain(facts: &Facts) -> Step {
         return step;
     }
     let Some(look) = &facts.seen.look else {
-        return Step::Look;
+        return match too_soon(facts) {
+            Some(left) => Step::Rest(Rest::Unchanged(left)),
+            None => Step::Look,
+        };
     };
     let holding = look
         .holding
@@ -59,6 +62,17 @@ pub(super) fn obtain(facts: &Facts) -> Step {
         (None, Some(order)) => ordered(facts, order, look.at),
         (None, None) => absent(facts, look.at, false),
     }
+}
+
+/// How long an order that was placed a moment ago is not asked about.
+fn too_soon(facts: &Facts) -> Option<Duration> {
+    let recorded = facts.record.order_id.is_some() && !facts.seen.token;
+    let Stored::Ours(claim) = &facts.claim else {
+        return None;
+    };
+    let claim = recorded.then_some(claim)?;
+    let left = ORDER_TAKES.checked_sub(facts.since(claim.at))?;
+    (!left.is_zero()).then_some(left)
 }
 
 /// The reason that stands for a refusal of a purchase, and how long it is left alone.

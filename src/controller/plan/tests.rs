@@ -423,6 +423,28 @@ fn another_account_than_the_pinned_one_is_never_asked() {
 }
 
 #[test]
+fn what_was_ordered_a_moment_ago_is_neither_asked_about_nor_complained_of() {
+    let unchanged = |millis| Step::Rest(Rest::Unchanged(Duration::from_millis(millis)));
+    let mut ordered = Facts {
+        provider: Provider::Telnyx,
+        ..claimed()
+    };
+    ordered.record.order_id = Some(OrderId::new("o1"));
+    ordered.now = at(0) + Duration::from_millis(200);
+    assert_eq!(plan(&ordered), unchanged(300));
+    ordered.seen.token = true;
+    assert_eq!(plan(&ordered), Step::Look, "there is a claim to buy on");
+    ordered.seen.token = false;
+    ordered.now = at(0) + Duration::from_millis(500);
+    assert_eq!(plan(&ordered), Step::Look);
+    let mut brought = looked(ordered, None, Some(order(OrderState::Success)));
+    brought.now = at(9);
+    assert_eq!(plan(&brought), unchanged(2000));
+    brought.now = at(10);
+    assert_eq!(reason(&plan(&brought)), Some(Reason::Verifying));
+}
+
+#[test]
 fn an_order_is_waited_for_and_not_repeated() {
     let telnyx = |facts: Facts| Facts {
         provider: Provider::Telnyx,
