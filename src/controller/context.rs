@@ -404,9 +404,10 @@ impl Context {
         self.stores.index.find(&key, is_user).is_some()
     }
 
-    /// Remembers the version of a PhoneNumber that our own write made, until the cache has it.
-    pub(super) fn wrote(&self, number: &Arc<PhoneNumber>) {
-        self.memories.written(number);
+    /// Remembers the version of a PhoneNumber that our own write made, until the cache has it; and whether the pass that
+    /// wrote it knew all that it holds.
+    pub(super) fn wrote(&self, number: &Arc<PhoneNumber>, is_known: bool) {
+        self.memories.written(number, is_known);
         if let Some(cached) = self.stores.number(number) {
             self.note(&cached);
         }

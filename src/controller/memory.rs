@@ -43,8 +43,8 @@ struct Entry {
     unassigned: bool,
     failures: u32,
     latest: Option<Arc<PhoneNumber>>,
-    /// The version that our last write made.
-    written: u128,
+    /// The version that our last write made on nothing but what its pass knew.
+    known: u128,
 }
 
 /// What was verified: this configuration, with this assistant, in this generation, on the number as it was seen.
@@ -71,12 +71,11 @@ impl Memories {
         self.newer(&object).unwrap_or(object)
     }
 
-    /// True if `object` is not later than what our last write made. Whoever wrote that knew it, since each of our writes fails
-    /// if there is something that it does not know.
+    /// True if `object` is not later than what a pass has written that knew all that there was.
     pub(super) fn knows(&self, object: &PhoneNumber) -> bool {
         let entries = self.lock();
         let entry = entries.get(&uid(object));
-        entry.is_some_and(|entry| version(object) <= entry.written)
+        entry.is_some_and(|entry| version(object) <= entry.known)
     }
 
     /// The version that our own write made, if it is later than what the cache shows as `object`. It is forgotten if not.
@@ -87,11 +86,13 @@ impl Memories {
         latest.clone()
     }
 
-    /// Remembers the version that our own write made.
-    pub(super) fn written(&self, object: &Arc<PhoneNumber>) {
+    /// Remembers the version that our own write made, and whether the pass that wrote it knew all that it holds.
+    pub(super) fn written(&self, object: &Arc<PhoneNumber>, is_known: bool) {
         self.entry(object, |entry| {
             entry.latest = Some(Arc::clone(object));
-            entry.written = version(object);
+            if is_known {
+                entry.known = version(object);
+            }
         });
     }
 
@@ -283,4 +284,34 @@ fn version(object: &PhoneNumber) -> u128 {
         .as_deref()
         .and_then(|version| version.parse().ok())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::clock::BootClock;
+
+    fn at_version(version: &str) -> Arc<PhoneNumber> {
+        let object = json!({
+            "metadata": {"name": "nyc", "namespace": "support", "uid": "1", "resourceVersion": version},
+            "spec": {"provider": "twilio", "phoneNumber": "+12125550100"},
+        });
+        Arc::new(serde_json::from_value(object).unwrap())
+    }
+
+    /// A status that was written over somebody's change tells nothing of that change: schedules found that it was missed.
+    #[test]
+    fn what_was_written_over_a_change_that_nobody_knew_is_news() {
+        let memories = Memories::new(Arc::new(BootClock));
+        assert!(!memories.knows(&at_version("5")), "nothing was written");
+        memories.written(&at_version("7"), true);
+        assert!(memories.knows(&at_version("5")) && memories.knows(&at_version("7")));
+        assert!(!memories.knows(&at_version("8")));
+        // Version 8 is somebody's.
+        memories.written(&at_version("9"), false);
+        assert!(!memories.knows(&at_version("8")));
+        assert_eq!(memories.latest(at_version("8")), at_version("9"));
+    }
 }

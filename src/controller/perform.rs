@@ -221,7 +221,7 @@ async fn patch(
         api.patch(&pass.object.name_any(), &PatchParams::default(), &body)
             .await?,
     );
-    context.wrote(&object);
+    context.wrote(&object, true);
     pass.facts.finalizer = object
         .finalizers()
         .iter()

@@ -176,7 +176,7 @@ async fn write(pass: &mut Pass, rest: &Rest, context: &Context) -> Result<bool, 
             Err(error) => return Err(error),
         }
     }
-    context.wrote(&pass.object);
+    context.wrote(&pass.object, !has_changed);
     transitions(&before, &status, pass, context);
     Ok(has_changed)
 }

@@ -37,9 +37,32 @@ pub struct Diary {
     /// Since when nothing goes wrong any more.
     pub well_since: Duration,
     lost_sight: BTreeSet<String>,
+    /// From when to when operators were frozen.
+    freezes: Vec<(Duration, Option<Duration>)>,
 }
 
 impl Diary {
+    /// An operator freezes.
+    pub fn freezes(&mut self, at: Duration) {
+        self.freezes.push((at, None));
+    }
+
+    /// Every operator goes on.
+    pub fn thaws(&mut self, at: Duration) {
+        for (_, until) in &mut self.freezes {
+            until.get_or_insert(at);
+        }
+    }
+
+    /// Since when an operator that acts at `at` may have known nothing new.
+    fn may_know_nothing_since(&self, at: Duration) -> Duration {
+        let recent = at.saturating_sub(MAY_LAG);
+        let just_thawed = |until: &Option<Duration>| until.is_some_and(|until| until >= recent);
+        let freezes = self.freezes.iter();
+        let from = freezes.filter(|(from, until)| *from <= at && just_thawed(until));
+        from.map(|(from, _)| *from).fold(recent, Duration::min)
+    }
+
     /// Somebody did to the resource what lets its number stay behind, or lets it buy another.
     pub fn may_lose_sight(&mut self, name: &str) {
         self.lost_sight.insert(name.to_owned());
@@ -308,7 +331,7 @@ impl Audit<'_> {
                 && may_go
         };
         let is_wanted = owner.as_deref().is_some_and(|owner| {
-            let recent = at.saturating_sub(MAY_LAG);
+            let recent = self.diary.may_know_nothing_since(at);
             let versions: Vec<_> = self.versions(owner, at).collect();
             // The version that was in force then, and all since.
             let first = versions.iter().rposition(|change| change.at < recent);
