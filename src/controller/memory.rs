@@ -32,6 +32,7 @@ struct Entry {
     doubtful: bool,
     unreadable_since: Option<Instant>,
     missing_since: Option<Instant>,
+    ordered_at: Option<Instant>,
     release_sent: bool,
     first_seen: Option<Instant>,
     verified: Option<Verified>,
@@ -116,6 +117,7 @@ impl Memories {
                 },
                 unreadable_for: since(entry.unreadable_since).unwrap_or_default(),
                 missing_for: since(entry.missing_since),
+                ordered_for: since(entry.ordered_at),
                 release_sent: entry.release_sent,
                 fighting: entry.fighting.is_some() && entry.fighting == object.metadata.generation,
                 verified: wanted.is_some() && entry.verified.as_ref() == wanted,
@@ -144,6 +146,12 @@ impl Memories {
             entry.in_vain = Some(nonce.to_owned());
             entry.doubtful = false;
         });
+    }
+
+    /// Remembers that an order was placed just now.
+    pub(super) fn ordered(&self, object: &PhoneNumber) {
+        let now = self.clock.now();
+        self.entry(object, |entry| entry.ordered_at = Some(now));
     }
 
     /// Remembers whether the recorded id was there, and returns how long it has been missing.

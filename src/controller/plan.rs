@@ -42,7 +42,7 @@ pub const MOST_REPAIRS: usize = 3;
 /// How soon an open question is asked again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
-/// An order is not asked about sooner than this after its claim.
+/// An order is not asked about sooner than this.
 const ORDER_TAKES: Duration = Duration::from_millis(500);
 
 /// Within this time of its claim a number that was ordered need not be shown yet: nothing is said of it.
@@ -142,6 +142,8 @@ pub struct Memory {
     pub unreadable_for: Duration,
     /// How long the recorded id has been missing; `None` if it was there at the last look, or was not looked for.
     pub missing_for: Option<Duration>,
+    /// How long ago this process placed the last order.
+    pub ordered_for: Option<Duration>,
     /// True if this process has asked the provider to release the recorded id.
     pub release_sent: bool,
     /// True if somebody has undone [`MOST_REPAIRS`] repairs of this generation within an hour.

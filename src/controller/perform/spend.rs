@@ -280,6 +280,7 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
             );
         }
         Reply::Ordered(order) => {
+            context.memories.ordered(&pass.object);
             pass.order = Some(order.clone());
             let pending = order.state == OrderState::Pending;
             pass.facts.seen.look = pending.then_some(Look {

@@ -66,13 +66,8 @@ pub(super) fn obtain(facts: &Facts) -> Step {
 
 /// How long an order that was placed a moment ago is not asked about.
 fn too_soon(facts: &Facts) -> Option<Duration> {
-    let recorded = facts.record.order_id.is_some() && !facts.seen.token;
-    let Stored::Ours(claim) = &facts.claim else {
-        return None;
-    };
-    let claim = recorded.then_some(claim)?;
-    let left = ORDER_TAKES.checked_sub(facts.since(claim.at))?;
-    (!left.is_zero()).then_some(left)
+    let left = ORDER_TAKES.checked_sub(facts.memory.ordered_for?)?;
+    (!left.is_zero() && !facts.seen.token).then_some(left)
 }
 
 /// The reason that stands for a refusal of a purchase, and how long it is left alone.

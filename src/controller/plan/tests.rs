@@ -430,12 +430,12 @@ fn what_was_ordered_a_moment_ago_is_neither_asked_about_nor_complained_of() {
         ..claimed()
     };
     ordered.record.order_id = Some(OrderId::new("o1"));
-    ordered.now = at(0) + Duration::from_millis(200);
+    ordered.memory.ordered_for = Some(Duration::from_millis(200));
     assert_eq!(plan(&ordered), unchanged(300));
     ordered.seen.token = true;
     assert_eq!(plan(&ordered), Step::Look, "there is a claim to buy on");
     ordered.seen.token = false;
-    ordered.now = at(0) + Duration::from_millis(500);
+    ordered.memory.ordered_for = Some(Duration::from_millis(500));
     assert_eq!(plan(&ordered), Step::Look);
     let mut brought = looked(ordered, None, Some(order(OrderState::Success)));
     brought.now = at(9);
