@@ -40,7 +40,11 @@ pub(super) struct Purchases(Mutex<HashMap<E164, Purchase>>);
 impl Purchases {
     /// Stops counting the purchase of `number`, unless one is under way.
     pub(super) fn forget(&self, number: &E164) {
-        lock(&self.0).retain(|it, purchase| it != number || purchase.under_way.is_some());
+        let mut purchases = lock(&self.0);
+        let purchase = purchases.get(number);
+        if purchase.is_some_and(|purchase| purchase.under_way.is_none()) {
+            purchases.remove(number);
+        }
     }
 }
 

@@ -435,7 +435,7 @@ impl Facts {
     }
 
     /// Forbids going for a number that another resource was first to want.
-    pub(super) fn rival_blocker(&self) -> Option<Rest> {
+    pub(super) fn rival_blocker(&self, again: Again) -> Option<Rest> {
         let rival = self.rival.as_ref()?;
         Some(Rest::Wait {
             reason: Reason::ClaimedByAnother,
@@ -443,13 +443,13 @@ impl Facts {
                 "PhoneNumber {rival} wants {} too and was there first. Delete one of the two.",
                 self.title()
             ),
-            again: Again::After(PERSON_AGAIN_AFTER),
+            again,
         })
     }
 
     /// The first of the account, the other resource, the assistant and the configuration that forbids spending.
     fn spending_blocker(&self) -> Option<Step> {
-        if let Some(rest) = self.rival_blocker() {
+        if let Some(rest) = self.rival_blocker(Again::After(PERSON_AGAIN_AFTER)) {
             return Some(Step::Rest(rest));
         }
         if let Some((_, Err(blocker))) = &self.assistant {

@@ -34,7 +34,7 @@ pub(super) async fn claim(
     pass.facts.rival = context
         .rival_of(&pass.object)
         .map(|rival| rival.to_string());
-    if let Some(stop) = pass.facts.rival_blocker()
+    if let Some(stop) = pass.facts.rival_blocker(Again::Backoff)
         && stands(Safeguard::FirstComeFirstServed)
     {
         return Err(Stop::Rest(stop));
@@ -123,7 +123,7 @@ fn reserve(
         NotNow::OverLimit => reached(over.unwrap_or_default(), pass.facts.waits.interval),
         NotNow::UnderWay(rival) => {
             pass.facts.rival = Some(rival);
-            let stop = pass.facts.rival_blocker();
+            let stop = pass.facts.rival_blocker(Again::Backoff);
             Stop::Rest(stop.unwrap_or(Rest::Nothing))
         }
     })
