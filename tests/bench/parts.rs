@@ -209,9 +209,15 @@ impl Bench {
             .guide("all mended", mended, "s", None)
             .count("calls per drifted, listings besides", besides / each, 1.0)
             .count(
-                "writes to our kinds per drifted",
-                spent.writes.ours() as f64 / each,
+                "writes to numbers per drifted",
+                spent.writes.numbers as f64 / each,
                 0.0,
+            )
+            // They are written once a minute at most, so that those of before may come now.
+            .count(
+                "writes to accounts (figures)",
+                spent.writes.accounts as f64,
+                1.0,
             )
             .show("Events per drifted", spent.writes.events as f64 / each);
     }
