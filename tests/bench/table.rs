@@ -2,8 +2,7 @@
 
 /// How a figure is judged.
 enum Budget {
-    /// A count: it decides whether the whole passes. A hundredth more than the budget does: a request that failed because
-    /// somebody else's came between is repeated.
+    /// A count: it decides whether the whole passes.
     Count(f64),
     /// A time, a share of the processor or of memory: it depends on the machine and what else runs there.
     Guide(f64),
@@ -37,7 +36,7 @@ impl Table {
     /// True if every count is within its budget.
     pub fn passes(&self) -> bool {
         self.0.iter().all(|row| match row.budget {
-            Budget::Count(most) => is_within(row.value, most),
+            Budget::Count(most) => row.value <= most,
             Budget::Guide(_) | Budget::None => true,
         })
     }
@@ -52,7 +51,7 @@ impl Table {
             let what = if row.what == last { "" } else { row.what };
             last = row.what;
             let (budget, verdict) = match row.budget {
-                Budget::Count(most) if is_within(row.value, most) => (number(most), "PASS"),
+                Budget::Count(most) if row.value <= most => (number(most), "PASS"),
                 Budget::Count(most) => (number(most), "FAIL"),
                 Budget::Guide(most) if row.value <= most => (number(most), "within"),
                 Budget::Guide(most) => (number(most), "over"),
@@ -115,10 +114,6 @@ impl Part<'_> {
     pub fn show(&mut self, figure: &'static str, value: f64) -> &mut Self {
         self.add(figure, value, "", Budget::None)
     }
-}
-
-fn is_within(value: f64, most: f64) -> bool {
-    value <= most * 1.01
 }
 
 fn number(value: f64) -> String {
