@@ -384,6 +384,26 @@ fn blockers_gate_spending_and_not_looking() {
 }
 
 #[test]
+fn what_stands_in_the_way_is_asked_about_as_often_as_it_may_go() {
+    let interval = fresh().waits.interval;
+    for (why, wanted) in [
+        (Reason::ProviderUnavailable, Again::Backoff),
+        (Reason::RateLimited, Again::Backoff),
+        (Reason::AssistantNotFound, Again::After(interval)),
+        (Reason::WebhookBaseMissing, Again::After(PERSON_AGAIN_AFTER)),
+    ] {
+        let facts = Facts {
+            configuration: Err(Blocker::new(why, "no")),
+            ..fresh()
+        };
+        let Step::Rest(Rest::Wait { again, .. }) = plan(&facts) else {
+            panic!("{why} is waited for");
+        };
+        assert_eq!(again, wanted, "{why}");
+    }
+}
+
+#[test]
 fn another_account_than_the_pinned_one_is_never_asked() {
     let other = Ok(Identity {
         account: AccountId::new("AC2"),
@@ -462,6 +482,12 @@ fn an_order_is_waited_for_and_not_repeated() {
     let mut known = pending;
     known.record.order_id = Some(OrderId::new("o1"));
     assert_eq!(reason(&plan(&known)), Some(Reason::OrderPending));
+    let mut papers_missing = order(OrderState::Pending);
+    papers_missing.requirements_open = true;
+    assert_eq!(
+        reason(&plan(&looked(known.clone(), None, Some(papers_missing)))),
+        Some(Reason::RegulatoryRequirement)
+    );
     known.seen.look = Some(Look {
         order: Some(order(OrderState::Success)),
         ..Look::default()
@@ -487,6 +513,15 @@ fn an_order_is_waited_for_and_not_repeated() {
     assert_eq!(reason(&plan(&known)), Some(Reason::Releasing));
     let mut arrived = holding();
     arrived.marked_text = String::new();
+    let early = telnyx(looked(
+        claimed(),
+        Some(arrived.clone()),
+        Some(order(OrderState::Pending)),
+    ));
+    assert!(
+        matches!(plan(&early), Step::RecordOrder(_)),
+        "what our order is about to bring is nobody else's"
+    );
     let brought = telnyx(looked(
         claimed(),
         Some(arrived.clone()),
