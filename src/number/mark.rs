@@ -209,6 +209,26 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_tells_its_origin_its_installation_and_its_resource() {
+        let bought = mark(Origin::Bought);
+        assert_eq!(bought.to_string().len(), Mark::LEN);
+        assert_eq!(bought.origin(), Origin::Bought);
+        assert_eq!(bought.adopted(), mark(Origin::Adopted));
+        assert_eq!(bought.owner(), "rqrxid56b3ejz");
+        assert_eq!(bought.identity(), "24ul6c.rqrxid56b3ejz");
+        let [here, there] = ["here", "there"].map(Installation::new);
+        let [one, other] = ["one", "other"].map(|name| Owner {
+            namespace: "support".into(),
+            name: name.into(),
+        });
+        let ours = Mark::new(Origin::Bought, &here, &one);
+        assert!(ours.is_of(&here) && !ours.is_of(&there));
+        assert!(ours.same_owner(&ours.adopted()));
+        assert!(!ours.same_owner(&Mark::new(Origin::Bought, &here, &other)));
+        assert!(!ours.same_owner(&Mark::new(Origin::Bought, &there, &one)));
+    }
+
+    #[test]
     fn a_mark_is_found_in_the_fields_that_carry_it() {
         let ours = mark(Origin::Bought);
         let adopted = mark(Origin::Adopted);
@@ -222,6 +242,10 @@ mod tests {
             ("(212) 555-1234".into(), Whose::Unmarked),
             (String::new(), Whose::Unmarked),
             ("pn1.äöüäöü.".into(), Whose::Unmarked),
+            ("pn1.24ul6c-rqrxid56b3ejz".into(), Whose::Unmarked),
+            ("pn1.24ul6c.rqrxid56b3ej8".into(), Whose::Unmarked),
+            ("pn1.24UL6C.rqrxid56b3ejz".into(), Whose::Unmarked),
+            ("pn2.24ul6c.rqrxid56b3ejz".into(), Whose::Unmarked),
         ];
         for (text, whose) in table {
             assert_eq!(ours.whose(&text), whose, "{text}");

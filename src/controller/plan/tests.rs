@@ -223,6 +223,14 @@ fn an_attempt_that_may_have_succeeded_is_looked_for_before_it_is_repeated() {
 }
 
 #[test]
+fn an_attempt_that_was_certainly_in_vain_is_repeated_without_waiting() {
+    let mut facts = looked(claimed(), None, None);
+    assert_eq!(reason(&plan(&facts)), Some(Reason::Verifying));
+    facts.memory.never_bought = true;
+    assert_eq!(plan(&facts), Step::Offer);
+}
+
+#[test]
 fn a_refusal_is_not_provoked_again_before_its_time() {
     let table = [
         (Reason::NumberNotAvailable, 599, false),
@@ -276,7 +284,7 @@ fn what_the_account_holds_decides_whether_anything_is_bought() {
         (with(|_| {}), Ok(())),
         (with(unmarked), Err(Reason::AlreadyOwned)),
         (with(foreign), Err(Reason::OwnedByAnother)),
-        (with(|holding| holding.created = Some(at(-1))), Ok(())),
+        (with(|holding| holding.created = Some(at(-2))), Ok(())),
         (
             with(|holding| holding.created = Some(at(-3))),
             Err(Reason::AlreadyOwned),
@@ -381,26 +389,6 @@ fn blockers_gate_spending_and_not_looking() {
         ..fresh()
     };
     assert_eq!(reason(&plan(&webhook)), Some(Reason::WebhookBaseMissing));
-}
-
-#[test]
-fn what_stands_in_the_way_is_asked_about_as_often_as_it_may_go() {
-    let interval = fresh().waits.interval;
-    for (why, wanted) in [
-        (Reason::ProviderUnavailable, Again::Backoff),
-        (Reason::RateLimited, Again::Backoff),
-        (Reason::AssistantNotFound, Again::After(interval)),
-        (Reason::WebhookBaseMissing, Again::After(PERSON_AGAIN_AFTER)),
-    ] {
-        let facts = Facts {
-            configuration: Err(Blocker::new(why, "no")),
-            ..fresh()
-        };
-        let Step::Rest(Rest::Wait { again, .. }) = plan(&facts) else {
-            panic!("{why} is waited for");
-        };
-        assert_eq!(again, wanted, "{why}");
-    }
 }
 
 #[test]
@@ -548,6 +536,16 @@ fn a_failed_order_is_told_and_repeated_after_a_pause() {
     facts.record.order_id = Some(OrderId::new("o1"));
     facts.record.observed_generation = Some(1);
     assert_eq!(reason(&plan(&facts)), Some(Reason::OrderFailed));
+    let mut changed = facts.clone();
+    changed.generation = 2;
+    assert_eq!(
+        plan(&changed),
+        Step::Offer,
+        "a changed spec is tried at once"
+    );
+    let mut claimed_again = facts.clone();
+    claimed_again.seen.token = true;
+    assert_eq!(plan(&claimed_again), Step::LastLook);
     facts.now = at(1800);
     facts = looked(facts, None, Some(order(OrderState::Failure)));
     facts.seen.offer = Some(Some(offer()));

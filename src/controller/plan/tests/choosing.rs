@@ -321,6 +321,15 @@ fn an_unmarked_number_is_adopted_by_claim_look_and_mark() {
         Step::Buy,
         "what is gone is not bought on a claim to adopt"
     );
+    let claimed_to_adopt = Facts {
+        claim: Stored::Ours(claim_at(0).to_adopt()),
+        ..claimed()
+    };
+    assert_eq!(
+        plan(&looked(claimed_to_adopt, None, None)),
+        Step::Offer,
+        "nothing was spent on such a claim, so nothing is waited for"
+    );
 
     let marked = Holding {
         marked_text: mark().adopted().with_name(Provider::Twilio, "nyc"),
@@ -424,7 +433,19 @@ fn a_refused_candidate_that_an_earlier_attempt_may_have_bought_is_not_claimed_ag
     });
     facts = looked(facts, None, None);
     facts.seen.look.as_mut().unwrap().at = Some(at(60));
-    assert_eq!(reason(&plan(&facts)), Some(Reason::Verifying));
+    let waits = |facts: &Facts| match plan(facts) {
+        Step::Rest(Rest::Wait {
+            reason: Reason::Verifying,
+            again,
+            ..
+        }) => Some(again),
+        _ => None,
+    };
+    let interval = Again::After(facts.waits.interval);
+    assert_eq!(waits(&facts), Some(interval));
+    facts.seen.look.as_mut().unwrap().at = Some(at(590));
+    let left = Again::After(Duration::from_secs(10));
+    assert_eq!(waits(&facts), Some(left));
     facts.seen.look.as_mut().unwrap().at = Some(at(600));
     assert_eq!(plan(&facts), Step::Choose, "its absence is certain then");
 }

@@ -46,6 +46,10 @@ fn a_blocker_is_asked_about_again_when_its_cause_may_be_gone() {
         (Reason::ProviderUnavailable, Again::Backoff),
         (Reason::RateLimited, Again::Backoff),
         (Reason::CredentialsMissing, Again::After(PERSON_AGAIN_AFTER)),
+        (
+            Reason::ConnectionMissing,
+            Again::After(fresh().waits.interval),
+        ),
     ];
     for (reason, expected) in table {
         let facts = Facts {
