@@ -15,7 +15,7 @@ use crate::number::{Configuration, NumberId, OrderId, Papers, Routing, Settings}
 use crate::provider::http::fake::{Fake, NUMBER, json, mark_of, text, token};
 use crate::provider::http::{Response, TransportError};
 use crate::provider::{
-    Error, Order, OrderState, Ours, PhoneCompany, RefusalKind, Released, Reply, Webhook,
+    Error, Order, OrderState, Ours, PhoneCompany, Refusal, RefusalKind, Released, Reply, Webhook,
 };
 
 const KEY: &str = "fake-api-key";

@@ -289,6 +289,11 @@ async fn read_errors_are_named_for_what_to_do_next() {
             json(503, body(20503)),
             Error::Unavailable("HTTP 503, 20503: no".into()),
         ),
+        (text(429, "<html>"), Error::Throttled(None)),
+        (
+            json(408, body(21422)),
+            Error::Unavailable("HTTP 408 without Twilio's error body".into()),
+        ),
         (
             text(404, "<html>"),
             Error::Unavailable("HTTP 404 without Twilio's error body".into()),

@@ -348,6 +348,54 @@ async fn webhooks_are_read_and_set_where_they_live() {
 }
 
 #[tokio::test]
+async fn read_errors_are_named_for_what_to_do_next() {
+    let refusal = |kind, code: &str| Refusal {
+        kind,
+        code: code.into(),
+        text: "No: not so".into(),
+        request_id: Some("req-1".into()),
+    };
+    let without_body =
+        |status: u16| Error::Unavailable(format!("HTTP {status} without Telnyx's error body"));
+    let table = [
+        (
+            json(401, errors("10009")),
+            Error::Unauthorized(refusal(RefusalKind::Unauthorized, "10009")),
+        ),
+        (
+            json(403, errors("no_such_code")),
+            Error::Unauthorized(refusal(RefusalKind::Unauthorized, "no_such_code")),
+        ),
+        (
+            json(422, errors("10015")),
+            Error::Refused(refusal(RefusalKind::Invalid, "10015")),
+        ),
+        (
+            json(422, errors("no_such_code")),
+            Error::Refused(refusal(RefusalKind::Invalid, "no_such_code")),
+        ),
+        (json(429, errors("10011")), Error::Throttled(None)),
+        (text(429, "<html>"), Error::Throttled(None)),
+        (json(408, errors("10015")), without_body(408)),
+        (
+            json(503, errors("10016")),
+            Error::Unavailable("HTTP 503, 10016: No: not so".into()),
+        ),
+        (text(404, "<html>"), without_body(404)),
+        (text(502, "<html>"), without_body(502)),
+        (
+            text(302, ""),
+            Error::Unreadable("HTTP 302 was not expected".into()),
+        ),
+    ];
+    for (answer, error) in table {
+        let shown = format!("{answer:?}");
+        let found = telnyx(&Fake::with([answer])).list().await;
+        assert_eq!(found, Err(error), "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn an_error_never_shows_the_key() {
     let echo = json!({"errors": [{"code": "10009", "title": "Bad key", "detail": format!("Bearer {KEY}")}]});
     let error = telnyx(&Fake::with([json(401, echo)]))
