@@ -157,6 +157,11 @@ impl Inventory {
         self.by_id(&id, service)
     }
 
+    /// True if the account has the number.
+    pub(super) fn has(&self, number: &E164) -> bool {
+        lock(&self.state).by_number.contains_key(number)
+    }
+
     /// The numbers that carry `mark`, or the same owner's other mark.
     pub(super) fn by_mark(&self, mark: &Mark) -> Vec<Holding> {
         let state = lock(&self.state);

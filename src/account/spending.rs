@@ -108,8 +108,8 @@ impl Account {
         let inventory = &self.shared.inventory;
         let mut purchases = lock(&self.shared.purchases.0);
         purchases.retain(|number, purchase| {
-            let is_seen = inventory.by_number(number, None).is_some() && is_counted(number);
-            purchase.under_way.is_some() || (!is_seen && now.since(purchase.since) < COUNTS_FOR)
+            let is_seen = || inventory.has(number) && is_counted(number);
+            purchase.under_way.is_some() || (now.since(purchase.since) < COUNTS_FOR && !is_seen())
         });
         let other = purchases.get(number);
         if let Some(whom) = other.and_then(|purchase| purchase.under_way.clone())
@@ -151,9 +151,7 @@ impl Shared {
 
     fn counted(&self, purchases: &HashMap<E164, Purchase>) -> i64 {
         let inventory = &self.inventory;
-        let unseen = purchases
-            .keys()
-            .filter(|number| inventory.by_number(number, None).is_none());
+        let unseen = purchases.keys().filter(|number| !inventory.has(number));
         i64::try_from(inventory.len() + unseen.count()).unwrap_or(i64::MAX)
     }
 }
