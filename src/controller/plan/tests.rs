@@ -654,9 +654,19 @@ fn on_deletion_an_unknown_purchase_is_waited_for() {
     );
     let pending = looked(facts.clone(), None, Some(order(OrderState::Pending)));
     assert!(matches!(plan(&pending), Step::Cancel(_)));
+    let refused = looked(facts.clone(), None, Some(order(OrderState::Failure)));
+    assert_eq!(plan(&refused), Step::RemoveFinalizer(Farewell::NeverBought));
     facts.memory.never_bought = true;
     facts.now = at(0);
     assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::NeverBought));
+    facts.record.order_id = Some(OrderId::new("o1"));
+    assert_eq!(plan(&facts), Step::Look, "what was ordered is looked for");
+    facts.record.order_id = None;
+    facts.record.id = Some(NumberId::new("PN1"));
+    assert!(
+        matches!(plan(&facts), Step::Fetch(_)),
+        "what is recorded is released"
+    );
 }
 
 #[test]
