@@ -1,0 +1,217 @@
+//! Deletions: what is given back, what is kept, and what is waited for.
+
+use super::*;
+
+const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/deletion.md");
+
+#[test]
+fn on_deletion_an_unknown_purchase_is_waited_for() {
+    let mut facts = Facts {
+        deleting: true,
+        ..claimed()
+    };
+    assert_eq!(plan(&facts), Step::Look);
+    facts.now = at(599);
+    assert_eq!(
+        reason(&plan(&looked(facts.clone(), None, None))),
+        Some(Reason::Verifying)
+    );
+    facts.now = at(600);
+    assert_eq!(
+        plan(&looked(facts.clone(), None, None)),
+        Step::RemoveFinalizer(Farewell::NeverBought)
+    );
+    assert!(
+        matches!(
+            plan(&looked(facts.clone(), Some(holding()), None)),
+            Step::Record(_)
+        ),
+        "recorded, then released"
+    );
+    let pending = looked(facts.clone(), None, Some(order(OrderState::Pending)));
+    assert!(matches!(plan(&pending), Step::Cancel(_)));
+    let refused = looked(facts.clone(), None, Some(order(OrderState::Failure)));
+    assert_eq!(plan(&refused), Step::RemoveFinalizer(Farewell::NeverBought));
+    facts.memory.never_bought = true;
+    facts.now = at(0);
+    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::NeverBought));
+    facts.record.order_id = Some(OrderId::new("o1"));
+    assert_eq!(plan(&facts), Step::Look, "what was ordered is looked for");
+    facts.record.order_id = None;
+    facts.record.id = Some(NumberId::new("PN1"));
+    assert!(
+        matches!(plan(&facts), Step::Fetch(_)),
+        "what is recorded is released"
+    );
+}
+
+#[test]
+fn an_assistant_that_may_answer_is_unassigned_once_it_is_not_wanted() {
+    let mut facts = recorded();
+    facts.seen.fetched = Some(Some(holding()));
+    facts.record.assigning = Some(101);
+    assert_eq!(plan(&facts), Step::Unassign(101));
+    facts.assistant = Some((102, Ok(())));
+    assert_eq!(plan(&facts), Step::Unassign(101));
+    facts.assistant = Some((101, Ok(())));
+    assert_eq!(plan(&facts), Step::Assign(101));
+    facts.deleting = true;
+    assert_eq!(plan(&facts), Step::Unassign(101));
+}
+
+#[test]
+fn a_release_is_unassign_then_release_then_let_go() {
+    let mut facts = Facts {
+        deleting: true,
+        ..recorded()
+    };
+    facts.record.assistant = Some(101);
+    assert!(matches!(plan(&facts), Step::Fetch(_)));
+    facts.seen.fetched = Some(Some(holding()));
+    assert_eq!(plan(&facts), Step::Unassign(101));
+    facts.record.assistant = None;
+    assert_eq!(plan(&facts), Step::Release(NumberId::new("PN1")));
+    facts.seen.released = true;
+    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Released));
+}
+
+#[test]
+fn a_number_that_is_not_shown_is_let_go_only_after_a_second_404() {
+    let mut facts = Facts {
+        deleting: true,
+        ..recorded()
+    };
+    facts.seen.fetched = Some(None);
+    facts.memory.missing_for = Some(Duration::from_secs(59));
+    assert_eq!(reason(&plan(&facts)), Some(Reason::Releasing));
+    facts.memory.missing_for = Some(Duration::from_secs(60));
+    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Gone));
+    facts.memory.missing_for = Some(Duration::ZERO);
+    facts.memory.release_sent = true;
+    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Released));
+}
+
+#[test]
+fn the_way_out_is_named_where_a_release_is_blocked() {
+    let blocker = Blocker::new(Reason::CredentialsMissing, "Secret gone.");
+    let facts = Facts {
+        deleting: true,
+        account: Err(blocker),
+        ..recorded()
+    };
+    match plan(&facts) {
+        Step::Rest(Rest::Wait {
+            reason: Reason::CredentialsMissing,
+            message,
+            ..
+        }) => {
+            assert!(message.contains("deletionPolicy: Retain"), "{message}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let retain = Facts {
+        deletion_policy: Some(DeletionPolicy::Retain),
+        ..facts.clone()
+    };
+    assert_eq!(
+        plan(&retain),
+        Step::RemoveFinalizer(Farewell::Retained),
+        "Retain needs no credential"
+    );
+    let definition = Facts {
+        definition_deleted: true,
+        ..facts
+    };
+    assert_eq!(
+        plan(&definition),
+        Step::RemoveFinalizer(Farewell::DefinitionDeleted)
+    );
+}
+
+#[test]
+fn without_our_finalizer_nothing_is_done_to_a_departing_resource() {
+    let facts = Facts {
+        deleting: true,
+        finalizer: false,
+        ..recorded()
+    };
+    assert_eq!(plan(&facts), Step::Rest(Rest::Nothing));
+}
+
+/// What happens to a held number whose webhook was changed at the provider.
+fn cell(
+    suspended: bool,
+    protected: bool,
+    policy: Option<DeletionPolicy>,
+    deleting: bool,
+    adopted: bool,
+) -> &'static str {
+    let mut facts = Facts {
+        suspended,
+        protected,
+        deletion_policy: policy,
+        deleting,
+        ..recorded()
+    };
+    let mut drifted = holding();
+    if adopted {
+        facts.adopted = true;
+        facts.mark = facts.mark.adopted();
+        drifted.marked_text = facts.mark.with_name(Provider::Twilio, "nyc");
+        facts.configuration = Ok(Configuration {
+            mark: facts.mark.clone(),
+            ..configuration()
+        });
+    }
+    drifted.settings = Settings::Twilio(TwilioSettings::default());
+    facts.seen.fetched = Some(Some(drifted));
+    match plan(&facts) {
+        Step::Configure(..) => "kept and repaired",
+        Step::Release(_) => "released, then the object goes",
+        Step::RemoveFinalizer(Farewell::Retained) => "kept in the account; the object goes",
+        Step::Rest(Rest::Suspended) if deleting => "kept; the object waits (`Suspended`)",
+        Step::Rest(Rest::Suspended) => "kept, not repaired",
+        step if reason(&step) == Some(Reason::ReleaseProtected) => {
+            "kept; the object waits (`ReleaseProtected`)"
+        }
+        step => panic!("{step:?}"),
+    }
+}
+
+#[test]
+fn the_table_of_deletion_in_the_docs_is_what_the_plan_does() {
+    let mut rows = String::from(
+        "| suspend | deletionProtection | deletionPolicy | not deleted | deleted, bought | deleted, adopted |\n\
+         |---|---|---|---|---|---|\n",
+    );
+    for suspended in [false, true] {
+        for protected in [false, true] {
+            for policy in [
+                None,
+                Some(DeletionPolicy::Release),
+                Some(DeletionPolicy::Retain),
+            ] {
+                let name = policy.map_or("unset".to_owned(), |policy| format!("{policy:?}"));
+                let [kept, kept_too, bought, adopted] = [
+                    cell(suspended, protected, policy, false, false),
+                    cell(suspended, protected, policy, false, true),
+                    cell(suspended, protected, policy, true, false),
+                    cell(suspended, protected, policy, true, true),
+                ];
+                assert_eq!(kept, kept_too);
+                rows.push_str(&format!(
+                    "| {suspended} | {protected} | {name} | {kept} | {bought} | {adopted} |\n"
+                ));
+            }
+        }
+    }
+    let page = std::fs::read_to_string(TABLE).unwrap();
+    let (before, rest) = page.split_once("<!-- table -->\n").unwrap();
+    let (table, after) = rest.split_once("<!-- end of table -->").unwrap();
+    if std::env::var_os("GENERATE").is_some() {
+        let page = format!("{before}<!-- table -->\n{rows}<!-- end of table -->{after}");
+        std::fs::write(TABLE, page).unwrap();
+    } else {
+        assert_eq!(table, rows, "run `make generate`");
+    }
+}
