@@ -564,12 +564,33 @@ fn a_recorded_number_that_is_missing_is_lost_only_after_a_second_404_and_never_b
     let mut facts = recorded();
     assert_eq!(plan(&facts), Step::Fetch(NumberId::new("PN1")));
     facts.seen.fetched = Some(None);
-    facts.memory.missing_for = Some(Duration::ZERO);
-    assert!(matches!(plan(&facts), Step::Rest(Rest::Unchanged(_))));
+    facts.memory.missing_for = Some(Duration::from_secs(20));
+    let left = Duration::from_secs(40);
+    assert_eq!(plan(&facts), Step::Rest(Rest::Unchanged(left)));
     facts.memory.missing_for = Some(Duration::from_secs(60));
     assert_eq!(reason(&plan(&facts)), Some(Reason::Lost));
     facts.seen.fetched = Some(Some(holding()));
     assert_eq!(plan(&facts), Step::Rest(Rest::Ready));
+}
+
+#[test]
+fn what_was_seen_as_it_is_wanted_is_not_fetched_again() {
+    let mut facts = recorded();
+    facts.memory.verified = true;
+    assert_eq!(plan(&facts), Step::Rest(Rest::Ready));
+}
+
+#[test]
+fn a_fight_is_left_to_the_other_and_the_last_repair_is_waited_for() {
+    let mut facts = recorded();
+    let mut changed = holding();
+    changed.settings = Settings::Twilio(TwilioSettings::default());
+    facts.seen.fetched = Some(Some(changed));
+    assert!(matches!(plan(&facts), Step::Configure(..)));
+    facts.memory.fighting = true;
+    assert_eq!(reason(&plan(&facts)), Some(Reason::DriftFight));
+    facts.seen.configured = true;
+    assert_eq!(reason(&plan(&facts)), Some(Reason::Configuring));
 }
 
 #[test]

@@ -361,3 +361,47 @@ pub(super) fn id_of_new(response: &Response) -> Option<String> {
     let body: Envelope<Value> = response.decode().ok()?;
     body.data.get("id")?.as_str().map(str::to_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_audit_line_names_the_id_of_what_was_ordered() {
+        for (body, id) in [
+            (r#"{"data":{"id":"o-1"}}"#, Some("o-1")),
+            (r#"{"data":{"id":1}}"#, None),
+            (r#"{"data":{}}"#, None),
+            (r#"{"errors":[]}"#, None),
+            ("<html>", None),
+        ] {
+            let response = Response {
+                body: body.into(),
+                ..Response::default()
+            };
+            assert_eq!(id_of_new(&response).as_deref(), id, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_text_a_number_or_none_and_an_id_is_not_none() {
+        let read = |id: Value, connection: Value| {
+            serde_json::from_value::<Number>(json!({
+                "id": id, "phone_number": "+12125551234", "status": "active", "connection_id": connection,
+            }))
+        };
+        for (connection, expected) in [
+            (json!("11"), Some("11")),
+            (json!(11), Some("11")),
+            (json!(null), None),
+        ] {
+            let number = read(json!(21), connection).unwrap();
+            assert_eq!(number.id, "21");
+            assert_eq!(number.connection_id.as_deref(), expected);
+        }
+        assert!(read(json!("21"), json!([])).is_err());
+        assert!(read(json!(null), json!("11")).is_err());
+    }
+}

@@ -228,6 +228,22 @@ mod tests {
     }
 
     #[test]
+    fn the_audit_line_names_the_sid_of_what_was_bought() {
+        for (body, sid) in [
+            (r#"{"sid":"PN1"}"#, Some("PN1")),
+            (r#"{"sid":1}"#, None),
+            (r#"{"code":1}"#, None),
+            ("<html>", None),
+        ] {
+            let response = Response {
+                body: body.into(),
+                ..Response::default()
+            };
+            assert_eq!(id_of_new(&response).as_deref(), sid, "{body}");
+        }
+    }
+
+    #[test]
     fn only_twilios_own_error_body_is_read() {
         for (body, code) in [
             (r#"{"code":21422,"message":"no","status":400}"#, Some(21422)),
