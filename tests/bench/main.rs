@@ -18,6 +18,7 @@ mod control_plane;
 mod emulator;
 
 mod audit;
+mod floor;
 mod parts;
 mod process;
 mod table;
@@ -47,6 +48,7 @@ async fn main() -> ExitCode {
     bench.lone_purchases_at_twilio().await;
     bench.purchases_at_telnyx().await;
     bench.lone_purchases_at_telnyx().await;
+    bench.writes_of_purchases_alone().await;
     bench.table.print();
     if bench.table.passes() {
         println!("\nEvery count is within its budget.");

@@ -7,6 +7,7 @@ use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use crate::emulator::{is_purchase, number_of};
+use crate::floor::Pattern;
 use crate::process::{cpu_seconds, peak_memory, until_quiet};
 use crate::table::{Part, Table};
 use crate::witness::Witness;
@@ -31,6 +32,8 @@ pub struct Bench {
     world: World,
     witness: Witness,
     pid: u32,
+    /// What a purchase by search writes, and how many seconds those of what stood took.
+    pattern: Option<(Pattern, f64)>,
     pub table: Table,
 }
 
@@ -57,6 +60,7 @@ impl Bench {
             witness: Witness::of(world.client.clone(), NAMESPACE),
             world,
             pid: 0,
+            pattern: None,
             table: Table::default(),
         }
     }
@@ -84,6 +88,8 @@ impl Bench {
         purchases(&mut part, &waits, self.pid, budgets(count));
         counts(&mut part, &spent, count, 2.0, 1.1);
         self.check_ledger(count).await;
+        let pattern = Pattern::of(self.world.client.clone(), NAMESPACE, &created[0].0).await;
+        self.pattern = Some((pattern, at(&waits, 1.0)));
     }
 
     /// All are created while the operator runs.
@@ -117,6 +123,34 @@ impl Bench {
         );
         purchases(&mut part, &waits, self.pid, [None; 3]);
         counts(&mut part, &spent, count, 2.0, 1.1);
+    }
+
+    /// What no operator can be faster than that writes as much: the same requests, without one.
+    pub async fn writes_of_purchases_alone(&mut self) {
+        const NAMESPACE: &str = "floor";
+        let count = self.count;
+        println!("\nWriting what {count} purchases write, without buying anything");
+        self.world.kill_operator();
+        let (pattern, last_ready) = self.pattern.take().expect("something was bought");
+        self.world.namespace(NAMESPACE).await;
+        let created = self.world.many(NAMESPACE, count, &search()).await;
+        let names: Vec<_> = created.into_iter().map(|(name, _)| name).collect();
+        self.world.begin().await;
+        let cpu = cpu_seconds(std::process::id());
+        let took = pattern.write(&self.world.client, NAMESPACE, &names).await;
+        let cpu = cpu_seconds(std::process::id()) - cpu;
+        let spent = self.world.end().await;
+        self.table
+            .part("the writes of purchases, alone")
+            .guide("all written", took, "s", None)
+            .guide("processor of who writes", cpu, "s", None)
+            .guide(
+                "processor of the API server",
+                spent.api_server_cpu,
+                "s",
+                None,
+            )
+            .show("last Ready above, as a multiple", last_ready / took);
     }
 
     async fn check_ledger(&self, count: usize) {

@@ -110,11 +110,16 @@ impl World {
         api.create(&PostParams::default(), &object).await.unwrap();
     }
 
-    /// A namespace with an account for `provider` that limits next to nothing, opened by `keys`.
-    pub async fn account(&self, namespace: &str, provider: &str, keys: Value) {
-        let named = json!({"metadata": {"name": namespace}});
+    /// A namespace with nothing in it.
+    pub async fn namespace(&self, name: &str) {
+        let named = json!({"metadata": {"name": name}});
         self.create::<Namespace>(Api::all(self.client.clone()), named)
             .await;
+    }
+
+    /// A namespace with an account for `provider` that limits next to nothing, opened by `keys`.
+    pub async fn account(&self, namespace: &str, provider: &str, keys: Value) {
+        self.namespace(namespace).await;
         let secret = json!({"metadata": {"name": provider}, "stringData": keys});
         self.create::<Secret>(Api::namespaced(self.client.clone(), namespace), secret)
             .await;

@@ -177,6 +177,24 @@ mod tests {
     }
 
     #[test]
+    fn what_routes_calls_elsewhere_is_read() {
+        let held = settings(
+            json!({"voice_url": "https://v", "sms_url": "https://s", "trunk_sid": "TK1",
+            "voice_application_sid": "AP1", "sms_application_sid": "AP2"}),
+        );
+        let expected = TwilioSettings {
+            voice_url: Some("https://v".into()),
+            sms_url: Some("https://s".into()),
+            by_post: true,
+            trunk_sid: Some("TK1".into()),
+            voice_application_sid: Some("AP1".into()),
+            sms_application_sid: Some("AP2".into()),
+            ..TwilioSettings::default()
+        };
+        assert_eq!(held, expected);
+    }
+
+    #[test]
     fn one_webhook_by_get_is_not_by_post() {
         for (change, by_post) in [
             (json!({"voice_method": "POST", "sms_method": "POST"}), true),
