@@ -367,6 +367,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::provider::http::fake::text;
 
     #[test]
     fn the_audit_line_names_the_id_of_what_was_ordered() {
@@ -377,10 +378,7 @@ mod tests {
             (r#"{"errors":[]}"#, None),
             ("<html>", None),
         ] {
-            let response = Response {
-                body: body.into(),
-                ..Response::default()
-            };
+            let response = text(200, body).unwrap();
             assert_eq!(id_of_new(&response).as_deref(), id, "{body}");
         }
     }

@@ -142,6 +142,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::provider::http::fake::text;
 
     fn holding(change: Value) -> Option<Holding> {
         let mut row = json!({"sid": "PN1", "account_sid": "AC1", "phone_number": "+12125551234"});
@@ -253,10 +254,7 @@ mod tests {
             (r#"{"code":1}"#, None),
             ("<html>", None),
         ] {
-            let response = Response {
-                body: body.into(),
-                ..Response::default()
-            };
+            let response = text(200, body).unwrap();
             assert_eq!(id_of_new(&response).as_deref(), sid, "{body}");
         }
     }
@@ -274,10 +272,7 @@ mod tests {
             (r#"[21422,"no"]"#, None),
             ("", None),
         ] {
-            let response = Response {
-                body: body.into(),
-                ..Response::default()
-            };
+            let response = text(200, body).unwrap();
             let read = Complaint::read(&response).map(|complaint| complaint.code);
             assert_eq!(read, code, "{body}");
         }

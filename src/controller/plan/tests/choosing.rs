@@ -120,26 +120,6 @@ fn a_candidate_that_was_certainly_not_bought_is_replaced_and_a_doubtful_one_is_n
 }
 
 #[test]
-fn after_a_refused_candidate_another_is_searched_for_in_the_next_pass() {
-    for reason in [Reason::NumberNotAvailable, Reason::Searching] {
-        let mut facts = Facts {
-            claim: Stored::Ours(claim_at(0)),
-            finalizer: true,
-            number: Some(number()),
-            now: at(1),
-            ..searching()
-        };
-        facts.memory.never_bought = true;
-        facts.record.observed_generation = Some(1);
-        facts.record.refused = Some(Refused {
-            nonce: "n1".into(),
-            reason,
-        });
-        assert_eq!(plan(&facts), Step::Choose, "{reason}");
-    }
-}
-
-#[test]
 fn a_doubtful_candidate_is_tried_again_and_replaced_only_when_it_would_have_been_seen() {
     let after = |seconds: i64| {
         let mut facts = Facts {

@@ -24,6 +24,16 @@ fn a_new_leader_lets_a_refusal_stand() {
 }
 
 #[test]
+fn after_a_refused_candidate_another_is_searched_for_in_the_next_pass() {
+    for why in [Reason::NumberNotAvailable, Reason::Searching] {
+        let mut facts = looked(refused(why, 1), None, None);
+        facts.search = Some(choosing::search());
+        facts.memory.never_bought = true;
+        assert_eq!(plan(&facts), Step::Choose, "{why}");
+    }
+}
+
+#[test]
 fn a_refusal_that_the_status_no_longer_tells_is_found_out_anew() {
     for why in [
         Reason::ProviderUnavailable,
