@@ -88,7 +88,7 @@ impl Bench {
         purchases(&mut part, &waits, self.pid, budgets(count));
         counts(&mut part, &spent, count, 2.0, 1.1);
         self.check_ledger(count).await;
-        let pattern = Pattern::of(self.world.client.clone(), NAMESPACE, &created[0].0).await;
+        let pattern = Pattern::of(&self.world, NAMESPACE, &created[0].0).await;
         self.pattern = Some((pattern, at(&waits, 1.0)));
     }
 
@@ -127,17 +127,17 @@ impl Bench {
 
     /// What no operator can be faster than that writes as much: the same requests, without one.
     pub async fn writes_of_purchases_alone(&mut self) {
-        const NAMESPACE: &str = "floor";
+        const FLOOR: &str = "floor";
         let count = self.count;
         println!("\nWriting what {count} purchases write, without buying anything");
         self.world.kill_operator();
         let (pattern, last_ready) = self.pattern.take().expect("something was bought");
-        self.world.namespace(NAMESPACE).await;
-        let created = self.world.many(NAMESPACE, count, &search()).await;
+        self.world.namespace(FLOOR).await;
+        let created = self.world.many(FLOOR, count, &search()).await;
         let names: Vec<_> = created.into_iter().map(|(name, _)| name).collect();
         self.world.begin().await;
         let cpu = cpu_seconds(std::process::id());
-        let took = pattern.write(&self.world.client, NAMESPACE, &names).await;
+        let took = pattern.write(&self.world, FLOOR, &names).await;
         let cpu = cpu_seconds(std::process::id()) - cpu;
         let spent = self.world.end().await;
         self.table

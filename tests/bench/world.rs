@@ -26,6 +26,9 @@ const LATENCY: u64 = 20;
 /// How often the operator looks at its accounts.
 pub const INTERVAL: Duration = Duration::from_secs(10);
 
+/// How many requests to the phone company an account allows at once.
+pub const REQUESTS_OF_AN_ACCOUNT: usize = 64;
+
 /// How many requests that create or delete objects are under way at once.
 const REQUESTS_AT_ONCE: usize = 16;
 
@@ -131,7 +134,7 @@ impl World {
         let account = json!({"metadata": {"name": provider}, "spec": {
             "provider": provider, provider: opened,
             "webhooks": {"baseUrl": "https://voice.example.com"},
-            "limits": {"purchasesPerHour": 1_000_000, "releasesPerHour": 1_000_000, "maxConcurrentRequests": 64},
+            "limits": {"purchasesPerHour": 1_000_000, "releasesPerHour": 1_000_000, "maxConcurrentRequests": REQUESTS_OF_AN_ACCOUNT},
         }});
         self.create::<ProviderAccount>(Api::namespaced(self.client.clone(), namespace), account)
             .await;
