@@ -36,7 +36,7 @@ pub use permits::{Permit, Urgency};
 use search::Candidates;
 pub use search::{Found, SEARCH_HOLDS};
 use spending::Purchases;
-pub use spending::{NotNow, Spending};
+pub use spending::{NotNow, Spending, Tally, Told};
 
 /// How many requests may be under way in one account that sets no limit. Twilio limits concurrency
 /// (<https://www.twilio.com/docs/errors/20429>), without a published number.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Instant;
-use crate::number::{AccountId, E164, Owner};
+use crate::number::{AccountId, E164, Owner, Price};
 use crate::sabotage::{Safeguard, stands};
 
 /// The annotation that holds the claim.
@@ -53,6 +53,9 @@ pub struct Claim {
     pub at: Timestamp,
     /// When the first attempt on this number was claimed, by the provider's clock.
     pub since: Timestamp,
+    /// What the number costs, as far as that was known when it was claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
 }
 
 /// What the annotation of a resource says.
@@ -68,6 +71,16 @@ pub enum Stored {
     Unreadable,
     /// A claim of a later program: possibly an attempt, and not for us to judge.
     Newer(i64),
+}
+
+impl Stored {
+    /// The claim of this resource, under whichever UID it was made.
+    pub fn claim(&self) -> Option<&Claim> {
+        match self {
+            Self::Ours(claim) | Self::EarlierUid(claim) => Some(claim),
+            Self::Nothing | Self::Unreadable | Self::Newer(_) => None,
+        }
+    }
 }
 
 impl Claim {
@@ -91,7 +104,13 @@ impl Claim {
             nonce,
             at,
             since,
+            price: None,
         }
+    }
+
+    /// The same claim, on a number that costs this, as far as that is known.
+    pub fn at_price(self, price: Option<Price>) -> Self {
+        Self { price, ..self }
     }
 
     /// The same claim, to take the number over instead.
@@ -187,6 +206,7 @@ mod tests {
             at,
             at,
         )
+        .at_price(Price::read("1.15", "0.50", "USD"))
     }
 
     fn annotations(text: String) -> BTreeMap<String, String> {
@@ -213,6 +233,11 @@ mod tests {
                 text.replace("\"version\":1", "\"version\":2"),
                 Stored::Newer(2),
             ),
+            (
+                claim().at_price(None).to_annotation().unwrap(),
+                Stored::Ours(claim().at_price(None)),
+            ),
+            (text.replace("1.15", "-1.15"), Stored::Unreadable),
             (
                 text.replace("\"version\":1", "\"version\":0"),
                 Stored::Unreadable,

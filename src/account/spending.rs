@@ -1,7 +1,7 @@
 //! Purchases that are under way, and those whose number or cost is not counted elsewhere yet: so that many purchases at
 //! once never pass a limit together, and two never go for one number.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,6 +31,24 @@ pub enum NotNow {
     OverLimit,
     /// The number is being bought or taken over for somebody else, who is named.
     UnderWay(String),
+}
+
+/// What the resources of an account tell of purchases, all but the one in question.
+pub struct Told<'a> {
+    /// The numbers that the one in question holds or went for: an earlier attempt does not count against a later one.
+    pub own: BTreeSet<String>,
+    /// What others have claimed and may have bought, perhaps by a process that is gone, with what it costs each month.
+    pub claimed: Vec<(E164, Decimal)>,
+    /// True if what the number costs is counted as held.
+    pub is_counted: Box<dyn Fn(&E164) -> bool + 'a>,
+}
+
+/// What an account's limits are compared with.
+pub struct Tally {
+    /// The numbers that the account holds, as far as that is known, and those that are being bought or may have been.
+    pub numbers: i64,
+    /// What of those costs each month that is not counted as held.
+    pub monthly: Decimal,
 }
 
 /// The purchases of an account, by number.
@@ -81,18 +99,14 @@ impl Drop for Spending {
 }
 
 impl Account {
-    /// How many numbers the account holds, as far as that is known, and with them those that are being bought.
-    pub fn held_or_being_bought(&self) -> i64 {
-        self.shared.held_or_being_bought()
+    /// What the account holds and may have bought, without what is the own of the one in question.
+    pub fn tally(&self, told: &Told<'_>) -> Tally {
+        self.shared
+            .tally(&lock(&self.shared.purchases.0), None, told)
     }
 
-    /// What those purchases cost each month of which `is_counted` says that they are not counted elsewhere.
-    pub fn being_spent(&self, is_counted: impl Fn(&E164) -> bool) -> Decimal {
-        spent(&lock(&self.shared.purchases.0), is_counted)
-    }
-
-    /// Counts a purchase of `number` at `monthly` for `whom`, if `may` agrees to how many numbers the account then holds, and
-    /// to what the purchases that are not counted elsewhere then cost. Whoever asks at the same time sees the other's.
+    /// Counts a purchase of `number` at `monthly` for `whom`, if `may` agrees to what the account then holds and may have
+    /// bought. Whoever asks at the same time sees the other's.
     ///
     /// # Errors
     /// [`NotNow`]; nothing is counted then.
@@ -101,14 +115,14 @@ impl Account {
         number: &E164,
         whom: &str,
         monthly: Decimal,
-        is_counted: impl Fn(&E164) -> bool,
-        may: impl FnOnce(i64, Decimal) -> bool,
+        told: &Told<'_>,
+        may: impl FnOnce(Tally) -> bool,
     ) -> Result<Spending, NotNow> {
         let now = self.clock.now();
         let inventory = &self.shared.inventory;
         let mut purchases = lock(&self.shared.purchases.0);
         purchases.retain(|number, purchase| {
-            let is_seen = || inventory.has(number) && is_counted(number);
+            let is_seen = || inventory.has(number) && (told.is_counted)(number);
             purchase.under_way.is_some() || (now.since(purchase.since) < COUNTS_FOR && !is_seen())
         });
         let other = purchases.get(number);
@@ -123,10 +137,7 @@ impl Account {
             under_way: Some(whom.to_owned()),
         };
         let before = purchases.insert(number.clone(), purchase);
-        let agreed = may(
-            self.shared.counted(&purchases),
-            spent(&purchases, is_counted),
-        );
+        let agreed = may(self.shared.tally(&purchases, Some(number), told));
         drop(purchases);
         let spending = Spending {
             shared: Arc::clone(&self.shared),
@@ -146,17 +157,33 @@ impl Account {
 impl Shared {
     /// As [`Account::held_or_being_bought`].
     pub(super) fn held_or_being_bought(&self) -> i64 {
-        self.counted(&lock(&self.purchases.0))
+        self.and_unseen(lock(&self.purchases.0).keys())
     }
 
-    fn counted(&self, purchases: &HashMap<E164, Purchase>) -> i64 {
-        let inventory = &self.inventory;
-        let unseen = purchases.keys().filter(|number| !inventory.has(number));
-        i64::try_from(inventory.len() + unseen.count()).unwrap_or(i64::MAX)
+    fn and_unseen<'a>(&self, numbers: impl Iterator<Item = &'a E164>) -> i64 {
+        let unseen = numbers.filter(|number| !self.inventory.has(number));
+        i64::try_from(self.inventory.len() + unseen.count()).unwrap_or(i64::MAX)
     }
-}
 
-fn spent(purchases: &HashMap<E164, Purchase>, is_counted: impl Fn(&E164) -> bool) -> Decimal {
-    let uncounted = purchases.iter().filter(|(number, _)| !is_counted(number));
-    uncounted.map(|(_, purchase)| purchase.monthly).sum()
+    fn tally(
+        &self,
+        purchases: &HashMap<E164, Purchase>,
+        going_for: Option<&E164>,
+        told: &Told<'_>,
+    ) -> Tally {
+        let claimed = told.claimed.iter();
+        let claimed = claimed.map(|(number, monthly)| (number, *monthly));
+        let remembered = purchases.iter();
+        let remembered = remembered.map(|(number, purchase)| (number, purchase.monthly));
+        let is_others = |number: &E164| !told.own.contains(number.as_str());
+        let all: HashMap<_, _> = claimed
+            .chain(remembered)
+            .filter(|(number, _)| Some(*number) == going_for || is_others(number))
+            .collect();
+        let uncounted = all.iter().filter(|(number, _)| !(told.is_counted)(number));
+        Tally {
+            numbers: self.and_unseen(all.keys().copied()),
+            monthly: uncounted.map(|(_, monthly)| *monthly).sum(),
+        }
+    }
 }

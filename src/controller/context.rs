@@ -16,7 +16,7 @@ use super::Parts;
 use super::definition::Definition;
 use super::events::Events;
 use super::fuse::Fuses;
-use super::index::{Key, account_key, claim_of};
+use super::index::{Key, account_key, claim_of, numbers_of};
 use super::inspect::{Answers, Inspections};
 use super::memory::Memories;
 use super::plan::{Blocker, Waits};
@@ -24,7 +24,7 @@ use super::secrets::{SecretName, Secrets};
 use super::stores::Stores;
 use super::turns::Turns;
 use super::wakers::Wakers;
-use crate::account::{Account, Accounts, Directory};
+use crate::account::{Account, Accounts, Directory, Told};
 use crate::api::{
     AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, Limits, Money, PhoneNumber,
     Reason,
@@ -128,6 +128,23 @@ impl Context {
             interval: self.settings.interval,
             purchase: self.settings.purchase_timeout + crate::claim::TOKEN_LIFETIME,
             visibility: self.settings.purchase_visibility,
+        }
+    }
+
+    /// What the resources other than `number` tell of purchases in `account`.
+    pub(super) fn told_besides<'a>(
+        &'a self,
+        number: &'a PhoneNumber,
+        account: &AccountId,
+    ) -> Told<'a> {
+        let index = &self.stores.index;
+        let now = self.time.now();
+        // Before that, what may have been bought is known by now.
+        let since = now.and_then(|now| now.checked_sub(self.settings.purchase_visibility).ok());
+        Told {
+            own: numbers_of(number),
+            claimed: index.claimed_besides(number, account, since.unwrap_or(Timestamp::MIN)),
+            is_counted: Box::new(|bought| index.counts_besides(number, bought)),
         }
     }
 

@@ -4,13 +4,15 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use rust_decimal::Decimal;
 
 use super::context::{account_name, owner};
+use super::report::{ORDER_PENDING, was_in_vain};
 use crate::api::{AccountKind, PhoneNumber};
-use crate::claim::{Claim, Stored};
+use crate::claim::{Claim, Intent};
 use crate::number::{AccountId, Currency, E164, Installation, Mark, Origin};
 
 type Reference = ObjectRef<PhoneNumber>;
@@ -39,6 +41,8 @@ struct Maps {
     entries: HashMap<Arc<Reference>, Entry>,
     /// The sums of the costs, by account and currency.
     sums: HashMap<(String, String), Decimal>,
+    /// The claims to buy of which nobody knows yet that they came to nothing, and no status what they came to.
+    claims: HashMap<Arc<Reference>, Claim>,
 }
 
 /// What was noted under a key: mostly it is one.
@@ -75,6 +79,9 @@ impl Index {
         maps.add_cost(before.cost.as_ref(), -Decimal::ONE);
         let cost = cost_of(number);
         maps.add_cost(cost.as_ref(), Decimal::ONE);
+        if let Some(claim) = open_claim(number) {
+            maps.claims.insert(Arc::clone(&reference), claim);
+        }
         let account = account_key(number);
         let is_new_user = !before.keys.iter().any(|key| **key == account);
         let is_same = before.keys.iter().map(Arc::as_ref).eq(keys.iter());
@@ -118,24 +125,61 @@ impl Index {
         }
     }
 
-    /// What the numbers of an account at a provider cost each month, as far as that is known and in this currency.
+    /// What the numbers of an account at a provider cost each month, as far as statuses tell it and in this currency.
     pub(super) fn cost_of(&self, account: &AccountId, currency: &Currency) -> Decimal {
         let key = (account.to_string(), currency.to_string());
         self.lock().sums.get(&key).copied().unwrap_or_default()
     }
 
-    /// True if what `number` costs is part of [`Index::cost_of`].
-    pub(super) fn counts(&self, number: &E164) -> bool {
+    /// The same without what the number of `besides` costs.
+    pub(super) fn cost_besides(
+        &self,
+        besides: &PhoneNumber,
+        account: &AccountId,
+        currency: &Currency,
+    ) -> Decimal {
         let maps = self.lock();
+        let own = maps.entries.get(&reference_to(besides));
+        let own = own.and_then(|entry| entry.cost.as_ref());
+        let own = own
+            .filter(|cost| cost.account == account.as_str() && cost.currency == currency.as_str());
+        let own = own.map(|cost| cost.monthly).unwrap_or_default();
+        drop(maps);
+        self.cost_of(account, currency) - own
+    }
+
+    /// True if what `number` costs is part of [`Index::cost_besides`].
+    pub(super) fn counts_besides(&self, besides: &PhoneNumber, number: &E164) -> bool {
+        let maps = self.lock();
+        let own = reference_to(besides);
         let counts = |reference: &Arc<Reference>| {
             let entry = maps.entries.get(reference);
-            entry.is_some_and(|entry| entry.cost.is_some())
+            **reference != own && entry.is_some_and(|entry| entry.cost.is_some())
         };
         match maps.by_key.get(&Key::Declared(number.to_string())) {
             None => false,
             Some(Found::One(holder)) => counts(holder),
             Some(Found::Many(holders)) => holders.iter().any(counts),
         }
+    }
+
+    /// The numbers in an account that others than `besides` have claimed to buy at `since` or later, and that no status has
+    /// recorded yet, with what each costs a month.
+    pub(super) fn claimed_besides(
+        &self,
+        besides: &PhoneNumber,
+        account: &AccountId,
+        since: Timestamp,
+    ) -> Vec<(E164, Decimal)> {
+        let maps = self.lock();
+        let own = reference_to(besides);
+        let claims = maps.claims.iter();
+        let open = claims.filter(|(reference, claim)| {
+            ***reference != own && claim.account_id == *account && claim.at >= since
+        });
+        let monthly = |claim: &Claim| claim.price.as_ref().map(|price| price.monthly);
+        open.map(|(_, claim)| (claim.number.clone(), monthly(claim).unwrap_or_default()))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Maps> {
@@ -146,8 +190,8 @@ impl Index {
 impl Maps {
     /// Takes out what was noted of `number`, to be put back.
     fn take(&mut self, number: &PhoneNumber) -> (Arc<Reference>, Entry) {
-        let namespace = number.namespace().unwrap_or_default();
-        let reference = ObjectRef::new(&number.name_any()).within(&namespace);
+        let reference = reference_to(number);
+        self.claims.remove(&reference);
         let known = self.entries.remove_entry(&reference);
         known.unwrap_or_else(|| (Arc::new(reference), Entry::default()))
     }
@@ -205,14 +249,34 @@ pub(super) fn account_key(number: &PhoneNumber) -> Key {
 
 /// The claim of the resource, under whichever UID it was made.
 pub(super) fn claim_of(number: &PhoneNumber) -> Option<Claim> {
-    match Claim::read(
-        number.annotations(),
-        &owner(number),
-        &number.uid().unwrap_or_default(),
-    ) {
-        Stored::Ours(claim) | Stored::EarlierUid(claim) => Some(claim),
-        Stored::Nothing | Stored::Unreadable | Stored::Newer(_) => None,
+    let uid = number.uid().unwrap_or_default();
+    let stored = Claim::read(number.annotations(), &owner(number), &uid);
+    stored.claim().cloned()
+}
+
+fn reference_to(number: &PhoneNumber) -> Reference {
+    let namespace = number.namespace().unwrap_or_default();
+    ObjectRef::new(&number.name_any()).within(&namespace)
+}
+
+/// A claim to buy that may have bought a number which no status has recorded.
+fn open_claim(number: &PhoneNumber) -> Option<Claim> {
+    let status = number.status.as_ref();
+    if status.is_some_and(|status| status.id.is_some()) {
+        return None;
     }
+    let mut claim = claim_of(number).filter(|claim| claim.intent == Intent::Buy)?;
+    let attempt = status.and_then(|status| status.attempt.as_ref());
+    if attempt.is_some_and(|it| it.nonce == claim.nonce && was_in_vain(&it.outcome)) {
+        return None;
+    }
+    let telnyx = status.and_then(|status| status.telnyx.as_ref());
+    let order = telnyx.and_then(|telnyx| telnyx.order_status.as_deref());
+    if order == Some(ORDER_PENDING) {
+        // As good as of now, however long it takes.
+        claim.at = Timestamp::MAX;
+    }
+    Some(claim)
 }
 
 /// What is being bought counts too, in the account that its claim is on.

@@ -193,7 +193,7 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
         budget: budget(number.spec.max_monthly_cost.as_ref()),
         adopts: number.spec.adoption_policy == AdoptionPolicy::Adopt,
         adopted,
-        limits: limits(&resolved, context),
+        limits: limits(number, &resolved, context),
         provider: number.spec.provider,
         mark: resolved.mark.clone(),
         now,
@@ -251,10 +251,9 @@ fn number_in_question(number: &PhoneNumber, claim: &Stored) -> Option<E164> {
         .filter(|status| status.id.is_some())
         .and_then(|status| status.phone_number.as_deref());
     let named = number.spec.phone_number.as_deref().or(held);
-    match (named, claim) {
-        (Some(named), _) => named.parse().ok(),
-        (None, Stored::Ours(claim) | Stored::EarlierUid(claim)) => Some(claim.number.clone()),
-        (None, Stored::Nothing | Stored::Unreadable | Stored::Newer(_)) => None,
+    match named {
+        Some(named) => named.parse().ok(),
+        None => claim.claim().map(|claim| claim.number.clone()),
     }
 }
 
@@ -267,20 +266,23 @@ fn budget(money: Option<&Money>) -> Option<Budget> {
 }
 
 /// What the account sets a limit to, and how much of it is used.
-fn limits(resolved: &Resolved, context: &Context) -> Limits {
+fn limits(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> Limits {
     let declared = &resolved.limits;
-    let account = resolved.account.as_ref().ok();
-    let held = account.map(|account| account.held_or_being_bought());
-    let cost = budget(declared.max_monthly_cost.as_ref()).zip(account);
+    let budget = budget(declared.max_monthly_cost.as_ref());
+    let is_limited = declared.max_numbers.is_some() || budget.is_some();
+    let account = resolved.account.as_ref().ok().filter(|_| is_limited);
+    let used = account.map(|account| {
+        let id = &account.identity().account;
+        (id, account.tally(&context.told_besides(number, id)))
+    });
+    let held = used.as_ref().map(|(_, tally)| tally.numbers);
     Limits {
         countries: declared.allowed_countries.clone(),
         kinds: declared.allowed_types.clone(),
         numbers: declared.max_numbers.zip(held),
-        monthly_cost: cost.map(|(budget, account)| {
-            let id = &account.identity().account;
+        monthly_cost: budget.zip(used).map(|(budget, (id, tally))| {
             let index = &context.stores.index;
-            let uncounted = account.being_spent(|number| index.counts(number));
-            let spent = index.cost_of(id, &budget.currency) + uncounted;
+            let spent = index.cost_besides(number, id, &budget.currency) + tally.monthly;
             (budget, spent)
         }),
     }

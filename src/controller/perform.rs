@@ -22,7 +22,7 @@ use crate::number::{E164, Holding, NumberId, OrderId, Origin, Price, Whose};
 use crate::provider::{Error, Order, Ours};
 use crate::sabotage::{Safeguard, stands};
 
-use look::{choose, fetch, look, offer};
+use look::{choose, fetch, look, offer, price_of};
 use settle::{assign, configure, release, restore_mark, unassign};
 use spend::{adopt, buy, claim, last_look};
 
@@ -48,7 +48,7 @@ pub(super) struct Pass {
     pub(super) farewell: Option<Farewell>,
     /// When the search began that showed the number in question.
     chosen_at: Option<crate::clock::Instant>,
-    /// What the number costs, if it was bought in this pass.
+    /// What the number costs that was found in this pass, where no claim says it.
     pub(super) price: Option<Price>,
     purchase: Option<Purchase>,
 }
@@ -265,6 +265,13 @@ async fn record(holding: Holding, pass: &mut Pass, context: &Context) -> Result<
         .record
         .account_id
         .get_or_insert_with(|| account.identity().account.clone());
+    let claim = pass.facts.claim.claim();
+    let is_told = claim.is_some_and(|claim| claim.price.is_some());
+    if !is_told && pass.attempt.is_none() && !pass.facts.deleting {
+        // It is paid already and nothing holds it up: where no price can be had, none is told.
+        let price = price_of(&holding.number, &account, pass).await;
+        pass.price = price.unwrap_or_default();
+    }
     pass.holds(holding);
     if was_ordered && !pass.facts.deleting {
         // The order that is written down leads back to the number: the id is written with what the pass comes to.

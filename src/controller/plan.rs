@@ -405,10 +405,7 @@ impl Facts {
         match &self.account {
             Err(blocker) => Some(self.blocked(blocker)),
             Ok(identity) => {
-                let claimed = match &self.claim {
-                    Stored::Ours(claim) | Stored::EarlierUid(claim) => Some(&claim.account_id),
-                    Stored::Nothing | Stored::Unreadable | Stored::Newer(_) => None,
-                };
+                let claimed = self.claim.claim().map(|claim| &claim.account_id);
                 let pinned = self.record.account_id.as_ref().or(claimed)?;
                 (!identity.is(pinned) && stands(Safeguard::PinnedAccount)).then(|| {
                     wait(
@@ -465,7 +462,7 @@ impl Facts {
     pub fn title(&self) -> String {
         match (&self.number, &self.search) {
             (Some(number), _) => number.to_string(),
-            (None, Some(search)) => format!("a {} number in {}", search.kind, search.country),
+            (None, Some(search)) => search.title(),
             (None, None) => "the number".to_owned(),
         }
     }
@@ -478,10 +475,10 @@ impl Facts {
 
     /// How long ago the claim was made that led to `order`, or else `order` itself, if that is known.
     fn age_of(&self, order: &Order) -> Option<Duration> {
-        let begun = match &self.claim {
-            Stored::Ours(claim) | Stored::EarlierUid(claim) => Some(claim.at),
-            Stored::Nothing | Stored::Unreadable | Stored::Newer(_) => order.created,
-        };
+        let begun = self
+            .claim
+            .claim()
+            .map_or(order.created, |claim| Some(claim.at));
         begun.map(|begun| self.since(begun))
     }
 

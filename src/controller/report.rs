@@ -18,7 +18,7 @@ use crate::api::{
     PhoneNumberStatus, Reason, TelnyxStatus, TwilioStatus, condition,
 };
 use crate::claim::Claim;
-use crate::number::{Holding, Settings};
+use crate::number::{Holding, Price, Settings};
 use crate::provider::{OrderState, Reply};
 
 /// How often a status PUT that met another write is repeated on the newer object.
@@ -29,6 +29,9 @@ pub(super) const REJECTED: &str = "Rejected";
 
 /// `status.attempt.outcome` of a purchase that the provider has not seen.
 const NOT_SENT: &str = "NotSent";
+
+/// `status.telnyx.orderStatus` of an order that has not brought its number yet.
+pub(super) const ORDER_PENDING: &str = "pending";
 
 /// The word for a reply to a purchase.
 pub(super) fn outcome(reply: &Reply) -> &'static str {
@@ -210,18 +213,13 @@ fn status(
         },
     });
     status.adopted = facts.adopted;
-    if let Some(price) = &pass.price {
-        status.cost = Some(CostStatus {
-            monthly: price.monthly.to_string(),
-            upfront: price.upfront.to_string(),
-            currency: price.currency.to_string(),
-        });
-    }
-    let was_refused = matches!(&pass.order, Some(order) if order.state == OrderState::Failure);
-    if was_refused && status.id.is_none() {
-        status.cost = None;
-    }
-    status.phone_number = facts.number.as_ref().map(ToString::to_string);
+    status.cost = cost(before, pass);
+    // A candidate is nobody's until it is claimed.
+    let number = match &facts.search {
+        Some(_) if facts.record.id.is_none() => facts.claim.claim().map(|claim| &claim.number),
+        _ => facts.number.as_ref(),
+    };
+    status.phone_number = number.map(ToString::to_string);
     let holding = facts.seen.fetched.as_ref().and_then(Option::as_ref);
     if let Some(holding) = holding {
         status.phone_number = Some(holding.number.to_string());
@@ -238,7 +236,7 @@ fn status(
         if let Some(order) = &pass.order {
             telnyx.order_status = Some(
                 match order.state {
-                    OrderState::Pending => "pending",
+                    OrderState::Pending => ORDER_PENDING,
                     OrderState::Success => "completed",
                     OrderState::Failure => "failed",
                 }
@@ -248,6 +246,30 @@ fn status(
     }
     conditions(&mut status.conditions, pass, rest, now);
     status
+}
+
+/// What the number costs that is held, or may have been bought: as the claim says, whatever became of the status since, or as
+/// it was when the number was found.
+fn cost(before: &PhoneNumberStatus, pass: &Pass) -> Option<CostStatus> {
+    let facts = &pass.facts;
+    let was_refused = matches!(&pass.order, Some(order) if order.state == OrderState::Failure);
+    if was_refused && facts.record.id.is_none() {
+        return None;
+    }
+    let is_spent = facts.record.id.is_some()
+        || order_id(pass).is_some()
+        || matches!(&pass.attempt, Some(attempt) if !was_in_vain(&attempt.outcome));
+    let claim = facts.claim.claim();
+    let price = claim
+        .filter(|claim| is_spent && facts.number.as_ref() == Some(&claim.number))
+        .and_then(|claim| claim.price.as_ref());
+    let shown = |price: &Price| CostStatus {
+        monthly: price.monthly.to_string(),
+        upfront: price.upfront.to_string(),
+        currency: price.currency.to_string(),
+    };
+    let claimed = price.map(shown).or_else(|| before.cost.clone());
+    claimed.or_else(|| pass.price.as_ref().map(shown))
 }
 
 fn show(holding: &Holding, status: &mut PhoneNumberStatus) {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 /// A currency, as ISO 4217, such as `USD`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,8 +28,9 @@ impl fmt::Display for Currency {
     }
 }
 
-/// What a number costs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a number costs. In JSON its amounts are decimal texts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Texts", try_from = "Texts")]
 pub struct Price {
     /// Every month.
     pub monthly: Decimal,
@@ -36,6 +38,32 @@ pub struct Price {
     pub upfront: Decimal,
     /// In this currency.
     pub currency: Currency,
+}
+
+/// The form of a price in JSON.
+#[derive(Serialize, Deserialize)]
+struct Texts {
+    monthly: String,
+    upfront: String,
+    currency: String,
+}
+
+impl From<Price> for Texts {
+    fn from(price: Price) -> Self {
+        Self {
+            monthly: price.monthly.to_string(),
+            upfront: price.upfront.to_string(),
+            currency: price.currency.0,
+        }
+    }
+}
+
+impl TryFrom<Texts> for Price {
+    type Error = &'static str;
+
+    fn try_from(texts: Texts) -> Result<Self, Self::Error> {
+        Self::read(&texts.monthly, &texts.upfront, &texts.currency).ok_or("not a price")
+    }
 }
 
 impl Price {

@@ -98,6 +98,11 @@ fn voice_and_sms() -> Vec<Capability> {
 }
 
 impl Search {
+    /// What is wanted, for people.
+    pub fn title(&self) -> String {
+        format!("a {} number in {}", self.kind, self.country)
+    }
+
     /// True if `number`, which can do `capabilities`, fits as far as a number shows: country, kind, area code, digits
     /// and capabilities. Locality and region are the provider's to know.
     pub fn fits(&self, number: &E164, capabilities: &Capabilities) -> bool {

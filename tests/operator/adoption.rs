@@ -64,6 +64,13 @@ async fn a_number_bought_by_hand_is_taken_over_and_kept_when_its_resource_goes()
         let found = world.until_ready("found").await;
         let status = found.status.clone().unwrap();
         assert!(status.adopted);
+        // Only Twilio has a price list.
+        let monthly = status.cost.map(|cost| cost.monthly);
+        let listed = (provider == "twilio").then(|| "1.15".to_owned());
+        assert_eq!(
+            monthly, listed,
+            "what is taken over costs as much as what is bought"
+        );
         assert_eq!(held(&found), number);
         let text = marked_text(&world, number).await;
         let wanted = mark(&world, "found").adopted().to_string();

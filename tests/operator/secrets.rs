@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::world::{CONNECTION, OPERATOR_NAMESPACE, World, reason};
+use crate::world::{CONNECTION, Log, OPERATOR_NAMESPACE, World, reason};
 
 const TWILIO: &str = "canary7f3a9c51twilio0000000000000";
 const TELNYX: &str = "KEYcanary7f3a9c51_telnyx";
@@ -175,7 +175,7 @@ async fn no_credential_shows_up_in_logs_events_status_annotations_or_metrics() {
     ];
     let mut world = World::alone("canary", &flags).await;
     world.kill_operator();
-    world.log = Some(folder.path().join("operator.log"));
+    world.log = Some(Log(folder.path().join("operator.log")));
     change_the_keys(&world).await;
     world.start_operator();
 

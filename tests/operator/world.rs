@@ -3,6 +3,7 @@
 //! The operator runs with the token of the chart's ServiceAccount, under the RBAC of `config/install.yaml`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,25 @@ pub const OPERATOR_NAMESPACE: &str = "phonenumber-operator-system";
 const INTERVAL: &str = "--inventory-interval";
 
 /// Longer than anything that a test waits for on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// How much of an operator's log a failed test shows.
+const LAST_LINES: usize = 60;
+
+/// Where the operators of a world log to. A test that fails shows the end of it.
+pub struct Log(pub PathBuf);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Ok(log) = std::fs::read_to_string(&self.0)
+        {
+            let lines: Vec<&str> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
+            println!("the operator's last words:\n{}", last.join("\n"));
+        }
+    }
+}
 
 pub struct World {
     pub client: Client,
@@ -45,10 +64,9 @@ pub struct World {
     pub telnyx: String,
     /// Deletes protected numbers too, as Kubernetes' own controllers do.
     breaking_the_glass: Client,
-    kubeconfig: std::path::PathBuf,
+    kubeconfig: PathBuf,
     flags: Vec<String>,
-    /// Where operators log to from now on.
-    pub log: Option<std::path::PathBuf>,
+    pub log: Option<Log>,
 }
 
 /// The operator as Cargo has just built it, or the one to be tested instead.
@@ -168,7 +186,7 @@ impl World {
             telnyx,
             kubeconfig,
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
-            log: None,
+            log: Some(Log(plane.folder().join(format!("{namespace}.log")))),
         };
         world.create_namespace(namespace, json!({})).await;
         let twilio = json!({"accountSid": world.twilio, "authToken": "emulator-token"});
@@ -221,12 +239,10 @@ impl World {
     /// Starts one more operator process with `more` flags.
     pub fn spawn_operator(&self, more: &[&str]) -> Process {
         let mut command = self.operator_command(more);
-        if let Some(log) = &self.log {
+        if let Some(Log(log)) = &self.log {
             let file = std::fs::File::options().create(true).append(true).open(log);
             let file = file.unwrap();
             command.stdout(file.try_clone().unwrap()).stderr(file);
-        } else if std::env::var_os("SHOW_LOGS").is_none() {
-            command.stdout(Stdio::null()).stderr(Stdio::null());
         }
         Process(command.spawn().unwrap())
     }
@@ -424,14 +440,16 @@ impl World {
     ) -> PhoneNumber {
         let begun = Instant::now();
         loop {
-            let number = self.number(name).await;
-            if done(&number) {
-                return number;
+            // A busy machine may leave a question unanswered.
+            let number = self.numbers().get(name).await;
+            match number {
+                Ok(number) if done(&number) => return number,
+                _ => {}
             }
             assert!(
                 begun.elapsed() < patience,
-                "{name} is not {what}: {}",
-                serde_json::to_string_pretty(&number.status).unwrap()
+                "{name} is not {what}: {:#?}",
+                number.map(|number| number.status)
             );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -441,14 +459,15 @@ impl World {
     pub async fn until_account(&self, name: &str, done: impl Fn(&Value) -> bool) -> Value {
         let begun = Instant::now();
         loop {
-            let account = self.accounts().get_opt(name).await.unwrap();
-            let account = serde_json::to_value(account).unwrap();
-            if done(&account) {
-                return account;
+            let account = self.accounts().get_opt(name).await;
+            let account = account.map(|account| serde_json::to_value(account).unwrap());
+            match account {
+                Ok(account) if done(&account) => return account,
+                _ => {}
             }
             assert!(
                 begun.elapsed() < PATIENCE,
-                "{name} does not become so: {account:#}"
+                "{name} does not become so: {account:#?}"
             );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -474,11 +493,15 @@ impl World {
     /// Waits until the PhoneNumber is gone.
     pub async fn until_gone(&self, name: &str) {
         let begun = Instant::now();
-        while let Some(number) = self.numbers().get_opt(name).await.unwrap() {
+        loop {
+            let number = self.numbers().get_opt(name).await;
+            if matches!(number, Ok(None)) {
+                return;
+            }
             assert!(
                 begun.elapsed() < PATIENCE,
-                "{name} is still there: {:?}",
-                number.status
+                "{name} is still there: {:#?}",
+                number.map(|number| number.and_then(|number| number.status))
             );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod crashes;
+mod limits;
 mod orders;
 mod people;
 
@@ -134,6 +135,11 @@ traces! {
         a_fifth_of_the_numbers_ported_out_at_once,
         a_number_that_is_deleted_while_the_provider_denies_it_once,
         an_account_of_three_numbers_that_is_listed_empty,
+    }
+    limits {
+        an_account_at_its_limit_buys_nothing_after_a_restart,
+        a_purchase_whose_process_died_counts_against_the_limits,
+        an_attempt_that_may_have_bought_does_not_count_against_its_own_repetition,
     }
     orders {
         an_order_that_succeeded_whose_number_is_not_listed_for_minutes,

@@ -32,16 +32,28 @@ pub(super) async fn offer(pass: &mut Pass) -> Result<(), Stop> {
     let mut offer = account.call(account.company().offer(&number)).await?;
     if let Some(offer) = &mut offer
         && offer.price.is_none()
-        && let Some(Place {
-            country,
-            kind: Some(kind),
-            ..
-        }) = number.place()
     {
-        offer.price = price(&account, &country, kind, pass).await?;
+        offer.price = price_of(&number, &account, pass).await?;
     }
     pass.facts.seen.offer = Some(offer);
     Ok(())
+}
+
+/// The price of `number` by the company's list, as [`price`] has it.
+pub(super) async fn price_of(
+    number: &E164,
+    account: &Account,
+    pass: &Pass,
+) -> Result<Option<Price>, Stop> {
+    let Some(Place {
+        country,
+        kind: Some(kind),
+        ..
+    }) = number.place()
+    else {
+        return Ok(None);
+    };
+    price(account, &country, kind, pass).await
 }
 
 /// The price by the company's list. Where nothing depends on it, a list that cannot be read stops nothing.

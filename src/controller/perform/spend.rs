@@ -15,7 +15,7 @@ use super::{Pass, Purchase, Stop, clock_time, finalizers_with_ours, patch};
 use crate::account::{Account, NotNow, SEARCH_HOLDS, Spending, Urgency};
 use crate::api::Reason;
 use crate::claim::{ANNOTATION, Claim, Intent, Stored, Token};
-use crate::number::{Currency, NumberId};
+use crate::number::{Currency, NumberId, Price};
 use crate::provider::{Error, OrderState, Reply, Unmarked};
 use crate::sabotage::{Safeguard, stands};
 
@@ -27,8 +27,10 @@ pub(super) async fn claim(
     context: &Context,
 ) -> Result<(), Stop> {
     let account = pass.account()?;
+    let offer = pass.facts.seen.offer.as_ref().and_then(Option::as_ref);
+    let price = offer.and_then(|offer| offer.price.clone());
     let permit = account.permit(Urgency::First).await?;
-    let spending = reserve(&account, intent, pass, context)?;
+    let spending = reserve(&account, intent, price.as_ref(), pass, context)?;
     let at = context.time.now().unwrap_or(pass.facts.now);
     // Who was there first may have come while this pass looked and waited.
     pass.facts.rival = context
@@ -52,7 +54,8 @@ pub(super) async fn claim(
         since
             .or_else(|| account.company().provider_time())
             .unwrap_or(at),
-    );
+    )
+    .at_price(price);
     let claim = match intent {
         Intent::Buy => claim,
         Intent::Adopt => claim.to_adopt(),
@@ -94,26 +97,26 @@ pub(super) async fn claim(
 fn reserve(
     account: &Arc<Account>,
     intent: Intent,
+    price: Option<&Price>,
     pass: &mut Pass,
     context: &Context,
 ) -> Result<Spending, Stop> {
-    let price = pass.facts.seen.offer.as_ref().and_then(Option::as_ref);
-    let price = price.and_then(|offer| offer.price.as_ref());
     let monthly = match intent {
         Intent::Buy => price.map_or(Decimal::ZERO, |price| price.monthly),
         Intent::Adopt => Decimal::ZERO,
     };
-    let (id, index) = (&account.identity().account, &context.stores.index);
+    let id = &account.identity().account;
     let mut over = None;
     let reserved = account.spend(
         &pass.number()?,
         &owner(pass.object.as_ref()).to_string(),
         monthly,
-        |number| index.counts(number),
-        |numbers, uncounted| {
+        &context.told_besides(&pass.object, id),
+        |tally| {
             if intent == Intent::Buy {
-                over = is_over(&pass.facts.limits, numbers, |currency| {
-                    index.cost_of(id, currency) + uncounted
+                over = is_over(&pass.facts.limits, tally.numbers, |currency| {
+                    let index = &context.stores.index;
+                    index.cost_besides(&pass.object, id, currency) + tally.monthly
                 });
             }
             over.is_none()
@@ -263,8 +266,6 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
         Reply::Bought(_) | Reply::Ordered(_) | Reply::Unknown(_)
     ) {
         spending.stands();
-        let offer = pass.facts.seen.offer.clone().flatten();
-        pass.price = offer.and_then(|offer| offer.price);
     }
     let mut attempt = report::attempt(&claim, report::outcome(&reply));
     match reply {

@@ -84,7 +84,7 @@ pub(super) fn forbids_price(facts: &Facts, price: Option<&Price>) -> Option<Step
             format!(
                 "{} tells no price for {}, so it is not bought while maxMonthlyCost is set.",
                 facts.provider,
-                facts.title()
+                wanted(facts)
             ),
             person,
         ));
@@ -94,7 +94,7 @@ pub(super) fn forbids_price(facts: &Facts, price: Option<&Price>) -> Option<Step
             Reason::PriceUnknown,
             format!(
                 "The price of {} is {} {} a month, and maxMonthlyCost is in {}. Amounts are not converted.",
-                facts.title(),
+                wanted(facts),
                 price.monthly,
                 price.currency,
                 budget.currency
@@ -121,7 +121,7 @@ pub(super) fn forbids_price(facts: &Facts, price: Option<&Price>) -> Option<Step
                     "The price of {} is {} {} a month; with the {spent} that the account's numbers cost, that is more \
                      than {} (spec.limits.maxMonthlyCost of the account). This goes on when a number is released or \
                      the limit is raised.",
-                    facts.title(),
+                    wanted(facts),
                     price.monthly,
                     price.currency,
                     budget.amount
@@ -139,13 +139,21 @@ fn too_dear(facts: &Facts, price: &Price, budget: &Budget) -> Step {
         Reason::CostLimitExceeded,
         format!(
             "The price of {} is {} {} a month, more than spec.maxMonthlyCost of {}. Nothing is bought.",
-            facts.title(),
+            wanted(facts),
             price.monthly,
             price.currency,
             budget.amount
         ),
         Again::After(PERSON_AGAIN_AFTER),
     )
+}
+
+/// What the resource wants. Of a search that is not the candidate, which is another each time: the message would be, too.
+fn wanted(facts: &Facts) -> String {
+    match &facts.search {
+        Some(search) => search.title(),
+        None => facts.title(),
+    }
 }
 
 /// Where the number in question belongs, as far as that is known.
