@@ -87,7 +87,8 @@ pub trait PhoneCompany: Send + Sync {
     /// `None` if it is not on sale. Twilio sends nothing and offers it: the purchase itself answers.
     async fn offer(&self, number: &E164) -> Result<Option<Offer>, Error>;
 
-    /// Numbers on sale that fit `search`: one page, and none that only nearly fits.
+    /// Numbers on sale by `search`: one page, and none that only nearly fits. Whoever picks one looks at its digits
+    /// ([`Search::fits`]).
     async fn search(&self, search: &Search) -> Result<Vec<Offer>, Error>;
 
     /// What a number of this kind costs in a country, where the company has a price list (Twilio).

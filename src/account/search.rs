@@ -91,6 +91,7 @@ impl Account {
                 shown.asked = Some(now);
             }
             let found = pick(
+                search,
                 &mut shown,
                 candidates,
                 (uid, chance),
@@ -109,6 +110,7 @@ impl Account {
 }
 
 fn pick(
+    search: &Search,
     shown: &mut Shown,
     candidates: &Candidates,
     (uid, chance): (&str, &Chance),
@@ -117,23 +119,15 @@ fn pick(
     is_cheap: &impl Fn(&Price) -> bool,
 ) -> Found {
     let asked = shown.asked.unwrap_or(now);
-    let cheap: Vec<usize> = (0..shown.offers.len())
-        .filter(|at| {
-            let price = shown.offers.get(*at).and_then(|offer| offer.price.as_ref());
-            price.is_none_or(is_cheap)
-        })
-        .collect();
-    if cheap.is_empty() {
-        let prices = shown.offers.iter().filter_map(|offer| offer.price.clone());
-        return prices
-            .min_by_key(|price| price.monthly)
-            .map_or(Found::Nothing, Found::TooDear);
-    }
-    let mut left = cheap;
+    let fits = |offer: &Offer| search.fits(&offer.number);
+    let mut is_cheap = |offer: &Offer| offer.price.as_ref().is_none_or(is_cheap);
+    let (mut left, dear): (Vec<usize>, Vec<usize>) =
+        (0..shown.offers.len()).partition(|at| shown.offers.get(*at).is_some_and(&mut is_cheap));
+    let mut is_any_taken = false;
     while !left.is_empty() {
         let at = left.swap_remove(chance.below(left.len()));
-        let Some(offer) = shown.offers.get(at) else {
-            break;
+        let Some(offer) = shown.offers.get(at).filter(|offer| fits(offer)) else {
+            continue;
         };
         if is_free(&offer.number) && candidates.reserve(&offer.number, uid, now) {
             let offer = if stands(Safeguard::Reservation) {
@@ -143,6 +137,68 @@ fn pick(
             };
             return Found::Candidate(offer, asked);
         }
+        is_any_taken = true;
     }
-    Found::AllTaken
+    if is_any_taken {
+        return Found::AllTaken;
+    }
+    let dear = dear.iter().filter_map(|at| shown.offers.get(*at));
+    let mut dear: Vec<_> = dear
+        .filter_map(|offer| Some((offer.price.as_ref()?, offer)))
+        .collect();
+    dear.sort_by_key(|(price, _)| price.monthly);
+    let lowest = dear.into_iter().find(|(_, offer)| fits(offer));
+    lowest.map_or(Found::Nothing, |(price, _)| Found::TooDear(price.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(number: &str, monthly: &str) -> Offer {
+        Offer {
+            number: number.parse().unwrap(),
+            price: Price::read(monthly, "0", "USD"),
+        }
+    }
+
+    #[test]
+    fn only_what_fits_in_every_point_is_given_out_and_only_once() {
+        let search = r#"{"country": "US", "areaCode": "212", "contains": "5550"}"#;
+        let search: Search = serde_json::from_str(search).unwrap();
+        let misfits = [
+            "+13125550102",
+            "+12125551104",
+            "+18005550100",
+            "+442125550100",
+        ];
+        let misfits = misfits.map(|number| offer(number, "0.50"));
+        let now = Instant::since_boot(Duration::from_secs(1));
+        let candidates = Candidates::default();
+        let found = |offers: &[Offer]| {
+            let mut shown = Shown {
+                asked: None,
+                offers: [&misfits, offers].concat(),
+            };
+            let chance = Chance::seeded(1);
+            let is_cheap = |price: &Price| price.monthly < rust_decimal::Decimal::TWO;
+            let who = ("u1", &chance);
+            pick(
+                &search,
+                &mut shown,
+                &candidates,
+                who,
+                now,
+                &|_| true,
+                &is_cheap,
+            )
+        };
+        let (cheap, dear) = (offer("+12125550100", "1.15"), offer("+12125550101", "2.50"));
+        assert_eq!(found(&[]), Found::Nothing);
+        let price = dear.price.clone().unwrap();
+        assert_eq!(found(std::slice::from_ref(&dear)), Found::TooDear(price));
+        let both = [dear, cheap.clone()];
+        assert_eq!(found(&both), Found::Candidate(cheap, now));
+        assert_eq!(found(&both), Found::AllTaken);
+    }
 }

@@ -98,6 +98,8 @@ pub struct Switches {
     pub prices_unknown: bool,
     /// So many of the next purchases come too late: somebody else has just bought the number.
     pub sold_meanwhile: u64,
+    /// How many numbers a search shows at most, if fewer than it asks for.
+    pub on_sale: Option<usize>,
     /// Telnyx shows numbers too that are only nearly as wanted, and others with their last digits hidden.
     pub best_effort: bool,
 }
@@ -119,6 +121,7 @@ impl Default for Switches {
             currency: "USD".into(),
             prices_unknown: false,
             sold_meanwhile: 0,
+            on_sale: None,
             best_effort: false,
         }
     }

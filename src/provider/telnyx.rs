@@ -350,7 +350,9 @@ impl PhoneCompany for Telnyx {
 
     async fn search(&self, search: &Search) -> Result<Vec<Offer>, Error> {
         let hits = self.available(search::of(search), PAGE_SIZE).await?;
-        let fitting = hits.into_iter().filter(|hit| hit.fits(search));
+        let fitting = hits
+            .into_iter()
+            .filter(|hit| hit.can_do_what_is_wanted(search));
         Ok(fitting.filter_map(Hit::into_offer).collect())
     }
 

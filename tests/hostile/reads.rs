@@ -90,14 +90,7 @@ fn judge(provider: Provider, response: &Response) -> Result<(), TestCaseError> {
     told.push(format!("{identity:?}"));
 
     let offers = run(company.search(&search()));
-    if let Ok(offers) = &offers {
-        prop_assert!(is_ok || denies(provider, response));
-        prop_assert!(
-            offers
-                .iter()
-                .all(|offer| offer.number.as_str().starts_with("+1212"))
-        );
-    }
+    prop_assert!(offers.is_err() || is_ok || denies(provider, response));
     told.push(format!("{offers:?}"));
     let order = run(company.order(&OrderId::new(ID)));
     if let Ok(Some(order)) = &order {

@@ -86,6 +86,7 @@ impl Play {
             "plusMatches": yes(50),
             "cancelledOrdersSucceed": yes(30),
             "burkiRewrites": yes(80),
+            "onSale": pick(&[3, 20, 20, 20]),
         });
         let world = World::new(seed, json!({"switches": switches}));
         let (replicas, leader_elect) = match dice.below(8) {

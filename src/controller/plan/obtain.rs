@@ -256,7 +256,7 @@ fn fits(facts: &Facts, holding: &Holding) -> bool {
             fax: true,
         },
     };
-    claimed || search.fits(&holding.number, &capabilities)
+    claimed || (search.is_met_by(&capabilities) && search.fits(&holding.number))
 }
 
 /// Takes a number over: claims it, looks at it once more, and puts our mark on it.

@@ -54,7 +54,9 @@ pub(super) fn search(world: &mut World, organization: &str, request: &Request) -
         kind,
         begin: &begin,
         end: if ends.is_empty() { contains } else { ends },
-        limit: std::cmp::min(limit, MOST),
+        limit: limit
+            .min(world.state.switches.on_sale.unwrap_or(MOST))
+            .min(MOST),
     };
     let features: Vec<&str> = filter("features")
         .split(',')

@@ -215,11 +215,8 @@ struct Cost {
 }
 
 impl Hit {
-    /// True if the hit is as `search` wants it in every point that it shows.
-    pub(super) fn fits(&self, search: &Search) -> bool {
-        let Ok(number) = self.phone_number.parse::<E164>() else {
-            return false;
-        };
+    /// True if the hit shows all the capabilities that `search` wants.
+    pub(super) fn can_do_what_is_wanted(&self, search: &Search) -> bool {
         let can = |name: &str| {
             let mut features = self.features.iter().flatten();
             features.any(|feature| {
@@ -235,7 +232,7 @@ impl Hit {
             mms: can("mms"),
             fax: can("fax"),
         };
-        search.fits(&number, &capabilities)
+        search.is_met_by(&capabilities)
     }
 
     /// The number with its price; `None` if it is redacted, or only nearly what was asked for.
