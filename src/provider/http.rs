@@ -75,12 +75,12 @@ pub struct Request {
     pub authorization: SecretString,
     /// The body, if there is one.
     pub body: Option<Body>,
-    /// Whether the body may still leave.
+    /// Whether it may still leave.
     pub departure: Departure,
 }
 
-/// Asked when the body of a request is about to be written to its connection, which may be long after the request was
-/// made: a process can be frozen in between, while another one takes over and judges what this one has done.
+/// Asked when a write is about to leave, which may be long after the request was made: a process can be frozen in between,
+/// or wait for a connection, while another one takes over and judges what this one has done.
 #[derive(Clone)]
 pub struct Departure(Gate);
 
@@ -95,7 +95,7 @@ impl Departure {
         Self(Arc::new(|| Ok(())))
     }
 
-    /// `Err` says why the body must not leave any more.
+    /// `Err` says why it must not leave any more.
     fn ask(&self) -> Result<(), &'static str> {
         (self.0)()
     }

@@ -7,8 +7,11 @@ use std::time::{Duration, Instant};
 
 use phonenumber_operator::clock::{self, BootClock, Clock};
 use phonenumber_operator::number::{E164, NumberId, Provider};
-use phonenumber_operator::provider::http::Gate;
+use phonenumber_operator::provider::http::{
+    Departure, Gate, Method, Request, Reqwest, Transport, TransportError,
+};
 use phonenumber_operator::provider::{Error, Reply};
+use secrecy::SecretString;
 use serde_json::json;
 use url::Url;
 
@@ -222,6 +225,33 @@ async fn a_purchase_that_is_held_up_on_its_way_out_does_not_leave() {
             let heard = listener.heard().concat();
             assert!(!heard.contains("2125551234"), "{provider}: {heard}");
         }
+    }
+}
+
+/// A release that another process has decided against meanwhile, as when it is to be retained now.
+#[tokio::test]
+async fn a_release_that_is_held_up_on_its_way_out_does_not_leave() {
+    for (may_get_on, leaves) in [(0, false), (1, false), (usize::MAX, true)] {
+        let listener = Listener::saying(vec![answer(204, "", "")]).await;
+        let asked = AtomicUsize::new(0);
+        let departure = Departure::through(Arc::new(move || {
+            match asked.fetch_add(1, Ordering::Relaxed) < may_get_on {
+                true => Ok(()),
+                false => Err("it does not lead"),
+            }
+        }));
+        let request = Request {
+            method: Method::Delete,
+            url: listener.url.clone(),
+            authorization: SecretString::from(SECRET),
+            body: None,
+            departure,
+        };
+        let sent = Reqwest::new().unwrap().send(request).await;
+        assert_eq!(sent.is_ok(), leaves, "{sent:?}");
+        let is_lost = matches!(&sent, Err(TransportError::Lost(_)));
+        assert_eq!(is_lost, !leaves, "{sent:?}");
+        assert_eq!(!listener.heard().is_empty(), leaves, "{may_get_on}");
     }
 }
 

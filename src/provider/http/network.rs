@@ -1,8 +1,9 @@
 //! The transport over real sockets: the only use of reqwest.
 
 use std::error::Error as _;
+use std::future::poll_fn;
 use std::mem;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{self, Poll};
 use std::time::Duration;
 
@@ -67,20 +68,24 @@ impl Transport for Reqwest {
                 TransportError::NotSent("the credential has characters that HTTP forbids".into())
             })?;
         authorization.set_sensitive(true);
-        let mut builder = self
+        let builder = self
             .0
             .request(method, request.url)
             .header(ACCEPT, "application/json")
             .header(AUTHORIZATION, authorization);
-        if let Some(body) = request.body {
-            builder = builder
-                .header(CONTENT_TYPE, body.content_type)
-                .body(reqwest::Body::wrap(Departing {
+        let mut answer = match (request.body, request.method) {
+            (Some(body), _) => {
+                let departing = Departing {
                     text: body.text.into(),
                     departure: request.departure,
-                }));
-        }
-        let mut answer = builder.send().await.map_err(unanswered)?;
+                };
+                let builder = builder.header(CONTENT_TYPE, body.content_type);
+                let builder = builder.body(reqwest::Body::wrap(departing));
+                builder.send().await.map_err(unanswered)?
+            }
+            (None, Method::Get) => builder.send().await.map_err(unanswered)?,
+            (None, _) => while_it_may(&request.departure, builder.send()).await?,
+        };
         let status = answer.status().as_u16();
         let headers = answer
             .headers()
@@ -144,6 +149,20 @@ impl http_body::Body for Departing {
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.text.len() as u64)
     }
+}
+
+/// Sends what has no body whose departure could be held up: each time it could get on, as when it has a connection, it is asked
+/// whether it may. The answer to what has left is not waited for any more either then.
+async fn while_it_may(
+    departure: &Departure,
+    sending: impl Future<Output = reqwest::Result<reqwest::Response>>,
+) -> Result<reqwest::Response, TransportError> {
+    let mut sending = pin!(sending);
+    poll_fn(|context| match departure.ask() {
+        Ok(()) => sending.as_mut().poll(context).map_err(unanswered),
+        Err(why) => Poll::Ready(Err(TransportError::Lost(why.into()))),
+    })
+    .await
 }
 
 /// An error of connecting comes before the first byte of the request; every other one may come after the last.
