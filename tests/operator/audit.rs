@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::control_plane::ControlPlane;
+use crate::reasons::stalled;
 use crate::world::{World, kubectl, reason, version};
 
 /// The columns of the one row that begins with `name`.
@@ -248,4 +249,55 @@ async fn many_that_are_missing_at_once_are_suspect_and_what_is_seen_again_is_los
         world.until_ready(&format!("n{at}")).await;
     }
     assert_eq!(world.bought().await.len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_is_gone_is_lost_and_never_bought_again() {
+    let world = World::new("lost").await;
+    world
+        .create("hidden", "twilio", "+12125550091", json!({}))
+        .await;
+    world
+        .create("gone", "twilio", "+12125550092", json!({}))
+        .await;
+    let id = world
+        .until_ready("hidden")
+        .await
+        .status
+        .unwrap()
+        .id
+        .unwrap();
+    world.until_ready("gone").await;
+    world
+        .emulator
+        .edit(
+            "+12125550091",
+            json!({"id": "PN000000000000000000000000000000ff"}),
+        )
+        .await;
+    world
+        .emulator
+        .send(
+            reqwest::Method::DELETE,
+            "/console/numbers/+12125550092",
+            Value::Null,
+        )
+        .await;
+    for name in ["hidden", "gone"] {
+        world.until_reason(name, "Lost").await;
+    }
+    stalled(
+        &world,
+        "gone",
+        "Lost",
+        &["not bought again", "delete this PhoneNumber"],
+    )
+    .await;
+    world.emulator.edit("+12125550091", json!({"id": id})).await;
+    world.until_ready("hidden").await;
+    world.delete("gone").await;
+    world.until_gone("gone").await;
+    for number in ["+12125550091", "+12125550092"] {
+        assert_eq!(world.emulator.purchases(number).await, 1, "{number}");
+    }
 }

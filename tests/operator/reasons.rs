@@ -2,15 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{
-    self, CONNECTION, TELNYX_ACCOUNT, TWILIO_ACCOUNT, World, message, reason, truth,
-};
+use crate::world::{self, CONNECTION, TELNYX_ACCOUNT, TWILIO_ACCOUNT, World, message, truth};
 use phonenumber_operator::api::condition;
 
 const PROFILE: &str = "00000000-0000-4000-8000-0000000000a1";
 
 /// Checks that the number `name` is stalled for `wanted`, and that the message says `what`.
-async fn stalled(world: &World, name: &str, wanted: &str, what: &[&str]) {
+pub async fn stalled(world: &World, name: &str, wanted: &str, what: &[&str]) {
     let number = world.until_reason(name, wanted).await;
     assert_eq!(truth(&number, condition::STALLED), "True", "{wanted}");
     assert_eq!(truth(&number, condition::READY), "False", "{wanted}");
@@ -529,64 +527,6 @@ async fn of_two_that_declare_one_number_the_older_gets_it() {
     world.until_gone("older").await;
     world.until_ready("younger").await;
     assert_eq!(world.emulator.purchases("+12125550081").await, 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_number_that_is_gone_is_lost_and_never_bought_again() {
-    let world = World::new("lost").await;
-    world
-        .create("hidden", "twilio", "+12125550091", json!({}))
-        .await;
-    world
-        .create("gone", "twilio", "+12125550092", json!({}))
-        .await;
-    let id = world
-        .until_ready("hidden")
-        .await
-        .status
-        .unwrap()
-        .id
-        .unwrap();
-    world.until_ready("gone").await;
-    world
-        .emulator
-        .edit(
-            "+12125550091",
-            json!({"id": "PN000000000000000000000000000000ff"}),
-        )
-        .await;
-    world
-        .emulator
-        .send(
-            reqwest::Method::DELETE,
-            "/console/numbers/+12125550092",
-            Value::Null,
-        )
-        .await;
-    for name in ["hidden", "gone"] {
-        world
-            .until_within(
-                std::time::Duration::from_secs(120),
-                name,
-                "Lost",
-                |number| reason(number) == "Lost",
-            )
-            .await;
-    }
-    stalled(
-        &world,
-        "gone",
-        "Lost",
-        &["not bought again", "delete this PhoneNumber"],
-    )
-    .await;
-    world.emulator.edit("+12125550091", json!({"id": id})).await;
-    world.until_ready("hidden").await;
-    world.delete("gone").await;
-    world.until_gone("gone").await;
-    for number in ["+12125550091", "+12125550092"] {
-        assert_eq!(world.emulator.purchases(number).await, 1, "{number}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
