@@ -138,14 +138,18 @@ impl Context {
         account: &AccountId,
     ) -> Told<'a> {
         let index = &self.stores.index;
-        let now = self.time.now();
-        // Before that, what may have been bought is known by now.
-        let since = now.and_then(|now| now.checked_sub(self.settings.purchase_visibility).ok());
         Told {
             own: numbers_of(number),
-            claimed: index.claimed_besides(number, account, since.unwrap_or(Timestamp::MIN)),
+            claimed: index.claimed_besides(number, account, self.unsettled_since()),
             is_counted: Box::new(|bought| index.counts_besides(number, bought)),
         }
+    }
+
+    /// What was bought before that is listed by now, and what was not never was.
+    fn unsettled_since(&self) -> Timestamp {
+        let now = self.time.now();
+        let since = now.and_then(|now| now.checked_sub(self.settings.purchase_visibility).ok());
+        since.unwrap_or(Timestamp::MIN)
     }
 
     /// The account that `number` refers to.
@@ -434,7 +438,8 @@ impl Context {
     /// refer to its account before.
     pub(super) fn note(&self, cached: &PhoneNumber) -> bool {
         let newer = self.memories.newer(cached);
-        self.stores.index.put(newer.as_deref().unwrap_or(cached))
+        let number = newer.as_deref().unwrap_or(cached);
+        self.stores.index.put(number, self.unsettled_since())
     }
 
     /// The Secrets that accounts refer to.

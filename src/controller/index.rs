@@ -41,7 +41,7 @@ struct Maps {
     entries: HashMap<Arc<Reference>, Entry>,
     /// The sums of the costs, by account and currency.
     sums: HashMap<(String, String), Decimal>,
-    /// The claims to buy of which nobody knows yet that they came to nothing, and no status what they came to.
+    /// The claims to buy of late, but those that came to nothing: the account's listing may not show yet what was bought.
     claims: HashMap<Arc<Reference>, Claim>,
 }
 
@@ -71,15 +71,16 @@ struct Cost {
 }
 
 impl Index {
-    /// Notes `number` as it is now. True if it did not refer to its account before.
-    pub(super) fn put(&self, number: &PhoneNumber) -> bool {
+    /// Notes `number` as it is now. True if it did not refer to its account before. What was claimed before `since` is
+    /// settled by now.
+    pub(super) fn put(&self, number: &PhoneNumber, since: Timestamp) -> bool {
         let keys = keys_of(number);
         let mut maps = self.lock();
         let (reference, before) = maps.take(number);
         maps.add_cost(before.cost.as_ref(), -Decimal::ONE);
         let cost = cost_of(number);
         maps.add_cost(cost.as_ref(), Decimal::ONE);
-        if let Some(claim) = open_claim(number) {
+        if let Some(claim) = claim_to_buy(number).filter(|claim| claim.at >= since) {
             maps.claims.insert(Arc::clone(&reference), claim);
         }
         let account = account_key(number);
@@ -163,20 +164,20 @@ impl Index {
         }
     }
 
-    /// The numbers in an account that others than `besides` have claimed to buy at `since` or later, and that no status has
-    /// recorded yet, with what each costs a month.
+    /// The numbers in an account that others than `besides` have claimed at `since` or later and may have bought, with what each
+    /// costs a month.
     pub(super) fn claimed_besides(
         &self,
         besides: &PhoneNumber,
         account: &AccountId,
         since: Timestamp,
     ) -> Vec<(E164, Decimal)> {
-        let maps = self.lock();
+        let mut maps = self.lock();
+        maps.claims.retain(|_, claim| claim.at >= since);
         let own = reference_to(besides);
         let claims = maps.claims.iter();
-        let open = claims.filter(|(reference, claim)| {
-            ***reference != own && claim.account_id == *account && claim.at >= since
-        });
+        let open =
+            claims.filter(|(reference, claim)| ***reference != own && claim.account_id == *account);
         let monthly = |claim: &Claim| claim.price.as_ref().map(|price| price.monthly);
         open.map(|(_, claim)| (claim.number.clone(), monthly(claim).unwrap_or_default()))
             .collect()
@@ -259,12 +260,9 @@ fn reference_to(number: &PhoneNumber) -> Reference {
     ObjectRef::new(&number.name_any()).within(&namespace)
 }
 
-/// A claim to buy that may have bought a number which no status has recorded.
-fn open_claim(number: &PhoneNumber) -> Option<Claim> {
+/// The claim to buy, unless it came to nothing.
+fn claim_to_buy(number: &PhoneNumber) -> Option<Claim> {
     let status = number.status.as_ref();
-    if status.is_some_and(|status| status.id.is_some()) {
-        return None;
-    }
     let mut claim = claim_of(number).filter(|claim| claim.intent == Intent::Buy)?;
     let attempt = status.and_then(|status| status.attempt.as_ref());
     if attempt.is_some_and(|it| it.nonce == claim.nonce && was_in_vain(&it.outcome)) {
@@ -334,12 +332,12 @@ mod tests {
         let index = Index::default();
         let declared = Key::Declared("+12125550100".into());
         let recorded = Key::Recorded("PN1".into());
-        index.put(&number("a", None));
-        index.put(&number("b", Some("PN1")));
+        index.put(&number("a", None), Timestamp::MIN);
+        index.put(&number("b", Some("PN1")), Timestamp::MIN);
         assert_eq!(index.get(&declared).len(), 2);
         assert_eq!(index.get(&account_key(&number("a", None))).len(), 2);
         assert_eq!(index.get(&recorded).len(), 1);
-        index.put(&number("b", Some("PN2")));
+        index.put(&number("b", Some("PN2")), Timestamp::MIN);
         assert!(index.get(&recorded).is_empty());
         index.remove(&number("b", None));
         assert_eq!(
@@ -349,5 +347,64 @@ mod tests {
         index.remove(&number("a", None));
         let maps = index.lock();
         assert!(maps.by_key.is_empty() && maps.entries.is_empty());
+    }
+
+    #[test]
+    fn what_others_claimed_of_late_counts_unless_it_came_to_nothing() {
+        let at: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        let number = |name: &str, intent: Intent, status: serde_json::Value| {
+            let mut number = number(name, None);
+            let declared = "+12125550100".parse().unwrap();
+            let account = AccountId::new("AC1");
+            let claim = Claim::to_buy(
+                declared,
+                account,
+                &owner(&number),
+                "u1",
+                "n1".into(),
+                at,
+                at,
+            );
+            let claim = Claim { intent, ..claim };
+            let claim = claim.at_price(crate::number::Price::read("1.15", "0", "USD"));
+            let annotations = number.annotations_mut();
+            annotations.insert(
+                crate::claim::ANNOTATION.into(),
+                claim.to_annotation().unwrap(),
+            );
+            number.status = serde_json::from_value(status).unwrap();
+            number
+        };
+        let attempt = |nonce: &str, outcome: &str| json!({"attempt": {"nonce": nonce, "number": "+12125550100", "outcome": outcome}});
+        let hour = |hours: i64| at + jiff::SignedDuration::from_hours(hours);
+        for (intent, status, since, counts) in [
+            (Intent::Buy, json!({}), at, true),
+            (Intent::Buy, json!({"id": "PN1"}), at, true),
+            (Intent::Buy, attempt("n1", "Unknown"), at, true),
+            (Intent::Buy, attempt("n0", "Rejected"), at, true),
+            (Intent::Buy, attempt("n1", "Rejected"), at, false),
+            (Intent::Buy, json!({}), hour(1), false),
+            (
+                Intent::Buy,
+                json!({"telnyx": {"orderStatus": "pending"}}),
+                hour(1),
+                true,
+            ),
+            (Intent::Adopt, json!({}), at, false),
+        ] {
+            let index = Index::default();
+            let one = number("one", intent, status.clone());
+            index.put(&one, Timestamp::MIN);
+            let other = number("other", Intent::Buy, json!({}));
+            let claimed =
+                |besides, account| index.claimed_besides(besides, &AccountId::new(account), since);
+            let told: Vec<_> = claimed(&other, "AC1");
+            let monthly = told.iter().map(|(_, monthly)| monthly.to_string());
+            let wanted = if counts { vec!["1.15"] } else { vec![] };
+            assert_eq!(monthly.collect::<Vec<_>>(), wanted, "{intent:?} {status}");
+            assert!(claimed(&one, "AC1").is_empty() && claimed(&other, "AC2").is_empty());
+            index.remove(&one);
+            assert!(index.lock().claims.is_empty());
+        }
     }
 }

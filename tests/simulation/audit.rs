@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use phonenumber_operator::claim::{ANNOTATION, Claim, Intent};
 use phonenumber_operator::emulator::Deed;
 use phonenumber_operator::number::{Installation, Mark, Origin, Owner};
 use serde_json::Value;
 
 use crate::cluster::Change;
-use crate::world::{INSTALLATION, NAMESPACE, World, condition, is_ready};
+use crate::world::{INSTALLATION, NAMESPACE, TWILIO_ACCOUNTS, World, condition, is_ready};
 
 /// How many Events and how many writes an object may see while all is well.
 const MOST_WHILE_WELL: usize = 10;
@@ -22,6 +22,9 @@ const TO_CALM_DOWN: Duration = Duration::from_secs(60);
 
 /// How long after a purchase by hand an operator's own purchase of the same number may meet it.
 const RESIDUE: Duration = Duration::from_secs(10);
+
+/// How long schedules hide a purchase, and until a listing shows it then.
+const HIDDEN: Duration = Duration::from_secs(120 + 120);
 
 /// How long an operator may act on what a resource was before.
 const MAY_LAG: Duration = Duration::from_secs(120);
@@ -36,9 +39,20 @@ pub struct Diary {
     pub unseen: bool,
     /// Since when nothing goes wrong any more.
     pub well_since: Duration,
+    /// What the Twilio accounts may do, where that is limited.
+    pub limits: Option<Limits>,
     lost_sight: BTreeSet<String>,
     /// From when to when operators were frozen.
     freezes: Vec<(Duration, Option<Duration>)>,
+}
+
+/// Limits of an account.
+#[derive(Clone, Copy)]
+pub struct Limits {
+    pub purchases_per_hour: usize,
+    pub releases_per_hour: usize,
+    /// How many numbers it may hold; operators of which more than one believes to lead may make it more.
+    pub numbers: Option<usize>,
 }
 
 impl Diary {
@@ -92,12 +106,14 @@ pub fn faults(world: &World, diary: &Diary) -> Vec<String> {
     audit.look_at_what_is_held();
     audit.look_at_what_is_declared();
     audit.count_what_was_written();
+    audit.count_what_was_limited();
     audit.faults
 }
 
 /// A number in an account, as the ledger has it.
 #[derive(Clone, Debug)]
 struct Held {
+    account: String,
     number: String,
     reference: String,
     /// The resource for which an operator bought it.
@@ -158,6 +174,7 @@ impl Audit<'_> {
             let by_hand = entry.by == "console";
             match entry.deed {
                 Deed::Purchase => {
+                    let account = entry.account.clone();
                     let owner = self.owner_in(&entry.reference);
                     if !by_hand {
                         self.bought(
@@ -171,12 +188,14 @@ impl Audit<'_> {
                     self.held.insert(
                         entry.id.clone(),
                         Held {
+                            account: entry.account,
                             number: entry.number,
                             reference: entry.reference,
                             bought_for: owner.filter(|_| !by_hand),
                             bought_at: at,
                         },
                     );
+                    self.holds_what_it_may(&account, at);
                 }
                 Deed::Configure => {
                     let Some(before) = self.held.get(&entry.id).cloned() else {
@@ -269,6 +288,53 @@ impl Audit<'_> {
                 other.number
             );
             self.fault(text);
+        }
+    }
+
+    /// Purchases and releases of every hour. Operators take them from one count, however many there are.
+    fn count_what_was_limited(&mut self) {
+        let Some(limits) = self.diary.limits else {
+            return;
+        };
+        let entries = self.world.emulator.world().ledger.entries.clone();
+        for (deed, most) in [
+            (Deed::Purchase, limits.purchases_per_hour),
+            (Deed::Release, limits.releases_per_hour),
+        ] {
+            for account in TWILIO_ACCOUNTS {
+                let of_operators = entries.iter().filter(|entry| {
+                    entry.deed == deed && entry.account == account && entry.by != "console"
+                });
+                let times: Vec<Timestamp> = of_operators
+                    .map(|entry| entry.time.parse().unwrap())
+                    .collect();
+                let passed = times.windows(most + 1).any(|window| {
+                    window[most].duration_since(window[0]) < SignedDuration::from_hours(1)
+                });
+                if passed {
+                    self.fault(format!(
+                        "more than {most} times {deed:?} in account {account} in an hour"
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Where one operator leads, and nobody takes its resources away behind its back, an account holds what it may.
+    fn holds_what_it_may(&mut self, account: &str, at: Duration) {
+        let most = self.diary.limits.and_then(|limits| limits.numbers);
+        let Some(most) = most.filter(|_| TWILIO_ACCOUNTS.contains(&account)) else {
+            return;
+        };
+        // What was bought by hand just now may be hidden.
+        let counts = |held: &&Held| {
+            held.account == account && (held.bought_for.is_some() || at - held.bought_at > HIDDEN)
+        };
+        let count = self.held.values().filter(counts).count();
+        if count > most && self.diary.lost_sight.is_empty() && !self.diary.renamed {
+            self.fault(format!(
+                "account {account} holds {count} numbers and may hold {most}"
+            ));
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::audit::{self, Diary};
+use crate::audit::{self, Diary, Limits};
 use crate::cluster::Place;
 use crate::operator::Options;
 use crate::process::{Call, Fate};
@@ -112,10 +112,20 @@ impl Play {
             play.policy
         ));
         if dice.below(3) == 0 {
-            let limits = json!({"spec": {"limits": {"purchasesPerHour": 1 + dice.below(4), "releasesPerHour": 1 + dice.below(3)}}});
-            let place = Place::new("provideraccounts", NAMESPACE, "twilio");
-            play.world.cluster.patch(&place, &limits).unwrap();
-            play.note(&format!("limits the account twilio: {limits}"));
+            let limits = Limits {
+                purchases_per_hour: 1 + dice.below(4),
+                releases_per_hour: 1 + dice.below(3),
+                numbers: None,
+            };
+            play.limit(limits);
+        } else if (replicas == 1 || leader_elect) && dice.below(3) == 0 {
+            // One of them is a number that somebody bought by hand.
+            let numbers = Some(1 + dice.below(3));
+            play.limit(Limits {
+                purchases_per_hour: 100,
+                releases_per_hour: 50,
+                numbers,
+            });
         }
         play.world.bought_by_hand("twilio", FOREIGN);
         for _ in 0..replicas {
@@ -125,6 +135,14 @@ impl Play {
             .stage
             .set_script(script(play.world.chance.clone(), rate));
         play
+    }
+
+    fn limit(&mut self, limits: Limits) {
+        let spec = json!({"purchasesPerHour": limits.purchases_per_hour,
+            "releasesPerHour": limits.releases_per_hour, "maxNumbers": limits.numbers});
+        self.world.limit("twilio", spec.clone());
+        self.note(&format!("limits the account twilio: {spec}"));
+        self.diary.limits = Some(limits);
     }
 
     fn note(&mut self, line: &str) {

@@ -33,7 +33,7 @@ fn bought(world: &World) -> usize {
 pub fn an_account_at_its_limit_buys_nothing_after_a_restart() {
     in_simulated_time(async {
         for (provider, other, limits) in limits_of_one() {
-            let mut world = World::new(1, json!({}));
+            let mut world = World::new(1, json!({"switches": {"hiddenMs": 60_000}}));
             world.limit(provider, limits.clone());
             world.start(Options::default());
             world.number("first", first_of(provider));
