@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
-use tokio::sync::watch;
+
 use tokio::time::Instant;
+
+use crate::watched::Watched;
 
 /// Where an object is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,7 +77,7 @@ type Answer = Result<Value, Refused>;
 #[derive(Clone)]
 pub struct Cluster {
     state: Arc<Mutex<State>>,
-    length: watch::Sender<usize>,
+    length: Watched<usize>,
 }
 
 struct State {
@@ -106,7 +108,7 @@ impl Cluster {
                 objects: BTreeMap::new(),
                 log: Vec::new(),
             })),
-            length: watch::Sender::new(0),
+            length: Watched::new(0),
         }
     }
 
@@ -129,8 +131,8 @@ impl Cluster {
     }
 
     /// How many changes there were so far; changes with that.
-    pub fn length(&self) -> watch::Receiver<usize> {
-        self.length.subscribe()
+    pub fn length(&self) -> &Watched<usize> {
+        &self.length
     }
 
     /// The changes from the one with this index on.
@@ -269,7 +271,7 @@ impl Cluster {
     fn tell(&self, state: MutexGuard<'_, State>) {
         let length = state.log.len();
         drop(state);
-        self.length.send_replace(length);
+        self.length.set(length);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -302,14 +302,15 @@ impl Queue {
         self.list();
         self.reconciler.fill().await;
         self.reconciler.begin();
-        let mut length = self.cluster.length();
+        let length = self.cluster.length().clone();
         let mut watched_at = Instant::now();
         loop {
             self.process.moves().await;
             self.take_woken();
             self.start_due();
             let wake_up = self.next_due();
-            let behind = *length.borrow_and_update() > self.next;
+            let seen = self.next;
+            let behind = length.get() > seen;
             tokio::select! {
                 biased;
                 Some(ended) = self.running.next() => self.ended(ended),
@@ -320,7 +321,7 @@ impl Queue {
                     self.watch();
                     watched_at = Instant::now() + LAG.mul_f64(self.process.chance().fraction());
                 }
-                _ = length.changed(), if !behind => {
+                () = length.until(|length| *length > seen), if !behind => {
                     let lag = LAG.mul_f64(self.process.chance().fraction());
                     watched_at = watched_at.max(Instant::now() + lag);
                 }
@@ -336,7 +337,7 @@ impl Queue {
 
     /// The first list of every watch.
     fn list(&mut self) {
-        self.next = *self.cluster.length().borrow();
+        self.next = self.cluster.length().get();
         let mut numbers: Vec<PhoneNumber> = read_all(self.cluster.list("phonenumbers"));
         numbers.retain(|number| self.watches(&number.namespace().unwrap_or_default()));
         let mut accounts: Vec<ProviderAccount> = read_all(self.cluster.list("provideraccounts"));

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use phonenumber_operator::chance::Chance;
 use phonenumber_operator::clock::{Clock, Instant as BootInstant};
-use tokio::sync::watch;
+
 use tokio::time::Instant;
+
+use crate::watched::Watched;
 
 /// The clock of the simulation: time since boot, on Tokio's clock.
 pub struct SimulatedClock(pub Instant);
@@ -133,7 +135,7 @@ pub enum Life {
 pub struct Process {
     pub id: usize,
     stage: Stage,
-    life: watch::Sender<Life>,
+    life: Watched<Life>,
     chance: Chance,
     latency: Arc<Mutex<Duration>>,
 }
@@ -153,7 +155,7 @@ impl Process {
         Self {
             id,
             stage,
-            life: watch::Sender::new(Life::Running),
+            life: Watched::new(Life::Running),
             chance,
             latency: Arc::new(Mutex::new(Duration::from_millis(10))),
         }
@@ -164,39 +166,33 @@ impl Process {
     }
 
     pub fn life(&self) -> Life {
-        *self.life.borrow()
+        self.life.get()
     }
 
     pub fn freeze(&self) {
         if self.life() == Life::Running {
-            self.life.send_replace(Life::Frozen);
+            self.life.set(Life::Frozen);
         }
     }
 
     pub fn thaw(&self) {
         if self.life() == Life::Frozen {
-            self.life.send_replace(Life::Running);
+            self.life.set(Life::Running);
         }
     }
 
     pub fn kill(&self) {
-        self.life.send_replace(Life::Dead);
+        self.life.set(Life::Dead);
     }
 
     /// Resolves when the process is dead.
     pub async fn died(&self) {
-        // The sender lives as long as `self`.
-        let _ = self
-            .life
-            .subscribe()
-            .wait_for(|life| *life == Life::Dead)
-            .await;
+        self.life.until(|life| *life == Life::Dead).await;
     }
 
     /// Waits while the process is frozen; a dead one never goes on.
     pub async fn moves(&self) {
-        let mut life = self.life.subscribe();
-        let _ = life.wait_for(|life| *life == Life::Running).await;
+        self.life.until(|life| *life == Life::Running).await;
     }
 
     /// Makes a request whose `effect` takes place in the world at once.
