@@ -208,6 +208,33 @@ fn a_limit_on_cost_refuses_what_is_dearer_or_of_unknown_price() {
     }
 }
 
+/// A candidate is another one at each pass: the status would be written each time.
+#[test]
+fn what_a_limit_on_cost_says_names_the_number_that_is_declared_and_no_candidate() {
+    for (facts, named) in [
+        (looked(fresh(), None, None), number().to_string()),
+        (chosen(), "a local number in US".to_owned()),
+    ] {
+        for known in [None, Some(price("1", "EUR")), Some(price("3", "USD"))] {
+            let mut facts = facts.clone();
+            facts.budget = Some(budget("2"));
+            facts.seen.offer = Some(Some(Offer {
+                number: number(),
+                price: known,
+            }));
+            let Step::Rest(Rest::Wait { message, .. }) = plan(&facts) else {
+                panic!("{:?}", plan(&facts));
+            };
+            assert!(message.contains(&named), "{message}");
+            assert_eq!(
+                message.contains(number().as_str()),
+                facts.search.is_none(),
+                "{message}"
+            );
+        }
+    }
+}
+
 #[test]
 fn an_account_limits_countries_kinds_and_numbers() {
     let table: [(Limits, Option<Reason>); 6] = [
