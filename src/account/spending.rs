@@ -155,7 +155,7 @@ impl Account {
 }
 
 impl Shared {
-    /// As [`Account::held_or_being_bought`].
+    /// How many numbers the account holds, as far as that is known, and with them those that are being bought.
     pub(super) fn held_or_being_bought(&self) -> i64 {
         self.and_unseen(lock(&self.purchases.0).keys())
     }

@@ -128,8 +128,7 @@ impl Index {
 
     /// What the numbers of an account at a provider cost each month, as far as statuses tell it and in this currency.
     pub(super) fn cost_of(&self, account: &AccountId, currency: &Currency) -> Decimal {
-        let key = (account.to_string(), currency.to_string());
-        self.lock().sums.get(&key).copied().unwrap_or_default()
+        self.lock().cost_of(account, currency)
     }
 
     /// The same without what the number of `besides` costs.
@@ -145,8 +144,7 @@ impl Index {
         let own = own
             .filter(|cost| cost.account == account.as_str() && cost.currency == currency.as_str());
         let own = own.map(|cost| cost.monthly).unwrap_or_default();
-        drop(maps);
-        self.cost_of(account, currency) - own
+        maps.cost_of(account, currency) - own
     }
 
     /// True if what `number` costs is part of [`Index::cost_besides`].
@@ -195,6 +193,12 @@ impl Maps {
         self.claims.remove(&reference);
         let known = self.entries.remove_entry(&reference);
         known.unwrap_or_else(|| (Arc::new(reference), Entry::default()))
+    }
+
+    /// As [`Index::cost_of`].
+    fn cost_of(&self, account: &AccountId, currency: &Currency) -> Decimal {
+        let key = (account.to_string(), currency.to_string());
+        self.sums.get(&key).copied().unwrap_or_default()
     }
 
     fn add_cost(&mut self, cost: Option<&Cost>, sign: Decimal) {

@@ -200,6 +200,8 @@ impl World {
                 .any(|end| number.ends_with(end.as_str()));
             !taken && !unavailable.contains(number)
         };
+        let shown = self.state.switches.on_sale.unwrap_or(usize::MAX);
+        let limit = wish.limit.min(shown);
         let beginnings = beginnings(wish);
         let numbers = beginnings
             .iter()
@@ -220,7 +222,7 @@ impl World {
             .filter(|offer| wish.kind.is_none_or(|kind| offer.kind == kind))
             .filter(|offer| known_country(&offer.number).is_none_or(|known| known == country.code))
             .filter(|offer| is_free(&offer.number) && fit(offer))
-            .take(wish.limit)
+            .take(limit)
             .collect()
     }
 }

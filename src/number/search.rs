@@ -104,7 +104,7 @@ impl Search {
     }
 
     /// True if `number` is as wanted as far as its digits tell: country, kind, area code, digits. Locality and region are
-    /// the provider's to know. This takes as long as sending a request: a page of hits is not to be checked whole.
+    /// the provider's to know. This is slow: a page of hits is not to be checked whole.
     pub fn fits(&self, number: &E164) -> bool {
         let Some(place) = number.place() else {
             return false;

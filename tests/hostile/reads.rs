@@ -90,7 +90,12 @@ fn judge(provider: Provider, response: &Response) -> Result<(), TestCaseError> {
     told.push(format!("{identity:?}"));
 
     let offers = run(company.search(&search()));
-    prop_assert!(offers.is_err() || is_ok || denies(provider, response));
+    if let Ok(offers) = &offers {
+        prop_assert!(is_ok || denies(provider, response));
+        // Whoever picks one looks at its digits.
+        let mut picked = offers.iter().filter(|offer| search().fits(&offer.number));
+        prop_assert!(picked.all(|offer| offer.number.as_str().starts_with("+1212")));
+    }
     told.push(format!("{offers:?}"));
     let order = run(company.order(&OrderId::new(ID)));
     if let Ok(Some(order)) = &order {

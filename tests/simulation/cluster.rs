@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
-
 use tokio::time::Instant;
 
 use crate::watched::Watched;

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use phonenumber_operator::chance::Chance;
 use phonenumber_operator::clock::{Clock, Instant as BootInstant};
-
 use tokio::time::Instant;
 
 use crate::watched::Watched;
