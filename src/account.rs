@@ -28,7 +28,7 @@ use cached::Cached;
 pub use credentials::{Credentials, Fingerprint, MissingKey, api_key};
 pub use directory::Directory;
 use inventory::Inventory;
-pub use inventory::Surveyed;
+pub use inventory::{Surveyed, Version};
 use looks::Looks;
 use orders::Orders;
 use permits::Permits;
@@ -36,7 +36,7 @@ pub use permits::{Permit, Urgency};
 use search::Candidates;
 pub use search::{Found, SEARCH_HOLDS};
 use spending::Purchases;
-pub use spending::{NotNow, Spending, Tally, Told};
+pub use spending::{Asker, NotNow, Spending, Tally, Told};
 
 /// How many requests may be under way in one account that sets no limit. Twilio limits concurrency
 /// (<https://www.twilio.com/docs/errors/20429>), without a published number.

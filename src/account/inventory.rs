@@ -12,6 +12,25 @@ use crate::provider::Error;
 /// A released number may be listed a little longer.
 const RELEASED_FOR: Duration = Duration::from_secs(300);
 
+/// Which numbers are known: while this is the same, more may have come, and none is gone but what was released.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Version {
+    /// When the last listing that worked began.
+    listed: Option<Instant>,
+    /// How often numbers may have got lost.
+    lost: u64,
+}
+
+impl Version {
+    /// What is known after numbers may have got lost.
+    pub(crate) fn next(self) -> Self {
+        Self {
+            lost: self.lost + 1,
+            ..self
+        }
+    }
+}
+
 /// What an account holds.
 #[derive(Default)]
 pub(super) struct Inventory {
@@ -22,8 +41,7 @@ pub(super) struct Inventory {
 
 #[derive(Default)]
 struct State {
-    /// When the last listing that worked began.
-    listed: Option<Instant>,
+    version: Version,
     /// When the last listing began, and how it ended.
     last: Option<(Instant, Result<(), Error>)>,
     rows: HashMap<NumberId, Row>,
@@ -47,7 +65,12 @@ pub type Surveyed = (NumberId, E164, Option<Mark>);
 impl Inventory {
     /// When the last listing that worked began.
     pub(super) fn listed(&self) -> Option<Instant> {
-        lock(&self.state).listed
+        self.version().listed
+    }
+
+    /// Which numbers are known.
+    pub(super) fn version(&self) -> Version {
+        lock(&self.state).version
     }
 
     /// How many numbers are known.
@@ -99,7 +122,10 @@ impl Inventory {
         }
         rows.extend(newer.drain());
         state.index_anew();
-        state.listed = Some(begun);
+        state.version = Version {
+            listed: Some(begun),
+            ..state.version.next()
+        };
         state.last = Some((begun, Ok(())));
     }
 
@@ -136,8 +162,11 @@ impl Inventory {
     pub(super) fn gone(&self, id: &NumberId, released: Option<Instant>) {
         let mut state = lock(&self.state);
         state.take_out(id);
-        if let Some(at) = released {
-            state.released.insert(id.clone(), at);
+        match released {
+            Some(at) => {
+                state.released.insert(id.clone(), at);
+            }
+            None => state.version = state.version.next(),
         }
     }
 
@@ -278,6 +307,25 @@ mod tests {
         inventory.saw(&holding("a", "mine"), None, at(16));
         assert_eq!(names(&inventory), [""; 0]);
         assert_eq!(inventory.by_number(&holding("a", "").number, None), None);
+    }
+
+    #[test]
+    fn the_version_tells_whether_a_number_may_have_got_lost() {
+        let inventory = Inventory::default();
+        let mut before = inventory.version();
+        let mut may_be_lost = || {
+            let now = inventory.version();
+            std::mem::replace(&mut before, now) != now
+        };
+        inventory.install(at(1), vec![holding("a", "x"), holding("bb", "y")]);
+        assert!(may_be_lost());
+        inventory.install(at(1), vec![holding("bb", "y")]);
+        assert!(may_be_lost(), "within one tick of the clock too");
+        inventory.saw(&holding("ccc", "z"), None, at(2));
+        inventory.gone(&NumberId::new("bb"), Some(at(3)));
+        assert!(!may_be_lost(), "one has come, one was released");
+        inventory.gone(&NumberId::new("ccc"), None);
+        assert!(may_be_lost());
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Purchases that are under way, and those whose number or cost is not counted elsewhere yet: so that many purchases at
 //! once never pass a limit together, and two never go for one number.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rust_decimal::Decimal;
 
-use super::{Account, Shared, lock};
+use super::inventory::Inventory;
+use super::{Account, Shared, Version, lock};
 use crate::clock::Instant;
 use crate::number::E164;
 use crate::sabotage::{Safeguard, stands};
@@ -33,14 +34,26 @@ pub enum NotNow {
     UnderWay(String),
 }
 
+/// Who counts what an account holds, and asks what was claimed in it besides.
+pub trait Asker {
+    /// What it knows of the account.
+    fn version(&self) -> Version;
+
+    /// Is told a number that somebody has claimed, what it costs each month, and whether that is counted as held. True if the
+    /// account is known to hold it, as long as [`Asker::version`] stays the same.
+    fn told(&mut self, number: &E164, monthly: Decimal, is_counted: bool) -> bool;
+}
+
 /// What the resources of an account tell of purchases, all but the one in question.
-pub struct Told<'a> {
-    /// The numbers that the one in question holds or went for: an earlier attempt does not count against a later one.
-    pub own: BTreeSet<String>,
-    /// What others have claimed and may have bought, perhaps by a process that is gone, with what it costs each month.
-    pub claimed: Vec<(E164, Decimal)>,
+pub trait Told {
+    /// True if the one in question holds or went for the number: an earlier attempt does not count against a later one.
+    fn is_own(&self, number: &E164) -> bool;
+
     /// True if what the number costs is counted as held.
-    pub is_counted: Box<dyn Fn(&E164) -> bool + 'a>,
+    fn is_counted(&self, number: &E164) -> bool;
+
+    /// Tells what others have claimed and may have bought, perhaps by a process that is gone.
+    fn tell_claims(&self, asker: &mut dyn Asker);
 }
 
 /// What an account's limits are compared with.
@@ -100,13 +113,13 @@ impl Drop for Spending {
 
 impl Account {
     /// What the account holds and may have bought, without what is the own of the one in question.
-    pub fn tally(&self, told: &Told<'_>) -> Tally {
+    pub fn tally(&self, told: &dyn Told) -> Tally {
         self.shared
             .tally(&lock(&self.shared.purchases.0), None, told)
     }
 
-    /// Counts a purchase of `number` at `monthly` for `whom`, if `may` agrees to what the account then holds and may have
-    /// bought. Whoever asks at the same time sees the other's.
+    /// Counts a purchase of `number` at `monthly` for `whom`, if `may`, where there is a limit, agrees to what the account
+    /// then holds and may have bought. Whoever asks at the same time sees the other's.
     ///
     /// # Errors
     /// [`NotNow`]; nothing is counted then.
@@ -115,14 +128,14 @@ impl Account {
         number: &E164,
         whom: &str,
         monthly: Decimal,
-        told: &Told<'_>,
-        may: impl FnOnce(Tally) -> bool,
+        told: &dyn Told,
+        may: Option<impl FnOnce(Tally) -> bool>,
     ) -> Result<Spending, NotNow> {
         let now = self.clock.now();
         let inventory = &self.shared.inventory;
         let mut purchases = lock(&self.shared.purchases.0);
         purchases.retain(|number, purchase| {
-            let is_seen = || inventory.has(number) && (told.is_counted)(number);
+            let is_seen = || inventory.has(number) && told.is_counted(number);
             purchase.under_way.is_some() || (now.since(purchase.since) < COUNTS_FOR && !is_seen())
         });
         let other = purchases.get(number);
@@ -137,7 +150,7 @@ impl Account {
             under_way: Some(whom.to_owned()),
         };
         let before = purchases.insert(number.clone(), purchase);
-        let agreed = may(self.shared.tally(&purchases, Some(number), told));
+        let agreed = may.is_none_or(|may| may(self.shared.tally(&purchases, Some(number), told)));
         drop(purchases);
         let spending = Spending {
             shared: Arc::clone(&self.shared),
@@ -157,11 +170,10 @@ impl Account {
 impl Shared {
     /// How many numbers the account holds, as far as that is known, and with them those that are being bought.
     pub(super) fn held_or_being_bought(&self) -> i64 {
-        self.and_unseen(lock(&self.purchases.0).keys())
-    }
-
-    fn and_unseen<'a>(&self, numbers: impl Iterator<Item = &'a E164>) -> i64 {
-        let unseen = numbers.filter(|number| !self.inventory.has(number));
+        let purchases = lock(&self.purchases.0);
+        let unseen = purchases
+            .keys()
+            .filter(|number| !self.inventory.has(number));
         i64::try_from(self.inventory.len() + unseen.count()).unwrap_or(i64::MAX)
     }
 
@@ -169,21 +181,52 @@ impl Shared {
         &self,
         purchases: &HashMap<E164, Purchase>,
         going_for: Option<&E164>,
-        told: &Told<'_>,
+        told: &dyn Told,
     ) -> Tally {
-        let claimed = told.claimed.iter();
-        let claimed = claimed.map(|(number, monthly)| (number, *monthly));
-        let remembered = purchases.iter();
-        let remembered = remembered.map(|(number, purchase)| (number, purchase.monthly));
-        let is_others = |number: &E164| !told.own.contains(number.as_str());
-        let all: HashMap<_, _> = claimed
-            .chain(remembered)
-            .filter(|(number, _)| Some(*number) == going_for || is_others(number))
-            .collect();
-        let uncounted = all.iter().filter(|(number, _)| !(told.is_counted)(number));
-        Tally {
-            numbers: self.and_unseen(all.keys().copied()),
-            monthly: uncounted.map(|(_, monthly)| *monthly).sum(),
+        let mut count = Count {
+            inventory: &self.inventory,
+            version: self.inventory.version(),
+            besides: told,
+            going_for,
+            unseen: HashSet::new(),
+            uncounted: HashMap::new(),
+        };
+        told.tell_claims(&mut count);
+        for (number, purchase) in purchases {
+            count.told(number, purchase.monthly, told.is_counted(number));
         }
+        let numbers = self.inventory.len() + count.unseen.len();
+        Tally {
+            numbers: i64::try_from(numbers).unwrap_or(i64::MAX),
+            monthly: count.uncounted.into_values().sum(),
+        }
+    }
+}
+
+/// Counts the numbers that are not known to be held, and those whose cost is not counted as held.
+struct Count<'a> {
+    inventory: &'a Inventory,
+    version: Version,
+    besides: &'a dyn Told,
+    going_for: Option<&'a E164>,
+    unseen: HashSet<E164>,
+    uncounted: HashMap<E164, Decimal>,
+}
+
+impl Asker for Count<'_> {
+    fn version(&self) -> Version {
+        self.version
+    }
+
+    fn told(&mut self, number: &E164, monthly: Decimal, is_counted: bool) -> bool {
+        let is_held = self.inventory.has(number);
+        let is_own = Some(number) != self.going_for && self.besides.is_own(number);
+        if !is_own && !is_held {
+            self.unseen.insert(number.clone());
+        }
+        if !is_own && !is_counted {
+            self.uncounted.insert(number.clone(), monthly);
+        }
+        is_held
     }
 }

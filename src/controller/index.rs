@@ -1,5 +1,7 @@
 //! Which resources declare a number, have recorded an id, or use an account: found without going through all of them.
 
+mod claims;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,8 +11,10 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use rust_decimal::Decimal;
 
+use self::claims::{Claimed, Claims};
 use super::context::{account_name, owner};
 use super::report::{ORDER_PENDING, was_in_vain};
+use crate::account::Asker;
 use crate::api::{AccountKind, PhoneNumber};
 use crate::claim::{Claim, Intent};
 use crate::number::{AccountId, Currency, E164, Installation, Mark, Origin};
@@ -41,8 +45,7 @@ struct Maps {
     entries: HashMap<Arc<Reference>, Entry>,
     /// The sums of the costs, by account and currency.
     sums: HashMap<(String, String), Decimal>,
-    /// The claims to buy of late, but those that came to nothing: the account's listing may not show yet what was bought.
-    claims: HashMap<Arc<Reference>, Claim>,
+    claims: Claims,
 }
 
 /// What was noted under a key: mostly it is one.
@@ -80,8 +83,8 @@ impl Index {
         maps.add_cost(before.cost.as_ref(), -Decimal::ONE);
         let cost = cost_of(number);
         maps.add_cost(cost.as_ref(), Decimal::ONE);
-        if let Some(claim) = claim_to_buy(number).filter(|claim| claim.at >= since) {
-            maps.claims.insert(Arc::clone(&reference), claim);
+        if let Some(claimed) = claimed(number).filter(|claimed| claimed.at >= since) {
+            maps.claims.put(&reference, claimed);
         }
         let account = account_key(number);
         let is_new_user = !before.keys.iter().any(|key| **key == account);
@@ -149,36 +152,29 @@ impl Index {
 
     /// True if what `number` costs is part of [`Index::cost_besides`].
     pub(super) fn counts_besides(&self, besides: &PhoneNumber, number: &E164) -> bool {
-        let maps = self.lock();
-        let own = reference_to(besides);
-        let counts = |reference: &Arc<Reference>| {
-            let entry = maps.entries.get(reference);
-            **reference != own && entry.is_some_and(|entry| entry.cost.is_some())
-        };
-        match maps.by_key.get(&Key::Declared(number.to_string())) {
-            None => false,
-            Some(Found::One(holder)) => counts(holder),
-            Some(Found::Many(holders)) => holders.iter().any(counts),
-        }
+        self.lock().counts_besides(&reference_to(besides), number)
     }
 
-    /// The numbers in an account that others than `besides` have claimed at `since` or later and may have bought, with what each
-    /// costs a month.
-    pub(super) fn claimed_besides(
+    /// Tells `asker` what others than `besides` claimed in `account` at `since` or later and may have bought, but what counts
+    /// as held by all measures.
+    pub(super) fn tell_claims(
         &self,
         besides: &PhoneNumber,
         account: &AccountId,
         since: Timestamp,
-    ) -> Vec<(E164, Decimal)> {
+        asker: &mut dyn Asker,
+    ) {
         let mut maps = self.lock();
-        maps.claims.retain(|_, claim| claim.at >= since);
+        let mut claims = std::mem::take(&mut maps.claims);
         let own = reference_to(besides);
-        let claims = maps.claims.iter();
-        let open =
-            claims.filter(|(reference, claim)| ***reference != own && claim.account_id == *account);
-        let monthly = |claim: &Claim| claim.price.as_ref().map(|price| price.monthly);
-        open.map(|(_, claim)| (claim.number.clone(), monthly(claim).unwrap_or_default()))
-            .collect()
+        let is_counted = |number: &E164| maps.counts_besides(&own, number);
+        claims.tell(&own, account, since, is_counted, asker);
+        maps.claims = claims;
+    }
+
+    /// Forgets what was claimed before `since`: it is settled by now.
+    pub(super) fn forget_claims_before(&self, since: Timestamp) {
+        self.lock().claims.forget_before(since);
     }
 
     fn lock(&self) -> MutexGuard<'_, Maps> {
@@ -199,6 +195,19 @@ impl Maps {
     fn cost_of(&self, account: &AccountId, currency: &Currency) -> Decimal {
         let key = (account.to_string(), currency.to_string());
         self.sums.get(&key).copied().unwrap_or_default()
+    }
+
+    /// As [`Index::counts_besides`].
+    fn counts_besides(&self, besides: &Reference, number: &E164) -> bool {
+        let counts = |reference: &Arc<Reference>| {
+            let entry = self.entries.get(reference);
+            **reference != *besides && entry.is_some_and(|entry| entry.cost.is_some())
+        };
+        match self.by_key.get(&Key::Declared(number.to_string())) {
+            None => false,
+            Some(Found::One(holder)) => counts(holder),
+            Some(Found::Many(holders)) => holders.iter().any(counts),
+        }
     }
 
     fn add_cost(&mut self, cost: Option<&Cost>, sign: Decimal) {
@@ -265,20 +274,26 @@ fn reference_to(number: &PhoneNumber) -> Reference {
 }
 
 /// The claim to buy, unless it came to nothing.
-fn claim_to_buy(number: &PhoneNumber) -> Option<Claim> {
+fn claimed(number: &PhoneNumber) -> Option<Claimed> {
     let status = number.status.as_ref();
-    let mut claim = claim_of(number).filter(|claim| claim.intent == Intent::Buy)?;
+    let claim = claim_of(number).filter(|claim| claim.intent == Intent::Buy)?;
     let attempt = status.and_then(|status| status.attempt.as_ref());
     if attempt.is_some_and(|it| it.nonce == claim.nonce && was_in_vain(&it.outcome)) {
         return None;
     }
     let telnyx = status.and_then(|status| status.telnyx.as_ref());
     let order = telnyx.and_then(|telnyx| telnyx.order_status.as_deref());
-    if order == Some(ORDER_PENDING) {
-        // As good as of now, however long it takes.
-        claim.at = Timestamp::MAX;
-    }
-    Some(claim)
+    Some(Claimed {
+        account: claim.account_id,
+        number: claim.number,
+        monthly: claim.price.map(|price| price.monthly).unwrap_or_default(),
+        at: match order {
+            // As good as of now, however long it takes.
+            Some(ORDER_PENDING) => Timestamp::MAX,
+            _ => claim.at,
+        },
+        is_counted: cost_of(number).is_some(),
+    })
 }
 
 /// What is being bought counts too, in the account that its claim is on.
@@ -314,8 +329,25 @@ fn keys_of(number: &PhoneNumber) -> Vec<Key> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::Version;
     use crate::api::PhoneNumberStatus;
     use serde_json::json;
+
+    /// What the claims cost that it is told.
+    #[derive(Default)]
+    struct Told(Vec<String>);
+
+    impl Asker for Told {
+        fn version(&self) -> Version {
+            Version::default()
+        }
+
+        fn told(&mut self, _: &E164, monthly: Decimal, is_counted: bool) -> bool {
+            assert!(!is_counted, "no status tells what it costs");
+            self.0.push(monthly.to_string());
+            false
+        }
+    }
 
     fn number(name: &str, id: Option<&str>) -> PhoneNumber {
         let mut number: PhoneNumber = serde_json::from_value(json!({
@@ -400,15 +432,16 @@ mod tests {
             let one = number("one", intent, status.clone());
             index.put(&one, Timestamp::MIN);
             let other = number("other", Intent::Buy, json!({}));
-            let claimed =
-                |besides, account| index.claimed_besides(besides, &AccountId::new(account), since);
-            let told: Vec<_> = claimed(&other, "AC1");
-            let monthly = told.iter().map(|(_, monthly)| monthly.to_string());
+            let claimed = |besides, account| {
+                let mut told = Told::default();
+                index.tell_claims(besides, &AccountId::new(account), since, &mut told);
+                told.0
+            };
             let wanted = if counts { vec!["1.15"] } else { vec![] };
-            assert_eq!(monthly.collect::<Vec<_>>(), wanted, "{intent:?} {status}");
+            assert_eq!(claimed(&other, "AC1"), wanted, "{intent:?} {status}");
             assert!(claimed(&one, "AC1").is_empty() && claimed(&other, "AC2").is_empty());
             index.remove(&one);
-            assert!(index.lock().claims.is_empty());
+            assert!(claimed(&other, "AC1").is_empty());
         }
     }
 }

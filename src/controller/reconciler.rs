@@ -227,6 +227,8 @@ impl Reconciler {
         let numbers = self.context.stores.numbers.iter().flat_map(Store::state);
         let live: BTreeSet<_> = numbers.filter_map(|number| number.uid()).collect();
         self.context.memories.retain(|uid| live.contains(uid));
+        let since = self.context.unsettled_since();
+        self.context.stores.index.forget_claims_before(since);
     }
 
     fn wake_users<A: AnyAccount>(&self, account: &A) {

@@ -134,7 +134,11 @@ impl World {
         let account = json!({"metadata": {"name": provider}, "spec": {
             "provider": provider, provider: opened,
             "webhooks": {"baseUrl": "https://voice.example.com"},
-            "limits": {"purchasesPerHour": 1_000_000, "releasesPerHour": 1_000_000, "maxConcurrentRequests": REQUESTS_OF_AN_ACCOUNT},
+            "limits": {
+                "purchasesPerHour": 1_000_000, "releasesPerHour": 1_000_000, "maxConcurrentRequests": REQUESTS_OF_AN_ACCOUNT,
+                // Never reached, but counted.
+                "maxNumbers": 1_000_000, "maxMonthlyCost": {"amount": "10000000", "currency": "USD"},
+            },
         }});
         self.create::<ProviderAccount>(Api::namespaced(self.client.clone(), namespace), account)
             .await;

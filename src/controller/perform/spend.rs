@@ -12,7 +12,7 @@ use super::super::fuse::Deed;
 use super::super::plan::{Again, Attempt, Limits, Look, Rest};
 use super::super::report;
 use super::{Pass, Purchase, Stop, clock_time, finalizers_with_ours, patch};
-use crate::account::{Account, NotNow, SEARCH_HOLDS, Spending, Urgency};
+use crate::account::{Account, NotNow, SEARCH_HOLDS, Spending, Tally, Urgency};
 use crate::api::Reason;
 use crate::claim::{ANNOTATION, Claim, Intent, Stored, Token};
 use crate::number::{Currency, NumberId, Price};
@@ -106,21 +106,22 @@ fn reserve(
         Intent::Adopt => Decimal::ZERO,
     };
     let id = &account.identity().account;
+    let limits = &pass.facts.limits;
+    let is_limited = intent == Intent::Buy && limits.are_of_what_is_held();
     let mut over = None;
+    let may = is_limited.then_some(|tally: Tally| {
+        over = is_over(limits, tally.numbers, |currency| {
+            let index = &context.stores.index;
+            index.cost_besides(&pass.object, id, currency) + tally.monthly
+        });
+        over.is_none()
+    });
     let reserved = account.spend(
         &pass.number()?,
         &owner(pass.object.as_ref()).to_string(),
         monthly,
         &context.told_besides(&pass.object, id),
-        |tally| {
-            if intent == Intent::Buy {
-                over = is_over(&pass.facts.limits, tally.numbers, |currency| {
-                    let index = &context.stores.index;
-                    index.cost_besides(&pass.object, id, currency) + tally.monthly
-                });
-            }
-            over.is_none()
-        },
+        may,
     );
     reserved.map_err(|why| match why {
         NotNow::OverLimit => reached(over.unwrap_or_default(), pass.facts.waits.interval),

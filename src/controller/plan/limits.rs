@@ -28,6 +28,13 @@ pub struct Limits {
     pub monthly_cost: Option<(Budget, Decimal)>,
 }
 
+impl Limits {
+    /// True if what the account holds or is buying counts.
+    pub fn are_of_what_is_held(&self) -> bool {
+        self.numbers.is_some() || self.monthly_cost.is_some()
+    }
+}
+
 /// The limit that forbids the number in question, whatever it costs.
 pub(super) fn forbids(facts: &Facts) -> Option<Step> {
     let limits = &facts.limits;
