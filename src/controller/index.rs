@@ -77,13 +77,15 @@ impl Index {
     /// Notes `number` as it is now. True if it did not refer to its account before. What was claimed before `since` is
     /// settled by now.
     pub(super) fn put(&self, number: &PhoneNumber, since: Timestamp) -> bool {
-        let keys = keys_of(number);
+        let claim = claim_of(number);
+        let keys = keys_of(number, claim.as_ref());
+        let cost = cost_of(number, claim.as_ref());
+        let claimed = claim.and_then(|claim| claimed(number, claim, cost.is_some()));
         let mut maps = self.lock();
         let (reference, before) = maps.take(number);
         maps.add_cost(before.cost.as_ref(), -Decimal::ONE);
-        let cost = cost_of(number);
         maps.add_cost(cost.as_ref(), Decimal::ONE);
-        if let Some(claimed) = claimed(number).filter(|claimed| claimed.at >= since) {
+        if let Some(claimed) = claimed.filter(|claimed| claimed.at >= since) {
             maps.claims.put(&reference, claimed);
         }
         let account = account_key(number);
@@ -273,10 +275,12 @@ fn reference_to(number: &PhoneNumber) -> Reference {
     ObjectRef::new(&number.name_any()).within(&namespace)
 }
 
-/// The claim to buy, unless it came to nothing.
-fn claimed(number: &PhoneNumber) -> Option<Claimed> {
+/// What is kept of a claim to buy, unless it came to nothing.
+fn claimed(number: &PhoneNumber, claim: Claim, is_counted: bool) -> Option<Claimed> {
+    if claim.intent != Intent::Buy {
+        return None;
+    }
     let status = number.status.as_ref();
-    let claim = claim_of(number).filter(|claim| claim.intent == Intent::Buy)?;
     let attempt = status.and_then(|status| status.attempt.as_ref());
     if attempt.is_some_and(|it| it.nonce == claim.nonce && was_in_vain(&it.outcome)) {
         return None;
@@ -292,15 +296,15 @@ fn claimed(number: &PhoneNumber) -> Option<Claimed> {
             Some(ORDER_PENDING) => Timestamp::MAX,
             _ => claim.at,
         },
-        is_counted: cost_of(number).is_some(),
+        is_counted,
     })
 }
 
 /// What is being bought counts too, in the account that its claim is on.
-fn cost_of(number: &PhoneNumber) -> Option<Cost> {
+fn cost_of(number: &PhoneNumber, claim: Option<&Claim>) -> Option<Cost> {
     let status = number.status.as_ref()?;
     let cost = status.cost.as_ref()?;
-    let claimed_in = || claim_of(number).map(|claim| claim.account_id.to_string());
+    let claimed_in = || claim.map(|claim| claim.account_id.to_string());
     Some(Cost {
         account: status.account_id.clone().or_else(claimed_in)?,
         currency: cost.currency.clone(),
@@ -310,18 +314,22 @@ fn cost_of(number: &PhoneNumber) -> Option<Cost> {
 
 /// The numbers that a resource goes for or holds.
 pub(super) fn numbers_of(number: &PhoneNumber) -> BTreeSet<String> {
+    numbers_with(number, claim_of(number).as_ref())
+}
+
+fn numbers_with(number: &PhoneNumber, claim: Option<&Claim>) -> BTreeSet<String> {
     let status = number.status.as_ref();
     let held = status.and_then(|status| status.phone_number.clone());
-    let claimed = claim_of(number).map(|claim| claim.number.to_string());
+    let claimed = claim.map(|claim| claim.number.to_string());
     let declared = number.spec.phone_number.clone();
     [declared, held, claimed].into_iter().flatten().collect()
 }
 
-fn keys_of(number: &PhoneNumber) -> Vec<Key> {
+fn keys_of(number: &PhoneNumber, claim: Option<&Claim>) -> Vec<Key> {
     let recorded = number.status.as_ref().and_then(|status| status.id.clone());
     let mark = Mark::new(Origin::Bought, &Installation::new(""), &owner(number));
     let mut keys = vec![Key::Marked(mark.owner().to_owned()), account_key(number)];
-    keys.extend(numbers_of(number).into_iter().map(Key::Declared));
+    keys.extend(numbers_with(number, claim).into_iter().map(Key::Declared));
     keys.extend(recorded.map(Key::Recorded));
     keys
 }

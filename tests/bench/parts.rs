@@ -22,6 +22,20 @@ const LONE: usize = 50;
 /// How many are bought at Telnyx at once.
 const TELNYX: usize = 1000;
 
+/// The requests of a purchase by search, and how many of those are writes to the API server.
+const REQUESTS: f64 = 4.0;
+const WRITES: f64 = 3.0;
+
+/// What the second half of many purchases may take of the processor, compared with the first: no more for each where others are
+/// many, and some for the noise of the machine.
+const MOST_OF_THE_SECOND_HALF: f64 = 1.5;
+
+/// What a request of a purchase may take of the processor, compared with one of a client that decides nothing.
+const MOST_PER_REQUEST: f64 = 3.0;
+
+/// For fewer numbers the start of the operator takes more than the purchases.
+const ENOUGH: usize = 1000;
+
 /// How often accounts are looked at where that is not to be counted.
 const SELDOM: Duration = Duration::from_secs(3600);
 
@@ -32,8 +46,8 @@ pub struct Bench {
     world: World,
     witness: Witness,
     pid: u32,
-    /// What a purchase by search writes, and how many seconds those of what stood took.
-    pattern: Option<(Pattern, f64)>,
+    /// What a purchase by search writes, and how many seconds and processor seconds those of what stood took.
+    pattern: Option<(Pattern, f64, f64)>,
     pub table: Table,
 }
 
@@ -77,8 +91,12 @@ impl Bench {
         self.world.begin().await;
         let begun = Instant::now();
         self.pid = self.world.start_operator(INTERVAL, &[]).await;
+        self.witness.until_ready(count / 2).await;
+        let first_half = cpu_seconds(self.pid);
         self.witness.until_ready(count).await;
+        let second_half = cpu_seconds(self.pid) - first_half;
         until_quiet(self.pid).await;
+        let processor = cpu_seconds(self.pid);
         let spent = self.world.end().await;
         let waits = waits(
             &self.witness,
@@ -86,10 +104,15 @@ impl Bench {
         );
         let mut part = self.table.part("Twilio by search, all standing");
         purchases(&mut part, &waits, self.pid, budgets(count));
+        part.count(
+            "processor, second half per first",
+            second_half / first_half,
+            MOST_OF_THE_SECOND_HALF,
+        );
         counts(&mut part, &spent, count, 2.0, 1.1);
         self.check_ledger(count).await;
         let pattern = Pattern::of(&self.world, NAMESPACE, &created[0].0).await;
-        self.pattern = Some((pattern, at(&waits, 1.0)));
+        self.pattern = Some((pattern, at(&waits, 1.0), processor));
     }
 
     /// All are created while the operator runs.
@@ -131,7 +154,7 @@ impl Bench {
         let count = self.count;
         println!("\nWriting what {count} purchases write, without buying anything");
         self.world.kill_operator();
-        let (pattern, last_ready) = self.pattern.take().expect("something was bought");
+        let (pattern, last_ready, processor) = self.pattern.take().expect("something was bought");
         self.world.namespace(FLOOR).await;
         let created = self.world.many(FLOOR, count, &search()).await;
         let names: Vec<_> = created.into_iter().map(|(name, _)| name).collect();
@@ -140,9 +163,8 @@ impl Bench {
         let took = pattern.write(&self.world, FLOOR, &names).await;
         let cpu = cpu_seconds(std::process::id()) - cpu;
         let spent = self.world.end().await;
-        self.table
-            .part("the writes of purchases, alone")
-            .guide("all written", took, "s", None)
+        let mut part = self.table.part("the writes of purchases, alone");
+        part.guide("all written", took, "s", None)
             .guide("processor of who writes", cpu, "s", None)
             .guide(
                 "processor of the API server",
@@ -151,6 +173,14 @@ impl Bench {
                 None,
             )
             .show("last Ready above, as a multiple", last_ready / took);
+        let per_request = (processor / REQUESTS) / (cpu / WRITES);
+        if count >= ENOUGH {
+            part.count(
+                "processor above, per request, as a multiple",
+                per_request,
+                MOST_PER_REQUEST,
+            );
+        }
     }
 
     async fn check_ledger(&self, count: usize) {

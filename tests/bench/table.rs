@@ -2,7 +2,7 @@
 
 /// How a figure is judged.
 enum Budget {
-    /// A count: it decides whether the whole passes.
+    /// A count, or a ratio of figures of this run: it decides whether the whole passes.
     Count(f64),
     /// A time, a share of the processor or of memory: it depends on the machine and what else runs there.
     Guide(f64),
@@ -43,7 +43,7 @@ impl Table {
 
     pub fn print(&self) {
         println!(
-            "\n{:<34} {:<34} {:>10} {:>10}  verdict",
+            "\n{:<34} {:<44} {:>10} {:>10}  verdict",
             "what", "figure", "measured", "budget"
         );
         let mut last = "";
@@ -63,7 +63,7 @@ impl Table {
                 format!("{} ({})", row.figure, row.unit)
             };
             let line = format!(
-                "{what:<34} {figure:<34} {:>10} {budget:>10}  {verdict}",
+                "{what:<34} {figure:<44} {:>10} {budget:>10}  {verdict}",
                 number(row.value)
             );
             println!("{}", line.trim_end());
@@ -89,7 +89,7 @@ impl Part<'_> {
         self
     }
 
-    /// A count that must not be greater than `most`.
+    /// A count or a ratio that must not be greater than `most`.
     pub fn count(&mut self, figure: &'static str, value: f64, most: f64) -> &mut Self {
         self.add(figure, value, "", Budget::Count(most))
     }
