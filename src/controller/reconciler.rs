@@ -148,6 +148,7 @@ impl Reconciler {
             }
             Event::Delete(number) => {
                 stores.index.remove(number);
+                self.context.turns.gone(number);
                 wakers.account_of(number);
                 let freed = numbers_of(number);
                 let others = freed.iter().flat_map(|freed| self.context.declarers(freed));

@@ -27,9 +27,21 @@ pub(super) struct Turns {
 #[derive(Default)]
 struct Queue {
     out: usize,
-    /// Who waits, first come first.
+    /// Who waits, first come first, among some that do not wait any more.
     order: VecDeque<ObjectRef<PhoneNumber>>,
     waiting: HashSet<ObjectRef<PhoneNumber>>,
+}
+
+impl Queue {
+    /// Takes out who has waited longest.
+    fn next(&mut self) -> Option<ObjectRef<PhoneNumber>> {
+        while let Some(next) = self.order.pop_front() {
+            if self.waiting.remove(&next) {
+                return Some(next);
+            }
+        }
+        None
+    }
 }
 
 /// The right to make a pass, until it is dropped.
@@ -54,18 +66,36 @@ impl Turns {
         let mut by_account = self.by_account();
         let key = account_key(number);
         let queue = by_account.as_mut()?.entry(key.clone()).or_default();
+        let reference = ObjectRef::from_obj(number);
         if queue.out < self.most {
             queue.out += 1;
+            // It may wait, and have come by itself.
+            queue.waiting.remove(&reference);
             return Some(Turn {
                 turns: Arc::clone(self),
                 key,
             });
         }
-        let reference = ObjectRef::from_obj(number);
         if queue.waiting.insert(reference.clone()) {
             queue.order.push_back(reference);
         }
         None
+    }
+
+    /// Lets another have the turn that `number`, which is gone, may have been woken for.
+    pub(super) fn gone(&self, number: &PhoneNumber) {
+        let next = {
+            let mut by_account = self.by_account();
+            let queue = by_account.as_mut();
+            let Some(queue) = queue.and_then(|all| all.get_mut(&account_key(number))) else {
+                return;
+            };
+            queue.waiting.remove(&ObjectRef::from_obj(number));
+            (queue.out < self.most).then(|| queue.next()).flatten()
+        };
+        if let Some(next) = next {
+            self.wakers.number_at(&next);
+        }
     }
 
     /// Gives no more turns, also not to those that wait. Passes under way keep theirs.
@@ -80,10 +110,7 @@ impl Turns {
                 return;
             };
             queue.out = queue.out.saturating_sub(1);
-            let next = queue.order.pop_front();
-            next.inspect(|next| {
-                queue.waiting.remove(next);
-            })
+            queue.next()
         };
         if let Some(next) = next {
             self.wakers.number_at(&next);
@@ -106,6 +133,9 @@ impl Drop for Turn {
 #[cfg(test)]
 mod tests {
     use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+    use kube::ResourceExt;
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
     use serde_json::json;
 
     use super::*;
@@ -146,6 +176,98 @@ mod tests {
         assert_eq!(next(), Some("c".into()));
         drop(turns.take(&c));
         assert_eq!(next(), None, "nobody waits any more");
+    }
+
+    /// Deletions of thousands stood still for half a minute at a time.
+    #[test]
+    fn who_came_by_itself_and_is_gone_leaves_its_turn_to_those_that_wait() {
+        let (turns, mut woken) = turns(1);
+        let mut next = || woken.try_recv().ok().map(|number| number.name);
+        let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| number(name, "twilio"));
+        let turn = turns.take(&a).unwrap();
+        assert!([&b, &c, &d].map(|number| turns.take(number).is_none()) == [true; 3]);
+        drop(turn);
+        assert_eq!(next(), Some("b".into()));
+        // Before b comes, c does, for another reason.
+        let turn = turns.take(&c).unwrap();
+        assert!(turns.take(&b).is_none());
+        drop(turn);
+        assert_eq!(next(), Some("d".into()), "and not c, which may be gone");
+        assert_eq!(next(), None);
+    }
+
+    #[test]
+    fn who_is_gone_before_its_turn_leaves_it_to_those_that_wait() {
+        let (turns, mut woken) = turns(1);
+        let mut next = || woken.try_recv().ok().map(|number| number.name);
+        let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| number(name, "twilio"));
+        let turn = turns.take(&a).unwrap();
+        assert!([&b, &c, &d].map(|number| turns.take(number).is_none()) == [true; 3]);
+        turns.gone(&b);
+        assert_eq!(next(), None, "it is a's turn");
+        drop(turn);
+        assert_eq!(next(), Some("c".into()));
+        turns.gone(&c);
+        assert_eq!(next(), Some("d".into()));
+    }
+
+    /// Numbers come by themselves too, end, and go, in any order: whoever was told to wait is woken at last.
+    #[test]
+    fn nobody_waits_while_there_are_turns() {
+        for seed in 0..1000 {
+            let mut random = StdRng::seed_from_u64(seed);
+            let (turns, mut woken) = turns(random.random_range(1..4));
+            let mut alive: Vec<_> = (0..20)
+                .map(|n| number(&format!("n{n}"), "twilio"))
+                .collect();
+            let mut by_itself: Vec<_> = alive.iter().map(ResourceExt::name_any).collect();
+            by_itself.extend_from_within(..10);
+            let mut passes: Vec<(PhoneNumber, Turn)> = Vec::new();
+            let mut waiting = HashSet::new();
+            let mut idle = 0;
+            while idle < 100 {
+                idle += 1;
+                let comes = match random.random_range(0..5) {
+                    0 => by_itself.pop(),
+                    1 => woken.try_recv().ok().map(|number| number.name),
+                    2 if !passes.is_empty() => {
+                        let at = random.random_range(0..passes.len());
+                        let (number, turn) = passes.swap_remove(at);
+                        drop(turn);
+                        if random.random_ratio(4, 5) {
+                            turns.gone(&number);
+                        } else {
+                            alive.push(number);
+                        }
+                        idle = 0;
+                        None
+                    }
+                    3 if !alive.is_empty() && random.random_ratio(1, 20) => {
+                        let number = alive.swap_remove(random.random_range(0..alive.len()));
+                        waiting.remove(&number.name_any());
+                        turns.gone(&number);
+                        None
+                    }
+                    _ => None,
+                };
+                // Nobody comes that is gone or under way.
+                let Some(comes) = comes else { continue };
+                let place = alive.iter().position(|number| number.name_any() == comes);
+                let Some(place) = place else { continue };
+                idle = 0;
+                match turns.take(&alive[place]) {
+                    Some(turn) => {
+                        waiting.remove(&comes);
+                        passes.push((alive.swap_remove(place), turn));
+                    }
+                    None => {
+                        waiting.insert(comes);
+                    }
+                }
+            }
+            assert!(passes.is_empty() && by_itself.is_empty(), "seed {seed}");
+            assert!(waiting.is_empty(), "seed {seed}: {waiting:?} wait");
+        }
     }
 
     #[test]
