@@ -9,6 +9,7 @@ mod setup;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,26 +43,42 @@ impl fmt::Display for Provider {
     }
 }
 
-/// A phone number in E.164 form: `+`, then 7 to 15 digits, the first not zero.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// A phone number in E.164 form: `+`, then 7 to 15 digits, the first not zero. Tens of thousands are kept: it is its own text,
+/// without an allocation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct E164(String);
+pub struct E164 {
+    /// The text, and zeros after it.
+    text: [u8; E164::LONGEST],
+    length: u8,
+}
 
 impl E164 {
+    /// The bytes of the longest one.
+    const LONGEST: usize = 16;
+
     /// The number without its `+`, as Telnyx filters want it.
     pub fn digits(&self) -> &str {
-        self.0.trim_start_matches('+')
+        self.as_str().trim_start_matches('+')
     }
 
     /// The number with its `+`.
     pub fn as_str(&self) -> &str {
-        &self.0
+        let text = self.text.get(..usize::from(self.length));
+        // It was made of a text.
+        std::str::from_utf8(text.unwrap_or_default()).unwrap_or_default()
     }
 }
 
 impl fmt::Display for E164 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for E164 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -82,11 +99,15 @@ impl FromStr for E164 {
                 && digits.bytes().all(|byte| byte.is_ascii_digit())
                 && !digits.starts_with('0')
         });
-        if well_formed {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(Malformed::Number(text.chars().take(24).collect()))
+        let mut number = Self {
+            text: [0; Self::LONGEST],
+            length: u8::try_from(text.len()).unwrap_or_default(),
+        };
+        match number.text.get_mut(..text.len()) {
+            Some(place) if well_formed => place.copy_from_slice(text.as_bytes()),
+            _ => return Err(Malformed::Number(text.chars().take(24).collect())),
         }
+        Ok(number)
     }
 }
 
@@ -100,7 +121,7 @@ impl TryFrom<String> for E164 {
 
 impl From<E164> for String {
     fn from(number: E164) -> Self {
-        number.0
+        number.as_str().to_owned()
     }
 }
 
@@ -108,12 +129,24 @@ macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(String);
+        #[serde(from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text.into())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.as_str().to_owned()
+            }
+        }
 
         impl $name {
-            /// Takes the text as the provider or the record gave it.
-            pub fn new(text: impl Into<String>) -> Self {
+            /// Takes the text as the provider or the record gave it. Clones share it.
+            pub fn new(text: impl Into<Arc<str>>) -> Self {
                 Self(text.into())
             }
 

@@ -44,10 +44,10 @@ struct State {
     version: Version,
     /// When the last listing began, and how it ended.
     last: Option<(Instant, Result<(), Error>)>,
-    rows: HashMap<NumberId, Row>,
+    rows: HashMap<NumberId, Box<Row>>,
     by_number: HashMap<E164, NumberId>,
     /// The numbers that carry the marks of each resource.
-    by_owner: HashMap<String, HashSet<NumberId>>,
+    by_owner: HashMap<String, Vec<NumberId>>,
     released: HashMap<NumberId, Instant>,
     /// The numbers of each messaging service that somebody declares.
     members: HashMap<String, HashSet<NumberId>>,
@@ -117,7 +117,7 @@ impl Inventory {
                     holding,
                     seen: begun,
                 };
-                rows.insert(row.holding.id.clone(), row);
+                rows.insert(row.holding.id.clone(), Box::new(row));
             }
         }
         rows.extend(newer.drain());
@@ -146,7 +146,7 @@ impl Inventory {
             holding: holding.clone(),
             seen,
         };
-        state.rows.insert(holding.id.clone(), row);
+        state.rows.insert(holding.id.clone(), Box::new(row));
         if let (Some(service), Settings::Twilio(settings)) = (service, &holding.settings)
             && let Some(members) = state.members.get_mut(service)
         {
@@ -206,7 +206,7 @@ impl Inventory {
         let rows = state.rows.values().map(|row| {
             let holding = &row.holding;
             let mark = Mark::find_in(&holding.marked_text);
-            (holding.id.clone(), holding.number.clone(), mark)
+            (holding.id.clone(), holding.number, mark)
         });
         rows.collect()
     }
@@ -220,11 +220,12 @@ impl Inventory {
 
 impl State {
     fn put_into_indexes(&mut self, holding: &Holding) {
-        self.by_number
-            .insert(holding.number.clone(), holding.id.clone());
+        self.by_number.insert(holding.number, holding.id.clone());
         if let Some(mark) = Mark::find_in(&holding.marked_text) {
             let owned = self.by_owner.entry(mark.identity()).or_default();
-            owned.insert(holding.id.clone());
+            if !owned.contains(&holding.id) {
+                owned.push(holding.id.clone());
+            }
         }
     }
 
@@ -236,7 +237,7 @@ impl State {
         if let Some(mark) = Mark::find_in(&row.holding.marked_text)
             && let Some(owned) = self.by_owner.get_mut(&mark.identity())
         {
-            owned.remove(id);
+            owned.retain(|owned| owned != id);
         }
     }
 

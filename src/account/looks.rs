@@ -28,7 +28,7 @@ impl Looks {
         let (sender, answer) = oneshot::channel();
         let must_start = {
             let mut queue = lock(&self.queue);
-            queue.waiting.push((number.clone(), sender));
+            queue.waiting.push((*number, sender));
             !std::mem::replace(&mut queue.answering, true)
         };
         if must_start {

@@ -54,7 +54,7 @@ impl Candidates {
             .get(number)
             .is_none_or(|(_, at)| now.since(*at) >= RESERVED_FOR);
         if is_free || !stands(Safeguard::Reservation) {
-            reserved.insert(number.clone(), (uid.to_owned(), now));
+            reserved.insert(*number, (uid.to_owned(), now));
         }
         is_free || !stands(Safeguard::Reservation)
     }

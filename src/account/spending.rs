@@ -105,7 +105,7 @@ impl Drop for Spending {
         }
         let mut purchases = lock(&self.shared.purchases.0);
         match self.before.take() {
-            Some(before) => purchases.insert(self.number.clone(), before),
+            Some(before) => purchases.insert(self.number, before),
             None => purchases.remove(&self.number),
         };
     }
@@ -149,12 +149,12 @@ impl Account {
             since: now,
             under_way: Some(whom.to_owned()),
         };
-        let before = purchases.insert(number.clone(), purchase);
+        let before = purchases.insert(*number, purchase);
         let agreed = may.is_none_or(|may| may(self.shared.tally(&purchases, Some(number), told)));
         drop(purchases);
         let spending = Spending {
             shared: Arc::clone(&self.shared),
-            number: number.clone(),
+            number: *number,
             before,
             stands: false,
         };
@@ -222,10 +222,10 @@ impl Asker for Count<'_> {
         let is_held = self.inventory.has(number);
         let is_own = Some(number) != self.going_for && self.besides.is_own(number);
         if !is_own && !is_held {
-            self.unseen.insert(number.clone());
+            self.unseen.insert(*number);
         }
         if !is_own && !is_counted {
-            self.uncounted.insert(number.clone(), monthly);
+            self.uncounted.insert(*number, monthly);
         }
         is_held
     }

@@ -64,7 +64,7 @@ pub(super) fn orphans(
         });
     }
     found.sort_by(|one, other| {
-        let key = |orphan: &Orphan| (orphan.holding.number.clone(), orphan.holding.id.clone());
+        let key = |orphan: &Orphan| (orphan.holding.number, orphan.holding.id.clone());
         key(one).cmp(&key(other))
     });
     found

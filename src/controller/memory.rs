@@ -21,7 +21,7 @@ const REPAIRS_COUNT_FOR: Duration = Duration::from_secs(3600);
 /// The memories of all resources, by UID.
 pub(super) struct Memories {
     clock: Arc<dyn Clock>,
-    by_uid: Mutex<HashMap<String, Entry>>,
+    by_uid: Mutex<HashMap<String, Box<Entry>>>,
 }
 
 #[derive(Default)]
@@ -275,7 +275,7 @@ impl Memories {
         change(self.lock().entry(uid(object)).or_default())
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Box<Entry>>> {
         self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -253,7 +253,7 @@ fn number_in_question(number: &PhoneNumber, claim: &Stored) -> Option<E164> {
     let named = number.spec.phone_number.as_deref().or(held);
     match named {
         Some(named) => named.parse().ok(),
-        None => claim.claim().map(|claim| claim.number.clone()),
+        None => claim.claim().map(|claim| claim.number),
     }
 }
 

@@ -126,7 +126,7 @@ impl Pass {
     }
 
     fn number(&self) -> Result<E164, Stop> {
-        let number = self.facts.number.clone();
+        let number = self.facts.number;
         number.ok_or_else(|| Stop::from(Error::Shut("no number is in question")))
     }
 
@@ -255,7 +255,7 @@ fn clock_time(now: jiff::Timestamp, wait: std::time::Duration) -> String {
 async fn record(holding: Holding, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let was_ordered = pass.facts.record.order_id.is_some();
     pass.facts.record.id = Some(holding.id.clone());
-    pass.facts.number = Some(holding.number.clone());
+    pass.facts.number = Some(holding.number);
     let was_adopted = pass.facts.mark.whose(&holding.marked_text) == Whose::Ours(Origin::Adopted);
     if was_adopted && stands(Safeguard::AdoptedMark) {
         pass.take_over();

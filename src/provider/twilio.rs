@@ -352,7 +352,7 @@ impl PhoneCompany for Twilio {
 
     async fn offer(&self, number: &E164) -> Result<Option<Offer>, Error> {
         Ok(Some(Offer {
-            number: number.clone(),
+            number: *number,
             price: None,
         }))
     }

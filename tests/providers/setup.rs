@@ -71,15 +71,7 @@ pub fn mark() -> Mark {
 pub fn token(number: &E164) -> Token {
     let now = jiff::Timestamp::now();
     let account = AccountId::new(TWILIO_ACCOUNT);
-    let claim = Claim::to_buy(
-        number.clone(),
-        account,
-        &owner(),
-        "u1",
-        "n1".into(),
-        now,
-        now,
-    );
+    let claim = Claim::to_buy(*number, account, &owner(), "u1", "n1".into(), now, now);
     let stored = BTreeMap::from([(ANNOTATION.to_owned(), claim.to_annotation().unwrap())]);
     Token::from_reply(&stored, claim, BootClock.now()).unwrap()
 }

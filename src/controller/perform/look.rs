@@ -100,7 +100,7 @@ pub(super) async fn choose(pass: &mut Pass, context: &Context) -> Result<(), Sto
     pass.facts.seen.last_look = None;
     pass.facts.seen.choice = Some(match found {
         Found::Candidate(mut offer, asked) => {
-            pass.facts.number = Some(offer.number.clone());
+            pass.facts.number = Some(offer.number);
             pass.facts.record.order_id = None;
             pass.order = None;
             offer.price = offer.price.or(listed);
@@ -127,7 +127,7 @@ pub(super) async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop>
         context.clock.now()
     };
     let mark = pass.facts.mark.clone();
-    let Some(number) = pass.facts.number.clone() else {
+    let Some(number) = pass.facts.number else {
         let holding = account.marked(&mark, not_before).await?.into_iter().next();
         let look = Look {
             holding,

@@ -88,7 +88,7 @@ pub(super) fn reply(answer: &Answer, number: &E164, reference: &str, session: &S
                 let order = data.into_order();
                 if order.reference != reference {
                     Reply::Unknown("HTTP 200, but the order does not carry our reference".into())
-                } else if order.numbers != [number.clone()] {
+                } else if order.numbers != [*number] {
                     Reply::Unknown("HTTP 200, but the order is for another number".into())
                 } else if order.id.as_str().is_empty() {
                     Reply::Unknown("HTTP 200, but the order has no id".into())
