@@ -61,7 +61,7 @@ enum Found {
 /// What was noted of a resource.
 #[derive(Default)]
 struct Entry {
-    keys: Vec<Arc<Key>>,
+    keys: Box<[Arc<Key>]>,
     cost: Option<Cost>,
 }
 

@@ -14,7 +14,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{Config, Event};
 use kube::runtime::{Controller, WatchStreamExt, controller, reflector, watcher};
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
 use super::account::AnyAccount;
@@ -30,6 +30,12 @@ use crate::server_time::Clients;
 /// How many passes over numbers are begun at once, also of those that find that it is not their turn and end at once: each
 /// takes memory.
 const MOST_PASSES: u16 = 1024;
+
+/// How many objects a list returns at once: what is taken apart at one time takes several times the memory of what is kept.
+const PAGE: u32 = 100;
+
+/// Where `kubectl apply` notes what it applied.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// How long what wakes an account is gathered.
 const ACCOUNT_DEBOUNCE: Duration = Duration::from_millis(500);
@@ -214,11 +220,21 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let (store, writer) = reflector::store();
-    let events = watcher(api, Config::default())
+    let events = watcher(api, Config::default().page_size(PAGE))
         .default_backoff()
-        .modify(|object| object.managed_fields_mut().clear())
+        .modify(leave_out_what_nobody_reads)
         .reflect(writer);
     (store, events)
+}
+
+/// Thousands of objects are kept, and a good part of each is for tools that apply. What is written from a cache is statuses and
+/// patches, which change no metadata but ours.
+fn leave_out_what_nobody_reads<K: Resource>(object: &mut K) {
+    let metadata = object.meta_mut();
+    metadata.managed_fields = None;
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.remove(LAST_APPLIED);
+    }
 }
 
 /// The objects in `events` that are news and changed in what `fingerprint` covers.

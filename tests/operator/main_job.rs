@@ -1,6 +1,8 @@
 //! The main job on a real API server: numbers bought once, set up, kept so, and given back.
 
 use crate::world::{self, World, message, reason, truth, version};
+use kube::ResourceExt;
+use kube::api::PostParams;
 use phonenumber_operator::api::condition;
 use serde_json::json;
 
@@ -63,6 +65,35 @@ async fn a_twilio_number_is_bought_once_set_up_and_assigned() {
     world.until_gone("nyc").await;
     assert_eq!(world.emulator.releases(TWILIO_NUMBER).await, 1);
     assert_eq!(world.emulator.assistant_of(TWILIO_NUMBER).await, None);
+}
+
+/// Tools that apply keep notes in annotations, of which no cache of the operator needs all.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_wrote_into_the_metadata_stays() {
+    const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+    let world = World::new("metadata").await;
+    let metadata = json!({
+        "name": "nyc",
+        "labels": {"team": "support"},
+        "annotations": {LAST_APPLIED: "{}", "example.com/note": "ours"},
+        "finalizers": ["example.com/wait"],
+    });
+    let spec = json!({"provider": "twilio", "phoneNumber": TWILIO_NUMBER});
+    let object = json!({"metadata": metadata, "spec": spec});
+    let object = serde_json::from_value(object).unwrap();
+    let options = PostParams::default();
+    world.numbers().create(&options, &object).await.unwrap();
+    world.until_ready("nyc").await;
+    world.change("nyc", json!({"assistantId": 101})).await;
+    let number = world.until_ready("nyc").await;
+    let annotations = number.annotations();
+    assert_eq!(
+        annotations.get(LAST_APPLIED).map(String::as_str),
+        Some("{}")
+    );
+    assert_eq!(annotations["example.com/note"], "ours");
+    assert_eq!(number.labels()["team"], "support");
+    assert_eq!(number.finalizers().len(), 2, "{:?}", number.finalizers());
 }
 
 #[tokio::test(flavor = "multi_thread")]
