@@ -438,39 +438,17 @@ impl World {
         what: &str,
         done: impl Fn(&PhoneNumber) -> bool,
     ) -> PhoneNumber {
-        let begun = Instant::now();
-        loop {
-            // A busy machine may leave a question unanswered.
-            let number = self.numbers().get(name).await;
-            match number {
-                Ok(number) if done(&number) => return number,
-                _ => {}
-            }
-            assert!(
-                begun.elapsed() < patience,
-                "{name} is not {what}: {:#?}",
-                number.map(|number| number.status)
-            );
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        let ask = async || self.numbers().get(name).await;
+        until_answered(patience, &format!("{name} is not {what}"), ask, done).await
     }
 
     /// Waits until `done` says so of the account, which is null once it is gone.
     pub async fn until_account(&self, name: &str, done: impl Fn(&Value) -> bool) -> Value {
-        let begun = Instant::now();
-        loop {
-            let account = self.accounts().get_opt(name).await;
-            let account = account.map(|account| serde_json::to_value(account).unwrap());
-            match account {
-                Ok(account) if done(&account) => return account,
-                _ => {}
-            }
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "{name} does not become so: {account:#?}"
-            );
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        let ask = async || {
+            let account = self.accounts().get_opt(name).await?;
+            Ok(serde_json::to_value(account).unwrap())
+        };
+        until_answered(PATIENCE, &format!("{name} does not become so"), ask, done).await
     }
 
     /// Waits until the PhoneNumber is Ready at its present generation.
@@ -492,19 +470,9 @@ impl World {
 
     /// Waits until the PhoneNumber is gone.
     pub async fn until_gone(&self, name: &str) {
-        let begun = Instant::now();
-        loop {
-            let number = self.numbers().get_opt(name).await;
-            if matches!(number, Ok(None)) {
-                return;
-            }
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "{name} is still there: {:#?}",
-                number.map(|number| number.and_then(|number| number.status))
-            );
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        let ask = async || self.numbers().get_opt(name).await;
+        let is_gone = |number: &Option<PhoneNumber>| number.is_none();
+        until_answered(PATIENCE, &format!("{name} is still there"), ask, is_gone).await;
     }
 
     /// Waits until the company says so.
@@ -581,6 +549,26 @@ impl World {
             .filter(|event| event.involved_object.name.as_deref() == Some(name))
             .filter_map(|event| event.reason)
             .collect()
+    }
+}
+
+/// Asks until `done` agrees with the answer, and returns it. `what` is said of the last one when patience is over. A busy machine
+/// may leave a question unanswered.
+async fn until_answered<T: std::fmt::Debug>(
+    patience: Duration,
+    what: &str,
+    ask: impl AsyncFn() -> kube::Result<T>,
+    done: impl Fn(&T) -> bool,
+) -> T {
+    let begun = Instant::now();
+    loop {
+        let answer = ask().await;
+        match answer {
+            Ok(answer) if done(&answer) => return answer,
+            _ => {}
+        }
+        assert!(begun.elapsed() < patience, "{what}: {answer:#?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::cluster::Change;
 use crate::world::{INSTALLATION, NAMESPACE, TWILIO_ACCOUNTS, World, condition, is_ready};
 
-/// How many Events and how many writes an object may see while all is well.
+/// How many Events and how many writes of each that leads an object may see while all is well.
 const MOST_WHILE_WELL: usize = 10;
 
 /// What is written within this time counts, except for the first moments after something went wrong.
@@ -41,6 +41,7 @@ pub struct Diary {
     pub well_since: Duration,
     /// What the Twilio accounts may do, where that is limited.
     pub limits: Option<Limits>,
+    leaders: usize,
     lost_sight: BTreeSet<String>,
     /// From when to when operators were frozen.
     freezes: Vec<(Duration, Option<Duration>)>,
@@ -56,6 +57,14 @@ pub struct Limits {
 }
 
 impl Diary {
+    /// Of a world in which so many lead at once, or believe so.
+    pub fn of(leaders: usize) -> Self {
+        Self {
+            leaders,
+            ..Self::default()
+        }
+    }
+
     /// An operator freezes.
     pub fn freezes(&mut self, at: Duration) {
         self.freezes.push((at, None));
@@ -473,7 +482,7 @@ impl Audit<'_> {
             *writes.entry(what).or_default() += 1;
         }
         for (what, count) in writes {
-            if count > MOST_WHILE_WELL {
+            if count > MOST_WHILE_WELL * self.diary.leaders.max(1) {
                 self.fault(format!("{count} writes of {what} while nothing happened"));
             }
         }

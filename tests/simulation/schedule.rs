@@ -97,7 +97,7 @@ impl Play {
         };
         let rate = [0.0, 0.02, 0.05, 0.15][dice.below(4)];
         let mut play = Self {
-            diary: Diary::default(),
+            diary: Diary::of(if leader_elect { 1 } else { replicas }),
             options: Options {
                 leader_elect,
                 ..Options::default()

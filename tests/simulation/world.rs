@@ -91,6 +91,13 @@ impl World {
         self.operators.push(operator);
     }
 
+    /// Ends every operator at once, wherever it is.
+    pub fn kill_all(&mut self) {
+        for operator in self.operators.drain(..) {
+            operator.kill();
+        }
+    }
+
     /// How long the simulation has run.
     pub fn elapsed(&self) -> Duration {
         self.begun.elapsed()

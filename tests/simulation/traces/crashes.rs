@@ -127,10 +127,7 @@ pub fn create_and_delete_in_a_loop_against_the_fuse_across_restarts() {
             world.run_for(secs(60)).await;
             world.delete("nyc");
             world.run_for(secs(30)).await;
-            world
-                .operators
-                .drain(..)
-                .for_each(|operator| operator.kill());
+            world.kill_all();
             world.patch("nyc", json!({"metadata": {"finalizers": []}}));
         }
         let bought = deeds(&world, Deed::Purchase);
@@ -229,10 +226,7 @@ pub fn crash_loops_shorter_than_the_visibility_period() {
             for _ in 0..40 {
                 world.start(Options::default());
                 world.run_for(secs(45)).await;
-                world
-                    .operators
-                    .drain(..)
-                    .for_each(|operator| operator.kill());
+                world.kill_all();
             }
             world.stage.set_script(Arc::new(|_| Fate::Answered));
             world.start(Options::default());

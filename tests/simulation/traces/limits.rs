@@ -38,10 +38,7 @@ pub fn an_account_at_its_limit_buys_nothing_after_a_restart() {
             world.start(Options::default());
             world.number("first", first_of(provider));
             until_ready(&world, "first").await;
-            world
-                .operators
-                .drain(..)
-                .for_each(|operator| operator.kill());
+            world.kill_all();
             world.number("other", other);
             world.start(Options::default());
             until_reason(&world, "other", "LimitReached").await;

@@ -53,10 +53,7 @@ pub fn last_years_order_with_the_same_mark() {
         until_ready(&world, "bos").await;
         world.delete("bos");
         until_gone(&world, "bos").await;
-        world
-            .operators
-            .drain(..)
-            .for_each(|operator| operator.kill());
+        world.kill_all();
         world.run_for(secs(365 * 86_400)).await;
         world.start(Options::default());
         world.number("bos", telnyx());
