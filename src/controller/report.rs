@@ -146,10 +146,14 @@ fn was_ready(object: &PhoneNumber) -> bool {
 async fn write(pass: &mut Pass, rest: &Rest, context: &Context) -> Result<bool, kube::Error> {
     let before = pass.object.status.clone().unwrap_or_default();
     let now = context.time.now().unwrap_or(pass.facts.now);
-    let status = status(&before, pass, rest, now);
+    let mut status = status(&before, pass, rest, now);
     if status == before {
         return Ok(false);
     }
+    let tells_of_a_deed = pass.attempt.is_some()
+        || status.id != before.id
+        || status.order_id != before.order_id
+        || status.assistant != before.assistant;
     let namespace = pass.object.namespace().unwrap_or_default();
     let api = Api::<PhoneNumber>::namespaced(context.clients.writes.clone(), &namespace);
     let name = pass.object.name_any();
@@ -166,9 +170,16 @@ async fn write(pass: &mut Pass, rest: &Rest, context: &Context) -> Result<bool, 
                 pass.object = Arc::new(written);
                 break;
             }
-            Err(kube::Error::Api(error)) if error.code == 409 && attempt < TRIES => {
+            // What only waits is decided anew, and what a deed has come to must be written whatever others have.
+            Err(kube::Error::Api(error))
+                if error.code == 409 && attempt < TRIES && tells_of_a_deed =>
+            {
                 has_changed = true;
                 object = api.get(&name).await?;
+                if pass.attempt.is_none() {
+                    let live = object.status.as_ref();
+                    status.attempt = live.and_then(|status| status.attempt.clone());
+                }
                 let recorded = object.status.as_ref().and_then(|status| status.id.clone());
                 let other = object.uid() != pass.object.uid()
                     || (recorded.is_some() && recorded != status.id);

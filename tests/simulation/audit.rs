@@ -472,21 +472,37 @@ impl Audit<'_> {
     fn count_what_was_written(&mut self) {
         let lately = self.world.elapsed().saturating_sub(WELL_FOR);
         let from = lately.max(self.diary.well_since + TO_CALM_DOWN);
-        let mut writes: BTreeMap<String, usize> = BTreeMap::new();
+        let mut writes: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for change in self.changes.iter().filter(|change| change.at >= from) {
             let what = match change.place.plural.as_str() {
                 "phonenumbers" => format!("the PhoneNumber {}", change.place.name),
                 "events" => format!("Events of {}", change.object["regarding"]["name"]),
                 _ => continue,
             };
-            *writes.entry(what).or_default() += 1;
+            writes.entry(what).or_default().push(shown(change));
         }
-        for (what, count) in writes {
+        for (what, writes) in writes {
+            let count = writes.len();
             if count > MOST_WHILE_WELL * self.diary.leaders.max(1) {
-                self.fault(format!("{count} writes of {what} while nothing happened"));
+                let writes = writes.join("\n  ");
+                self.fault(format!(
+                    "{count} writes of {what} while nothing happened:\n  {writes}"
+                ));
             }
         }
     }
+}
+
+/// What a write made of an object, in a line.
+fn shown(change: &Change) -> String {
+    let object = &change.object;
+    let claim = &object["metadata"]["annotations"][ANNOTATION];
+    let ready = condition(object, "Ready");
+    let (attempt, note) = (&object["status"]["attempt"], &object["note"]);
+    format!(
+        "{:.3} claim {claim}, attempt {attempt}, Ready {ready:?}, note {note}",
+        change.at.as_secs_f64()
+    )
 }
 
 /// True if every resource is Ready, or says what a person must do, or what it waits for.

@@ -246,6 +246,34 @@ pub fn a_protection_that_is_set_while_the_number_is_being_recorded() {
     });
 }
 
+/// Found by a schedule: of two that believed to lead, one wrote over what the other had just recorded of its attempt, so that
+/// both went on trying.
+#[test]
+pub fn what_another_has_recorded_meanwhile_stays() {
+    in_simulated_time(async {
+        let mut world = World::new(1, json!({}));
+        let (cluster, recorded) = (world.cluster.clone(), AtomicBool::new(false));
+        let place = Place::number(NAMESPACE, "nyc");
+        let attempt = json!({"nonce": "another", "number": NUMBER, "outcome": "Rejected"});
+        let others = attempt.clone();
+        world.stage.set_script(Arc::new(move |call| {
+            let is_status = call.operation == "put phonenumbers/status";
+            if is_status && !recorded.swap(true, Ordering::Relaxed) {
+                let mut object = cluster.get(&place).unwrap();
+                object["status"] = json!({"attempt": others});
+                cluster.replace_status(&place, &object).unwrap();
+            }
+            Fate::Answered
+        }));
+        world.start(Options::default());
+        let mut spec = twilio();
+        spec["accountRef"] = json!({"name": "none"});
+        world.number("nyc", spec);
+        until_reason(&world, "nyc", "AccountNotFound").await;
+        assert_eq!(world.get("nyc")["status"]["attempt"], attempt);
+    });
+}
+
 /// Found by a schedule: the candidate was claimed anew every two seconds, for ever.
 #[test]
 pub fn a_refused_candidate_that_may_have_been_bought_before_rests() {
