@@ -449,7 +449,11 @@ impl Audit<'_> {
                 claim.number.as_str() == number.phone_number
                     && claim.account_id.as_str() == number.account
             });
-            let is_excused = self.diary.lost_sight.contains(&owner) || self.diary.renamed;
+            // Whose mark has come over another's, it may be out of sight with.
+            let marked = self.owner_in(&held.reference);
+            let mut owners = [Some(&owner), marked.as_ref()].into_iter().flatten();
+            let is_excused =
+                owners.any(|it| self.diary.lost_sight.contains(it)) || self.diary.renamed;
             if !is_recorded && !is_claimed && !is_excused {
                 self.fault(format!(
                     "{} ({}), bought for {owner}, is out of sight",
