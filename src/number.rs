@@ -184,7 +184,11 @@ mod tests {
     #[test]
     fn a_number_is_e164_or_it_is_nothing() {
         for good in ["+12125551234", "+4915112345678", "+1234567"] {
-            assert!(good.parse::<E164>().is_ok(), "{good}");
+            let number: E164 = good.parse().unwrap();
+            assert_eq!(
+                (number.as_str(), format!("{number} {number:?}")),
+                (good, format!("{good} {good}"))
+            );
         }
         for bad in [
             "",
