@@ -348,8 +348,9 @@ impl Audit<'_> {
     }
 
     fn configured(&mut self, id: &str, before: &Held, reference: &str, at: Duration) {
-        // Between the last look and the purchase somebody else may buy; what is left of that is the residue.
-        let is_by_others = before.bought_for.is_none();
+        // Between the last look and the purchase somebody else may buy, also another that believes to lead; what is left of that
+        // is the residue.
+        let is_by_others = before.bought_for.is_none() || self.diary.leaders > 1;
         if is_by_others && at.saturating_sub(before.bought_at) < RESIDUE {
             return;
         }
