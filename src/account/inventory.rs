@@ -12,22 +12,15 @@ use crate::provider::Error;
 /// A released number may be listed a little longer.
 const RELEASED_FOR: Duration = Duration::from_secs(300);
 
-/// Which numbers are known: while this is the same, more may have come, and none is gone but what was released.
+/// Which numbers are known, by how often numbers may have got lost: while this is the same, more may have come, and none is gone
+/// but what was released.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Version {
-    /// When the last listing that worked began.
-    listed: Option<Instant>,
-    /// How often numbers may have got lost.
-    lost: u64,
-}
+pub struct Version(u64);
 
 impl Version {
     /// What is known after numbers may have got lost.
     pub(crate) fn next(self) -> Self {
-        Self {
-            lost: self.lost + 1,
-            ..self
-        }
+        Self(self.0 + 1)
     }
 }
 
@@ -41,6 +34,8 @@ pub(super) struct Inventory {
 
 #[derive(Default)]
 struct State {
+    /// When the last listing that worked began.
+    listed: Option<Instant>,
     version: Version,
     /// When the last listing began, and how it ended.
     last: Option<(Instant, Result<(), Error>)>,
@@ -65,7 +60,7 @@ pub type Surveyed = (NumberId, E164, Option<Mark>);
 impl Inventory {
     /// When the last listing that worked began.
     pub(super) fn listed(&self) -> Option<Instant> {
-        self.version().listed
+        lock(&self.state).listed
     }
 
     /// Which numbers are known.
@@ -122,10 +117,8 @@ impl Inventory {
         }
         rows.extend(newer.drain());
         state.index_anew();
-        state.version = Version {
-            listed: Some(begun),
-            ..state.version.next()
-        };
+        state.listed = Some(begun);
+        state.version = state.version.next();
         state.last = Some((begun, Ok(())));
     }
 

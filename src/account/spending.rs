@@ -174,7 +174,12 @@ impl Shared {
         let unseen = purchases
             .keys()
             .filter(|number| !self.inventory.has(number));
-        i64::try_from(self.inventory.len() + unseen.count()).unwrap_or(i64::MAX)
+        self.held_and(unseen.count())
+    }
+
+    /// How many numbers the account is known to hold, and so many more.
+    fn held_and(&self, more: usize) -> i64 {
+        i64::try_from(self.inventory.len() + more).unwrap_or(i64::MAX)
     }
 
     fn tally(
@@ -195,9 +200,8 @@ impl Shared {
         for (number, purchase) in purchases {
             count.told(number, purchase.monthly, told.is_counted(number));
         }
-        let numbers = self.inventory.len() + count.unseen.len();
         Tally {
-            numbers: i64::try_from(numbers).unwrap_or(i64::MAX),
+            numbers: self.held_and(count.unseen.len()),
             monthly: count.uncounted.into_values().sum(),
         }
     }

@@ -16,7 +16,7 @@ use super::Parts;
 use super::definition::Definition;
 use super::events::Events;
 use super::fuse::Fuses;
-use super::index::{Index, Key, account_key, claim_of, numbers_of};
+use super::index::{Key, account_key, claim_of};
 use super::inspect::{Answers, Inspections};
 use super::memory::Memories;
 use super::plan::{Blocker, Waits};
@@ -24,7 +24,7 @@ use super::secrets::{SecretName, Secrets};
 use super::stores::Stores;
 use super::turns::Turns;
 use super::wakers::Wakers;
-use crate::account::{Account, Accounts, Asker, Directory, Told};
+use crate::account::{Account, Accounts, Directory, Told};
 use crate::api::{
     AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, Limits, Money, PhoneNumber,
     Reason,
@@ -134,16 +134,11 @@ impl Context {
     /// What the resources other than `number` tell of purchases in `account`.
     pub(super) fn told_besides<'a>(
         &'a self,
-        number: &'a PhoneNumber,
+        number: &PhoneNumber,
         account: &'a AccountId,
     ) -> impl Told + use<'a> {
-        ToldBesides {
-            index: &self.stores.index,
-            number,
-            own: numbers_of(number),
-            account,
-            since: self.unsettled_since(),
-        }
+        let since = self.unsettled_since();
+        self.stores.index.told_besides(number, account, since)
     }
 
     /// What was bought before that is listed by now, and what was not never was.
@@ -465,29 +460,6 @@ impl Context {
                 secrets_of(&account.spec.account, &self.settings.operator_namespace)
             });
         namespaced.chain(cluster).collect()
-    }
-}
-
-struct ToldBesides<'a> {
-    index: &'a Index,
-    number: &'a PhoneNumber,
-    own: BTreeSet<String>,
-    account: &'a AccountId,
-    since: Timestamp,
-}
-
-impl Told for ToldBesides<'_> {
-    fn is_own(&self, number: &E164) -> bool {
-        self.own.contains(number.as_str())
-    }
-
-    fn is_counted(&self, number: &E164) -> bool {
-        self.index.counts_besides(self.number, number)
-    }
-
-    fn tell_claims(&self, asker: &mut dyn Asker) {
-        self.index
-            .tell_claims(self.number, self.account, self.since, asker);
     }
 }
 

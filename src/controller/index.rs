@@ -1,6 +1,7 @@
 //! Which resources declare a number, have recorded an id, or use an account: found without going through all of them.
 
 mod claims;
+mod told;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
@@ -14,7 +15,6 @@ use rust_decimal::Decimal;
 use self::claims::{Claimed, Claims};
 use super::context::{account_name, owner};
 use super::report::{ORDER_PENDING, was_in_vain};
-use crate::account::Asker;
 use crate::api::{AccountKind, PhoneNumber};
 use crate::claim::{Claim, Intent};
 use crate::number::{AccountId, Currency, E164, Installation, Mark, Origin};
@@ -85,8 +85,9 @@ impl Index {
         let (reference, before) = maps.take(number);
         maps.add_cost(before.cost.as_ref(), -Decimal::ONE);
         maps.add_cost(cost.as_ref(), Decimal::ONE);
-        if let Some(claimed) = claimed.filter(|claimed| claimed.at >= since) {
-            maps.claims.put(&reference, claimed);
+        match claimed.filter(|claimed| claimed.at >= since) {
+            Some(claimed) => maps.claims.put(&reference, claimed),
+            None => maps.claims.remove(&reference),
         }
         let account = account_key(number);
         let is_new_user = !before.keys.iter().any(|key| **key == account);
@@ -108,6 +109,7 @@ impl Index {
         let (reference, before) = maps.take(number);
         maps.add_cost(before.cost.as_ref(), -Decimal::ONE);
         maps.drop_keys(&reference, &before.keys);
+        maps.claims.remove(&reference);
     }
 
     /// What was noted under `key`.
@@ -152,28 +154,6 @@ impl Index {
         maps.cost_of(account, currency) - own
     }
 
-    /// True if what `number` costs is part of [`Index::cost_besides`].
-    pub(super) fn counts_besides(&self, besides: &PhoneNumber, number: &E164) -> bool {
-        self.lock().counts_besides(&reference_to(besides), number)
-    }
-
-    /// Tells `asker` what others than `besides` claimed in `account` at `since` or later and may have bought, but what counts
-    /// as held by all measures.
-    pub(super) fn tell_claims(
-        &self,
-        besides: &PhoneNumber,
-        account: &AccountId,
-        since: Timestamp,
-        asker: &mut dyn Asker,
-    ) {
-        let mut maps = self.lock();
-        let mut claims = std::mem::take(&mut maps.claims);
-        let own = reference_to(besides);
-        let is_counted = |number: &E164| maps.counts_besides(&own, number);
-        claims.tell(&own, account, since, is_counted, asker);
-        maps.claims = claims;
-    }
-
     /// Forgets what was claimed before `since`: it is settled by now.
     pub(super) fn forget_claims_before(&self, since: Timestamp) {
         self.lock().claims.forget_before(since);
@@ -188,7 +168,6 @@ impl Maps {
     /// Takes out what was noted of `number`, to be put back.
     fn take(&mut self, number: &PhoneNumber) -> (Arc<Reference>, Entry) {
         let reference = reference_to(number);
-        self.claims.remove(&reference);
         let known = self.entries.remove_entry(&reference);
         known.unwrap_or_else(|| (Arc::new(reference), Entry::default()))
     }
@@ -199,7 +178,7 @@ impl Maps {
         self.sums.get(&key).copied().unwrap_or_default()
     }
 
-    /// As [`Index::counts_besides`].
+    /// True if another than `besides` that has claimed or holds `number` tells what it costs.
     fn counts_besides(&self, besides: &Reference, number: &E164) -> bool {
         let counts = |reference: &Arc<Reference>| {
             let entry = self.entries.get(reference);
@@ -337,15 +316,15 @@ fn keys_of(number: &PhoneNumber, claim: Option<&Claim>) -> Vec<Key> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::Version;
+    use crate::account::{Asker, Told, Version};
     use crate::api::PhoneNumberStatus;
     use serde_json::json;
 
     /// What the claims cost that it is told.
     #[derive(Default)]
-    struct Told(Vec<String>);
+    struct Costs(Vec<String>);
 
-    impl Asker for Told {
+    impl Asker for Costs {
         fn version(&self) -> Version {
             Version::default()
         }
@@ -441,13 +420,21 @@ mod tests {
             index.put(&one, Timestamp::MIN);
             let other = number("other", Intent::Buy, json!({}));
             let claimed = |besides, account| {
-                let mut told = Told::default();
-                index.tell_claims(besides, &AccountId::new(account), since, &mut told);
-                told.0
+                let mut costs = Costs::default();
+                let account = AccountId::new(account);
+                let told = index.told_besides(besides, &account, since);
+                told.tell_claims(&mut costs);
+                costs.0
             };
             let wanted = if counts { vec!["1.15"] } else { vec![] };
             assert_eq!(claimed(&other, "AC1"), wanted, "{intent:?} {status}");
             assert!(claimed(&one, "AC1").is_empty() && claimed(&other, "AC2").is_empty());
+            let mut without = one.clone();
+            without.annotations_mut().clear();
+            index.put(&without, Timestamp::MIN);
+            assert!(claimed(&other, "AC1").is_empty(), "it has let go of it");
+            index.put(&one, Timestamp::MIN);
+            assert_eq!(claimed(&other, "AC1"), wanted, "{intent:?} {status}");
             index.remove(&one);
             assert!(claimed(&other, "AC1").is_empty());
         }

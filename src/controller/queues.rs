@@ -73,11 +73,10 @@ pub async fn run(
         let (store, events) = watch(Api::<ClusterProviderAccount>::all(clients.reads.clone()));
         stores.cluster_accounts.push(store.clone());
         cluster_accounts.push((store, events));
-        let (store, writer) = reflector::store();
-        stores.namespaces.push(store);
         let all = Api::<PartialObjectMeta<Namespace>>::all(clients.reads.clone());
-        let all = watcher(all, Config::default());
-        namespaces.push(all.default_backoff().reflect(writer));
+        let (store, events) = watch(all);
+        stores.namespaces.push(store);
+        namespaces.push(events);
     }
     let wakers = Wakers::default();
     let reconciler = Arc::new(Reconciler::new(parts, stores, wakers.clone()));

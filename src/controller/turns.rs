@@ -84,18 +84,9 @@ impl Turns {
 
     /// Lets another have the turn that `number`, which is gone, may have been woken for.
     pub(super) fn gone(&self, number: &PhoneNumber) {
-        let next = {
-            let mut by_account = self.by_account();
-            let queue = by_account.as_mut();
-            let Some(queue) = queue.and_then(|all| all.get_mut(&account_key(number))) else {
-                return;
-            };
+        self.wake_next(&account_key(number), |queue| {
             queue.waiting.remove(&ObjectRef::from_obj(number));
-            (queue.out < self.most).then(|| queue.next()).flatten()
-        };
-        if let Some(next) = next {
-            self.wakers.number_at(&next);
-        }
+        });
     }
 
     /// Gives no more turns, also not to those that wait. Passes under way keep theirs.
@@ -103,14 +94,15 @@ impl Turns {
         self.by_account().take();
     }
 
-    fn give_back(&self, key: &Key) {
+    /// Wakes who has waited longest, if there is a turn after this `change`.
+    fn wake_next(&self, key: &Key, change: impl FnOnce(&mut Queue)) {
         let next = {
             let mut by_account = self.by_account();
             let Some(queue) = by_account.as_mut().and_then(|all| all.get_mut(key)) else {
                 return;
             };
-            queue.out = queue.out.saturating_sub(1);
-            queue.next()
+            change(queue);
+            (queue.out < self.most).then(|| queue.next()).flatten()
         };
         if let Some(next) = next {
             self.wakers.number_at(&next);
@@ -126,7 +118,9 @@ impl Turns {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.turns.give_back(&self.key);
+        self.turns.wake_next(&self.key, |queue| {
+            queue.out = queue.out.saturating_sub(1);
+        });
     }
 }
 
@@ -178,14 +172,20 @@ mod tests {
         assert_eq!(next(), None, "nobody waits any more");
     }
 
+    /// One has the only turn, and three wait behind it.
+    fn three_behind_one(turns: &Arc<Turns>) -> (Turn, [PhoneNumber; 3]) {
+        let turn = turns.take(&number("a", "twilio")).unwrap();
+        let waiting = ["b", "c", "d"].map(|name| number(name, "twilio"));
+        assert!(waiting.iter().all(|number| turns.take(number).is_none()));
+        (turn, waiting)
+    }
+
     /// Deletions of thousands stood still for half a minute at a time.
     #[test]
     fn who_came_by_itself_and_is_gone_leaves_its_turn_to_those_that_wait() {
         let (turns, mut woken) = turns(1);
         let mut next = || woken.try_recv().ok().map(|number| number.name);
-        let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| number(name, "twilio"));
-        let turn = turns.take(&a).unwrap();
-        assert!([&b, &c, &d].map(|number| turns.take(number).is_none()) == [true; 3]);
+        let (turn, [b, c, _]) = three_behind_one(&turns);
         drop(turn);
         assert_eq!(next(), Some("b".into()));
         // Before b comes, c does, for another reason.
@@ -200,9 +200,7 @@ mod tests {
     fn who_is_gone_before_its_turn_leaves_it_to_those_that_wait() {
         let (turns, mut woken) = turns(1);
         let mut next = || woken.try_recv().ok().map(|number| number.name);
-        let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| number(name, "twilio"));
-        let turn = turns.take(&a).unwrap();
-        assert!([&b, &c, &d].map(|number| turns.take(number).is_none()) == [true; 3]);
+        let (turn, [b, c, _]) = three_behind_one(&turns);
         turns.gone(&b);
         assert_eq!(next(), None, "it is a's turn");
         drop(turn);

@@ -46,9 +46,19 @@ pub struct Bench {
     world: World,
     witness: Witness,
     pid: u32,
-    /// What a purchase by search writes, and how many seconds and processor seconds those of what stood took.
-    pattern: Option<(Pattern, f64, f64)>,
+    /// The purchases of what stood.
+    standing: Option<Standing>,
     pub table: Table,
+}
+
+/// Purchases by search, to be compared with their writes alone.
+struct Standing {
+    /// What each writes.
+    pattern: Pattern,
+    /// When the last was Ready, in seconds.
+    last_ready: f64,
+    /// The processor seconds of the operator.
+    processor: f64,
 }
 
 /// Twilio's budgets for buying this many at once: seconds, processor seconds, MiB. Others have none.
@@ -74,7 +84,7 @@ impl Bench {
             witness: Witness::of(world.client.clone(), NAMESPACE),
             world,
             pid: 0,
-            pattern: None,
+            standing: None,
             table: Table::default(),
         }
     }
@@ -111,8 +121,11 @@ impl Bench {
         );
         counts(&mut part, &spent, count, 2.0, 1.1);
         self.check_ledger(count).await;
-        let pattern = Pattern::of(&self.world, NAMESPACE, &created[0].0).await;
-        self.pattern = Some((pattern, at(&waits, 1.0), processor));
+        self.standing = Some(Standing {
+            pattern: Pattern::of(&self.world, NAMESPACE, &created[0].0).await,
+            last_ready: at(&waits, 1.0),
+            processor,
+        });
     }
 
     /// All are created while the operator runs.
@@ -154,7 +167,11 @@ impl Bench {
         let count = self.count;
         println!("\nWriting what {count} purchases write, without buying anything");
         self.world.kill_operator();
-        let (pattern, last_ready, processor) = self.pattern.take().expect("something was bought");
+        let Standing {
+            pattern,
+            last_ready,
+            processor,
+        } = self.standing.take().expect("something was bought");
         self.world.namespace(FLOOR).await;
         let created = self.world.many(FLOOR, count, &search()).await;
         let names: Vec<_> = created.into_iter().map(|(name, _)| name).collect();

@@ -477,24 +477,25 @@ impl Audit<'_> {
     fn count_what_was_written(&mut self) {
         let lately = self.world.elapsed().saturating_sub(WELL_FOR);
         let from = lately.max(self.diary.well_since + TO_CALM_DOWN);
-        let mut writes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut writes: BTreeMap<String, Vec<&Change>> = BTreeMap::new();
         for change in self.changes.iter().filter(|change| change.at >= from) {
             let what = match change.place.plural.as_str() {
                 "phonenumbers" => format!("the PhoneNumber {}", change.place.name),
                 "events" => format!("Events of {}", change.object["regarding"]["name"]),
                 _ => continue,
             };
-            writes.entry(what).or_default().push(shown(change));
+            writes.entry(what).or_default().push(change);
         }
-        for (what, writes) in writes {
+        let most = MOST_WHILE_WELL * self.diary.leaders;
+        let too_many = writes.into_iter().filter(|(_, writes)| writes.len() > most);
+        let faults = too_many.map(|(what, writes)| {
             let count = writes.len();
-            if count > MOST_WHILE_WELL * self.diary.leaders.max(1) {
-                let writes = writes.join("\n  ");
-                self.fault(format!(
-                    "{count} writes of {what} while nothing happened:\n  {writes}"
-                ));
-            }
-        }
+            let writes = writes.into_iter().map(shown).collect::<Vec<_>>();
+            let writes = writes.join("\n  ");
+            format!("{count} writes of {what} while nothing happened:\n  {writes}")
+        });
+        let faults: Vec<_> = faults.collect();
+        faults.into_iter().for_each(|fault| self.fault(fault));
     }
 }
 

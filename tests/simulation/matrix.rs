@@ -275,7 +275,7 @@ impl Run<'_> {
     }
 
     fn faults(&self, world: &World) -> Vec<String> {
-        let mut diary = Diary::default();
+        let mut diary = Diary::of(1);
         if self.job.name == "retain" {
             diary.may_lose_sight(NAME);
         }

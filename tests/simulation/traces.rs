@@ -60,7 +60,7 @@ fn held(world: &World) -> usize {
 }
 
 fn assert_right(world: &World) {
-    assert_right_but_for(world, &Diary::default());
+    assert_right_but_for(world, &Diary::of(1));
 }
 
 fn assert_right_but_for(world: &World, diary: &Diary) {

@@ -4,14 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use kube::runtime::reflector::ObjectRef;
 use rust_decimal::Decimal;
 
+use super::Reference;
 use crate::account::{Asker, Version};
-use crate::api::PhoneNumber;
 use crate::number::{AccountId, E164};
-
-type Reference = ObjectRef<PhoneNumber>;
 
 /// What is kept of a claim to buy.
 pub(super) struct Claimed {
@@ -86,6 +83,8 @@ impl Claims {
 
 #[cfg(test)]
 mod tests {
+    use kube::runtime::reflector::ObjectRef;
+
     use super::*;
 
     /// Holds numbers, and counts what it is told.
