@@ -18,6 +18,7 @@ mod telnyx;
 #[cfg(test)]
 mod tests;
 mod twilio;
+mod wrong;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -28,7 +29,7 @@ pub use listener::{Listening, listen};
 pub use message::{Reply, Request};
 pub use state::State;
 
-use faults::Effect;
+use faults::{Effect, Wrong};
 
 /// The sides that can be spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,7 +109,10 @@ impl Emulator {
         };
         let answer = match (effect, reply) {
             (None, reply) => reply,
-            (Some(effect), reply) => self.spoil(effect, reply).await,
+            (Some(effect), reply) => {
+                let asked = (side, operation, request);
+                self.spoil(effect, asked, reply).await
+            }
         };
         self.world().done(side);
         answer
@@ -123,7 +127,16 @@ impl Emulator {
         }
     }
 
-    async fn spoil(&self, effect: Effect, reply: Option<Reply>) -> Option<Reply> {
+    fn wrong(&self, wrong: Wrong, reply: Reply) -> Reply {
+        wrong::list(&self.world(), wrong, reply)
+    }
+
+    async fn spoil(
+        &self,
+        effect: Effect,
+        (side, operation, request): (Side, &'static str, Request),
+        reply: Option<Reply>,
+    ) -> Option<Reply> {
         match effect {
             Effect::Drop | Effect::LoseReply => None,
             Effect::Hang(time) | Effect::HangAfterCommit(time) => {
@@ -135,6 +148,24 @@ impl Emulator {
             Effect::Truncate => reply.map(Reply::truncated),
             Effect::Html => Some(Reply::html(200)),
             Effect::Oversize => reply.map(Reply::oversized),
+            Effect::Twice => Some(self.commit(side, operation, &request)),
+            Effect::Late(time) => {
+                let emulator = self.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(time).await;
+                    emulator.commit(side, operation, &request);
+                });
+                None
+            }
+            Effect::RollBack(time) => {
+                let (emulator, number) = (self.clone(), wrong::number_in(&request));
+                tokio::spawn(async move {
+                    tokio::time::sleep(time).await;
+                    emulator.world().roll_back(&number);
+                });
+                reply
+            }
+            Effect::Wrong(wrong) => reply.map(|reply| self.wrong(wrong, reply)),
         }
     }
 }

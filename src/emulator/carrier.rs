@@ -66,12 +66,55 @@ pub struct Number {
     /// True while an emergency address (Twilio) or a deletion lock (Telnyx) forbids its release.
     #[serde(default)]
     pub locked: bool,
-    /// When the account got it.
+    /// When the account got it, by the clock that dates rows.
     #[serde(skip, default = "SystemTime::now")]
     pub created: SystemTime,
-    /// When it is first listed.
-    #[serde(skip, default = "Instant::now")]
+    /// When it was last changed, by the same clock.
+    #[serde(skip, default = "SystemTime::now")]
+    pub updated: SystemTime,
+    /// When the account got it, and from when on which request shows it.
+    #[serde(skip)]
+    pub shown: Shown,
+}
+
+/// From when on requests show a number.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown {
+    /// When the account got it.
+    pub sold: Instant,
+    /// Until when every request shows it, before it is hidden.
+    pub until: Instant,
+    /// From when on a listing of everything shows it.
     pub listed: Instant,
+    /// From when on a listing that is filtered by the number shows it.
+    pub found: Instant,
+    /// From when on it can be fetched by its id.
+    pub fetched: Instant,
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        let now = Instant::now();
+        Self {
+            sold: now,
+            until: now,
+            listed: now,
+            found: now,
+            fetched: now,
+        }
+    }
+}
+
+impl Shown {
+    fn is_shown_from(&self, at: Instant) -> bool {
+        let now = Instant::now();
+        at <= now || now < self.until
+    }
+
+    /// True if its id leads to it now.
+    pub(super) fn can_be_fetched(&self) -> bool {
+        self.is_shown_from(self.fetched)
+    }
 }
 
 /// A Telnyx order.
@@ -161,6 +204,24 @@ impl World {
     /// The carrier's time. It moves with the runtime's clock, also where that is paused.
     pub fn now(&self) -> SystemTime {
         self.begun.0 + self.begun.1.elapsed()
+    }
+
+    /// The clock that dates rows, which is another machine's.
+    pub(super) fn database_now(&self) -> SystemTime {
+        let behind = self.state.switches.dates_behind_ms;
+        moved(self.now(), behind.saturating_neg())
+    }
+
+    /// The `Date` of an answer of `side` to `operation`, if it has one.
+    pub fn date(&self, side: Side, operation: &str) -> Option<SystemTime> {
+        let switches = &self.state.switches;
+        let is_other = side == Side::Twilio && matches!(operation, "pricing" | "messaging-service");
+        let ahead = if is_other {
+            switches.other_hosts_ahead_ms
+        } else {
+            0
+        };
+        (!switches.no_date).then(|| moved(self.now(), ahead))
     }
 
     pub(super) fn count(&mut self, side: Side, operation: &str) {
@@ -268,19 +329,45 @@ impl World {
         number.is_some_and(|owned| owned.provider == provider && owned.account == account)
     }
 
-    /// The numbers of an account that are listed already, newest first.
-    pub(super) fn listed(&self, provider: &str, account: &str) -> Vec<&Number> {
-        let now = Instant::now();
+    /// The numbers of an account that are listed already, newest first; `is_filtered` by the number or not.
+    pub(super) fn listed(&self, provider: &str, account: &str, is_filtered: bool) -> Vec<&Number> {
+        let is_shown = |shown: &Shown| {
+            let from = if is_filtered {
+                shown.found
+            } else {
+                shown.listed
+            };
+            shown.is_shown_from(from)
+        };
         let listed = self.numbers.iter().filter(|owned| {
-            owned.provider == provider && owned.account == account && owned.listed <= now
+            owned.provider == provider && owned.account == account && is_shown(&owned.shown)
         });
         listed.rev().collect()
+    }
+
+    /// The number with this id, if the account has it and its id leads to it already.
+    pub(super) fn fetched(&self, provider: &str, account: &str, id: &str) -> Option<&Number> {
+        let at = self.by_id(provider, account, id)?;
+        let number = self.numbers.get(at)?;
+        number.shown.can_be_fetched().then_some(number)
     }
 
     /// Hands a number to an account.
     pub(super) fn sell(&mut self, provider: &'static str, account: &str, number: &str) -> Number {
         let count = self.next();
-        let hidden = Duration::from_millis(self.state.switches.hidden_ms);
+        let switches = &self.state.switches;
+        let hidden = switches.hidden_ms;
+        let found = switches.hidden_from_filter_ms.unwrap_or(hidden);
+        let (fetched, until) = (switches.hidden_from_fetch_ms, switches.shown_first_ms);
+        let sold = Instant::now();
+        let after = |milliseconds| sold + Duration::from_millis(milliseconds);
+        let shown = Shown {
+            sold,
+            until: after(until),
+            listed: after(hidden),
+            found: after(found),
+            fetched: after(fetched),
+        };
         let id = match provider {
             "twilio" => format!("PN{count:032x}"),
             _ => (2_000_000_000_000_000_000 + count).to_string(),
@@ -304,8 +391,9 @@ impl World {
             messaging_profile_id: String::new(),
             billing_group_id: String::new(),
             locked: false,
-            created: self.now(),
-            listed: Instant::now() + hidden,
+            created: self.database_now(),
+            updated: self.database_now(),
+            shown,
         };
         self.numbers.push(sold.clone());
         sold
@@ -330,6 +418,21 @@ impl World {
             &reference,
         );
         Some(number)
+    }
+
+    /// Undoes the purchase of a number: nobody pays for it, and it is on sale again.
+    pub(super) fn roll_back(&mut self, number: &str) {
+        let place = self.numbers.place_of(number);
+        if let Some(undone) = place.and_then(|at| self.numbers.remove(at)) {
+            self.enter(
+                Deed::Release,
+                "console",
+                &undone.account,
+                &undone.phone_number,
+                &undone.id,
+                "",
+            );
+        }
     }
 
     /// Finishes the orders that are due.
@@ -382,4 +485,10 @@ impl World {
             &order.reference,
         );
     }
+}
+
+/// `at`, so many milliseconds later, or earlier if that is negative.
+fn moved(at: SystemTime, milliseconds: i64) -> SystemTime {
+    let by = Duration::from_millis(milliseconds.unsigned_abs());
+    if milliseconds < 0 { at - by } else { at + by }
 }

@@ -158,7 +158,8 @@ fn edit(world: &mut World, number: &str, request: &Request) -> Answer {
     let at = position(world, number)?;
     let old = world.numbers.get(at).ok_or_else(|| missing(number))?;
     let mut new: Number = merged(old, request)?;
-    (new.created, new.listed) = (old.created, old.listed);
+    (new.created, new.shown) = (old.created, old.shown);
+    new.updated = world.database_now();
     world.numbers.replace(at, new.clone());
     world.enter(
         Deed::Configure,

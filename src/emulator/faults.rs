@@ -31,6 +31,22 @@ pub enum Kind {
     HtmlBody,
     /// The effect takes place, and the answer is longer than anybody should read.
     OversizedBody,
+    /// No answer comes, and the effect takes place `seconds` later.
+    Late,
+    /// The effect takes place twice, as if something on the way had repeated the request; the second answer comes.
+    Twice,
+    /// The purchase takes place and is answered, and is undone `seconds` later.
+    RolledBack,
+    /// A listing is answered as if there were nothing.
+    EmptyList,
+    /// A page of a listing lacks the second half of its rows.
+    ShortPage,
+    /// A page of a listing lacks its first row, as if a row of an earlier page had gone meanwhile.
+    ShiftedPage,
+    /// A listing lacks what was bought in the last `seconds`.
+    StalePage,
+    /// A listing says that there is one more row than there is.
+    WrongTotal,
 }
 
 /// When a fault is met.
@@ -70,19 +86,36 @@ pub(super) enum Effect {
     Truncate,
     Html,
     Oversize,
+    Late(Duration),
+    Twice,
+    RollBack(Duration),
+    Wrong(Wrong),
+}
+
+/// How a listing is wrong that is answered with 200.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wrong {
+    Empty,
+    Short,
+    Shifted,
+    Stale(Duration),
+    Total,
 }
 
 impl Effect {
     /// True if the request takes effect all the same.
     pub(super) fn commits(self) -> bool {
         match self {
-            Self::Drop | Self::Hang(_) | Self::Throttle(_) => false,
+            Self::Drop | Self::Hang(_) | Self::Throttle(_) | Self::Late(_) => false,
             Self::ServerError { commits, .. } => commits,
             Self::LoseReply
             | Self::HangAfterCommit(_)
             | Self::Truncate
             | Self::Html
-            | Self::Oversize => true,
+            | Self::Oversize
+            | Self::Twice
+            | Self::RollBack(_)
+            | Self::Wrong(_) => true,
         }
     }
 }
@@ -142,6 +175,14 @@ impl Faults {
             Kind::TruncatedBody => Effect::Truncate,
             Kind::HtmlBody => Effect::Html,
             Kind::OversizedBody => Effect::Oversize,
+            Kind::Late => Effect::Late(time),
+            Kind::Twice => Effect::Twice,
+            Kind::RolledBack => Effect::RollBack(time),
+            Kind::EmptyList => Effect::Wrong(Wrong::Empty),
+            Kind::ShortPage => Effect::Wrong(Wrong::Short),
+            Kind::ShiftedPage => Effect::Wrong(Wrong::Shifted),
+            Kind::StalePage => Effect::Wrong(Wrong::Stale(time)),
+            Kind::WrongTotal => Effect::Wrong(Wrong::Total),
         })
     }
 }

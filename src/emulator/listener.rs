@@ -78,15 +78,17 @@ async fn serve(
             .map(str::to_owned),
         body,
     };
+    let operation = super::operation(side, &request);
     let reply = emulator.answer(side, request).await.ok_or(Dropped)?;
-    let now = emulator.world().now();
-    respond(reply, &http_date(now)).map_err(|_| Dropped)
+    let date = emulator.world().date(side, operation);
+    respond(reply, date.map(http_date)).map_err(|_| Dropped)
 }
 
-fn respond(reply: Reply, date: &str) -> Result<http::Response<Announced>, http::Error> {
-    let mut response = http::Response::builder()
-        .status(reply.status)
-        .header("date", date);
+fn respond(reply: Reply, date: Option<String>) -> Result<http::Response<Announced>, http::Error> {
+    let mut response = http::Response::builder().status(reply.status);
+    if let Some(date) = date {
+        response = response.header("date", date);
+    }
     for (name, value) in &reply.headers {
         response = response.header(*name, value);
     }

@@ -24,10 +24,13 @@ impl Numbers {
         self.rows.values()
     }
 
-    /// Shows every number in listings only from `at` on.
+    /// Shows every number in listings from `at` on and not before. Where `at` has come, its id leads to it too.
     pub fn list_from(&mut self, at: Instant) {
         for number in self.rows.values_mut() {
-            number.listed = at;
+            let shown = &mut number.shown;
+            (shown.listed, shown.found) = (at, at);
+            shown.fetched = shown.fetched.min(at);
+            shown.until = shown.sold;
         }
     }
 

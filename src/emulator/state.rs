@@ -74,6 +74,20 @@ pub struct Switches {
     pub latency_ms: u64,
     /// How long a purchase is not listed, in milliseconds.
     pub hidden_ms: u64,
+    /// How long a listing that is filtered by the number does not show a purchase, if not `hidden_ms`.
+    pub hidden_from_filter_ms: Option<u64>,
+    /// How long a purchase cannot be fetched by its id, in milliseconds.
+    pub hidden_from_fetch_ms: u64,
+    /// How long a purchase is shown before it is hidden, in milliseconds.
+    pub shown_first_ms: u64,
+    /// By how much the dates in answers lie behind the `Date` of the same answers, in milliseconds; ahead if negative.
+    pub dates_behind_ms: i64,
+    /// By how much the `Date` of Twilio's other hosts lies ahead of that of its API, in milliseconds.
+    pub other_hosts_ahead_ms: i64,
+    /// Answers carry no `Date`.
+    pub no_date: bool,
+    /// A purchase that overwrites a number of the account does not move its `date_updated`.
+    pub overwritten_unnoticed: bool,
     /// How long a Telnyx order stays pending, in milliseconds.
     pub order_ms: u64,
     /// Every Telnyx order is refused in the end.
@@ -109,6 +123,13 @@ impl Default for Switches {
         Self {
             latency_ms: 0,
             hidden_ms: 0,
+            hidden_from_filter_ms: None,
+            hidden_from_fetch_ms: 0,
+            shown_first_ms: 0,
+            dates_behind_ms: 0,
+            other_hosts_ahead_ms: 0,
+            no_date: false,
+            overwritten_unnoticed: false,
             order_ms: 300,
             orders_fail: false,
             copy_reference: false,

@@ -77,10 +77,7 @@ fn answered(world: &mut World, operation: &str, request: &Request) -> Reply {
     match (operation, method) {
         ("list", "GET") => list(world, organization, request),
         ("identity", "GET") => identity(world, organization, request),
-        ("fetch", _) => match world
-            .by_id("telnyx", organization, id)
-            .and_then(|at| world.numbers.get(at))
-        {
+        ("fetch", _) => match world.fetched("telnyx", organization, id) {
             Some(number) => data(&shown(number)),
             None => not_found(),
         },
@@ -187,7 +184,7 @@ fn list(world: &World, organization: &str, request: &Request) -> Reply {
                 .is_none_or(|text| number.customer_reference == text)
     };
     let rows = world
-        .listed("telnyx", organization)
+        .listed("telnyx", organization, pattern.is_some())
         .into_iter()
         .filter(wanted);
     page(rows.collect(), shown, request)
@@ -195,7 +192,7 @@ fn list(world: &World, organization: &str, request: &Request) -> Reply {
 
 /// The messaging settings of all numbers, which name the organization.
 fn identity(world: &World, organization: &str, request: &Request) -> Reply {
-    let rows = world.listed("telnyx", organization);
+    let rows = world.listed("telnyx", organization, false);
     page(rows, shown_messaging, request)
 }
 
@@ -417,7 +414,7 @@ fn order(world: &mut World, organization: &str, request: &Request) -> Reply {
         connection: text("connection_id"),
         profile: text("messaging_profile_id"),
         group: text("billing_group_id"),
-        created: world.now(),
+        created: world.database_now(),
         due: Instant::now() + wait,
         status: "pending",
         cancelled: false,

@@ -6,6 +6,7 @@ use tokio::time::{Instant, advance};
 use super::faults::Kind;
 use super::*;
 
+mod evidence;
 mod shop;
 
 const FIRST: &str = "+14155550001";

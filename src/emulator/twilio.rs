@@ -78,10 +78,7 @@ pub(super) fn answer(world: &mut World, operation: &str, request: &Request) -> R
         ),
         "list" => list(world, &account, request),
         "buy" => buy(world, &account, request),
-        "fetch" => match world
-            .by_id("twilio", &account, &last)
-            .and_then(|at| world.numbers.get(at))
-        {
+        "fetch" => match world.fetched("twilio", &account, &last) {
             Some(number) => Reply::json(200, &shown(number)),
             None => not_found(request),
         },
@@ -154,7 +151,7 @@ fn list(world: &World, account: &str, request: &Request) -> Reply {
                 .is_none_or(|name| number.friendly_name == name)
     };
     let rows: Vec<_> = world
-        .listed("twilio", account)
+        .listed("twilio", account, request.query("PhoneNumber").is_some())
         .into_iter()
         .filter(wanted)
         .collect();
@@ -218,7 +215,15 @@ fn buy(world: &mut World, account: &str, request: &Request) -> Reply {
     }
     if let Some(at) = world.owned("twilio", account, &number) {
         // A purchase of a number that the account has is an update.
-        return change(world, at, request, 201);
+        let updated = world.numbers.get(at).map(|number| number.updated);
+        change(world, at, request, 201);
+        let is_unnoticed = world.state.switches.overwritten_unnoticed;
+        let number = world.numbers.get_mut(at);
+        if let (true, Some(number), Some(updated)) = (is_unnoticed, number, updated) {
+            number.updated = updated;
+        }
+        let number = world.numbers.get(at);
+        return number.map_or_else(|| not_found(request), |it| Reply::json(201, &shown(it)));
     }
     let digits = number.strip_prefix('+').unwrap_or_default();
     if !(8..=15).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -313,9 +318,11 @@ fn change(world: &mut World, at: usize, request: &Request, status: u16) -> Reply
 }
 
 fn set(world: &mut World, at: usize, form: &std::collections::BTreeMap<String, String>) {
+    let now = world.database_now();
     let Some(number) = world.numbers.get_mut(at) else {
         return;
     };
+    number.updated = now;
     let fields: [(&str, &mut String); 8] = [
         ("FriendlyName", &mut number.friendly_name),
         ("VoiceUrl", &mut number.voice_url),
@@ -455,7 +462,7 @@ fn shown(number: &Number) -> Value {
         "address_sid": "", "address_requirements": "none", "identity_sid": "", "bundle_sid": "",
         "emergency_status": "Inactive", "emergency_address_sid": "", "emergency_address_status": "unregistered",
         "api_version": "2010-04-01", "beta": false, "origin": "twilio", "status": "in-use", "type": kind,
-        "date_created": rfc2822(number.created), "date_updated": rfc2822(number.created),
+        "date_created": rfc2822(number.created), "date_updated": rfc2822(number.updated),
         "uri": format!("/2010-04-01/Accounts/{}/IncomingPhoneNumbers/{}.json", number.account, number.id),
     })
 }

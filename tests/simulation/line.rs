@@ -31,13 +31,16 @@ impl Transport for Line {
         let asked = asked(&request);
         let operation = emulator::operation(side, &asked).to_owned();
         let effect = self.emulator.answer(side, asked);
-        let outcome = self.process.ask(side.name(), operation, effect).await;
-        let now = self.emulator.world().now();
+        let outcome = self
+            .process
+            .ask(side.name(), operation.clone(), effect)
+            .await;
+        let now = self.emulator.world().date(side, &operation);
         let respond = |status, body: Vec<u8>, more: Vec<(String, String)>| {
-            let date = ("date".to_owned(), httpdate::fmt_http_date(now));
+            let date = now.map(|now| ("date".to_owned(), httpdate::fmt_http_date(now)));
             Ok(Response {
                 status,
-                headers: std::iter::once(date).chain(more).collect(),
+                headers: date.into_iter().chain(more).collect(),
                 body,
             })
         };
