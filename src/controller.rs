@@ -38,7 +38,7 @@ use crate::telemetry::Heartbeat;
 use crate::telemetry::metrics::Metrics;
 
 pub use context::Settings;
-pub use queues::run;
+pub use queues::{ACCOUNT_DEBOUNCE, account_triggers, cached, number_triggers, run};
 pub use reconciler::{
     REREAD_AFTER, Reconciler, account_fingerprint, after_error, number_fingerprint,
 };

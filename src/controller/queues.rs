@@ -38,7 +38,7 @@ const PAGE: u32 = 100;
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// How long what wakes an account is gathered.
-const ACCOUNT_DEBOUNCE: Duration = Duration::from_millis(500);
+pub const ACCOUNT_DEBOUNCE: Duration = Duration::from_millis(500);
 
 /// How often it is read how much of the limits is used, for the figures alone.
 const REREAD_LIMITS_AFTER: Duration = Duration::from_secs(15);
@@ -89,15 +89,7 @@ pub async fn run(
     for (store, events) in numbers {
         let (wake, woken) = unbounded();
         wakers.add_numbers(wake);
-        let observer = Arc::clone(&reconciler);
-        let events = events.inspect(move |event| {
-            if let Ok(event) = event {
-                observer.saw_number(event);
-            }
-        });
-        let observer = Arc::clone(&reconciler);
-        let is_news = move |number: &PhoneNumber| observer.is_news(number);
-        let events = triggers(events, is_news, number_fingerprint);
+        let events = number_triggers(events, Arc::clone(&reconciler));
         let controller = Controller::for_stream(events, store)
             .with_config(controller::Config::default().concurrency(MOST_PASSES))
             .reconcile_on(woken)
@@ -114,13 +106,7 @@ pub async fn run(
     for (store, events) in namespaced_accounts {
         let (wake, woken) = unbounded();
         wakers.add_accounts(wake);
-        let events = triggers(events, |_| true, account_fingerprint);
-        let observer = Arc::clone(&reconciler);
-        let events = events.inspect(move |account| {
-            if let Ok(account) = account {
-                observer.wake_users_of(account);
-            }
-        });
+        let events = account_triggers(events, Arc::clone(&reconciler));
         let pass = |account, reconciler: Arc<Reconciler>| async move {
             reconciler.account(account).await.map(action)
         };
@@ -218,12 +204,51 @@ fn watch<K>(
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
+    cached(watcher(api, Config::default().page_size(PAGE)).default_backoff())
+}
+
+/// A cache that `events` fill, and the same events once it shows them.
+pub fn cached<K>(
+    events: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
+) -> (
+    Store<K>,
+    impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
+)
+where
+    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+{
     let (store, writer) = reflector::store();
-    let events = watcher(api, Config::default().page_size(PAGE))
-        .default_backoff()
-        .modify(leave_out_what_nobody_reads)
-        .reflect(writer);
-    (store, events)
+    (
+        store,
+        events.modify(leave_out_what_nobody_reads).reflect(writer),
+    )
+}
+
+/// The numbers in `events` that a pass is due for. `reconciler` takes note of all events.
+pub fn number_triggers(
+    events: impl Stream<Item = Result<Event<PhoneNumber>, watcher::Error>> + Send + 'static,
+    reconciler: Arc<Reconciler>,
+) -> impl Stream<Item = Result<PhoneNumber, watcher::Error>> + Send + 'static {
+    let observer = Arc::clone(&reconciler);
+    let events = events.inspect(move |event| {
+        if let Ok(event) = event {
+            observer.saw_number(event);
+        }
+    });
+    let is_news = move |number: &PhoneNumber| reconciler.is_news(number);
+    triggers(events, is_news, number_fingerprint)
+}
+
+/// The accounts in `events` that a pass is due for. `reconciler` wakes the users of each.
+pub fn account_triggers(
+    events: impl Stream<Item = Result<Event<ProviderAccount>, watcher::Error>> + Send + 'static,
+    reconciler: Arc<Reconciler>,
+) -> impl Stream<Item = Result<ProviderAccount, watcher::Error>> + Send + 'static {
+    triggers(events, |_| true, account_fingerprint).inspect(move |account| {
+        if let Ok(account) = account {
+            reconciler.wake_users_of(account);
+        }
+    })
 }
 
 /// Thousands of objects are kept, and a good part of each is for tools that apply. What is written from a cache is statuses and
