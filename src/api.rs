@@ -3,6 +3,7 @@
 mod account;
 mod phone_number;
 mod reason;
+mod word;
 
 pub use account::{
     AccountSpec, AccountStatus, BurkiRef, ClusterProviderAccount, ClusterProviderAccountSpec,
@@ -15,8 +16,10 @@ pub use phone_number::{
     TelnyxStatus, TwilioOptions, TwilioStatus, Webhooks,
 };
 pub use reason::{Class, Reason};
+pub use word::{AttemptOutcome, OrderStatus};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
@@ -37,6 +40,12 @@ pub mod condition {
     pub const WEBHOOKS_CONFIGURED: &str = "WebhooksConfigured";
     /// True if Burki has the number on the declared assistant.
     pub const ASSISTANT_ASSIGNED: &str = "AssistantAssigned";
+}
+
+/// The reason of the condition of this type, if there is one with a reason that this version knows.
+pub fn reason_of(conditions: &[Condition], kind: &str) -> Option<Reason> {
+    let found = conditions.iter().find(|found| found.type_ == kind)?;
+    Reason::read(&found.reason)
 }
 
 /// The custom resource definitions, in the order in which `crds/` lists them.

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::account::Money;
+use super::word::{AttemptOutcome, OrderStatus};
 use crate::number::{Provider, Search};
 
 /// The phone number to hold, and who answers it.
@@ -342,7 +343,8 @@ pub struct TelnyxStatus {
     pub order_id: Option<String>,
     /// What became of the order: pending, completed or failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub order_status: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub order_status: Option<OrderStatus>,
     /// The phone-number id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone_number_id: Option<String>,
@@ -387,7 +389,7 @@ pub struct AssistantStatus {
 }
 
 /// The last purchase attempt and the provider's word on it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AttemptStatus {
     /// The nonce of its claim.
@@ -395,7 +397,8 @@ pub struct AttemptStatus {
     /// The number that was to be bought.
     pub number: String,
     /// Bought, Ordered, Rejected, NotSent or Unknown.
-    pub outcome: String,
+    #[schemars(with = "String")]
+    pub outcome: AttemptOutcome,
     /// The provider's code, if it refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,

@@ -27,6 +27,14 @@ macro_rules! reasons {
             /// Every reason, in the order of docs/reasons.md.
             pub const ALL: &'static [Self] = &[$($(Self::$name,)*)*];
 
+            /// The reason that a condition names; `None` for one that this version does not know.
+            pub fn read(text: &str) -> Option<Self> {
+                $($(if text == stringify!($name) {
+                    return Some(Self::$name);
+                })*)*
+                None
+            }
+
             /// Where the documentation says what it means and what to do.
             pub fn section(self) -> String {
                 format!("docs/reasons.md#{}", self.to_string().to_lowercase())
@@ -161,6 +169,8 @@ mod tests {
                 text.bytes().all(|byte| byte.is_ascii_alphabetic()),
                 "{text}"
             );
+            assert_eq!(Reason::read(&text), Some(*reason));
         }
+        assert_eq!(Reason::read("ready"), None);
     }
 }

@@ -464,9 +464,14 @@ impl Context {
 }
 
 fn waits_for_a_limit(number: &PhoneNumber) -> bool {
-    let reasons = [Reason::LimitReached, Reason::ReleaseLimitReached].map(|it| it.to_string());
     let mut conditions = number.status.iter().flat_map(|status| &status.conditions);
-    conditions.any(|condition| reasons.contains(&condition.reason))
+    conditions.any(|condition| {
+        let reason = Reason::read(&condition.reason);
+        matches!(
+            reason,
+            Some(Reason::LimitReached | Reason::ReleaseLimitReached)
+        )
+    })
 }
 
 /// The lower of each limit.

@@ -12,8 +12,7 @@ use rust_decimal::prelude::ToPrimitive;
 use super::account::AnyAccount;
 use super::context::{Context, account_name, owner};
 use super::fuse::Deed;
-use super::report;
-use crate::api::{AccountKind, Class, Limits, PhoneNumber, Reason, condition};
+use crate::api::{AccountKind, Class, Limits, PhoneNumber, Reason, condition, reason_of};
 use crate::claim::{Claim, Stored};
 use crate::clock::Instant;
 use crate::number::{AccountId, Currency};
@@ -158,12 +157,8 @@ fn count(number: &PhoneNumber, figures: &mut AccountFigures, now: Option<Timesta
 
 /// The reason of Ready, which keeps its word while the resource is suspended.
 fn reason(number: &PhoneNumber) -> Reason {
-    let mut conditions = number.status.iter().flat_map(|status| &status.conditions);
-    let ready = conditions.find(|found| found.type_ == condition::READY);
-    let known = ready.and_then(|ready| {
-        let mut all = Reason::ALL.iter().copied();
-        all.find(|reason| reason.to_string() == ready.reason)
-    });
+    let status = number.status.as_ref();
+    let known = status.and_then(|status| reason_of(&status.conditions, condition::READY));
     known.unwrap_or(Reason::Pending)
 }
 
@@ -201,7 +196,7 @@ fn open_since(number: &PhoneNumber) -> Option<Timestamp> {
     };
     let attempt = status.and_then(|status| status.attempt.as_ref());
     let in_vain = attempt.is_some_and(|attempt| {
-        Some(&attempt.nonce) == nonce.as_ref() && report::was_in_vain(&attempt.outcome)
+        Some(&attempt.nonce) == nonce.as_ref() && attempt.outcome.is_in_vain()
     });
     let waits_for_a_look = matches!(
         reason(number),

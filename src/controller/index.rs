@@ -14,8 +14,7 @@ use rust_decimal::Decimal;
 
 use self::claims::{Claimed, Claims};
 use super::context::{account_name, owner};
-use super::report::{ORDER_PENDING, was_in_vain};
-use crate::api::{AccountKind, PhoneNumber};
+use crate::api::{AccountKind, OrderStatus, PhoneNumber};
 use crate::claim::{Claim, Intent};
 use crate::number::{AccountId, Currency, E164, Installation, Mark, Origin};
 
@@ -261,18 +260,18 @@ fn claimed(number: &PhoneNumber, claim: Claim, is_counted: bool) -> Option<Claim
     }
     let status = number.status.as_ref();
     let attempt = status.and_then(|status| status.attempt.as_ref());
-    if attempt.is_some_and(|it| it.nonce == claim.nonce && was_in_vain(&it.outcome)) {
+    if attempt.is_some_and(|it| it.nonce == claim.nonce && it.outcome.is_in_vain()) {
         return None;
     }
     let telnyx = status.and_then(|status| status.telnyx.as_ref());
-    let order = telnyx.and_then(|telnyx| telnyx.order_status.as_deref());
+    let order = telnyx.and_then(|telnyx| telnyx.order_status.as_ref());
     Some(Claimed {
         account: claim.account_id,
         number: claim.number,
         monthly: claim.price.map(|price| price.monthly).unwrap_or_default(),
         at: match order {
             // As good as of now, however long it takes.
-            Some(ORDER_PENDING) => Timestamp::MAX,
+            Some(OrderStatus::Pending) => Timestamp::MAX,
             _ => claim.at,
         },
         is_counted,

@@ -116,8 +116,8 @@ pub(super) fn wake_what_differs(
         let service = service.and_then(|options| options.messaging_service_sid.as_deref());
         let seen = account.fingerprint(&NumberId::new(id), service);
         let is_lost = status.is_some_and(|status| {
-            let lost = Reason::Lost.to_string();
-            status.conditions.iter().any(|found| found.reason == lost)
+            let mut conditions = status.conditions.iter();
+            conditions.any(|found| Reason::read(&found.reason) == Some(Reason::Lost))
         });
         if seen.is_none() && !is_lost {
             missing += 1;

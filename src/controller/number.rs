@@ -16,7 +16,9 @@ use super::report;
 use super::resolve::{Resolved, resolve};
 use super::turns::ASKS_AGAIN_AFTER;
 use crate::account::fingerprint;
-use crate::api::{AdoptionPolicy, Class, Money, PhoneNumber, Reason, condition};
+use crate::api::{
+    AdoptionPolicy, AttemptOutcome, Class, Money, PhoneNumber, Reason, condition, reason_of,
+};
 use crate::claim::{Claim, Intent, Stored};
 use crate::number::{AccountId, Configuration, Currency, E164, NumberId, OrderId};
 use crate::provider::http::{Cause, because};
@@ -290,19 +292,10 @@ fn limits(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> Limit
 
 fn record(number: &PhoneNumber, context: &Context) -> super::plan::Record {
     let status = number.status.clone().unwrap_or_default();
-    let ready = status
-        .conditions
-        .iter()
-        .find(|found| found.type_ == condition::READY);
-    let reason = ready.and_then(|found| {
-        Reason::ALL
-            .iter()
-            .copied()
-            .find(|reason| reason.to_string() == found.reason)
-    });
+    let reason = reason_of(&status.conditions, condition::READY);
     let refused = status
         .attempt
-        .filter(|attempt| attempt.outcome == report::REJECTED);
+        .filter(|attempt| attempt.outcome == AttemptOutcome::Rejected);
     let (assistant, assigning) = match status.assistant {
         Some(told) if told.pending || context.memories.is_unassigned(number) => {
             (None, Some(told.id))

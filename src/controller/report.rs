@@ -14,8 +14,8 @@ use super::perform::{Pass, order_id};
 use super::plan::{Farewell, Rest, Step, plan};
 use super::verdict::{Verdict, seconds};
 use crate::api::{
-    AssistantStatus, AttemptStatus, CapabilitiesStatus, Class, CostStatus, PhoneNumber,
-    PhoneNumberStatus, Reason, TelnyxStatus, TwilioStatus, condition,
+    AssistantStatus, AttemptOutcome, AttemptStatus, CapabilitiesStatus, Class, CostStatus,
+    OrderStatus, PhoneNumber, PhoneNumberStatus, Reason, TelnyxStatus, TwilioStatus, condition,
 };
 use crate::claim::Claim;
 use crate::number::{Holding, Price, Settings};
@@ -24,27 +24,18 @@ use crate::provider::{OrderState, Reply};
 /// How often a status PUT that met another write is repeated on the newer object.
 const TRIES: usize = 3;
 
-/// `status.attempt.outcome` of a purchase that the provider refused.
-pub(super) const REJECTED: &str = "Rejected";
-
-/// `status.attempt.outcome` of a purchase that the provider has not seen.
-const NOT_SENT: &str = "NotSent";
-
-/// `status.telnyx.orderStatus` of an order that has not brought its number yet.
-pub(super) const ORDER_PENDING: &str = "pending";
-
-/// The word for a reply to a purchase.
-pub(super) fn outcome(reply: &Reply) -> &'static str {
+/// How a purchase ended, as the status says it.
+pub(super) fn outcome(reply: &Reply) -> AttemptOutcome {
     match reply {
-        Reply::Bought(_) => "Bought",
-        Reply::Ordered(_) => "Ordered",
-        Reply::Rejected(_) => REJECTED,
-        Reply::NotSent(_) => NOT_SENT,
-        Reply::Unknown(_) => "Unknown",
+        Reply::Bought(_) => AttemptOutcome::Bought,
+        Reply::Ordered(_) => AttemptOutcome::Ordered,
+        Reply::Rejected(_) => AttemptOutcome::Rejected,
+        Reply::NotSent(_) => AttemptOutcome::NotSent,
+        Reply::Unknown(_) => AttemptOutcome::Unknown,
     }
 }
 
-/// The same word as the label of a metric.
+/// The same as the label of a metric.
 pub(super) fn outcome_label(reply: &Reply) -> &'static str {
     match reply {
         Reply::Bought(_) => "bought",
@@ -55,17 +46,12 @@ pub(super) fn outcome_label(reply: &Reply) -> &'static str {
     }
 }
 
-/// True if an attempt with this outcome certainly bought nothing.
-pub(super) fn was_in_vain(outcome: &str) -> bool {
-    outcome == REJECTED || outcome == NOT_SENT
-}
-
 /// The status of an attempt on `claim`.
-pub(super) fn attempt(claim: &Claim, outcome: &str) -> AttemptStatus {
+pub(super) fn attempt(claim: &Claim, outcome: AttemptOutcome) -> AttemptStatus {
     AttemptStatus {
         nonce: claim.nonce.clone(),
         number: claim.number.to_string(),
-        outcome: outcome.to_owned(),
+        outcome,
         code: None,
         at: Some(Time(seconds(claim.at))),
     }
@@ -245,14 +231,11 @@ fn status(
             .clone()
             .or(telnyx.webhook_url.take());
         if let Some(order) = &pass.order {
-            telnyx.order_status = Some(
-                match order.state {
-                    OrderState::Pending => ORDER_PENDING,
-                    OrderState::Success => "completed",
-                    OrderState::Failure => "failed",
-                }
-                .to_owned(),
-            );
+            telnyx.order_status = Some(match order.state {
+                OrderState::Pending => OrderStatus::Pending,
+                OrderState::Success => OrderStatus::Completed,
+                OrderState::Failure => OrderStatus::Failed,
+            });
         }
     }
     conditions(&mut status.conditions, pass, rest, now);
@@ -269,7 +252,7 @@ fn cost(before: &PhoneNumberStatus, pass: &Pass) -> Option<CostStatus> {
     }
     let is_spent = facts.record.id.is_some()
         || order_id(pass).is_some()
-        || matches!(&pass.attempt, Some(attempt) if !was_in_vain(&attempt.outcome));
+        || matches!(&pass.attempt, Some(attempt) if !attempt.outcome.is_in_vain());
     let claim = facts.claim.claim();
     let price = claim
         .filter(|claim| is_spent && facts.number.as_ref() == Some(&claim.number))
@@ -453,7 +436,8 @@ fn transitions(
         let Some((_, reason, message)) = new.clone().filter(|_| word(&old) != word(&new)) else {
             continue;
         };
-        if kind == condition::RECONCILING && reason != Reason::Suspended.to_string() {
+        let known = Reason::read(&reason);
+        if kind == condition::RECONCILING && known != Some(Reason::Suspended) {
             continue;
         }
         let stalled = after
@@ -462,7 +446,7 @@ fn transitions(
             .any(|found| found.type_ == condition::STALLED && found.status == "True");
         tracing::info!(number = %owner(pass.object.as_ref()), reason, message, "state changed");
         // That it was bought, and needs nothing more, is one piece of news.
-        if !(is_bought && reason == Reason::Ready.to_string()) {
+        if !(is_bought && known == Some(Reason::Ready)) {
             tell(pass, context, stalled, &reason, "Reconcile", message);
         }
     }

@@ -3,7 +3,7 @@
 use crate::world::{self, World, message, reason, truth, version};
 use kube::ResourceExt;
 use kube::api::PostParams;
-use phonenumber_operator::api::condition;
+use phonenumber_operator::api::{OrderStatus, condition};
 use serde_json::json;
 
 const TWILIO_NUMBER: &str = "+12125550101";
@@ -122,7 +122,7 @@ async fn a_telnyx_number_is_ordered_once_set_up_and_assigned() {
     );
     assert_eq!(telnyx.phone_number_id, status.id);
     assert_eq!(telnyx.order_id, status.order_id);
-    assert_eq!(telnyx.order_status.as_deref(), Some("completed"));
+    assert_eq!(telnyx.order_status, Some(OrderStatus::Completed));
     assert_eq!(telnyx.connection_id.as_deref(), Some(world::CONNECTION));
     assert_eq!(
         telnyx.webhook_url.as_deref(),
