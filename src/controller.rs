@@ -8,6 +8,7 @@ mod cause;
 mod context;
 mod definition;
 mod events;
+mod fault;
 mod figures;
 mod fuse;
 mod index;

@@ -300,7 +300,13 @@ pub enum Error {
     /// An answer came that cannot be understood. Nothing may be concluded from it.
     #[error("the provider's answer cannot be understood: {0}")]
     Unreadable(String),
-    /// This process may not write (any more): it does not lead, or the token is stale.
+    /// This process may not write (any more): it does not lead.
     #[error("this process may not write: {0}")]
     Shut(&'static str),
+    /// What was decided no longer holds, and nothing was sent: decide again.
+    #[error("the decision was overtaken: {0}")]
+    Overtaken(&'static str),
+    /// A rule of this program does not hold, and nothing was sent: a fault of the program.
+    #[error("a rule of the operator does not hold: {0}")]
+    Invariant(&'static str),
 }

@@ -94,6 +94,8 @@ reasons! {
         ReleaseLimitReached,
         /// No number that is on sale is as wanted.
         NoNumbersFound,
+        /// A fault of the operator itself ended the last pass.
+        InternalError,
     }
     Stalled {
         /// The spec cannot be carried out.

@@ -15,6 +15,7 @@ use tracing::Instrument;
 use super::Due;
 use super::cause;
 use super::context::{AccountView, Context};
+use super::fault;
 use super::figures::label_of;
 use super::inspect;
 use super::number::{is_conflict, is_failure};
@@ -170,10 +171,11 @@ async fn pass_over<A: AnyAccount>(account: Arc<A>, context: &Context) -> Result<
         &mut status.conditions,
         ready,
         reason,
-        message,
+        message.clone(),
         account.meta().generation,
         context,
     );
+    fault::note(reason, &message, account.as_ref(), context);
     if !ready && is_failure(reason) {
         context.metrics.failed(label(A::KIND), reason.to_string());
     }

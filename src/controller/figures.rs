@@ -205,6 +205,7 @@ fn open_since(number: &PhoneNumber) -> Option<Timestamp> {
             | Reason::Verifying
             | Reason::RateLimited
             | Reason::ProviderUnavailable
+            | Reason::InternalError
             | Reason::AccountNotFound
             | Reason::AccountNotAllowed
             | Reason::CredentialsMissing

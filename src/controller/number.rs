@@ -9,9 +9,10 @@ use tracing::Instrument;
 use super::Due;
 use super::cause;
 use super::context::{Context, owner};
+use super::fault;
 use super::memory::Verified;
 use super::perform::{Pass, Stop, perform};
-use super::plan::{Again, Budget, Facts, Limits, Rest, Step, plan, wait};
+use super::plan::{Budget, Facts, Limits, Rest, Step, plan};
 use super::report;
 use super::resolve::{Resolved, resolve};
 use super::turns::ASKS_AGAIN_AFTER;
@@ -21,6 +22,7 @@ use crate::api::{
 };
 use crate::claim::{Claim, Intent, Stored};
 use crate::number::{AccountId, Configuration, Currency, E164, NumberId, OrderId};
+use crate::provider::Error;
 use crate::provider::http::{Cause, because};
 use crate::telemetry::metrics::KUBERNETES_API;
 use crate::telemetry::traces::SPANS;
@@ -92,9 +94,9 @@ async fn pass_over(number: Arc<PhoneNumber>, context: &Arc<Context>) -> Result<D
     let Some(mut pass) = begun.await? else {
         return Ok(Some(std::time::Duration::from_secs(1)));
     };
-    let mut rest = None;
+    let mut stop = Stop::from(Error::Invariant("no end of steps was found"));
     for _ in 0..MOST_STEPS {
-        let stop = match plan(&pass.facts) {
+        stop = match plan(&pass.facts) {
             Step::Rest(rest) => Stop::Rest(rest),
             step => {
                 let cause = cause::of(&step, &pass);
@@ -106,23 +108,20 @@ async fn pass_over(number: Arc<PhoneNumber>, context: &Arc<Context>) -> Result<D
                 }
             }
         };
-        match stop {
-            Stop::Rest(stop) => rest = Some(stop),
-            Stop::Api(error) => return Err(error),
-        }
         break;
     }
-    let rest = rest.unwrap_or_else(|| {
-        let message = "The operator found no end of steps; this is a fault of the operator.";
-        match wait(Reason::ProviderUnavailable, message, Again::Backoff) {
-            Step::Rest(rest) => rest,
-            _ => Rest::Nothing,
-        }
-    });
-    if let Rest::Wait { reason, .. } = &rest
-        && is_failure(*reason)
+    let rest = match stop {
+        Stop::Rest(rest) => rest,
+        Stop::Api(error) => return Err(error),
+    };
+    if let Rest::Wait {
+        reason, message, ..
+    } = &rest
     {
-        context.metrics.failed(KIND, reason.to_string());
+        fault::note(*reason, message, pass.object.as_ref(), context);
+        if is_failure(*reason) {
+            context.metrics.failed(KIND, reason.to_string());
+        }
     }
     let span = tracing::info_span!(target: SPANS, "step", step = "report");
     report::report(&mut pass, &rest, context)
@@ -135,7 +134,10 @@ async fn pass_over(number: Arc<PhoneNumber>, context: &Arc<Context>) -> Result<D
 
 /// True for what a person or the provider has to mend.
 pub(super) fn is_failure(reason: Reason) -> bool {
-    let transient = matches!(reason, Reason::RateLimited | Reason::ProviderUnavailable);
+    let transient = matches!(
+        reason,
+        Reason::RateLimited | Reason::ProviderUnavailable | Reason::InternalError
+    );
     transient || reason.class() == Class::Stalled
 }
 

@@ -95,8 +95,10 @@ impl From<Error> for Stop {
             _ => Again::Backoff,
         };
         match error {
-            // The next leader goes on; nothing is to be said about the number.
-            Error::Shut(_) => Self::Rest(Rest::Unchanged(std::time::Duration::from_secs(1))),
+            // The next leader, or the next pass, goes on; nothing is to be said about the number.
+            Error::Shut(_) | Error::Overtaken(_) => {
+                Self::Rest(Rest::Unchanged(std::time::Duration::from_secs(1)))
+            }
             _ => Self::Rest(Rest::Wait {
                 reason,
                 message,
@@ -127,7 +129,7 @@ impl Pass {
 
     fn number(&self) -> Result<E164, Stop> {
         let number = self.facts.number;
-        number.ok_or_else(|| Stop::from(Error::Shut("no number is in question")))
+        number.ok_or_else(|| Stop::from(Error::Invariant("no number is in question")))
     }
 
     fn messaging_service(&self) -> Option<String> {
@@ -160,16 +162,16 @@ impl Pass {
     fn held(&self, id: &NumberId) -> Result<Holding, Stop> {
         match &self.facts.seen.fetched {
             Some(Some(holding)) if holding.id == *id => Ok(holding.clone()),
-            _ => Err(Stop::from(Error::Shut(
+            _ => Err(Stop::from(Error::Invariant(
                 "the number was not looked at in this pass",
             ))),
         }
     }
 
-    /// The proof that the number may be changed; without it the pass ends and the next one looks again.
+    /// The proof that the number may be changed: nothing is planned for a number that does not carry our mark.
     fn ours(&self, id: &NumberId) -> Result<Ours, Stop> {
         Ours::prove(&self.held(id)?, &self.facts.mark, id)
-            .ok_or_else(|| Stop::from(Error::Shut("the number does not carry our mark")))
+            .ok_or_else(|| Stop::from(Error::Invariant("the number does not carry our mark")))
     }
 }
 
@@ -311,4 +313,34 @@ pub(super) fn order_id(pass: &Pass) -> Option<OrderId> {
         .order_id
         .clone()
         .or_else(|| pass.order.as_ref().map(|order| order.id.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Reason;
+
+    #[test]
+    fn a_broken_rule_is_told_and_tried_less_and_less_often_and_a_race_is_tried_again_quietly() {
+        let stop = Stop::from(Error::Invariant("the number does not carry our mark"));
+        let Stop::Rest(Rest::Wait {
+            reason: Reason::InternalError,
+            message,
+            again: Again::Backoff,
+        }) = stop
+        else {
+            unreachable!("a broken rule is no quiet repeat");
+        };
+        assert!(
+            message.contains("the number does not carry our mark"),
+            "{message}"
+        );
+        for race in [
+            Error::Shut("it does not lead"),
+            Error::Overtaken("the claim was written too long ago"),
+        ] {
+            let is_quiet = matches!(Stop::from(race), Stop::Rest(Rest::Unchanged(_)));
+            assert!(is_quiet);
+        }
+    }
 }

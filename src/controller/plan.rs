@@ -424,7 +424,9 @@ impl Facts {
 
     fn blocked(&self, blocker: &Blocker) -> Step {
         let again = match blocker.reason {
-            Reason::ProviderUnavailable | Reason::RateLimited => Again::Backoff,
+            Reason::ProviderUnavailable | Reason::RateLimited | Reason::InternalError => {
+                Again::Backoff
+            }
             reason if asked_elsewhere(reason) => Again::After(self.waits.interval),
             _ => Again::After(PERSON_AGAIN_AFTER),
         };

@@ -25,6 +25,7 @@ use crate::claim::ANNOTATION;
 use crate::clock::Instant;
 use crate::number::Field;
 use crate::telemetry::Heartbeat;
+use crate::telemetry::metrics::LOOP;
 
 /// How long a write of ours takes to show up in the watch at most, before a pass that met a conflict is repeated.
 const AFTER_A_CONFLICT: Duration = Duration::from_millis(200);
@@ -90,6 +91,14 @@ impl Reconciler {
         let figures = Arc::new(Figures::new(Arc::clone(&self.context)));
         self.context.metrics.show(&figures);
         self.context.metrics.leads(true);
+        for kind in [
+            PhoneNumber::kind(&()),
+            ProviderAccount::kind(&()),
+            ClusterProviderAccount::kind(&()),
+            LOOP.into(),
+        ] {
+            self.context.metrics.expect_faults(kind);
+        }
         let fields = Field::ALL.iter().map(|field| field.label());
         let more = [perform::MARK, perform::ASSISTANT];
         fields

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::context::{AccountView, Context, owner};
+use super::fault;
 use super::plan::Blocker;
 use super::secrets::SecretName;
 use crate::account::{Account, Credentials, MissingKey, api_key};
@@ -205,6 +206,7 @@ pub(super) fn provider_blocker(error: &Error) -> Blocker {
             Reason::CredentialsInvalid,
             format!("The provider refuses the credential: {refusal}."),
         ),
+        Error::Invariant(why) => fault::blocker(why),
         error => Blocker::new(
             Reason::ProviderUnavailable,
             format!("{}.", capitalized(&error.to_string())),

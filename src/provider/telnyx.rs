@@ -368,7 +368,7 @@ impl PhoneCompany for Telnyx {
             billing_group_id,
         } = &configuration.routing
         else {
-            return Reply::NotSent(Error::Shut("the configuration is not for Telnyx"));
+            return Reply::NotSent(Error::Invariant("the configuration is not for Telnyx"));
         };
         let claim = token.claim();
         let url = match self.url("/number_orders", &[]) {
@@ -399,7 +399,7 @@ impl PhoneCompany for Telnyx {
             id_in: Some(wire::id_of_new),
         };
         if !token.is_fresh(self.session.clock().now()) {
-            return Reply::NotSent(Error::Shut("the claim was written too long ago"));
+            return Reply::NotSent(Error::Overtaken("the claim was written too long ago"));
         }
         match self.session.purchase(call).await {
             Ok(answer) => classify::reply(&answer, &claim.number, &reference, &self.session),
@@ -420,7 +420,7 @@ impl PhoneCompany for Telnyx {
             billing_group_id,
         } = &configuration.routing
         else {
-            return Err(Error::Shut("the configuration is not for Telnyx"));
+            return Err(Error::Invariant("the configuration is not for Telnyx"));
         };
         let marked_text = configuration.marked_text();
         let fields = Value::Object(object([

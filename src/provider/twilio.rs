@@ -395,13 +395,13 @@ impl PhoneCompany for Twilio {
     async fn buy(&self, token: Token, configuration: &Configuration) -> Reply {
         let claim = token.claim();
         if claim.account_id.as_str() != self.account_sid {
-            return Reply::NotSent(Error::Shut("the claim is on another account"));
+            return Reply::NotSent(Error::Invariant("the claim is on another account"));
         }
         let Routing::Twilio {
             voice_url, sms_url, ..
         } = &configuration.routing
         else {
-            return Reply::NotSent(Error::Shut("the configuration is not for Twilio"));
+            return Reply::NotSent(Error::Invariant("the configuration is not for Twilio"));
         };
         let url = match self.of_account("/IncomingPhoneNumbers.json", &[]) {
             Ok(url) => url,
@@ -434,7 +434,7 @@ impl PhoneCompany for Twilio {
             id_in: Some(wire::id_of_new),
         };
         if !token.is_fresh(self.session.clock().now()) {
-            return Reply::NotSent(Error::Shut("the claim was written too long ago"));
+            return Reply::NotSent(Error::Overtaken("the claim was written too long ago"));
         }
         match self.session.purchase(call).await {
             Ok(answer) => {
@@ -462,7 +462,7 @@ impl PhoneCompany for Twilio {
             messaging_service_sid,
         } = &configuration.routing
         else {
-            return Err(Error::Shut("the configuration is not for Twilio"));
+            return Err(Error::Invariant("the configuration is not for Twilio"));
         };
         let marked_text = configuration.marked_text();
         let fields = [
@@ -510,7 +510,7 @@ impl PhoneCompany for Twilio {
     }
 
     async fn cancel(&self, _: &Order) -> Result<(), Error> {
-        Err(Error::Shut("Twilio has no orders"))
+        Err(Error::Invariant("Twilio has no orders"))
     }
 
     async fn connection(&self, _: &str) -> Result<Option<Webhook>, Error> {
@@ -522,10 +522,10 @@ impl PhoneCompany for Twilio {
     }
 
     async fn set_connection_webhook(&self, _: &str, _: &str) -> Result<(), Error> {
-        Err(Error::Shut("Twilio has no connections"))
+        Err(Error::Invariant("Twilio has no connections"))
     }
 
     async fn set_messaging_profile_webhook(&self, _: &str, _: &str) -> Result<(), Error> {
-        Err(Error::Shut("Twilio has no messaging profiles"))
+        Err(Error::Invariant("Twilio has no messaging profiles"))
     }
 }

@@ -18,8 +18,8 @@ use prometheus_client::registry::{Metric, Registry};
 
 pub use catalogue::{ALL, Description, Kind};
 use catalogue::{
-    BUILD_INFO, DRIFT, LEADER, Labels, PROVIDER_REQUEST_DURATION, PROVIDER_REQUESTS, PURCHASES,
-    RECONCILE_DURATION, RECONCILE_FAILURES, RELEASES,
+    BUILD_INFO, DRIFT, INTERNAL_ERRORS, LEADER, Labels, PROVIDER_REQUEST_DURATION,
+    PROVIDER_REQUESTS, PURCHASES, RECONCILE_DURATION, RECONCILE_FAILURES, RELEASES,
 };
 pub use figures::{AccountFigures, Source};
 
@@ -31,6 +31,9 @@ pub const NO_ACCOUNT: &str = "none";
 
 /// The reason of a pass that the API server failed.
 pub const KUBERNETES_API: &str = "KubernetesApi";
+
+/// The kind of what is no pass over an object.
+pub const LOOP: &str = "loop";
 
 /// From a pass that decides on what it knows to one that waits for a provider at its limit.
 const SECONDS_OF_A_PASS: [f64; 9] = [0.005, 0.02, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 120.0];
@@ -92,6 +95,26 @@ impl RequestOutcome {
     }
 }
 
+/// How the program itself failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It panicked.
+    Panic,
+    /// A rule of its own did not hold.
+    Invariant,
+}
+
+impl Fault {
+    const ALL: [Self; 2] = [Self::Panic, Self::Invariant];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Panic => "panic",
+            Self::Invariant => "invariant",
+        }
+    }
+}
+
 /// All metrics of a process. Clones are one and the same.
 #[derive(Clone)]
 pub struct Metrics {
@@ -103,6 +126,7 @@ pub struct Metrics {
     purchases: Counters,
     releases: Counters,
     drift: Counters,
+    internal_errors: Counters,
     leader: Gauge,
 }
 
@@ -121,6 +145,7 @@ impl Default for Metrics {
             purchases: register(&mut registry, &PURCHASES),
             releases: register(&mut registry, &RELEASES),
             drift: register(&mut registry, &DRIFT),
+            internal_errors: register(&mut registry, &INTERNAL_ERRORS),
             requests: register(&mut registry, &PROVIDER_REQUESTS),
             request_durations: timings(&mut registry, &PROVIDER_REQUEST_DURATION, || {
                 Histogram::new(SECONDS_OF_A_REQUEST)
@@ -189,6 +214,20 @@ impl Metrics {
     pub fn drifted(&self, field: &'static str) {
         let labels = DRIFT.with([Cow::Borrowed(field)]);
         self.drift.get_or_create(&labels).inc();
+    }
+
+    /// The program itself failed: in a pass over an object of this kind, or in a loop ([`LOOP`]).
+    pub fn broke(&self, kind: Cow<'static, str>, fault: Fault) {
+        let labels = INTERNAL_ERRORS.with([kind, Cow::Borrowed(fault.word())]);
+        self.internal_errors.get_or_create(&labels).inc();
+    }
+
+    /// Shows from nothing on how often the program itself failed in passes over objects of this kind, or in loops.
+    pub fn expect_faults(&self, kind: Cow<'static, str>) {
+        for fault in Fault::ALL {
+            let labels = INTERNAL_ERRORS.with([kind.clone(), Cow::Borrowed(fault.word())]);
+            drop(self.internal_errors.get_or_create(&labels));
+        }
     }
 
     /// Shows what was done for `account` from nothing on: Prometheus takes no note of a counter's first event otherwise.

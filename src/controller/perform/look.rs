@@ -74,7 +74,7 @@ async fn price(
 pub(super) async fn choose(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let account = pass.account()?;
     let Some(search) = pass.facts.search.clone() else {
-        return Err(Stop::from(Error::Shut("nothing is searched for")));
+        return Err(Stop::from(Error::Invariant("nothing is searched for")));
     };
     let listed = price(&account, &search.country, search.kind, pass).await?;
     if pass.facts.seen.attempt.take().is_some() {

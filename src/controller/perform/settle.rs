@@ -101,7 +101,7 @@ pub(super) async fn restore_mark(
 ) -> Result<(), Stop> {
     let account = pass.account()?;
     let unmarked = Unmarked::prove(&pass.held(id)?, &pass.facts.mark, id)
-        .ok_or_else(|| Stop::from(Error::Shut("the number is marked")))?;
+        .ok_or_else(|| Stop::from(Error::Invariant("the number is marked")))?;
     let text = pass
         .facts
         .mark

@@ -1,5 +1,6 @@
 //! Claims a number, pays for it or takes it over, and counts what that costs.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,8 +72,11 @@ pub(super) async fn claim(
     });
     patch(pass, context, metadata).await?;
     let stored = Token::from_reply(pass.object.annotations(), claim.clone(), sent);
-    let token = stored
-        .ok_or_else(|| Stop::from(Error::Shut("the claim was not stored as it was written")))?;
+    let token = stored.ok_or_else(|| {
+        Stop::from(Error::Invariant(
+            "the claim was not stored as it was written",
+        ))
+    })?;
     let alone = context.memories.claimed(&pass.object, &pass.facts.claim);
     pass.facts.memory.never_bought = false;
     pass.facts.claim = Stored::Ours(claim);
@@ -248,7 +252,7 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
         spending,
     }) = pass.purchase.take()
     else {
-        return Err(Stop::from(Error::Shut("there is no claim to buy on")));
+        return Err(Stop::from(Error::Invariant("there is no claim to buy on")));
     };
     pass.facts.seen.token = false;
     let claim = token.claim().clone();
@@ -297,10 +301,8 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
         }
         Reply::NotSent(error) => {
             pass.attempt = Some(attempt);
-            return Err(account
-                .heed::<()>(Err(error))
-                .err()
-                .map_or(Stop::Rest(Rest::Nothing), Stop::from));
+            let Err(error) = account.heed::<Infallible>(Err(error));
+            return Err(Stop::from(error));
         }
         Reply::Unknown(text) => pass.facts.seen.attempt = Some(Attempt::Unknown(text)),
     }
@@ -319,19 +321,19 @@ pub(super) async fn adopt(id: &NumberId, pass: &mut Pass, context: &Context) -> 
         .and_then(|look| look.holding.clone());
     let now = pass.facts.seen.last_look.clone().flatten();
     let (Some(seen), Some(now), Some(purchase)) = (seen, now, pass.purchase.take()) else {
-        return Err(Stop::from(Error::Shut(
+        return Err(Stop::from(Error::Invariant(
             "there is no claim to take it over on",
         )));
     };
     pass.facts.seen.token = false;
     if !purchase.token.is_fresh(context.clock.now()) {
-        return Err(Stop::from(Error::Shut(
+        return Err(Stop::from(Error::Overtaken(
             "the claim was written too long ago",
         )));
     }
     let nobodys = Unmarked::abandoned(&now, &seen)
         .filter(|unmarked| unmarked.id() == id)
-        .ok_or_else(|| Stop::from(Error::Shut("the number has just changed")))?;
+        .ok_or_else(|| Stop::from(Error::Overtaken("the number has just changed")))?;
     pass.take_over();
     let text = pass
         .facts

@@ -221,11 +221,17 @@ async fn a_purchase_needs_a_fresh_token_the_right_account_and_an_open_gate() {
     let stale = twilio(&fake)
         .buy(token(ACCOUNT, Duration::from_secs(5)), &configuration(None))
         .await;
-    assert!(matches!(stale, Reply::NotSent(Error::Shut(_))), "{stale:?}");
+    assert!(
+        matches!(stale, Reply::NotSent(Error::Overtaken(_))),
+        "{stale:?}"
+    );
     let other = twilio(&fake)
         .buy(token("AC2", Duration::ZERO), &configuration(None))
         .await;
-    assert!(matches!(other, Reply::NotSent(Error::Shut(_))), "{other:?}");
+    assert!(
+        matches!(other, Reply::NotSent(Error::Invariant(_))),
+        "{other:?}"
+    );
     let shut = Twilio {
         session: twilio_behind(&fake, || Err("it does not lead")).session,
         ..twilio(&fake)

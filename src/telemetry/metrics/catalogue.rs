@@ -91,6 +91,8 @@ metrics! {
         "How long passes over an object took, waits for the account's requests included";
     RECONCILE_FAILURES: Counter "phonenumber_reconcile_failures_total" ["kind", "reason"]
         "Passes that ended with a reason that asks for a person or for the provider, or with KubernetesApi";
+    INTERNAL_ERRORS: Counter "phonenumber_internal_errors_total" ["kind", "cause"]
+        "Faults of the operator itself: passes over an object, or rounds of a loop (kind loop), that panicked or broke a rule (invariant)";
     LEADER: Gauge "phonenumber_leader" []
         "1 on the replica that leads, 0 on one that waits; only the leader shows figures of accounts";
     BUILD_INFO: Gauge "phonenumber_build_info" ["version"]

@@ -34,6 +34,7 @@ fn everything() -> (Metrics, Arc<One>) {
     metrics.purchased(account(), "bought");
     metrics.released(account(), "confirmed");
     metrics.drifted("voice_url");
+    metrics.broke("PhoneNumber".into(), Fault::Panic);
     metrics.leads(true);
     let source = Arc::new(One);
     metrics.show(&source);
@@ -111,6 +112,7 @@ fn what_was_not_done_yet_is_shown_as_nothing() {
     for _ in 0..2 {
         metrics.expect("support/twilio");
         metrics.expect_drift("mark");
+        metrics.expect_faults(LOOP.into());
     }
     let text = metrics.text().unwrap();
     for (series, value) in [
@@ -127,6 +129,7 @@ fn what_was_not_done_yet_is_shown_as_nothing() {
             0,
         ),
         ("drift_total{field=\"mark\"}", 0),
+        ("internal_errors_total{kind=\"loop\",cause=\"panic\"}", 0),
     ] {
         assert!(
             text.contains(&format!("phonenumber_{series} {value}\n")),

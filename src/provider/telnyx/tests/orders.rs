@@ -168,7 +168,10 @@ async fn an_order_needs_a_fresh_token_and_an_open_gate() {
     let stale = telnyx(&fake)
         .buy(token("org-1", Duration::from_secs(5)), &configuration())
         .await;
-    assert!(matches!(stale, Reply::NotSent(Error::Shut(_))), "{stale:?}");
+    assert!(
+        matches!(stale, Reply::NotSent(Error::Overtaken(_))),
+        "{stale:?}"
+    );
     let client = fake.client_with(|| Err("it does not lead"));
     let shut = Telnyx::new(client, SecretString::from(KEY), None);
     let reply = shut
