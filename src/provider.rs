@@ -85,10 +85,12 @@ pub trait PhoneCompany: Send + Sync {
 
     /// Asks for the number where the company wants that before a sale (Telnyx searches it).
     /// `None` if it is not on sale. Twilio sends nothing and offers it: the purchase itself answers.
+    /// A refusal is as in [`PhoneCompany::search`].
     async fn offer(&self, number: &E164) -> Result<Option<Offer>, Error>;
 
     /// Numbers on sale by `search`: one page, and none that only nearly fits. Whoever picks one looks at its digits
-    /// ([`Search::fits`]).
+    /// ([`Search::fits`]). A refusal with [`RefusalKind::NotOnSale`] says that there is no coverage, one with
+    /// [`RefusalKind::Invalid`] that the search itself is refused.
     async fn search(&self, search: &Search) -> Result<Vec<Offer>, Error>;
 
     /// What a number of this kind costs in a country, where the company has a price list (Twilio).
@@ -234,6 +236,9 @@ pub enum Reply {
     Ordered(Order),
     /// The provider's own error body, with a code from the table of that provider: nothing was bought.
     Rejected(Refusal),
+    /// The provider's own error body, with no code from the table: the provider refuses, for a reason that is not known
+    /// here. The claim stays a possible attempt. Reason, pace and quota follow the refusal.
+    Refused(Refusal),
     /// The request never reached the provider, or it said that it did not process it: nothing was bought.
     NotSent(Error),
     /// Everything else. The number may be ours and may be paid.
@@ -255,7 +260,7 @@ pub enum Released {
 pub struct Refusal {
     /// What it means for the caller.
     pub kind: RefusalKind,
-    /// The provider's code.
+    /// The provider's code; `HTTP` and the status where the body has none.
     pub code: String,
     /// The provider's text, at most 300 characters, without secrets.
     pub text: String,
@@ -263,23 +268,26 @@ pub struct Refusal {
     pub request_id: Option<String>,
 }
 
-/// What a refusal means for the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a refusal means for the caller. Of several in one answer the greatest decides: the later ones stand in the way of
+/// more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RefusalKind {
-    /// The number is not on sale (any more).
+    /// The code is in no table.
+    Unlisted,
+    /// The number is not on sale (any more). For a search: there is no coverage.
     NotOnSale,
+    /// The request is wrong in itself.
+    Invalid,
+    /// A connection, profile or group that the request named does not exist.
+    ReferenceMissing,
+    /// The regulator wants papers.
+    Regulatory,
     /// The account has no money.
     InsufficientBalance,
     /// The account may not buy: trial, suspended, closed, unverified.
     PurchasingNotEnabled,
-    /// The regulator wants papers.
-    Regulatory,
     /// The credential does not open this.
     Unauthorized,
-    /// A connection, profile or group that the request named does not exist.
-    ReferenceMissing,
-    /// The request is wrong in itself.
-    Invalid,
 }
 
 /// Why a call that is not a purchase did not work.
@@ -291,9 +299,12 @@ pub enum Error {
     /// Too many requests; wait at least this long if the provider said so.
     #[error("the provider asks to slow down")]
     Throttled(Option<Duration>),
-    /// No usable answer: try again later.
+    /// No usable answer: try again later. A write may have taken effect.
     #[error("the provider is not available: {0}")]
     Unavailable(String),
+    /// The request did not reach the provider: try again later.
+    #[error("the provider is not available: {0}")]
+    NotSent(String),
     /// The provider's own refusal.
     #[error("the provider refused: {0}")]
     Refused(Refusal),
@@ -309,4 +320,20 @@ pub enum Error {
     /// A rule of this program does not hold, and nothing was sent: a fault of the program.
     #[error("a rule of the operator does not hold: {0}")]
     Invariant(&'static str),
+}
+
+impl Error {
+    /// True if the write that ended so certainly took no effect.
+    pub fn is_without_effect(&self) -> bool {
+        match self {
+            Self::Unauthorized(_)
+            | Self::Throttled(_)
+            | Self::NotSent(_)
+            | Self::Refused(_)
+            | Self::Shut(_)
+            | Self::Overtaken(_)
+            | Self::Invariant(_) => true,
+            Self::Unavailable(_) | Self::Unreadable(_) => false,
+        }
+    }
 }

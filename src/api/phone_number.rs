@@ -396,7 +396,7 @@ pub struct AttemptStatus {
     pub nonce: String,
     /// The number that was to be bought.
     pub number: String,
-    /// Bought, Ordered, Rejected, NotSent or Unknown.
+    /// Bought, Ordered, Rejected, Refused, NotSent or Unknown.
     #[schemars(with = "String")]
     pub outcome: AttemptOutcome,
     /// The provider's code, if it refused.

@@ -52,8 +52,10 @@ words! {
         Bought = "Bought",
         /// An order was accepted.
         Ordered = "Ordered",
-        /// The provider refused: nothing was bought.
+        /// The provider refused, with a code that says for certain that nothing was bought.
         Rejected = "Rejected",
+        /// The provider refused, with a code that is not known. The number is looked for before it is tried again.
+        Refused = "Refused",
         /// The provider has not seen the request: nothing was bought.
         NotSent = "NotSent",
         /// The number may have been bought.
@@ -62,10 +64,11 @@ words! {
 }
 
 impl AttemptOutcome {
-    /// True if an attempt that ended so certainly bought nothing.
+    /// True if an attempt that ended so bought nothing, by the provider's word or because the provider has not seen it.
+    /// What counts against limits follows this; whether the number may be bought again does not.
     pub fn is_in_vain(&self) -> bool {
         match self {
-            Self::Rejected | Self::NotSent => true,
+            Self::Rejected | Self::Refused | Self::NotSent => true,
             Self::Bought | Self::Ordered | Self::Unknown | Self::Other(_) => false,
         }
     }
@@ -93,6 +96,7 @@ mod tests {
             ("Bought", AttemptOutcome::Bought, false),
             ("Ordered", AttemptOutcome::Ordered, false),
             ("Rejected", AttemptOutcome::Rejected, true),
+            ("Refused", AttemptOutcome::Refused, true),
             ("NotSent", AttemptOutcome::NotSent, true),
             ("Unknown", AttemptOutcome::Unknown, false),
             ("rejected", AttemptOutcome::Other("rejected".into()), false),

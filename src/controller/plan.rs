@@ -225,8 +225,10 @@ pub enum Choice {
 /// A purchase that did not give us the number at once.
 #[derive(Clone, Debug)]
 pub enum Attempt {
-    /// The provider refused it.
+    /// The provider refused it, and certainly sold nothing.
     Rejected(Refusal),
+    /// The provider refused it, for a reason that is not known here.
+    Refused(Refusal),
     /// It may have taken place.
     Unknown(String),
 }

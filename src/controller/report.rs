@@ -30,6 +30,7 @@ pub(super) fn outcome(reply: &Reply) -> AttemptOutcome {
         Reply::Bought(_) => AttemptOutcome::Bought,
         Reply::Ordered(_) => AttemptOutcome::Ordered,
         Reply::Rejected(_) => AttemptOutcome::Rejected,
+        Reply::Refused(_) => AttemptOutcome::Refused,
         Reply::NotSent(_) => AttemptOutcome::NotSent,
         Reply::Unknown(_) => AttemptOutcome::Unknown,
     }
@@ -41,6 +42,7 @@ pub(super) fn outcome_label(reply: &Reply) -> &'static str {
         Reply::Bought(_) => "bought",
         Reply::Ordered(_) => "ordered",
         Reply::Rejected(_) => "rejected",
+        Reply::Refused(_) => "refused",
         Reply::NotSent(_) => "not_sent",
         Reply::Unknown(_) => "unknown",
     }

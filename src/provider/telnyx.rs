@@ -181,7 +181,9 @@ impl Telnyx {
         Ok(first.data.into_iter().find_map(Owned::organization))
     }
 
-    /// What is on sale, including what only nearly fits.
+    /// What is on sale, including what only nearly fits. A place without coverage is refused with a status of its own
+    /// (<https://developers.telnyx.com/docs/numbers/phone-numbers/advanced-orders>) and a code that is not published, so
+    /// what no code of the table says is taken for that.
     async fn available(
         &self,
         mut filters: Vec<(&'static str, String)>,
@@ -194,8 +196,17 @@ impl Telnyx {
             .collect();
         let url = self.url("/available_phone_numbers", &query)?;
         let answer = self.session.get("search", url).await?;
-        self.body::<Envelope<Vec<Hit>>>(&answer)
-            .map(|hits| hits.data)
+        match self.body::<Envelope<Vec<Hit>>>(&answer) {
+            Ok(hits) => Ok(hits.data),
+            Err(Error::Refused(refusal))
+                if refusal.kind == RefusalKind::Unlisted
+                    && matches!(answer.response.status, 400 | 404 | 422) =>
+            {
+                let kind = RefusalKind::NotOnSale;
+                Err(Error::Refused(Refusal { kind, ..refusal }))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn orders_since(&self, since: Option<Timestamp>) -> Result<Vec<Order>, Error> {

@@ -376,8 +376,16 @@ impl PhoneCompany for Twilio {
         if classify::is_absent(&answer) {
             return Ok(Vec::new());
         }
-        let page: search::Available = self.body(&answer, &[200])?;
-        Ok(page.offers(search))
+        let page = self.body::<search::Available>(&answer, &[200]);
+        match page {
+            Ok(page) => Ok(page.offers(search)),
+            // No coverage has an answer of its own, so it is the filter that is refused.
+            Err(Error::Refused(refusal)) if refusal.kind == RefusalKind::Unlisted => {
+                let kind = RefusalKind::Invalid;
+                Err(Error::Refused(Refusal { kind, ..refusal }))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// A country that is not in the list answers 404.

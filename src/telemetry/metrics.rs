@@ -42,7 +42,9 @@ const SECONDS_OF_A_PASS: [f64; 9] = [0.005, 0.02, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0
 const SECONDS_OF_A_REQUEST: [f64; 9] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0];
 
 /// How a purchase may end.
-const PURCHASE_OUTCOMES: [&str; 5] = ["bought", "ordered", "rejected", "not_sent", "unknown"];
+const PURCHASE_OUTCOMES: [&str; 6] = [
+    "bought", "ordered", "rejected", "refused", "not_sent", "unknown",
+];
 
 /// How a release may end.
 const RELEASE_OUTCOMES: [&str; 4] = ["confirmed", "absent", "refused", "failed"];

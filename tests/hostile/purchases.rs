@@ -14,15 +14,23 @@ use crate::company::{
 use crate::config;
 
 /// Codes that say for certain that nothing was bought, from the providers' documentation.
-const CERTAIN_AT_TWILIO: [i64; 16] = [
-    21422, 21421, 10001, 20005, 90010, 10002, 21404, 20008, 20403, 21613, 21615, 21631, 21649,
-    21651, 20003, 70051,
+const CERTAIN_AT_TWILIO: [i64; 41] = [
+    21422, 10001, 20005, 90010, 10002, 21404, 20008, 20010, 20403, 21471, 21472, 22300, 21613,
+    21615, 21631, 21649, 21650, 21651, 20003, 20006, 70051, 70052, 70053, 21420, 21421, 20002,
+    70001, 20422, 20423, 20004, 70002, 21402, 21403, 21405, 21406, 21407, 21409, 21451, 21452,
+    21457, 21458,
 ];
-const CERTAIN_AT_TELNYX: [&str; 21] = [
-    "20100", "20012", "20013", "20014", "20015", "20016", "20017", "10006", "10009", "10010",
-    "20002", "20006", "10013", "10017", "10002", "10004", "10015", "10016", "10026", "10032",
-    "10033",
+const CERTAIN_AT_TELNYX: [&str; 60] = [
+    "85000", "85006", "20100", "20012", "20013", "20014", "20015", "20016", "20017", "10038",
+    "10039", "20200", "20201", "20202", "20203", "20204", "20205", "20206", "20207", "20208",
+    "20209", "10009", "10010", "20000", "20001", "20002", "20003", "20004", "20005", "20006",
+    "20007", "20008", "20009", "20010", "20011", "10006", "10013", "10017", "85004", "85005",
+    "10002", "10003", "10004", "10015", "10016", "10018", "10019", "10020", "10022", "10025",
+    "10026", "10032", "10033", "10014", "10023", "10024", "10028", "10029", "10030", "10034",
 ];
+
+/// Codes of Telnyx that may mean that the number is ours already.
+const UNCERTAIN_AT_TELNYX: [&str; 3] = ["10012", "10027", "85001"];
 
 /// The reply that sells the number at each company.
 pub fn sold(provider: Provider) -> Value {
@@ -94,28 +102,36 @@ fn names_us(text: &Value) -> bool {
         .is_some_and(|text| text.contains(&mark().to_string()))
 }
 
-/// True if the body is the provider's own word that nothing was bought.
-fn refuses(provider: Provider, response: &Response) -> bool {
-    let Ok(body) = serde_json::from_slice::<Value>(&response.body) else {
-        return false;
+/// The codes in the provider's own refusal, as text; `None` if it is none.
+fn refusals(provider: Provider, response: &Response) -> Option<Vec<String>> {
+    let refuses =
+        (400..500).contains(&response.status) && ![408, 409, 425, 429].contains(&response.status);
+    let body = serde_json::from_slice::<Value>(&response.body).ok()?;
+    let code = |error: &Value| match &error["code"] {
+        Value::String(code) => code.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
     };
-    let known = match provider {
+    let codes = match provider {
         Provider::Twilio => {
-            let code = &body["code"];
-            let code = code.as_i64().or_else(|| code.as_str()?.parse().ok());
-            code.is_some_and(|code| CERTAIN_AT_TWILIO.contains(&code))
+            let says = !body["code"].is_null() || body["message"].is_string();
+            says.then(|| vec![code(&body)])?
         }
-        Provider::Telnyx => {
-            let errors = body["errors"].as_array().cloned().unwrap_or_default();
-            let code = |error: &Value| match &error["code"] {
-                Value::String(code) => code.clone(),
-                other => other.to_string(),
-            };
-            let mut codes = errors.iter().map(code);
-            !errors.is_empty() && codes.all(|code| CERTAIN_AT_TELNYX.contains(&code.as_str()))
-        }
+        Provider::Telnyx => body["errors"].as_array()?.iter().map(code).collect(),
     };
-    known && (400..500).contains(&response.status) && ![408, 409, 429].contains(&response.status)
+    let is_ours = |code: &String| UNCERTAIN_AT_TELNYX.contains(&code.as_str());
+    let may_be_ours = provider == Provider::Telnyx && codes.iter().any(is_ours);
+    (refuses && !codes.is_empty() && !may_be_ours).then_some(codes)
+}
+
+/// True if the code says by itself that nothing was bought.
+fn is_certain(provider: Provider, code: &str) -> bool {
+    match provider {
+        Provider::Twilio => code
+            .parse()
+            .is_ok_and(|code| CERTAIN_AT_TWILIO.contains(&code)),
+        Provider::Telnyx => CERTAIN_AT_TELNYX.contains(&code),
+    }
 }
 
 /// The property: whatever is not unknown has its reason in the reply.
@@ -134,7 +150,14 @@ fn judge(provider: Provider, response: &Response) -> Result<(), TestCaseError> {
             prop_assert_eq!(provider, Provider::Telnyx);
             prop_assert!(proves(provider, response));
         }
-        Reply::Rejected(_) => prop_assert!(refuses(provider, response)),
+        Reply::Rejected(_) => {
+            let codes = refusals(provider, response).unwrap_or_default();
+            prop_assert!(codes.iter().any(|code| is_certain(provider, code)));
+        }
+        Reply::Refused(_) => {
+            let codes = refusals(provider, response).unwrap_or_default();
+            prop_assert!(!codes.is_empty() && !codes.iter().any(|code| is_certain(provider, code)));
+        }
         // Only Twilio says of a request that it was not looked at.
         Reply::NotSent(error) => {
             prop_assert!(matches!(error, Error::Throttled(_)), "{:?}", error);

@@ -278,7 +278,7 @@ async fn a_purchase_that_found_no_connection_was_not_sent() {
     for provider in BOTH {
         let reply = buy(provider, &url).await;
         assert!(
-            matches!(reply, Reply::NotSent(Error::Unavailable(_))),
+            matches!(reply, Reply::NotSent(Error::NotSent(_))),
             "{provider}: {reply:?}"
         );
     }
@@ -290,7 +290,7 @@ async fn a_purchase_whose_host_has_no_address_was_not_sent() {
     for provider in BOTH {
         let reply = buy(provider, &url).await;
         assert!(
-            matches!(reply, Reply::NotSent(Error::Unavailable(_))),
+            matches!(reply, Reply::NotSent(Error::NotSent(_))),
             "{provider}: {reply:?}"
         );
     }
@@ -305,7 +305,7 @@ async fn without_tls_nothing_is_said_to_an_https_host() {
     for provider in BOTH {
         let reply = buy(provider, &url).await;
         assert!(
-            matches!(reply, Reply::NotSent(Error::Unavailable(_))),
+            matches!(reply, Reply::NotSent(Error::NotSent(_))),
             "{provider}: {reply:?}"
         );
     }

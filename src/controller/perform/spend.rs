@@ -266,6 +266,9 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
         in_vain(&claim.nonce, alone, pass, context);
         put_back(&claim, pass, context).await;
     }
+    if matches!(reply, Reply::Refused(_)) {
+        put_back(&claim, pass, context).await;
+    }
     if matches!(
         reply,
         Reply::Bought(_) | Reply::Ordered(_) | Reply::Unknown(_)
@@ -298,6 +301,10 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
         Reply::Rejected(refusal) => {
             attempt.code = Some(refusal.code.clone());
             pass.facts.seen.attempt = Some(Attempt::Rejected(refusal));
+        }
+        Reply::Refused(refusal) => {
+            attempt.code = Some(refusal.code.clone());
+            pass.facts.seen.attempt = Some(Attempt::Refused(refusal));
         }
         Reply::NotSent(error) => {
             pass.attempt = Some(attempt);

@@ -79,7 +79,7 @@ pub(crate) fn refusal(kind: RefusalKind) -> (Reason, Duration) {
         RefusalKind::Regulatory => (Reason::RegulatoryRequirement, PERSON_AGAIN_AFTER),
         RefusalKind::Unauthorized => (Reason::CredentialsInvalid, PERSON_AGAIN_AFTER),
         RefusalKind::ReferenceMissing => (Reason::ConnectionNotFound, PERSON_AGAIN_AFTER),
-        RefusalKind::Invalid => (Reason::InvalidSpec, PERSON_AGAIN_AFTER),
+        RefusalKind::Invalid | RefusalKind::Unlisted => (Reason::InvalidSpec, PERSON_AGAIN_AFTER),
     }
 }
 
@@ -98,6 +98,14 @@ fn attempted(facts: &Facts, attempt: &Attempt) -> Step {
                 Again::After(again),
             )
         }
+        Attempt::Refused(refused) => wait(
+            Reason::Verifying,
+            format!(
+                "{} was refused: {refused}. The account is being looked at.",
+                facts.title()
+            ),
+            Again::After(ASK_AGAIN_AFTER),
+        ),
         Attempt::Unknown(text) => wait(
             Reason::Verifying,
             format!(

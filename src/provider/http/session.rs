@@ -87,9 +87,8 @@ impl From<Failure> for Error {
             Failure::Elsewhere | Failure::Transport(TransportError::TooLarge) => {
                 Self::Unreadable(failure.to_string())
             }
-            Failure::Transport(TransportError::NotSent(_) | TransportError::Lost(_)) => {
-                Self::Unavailable(failure.to_string())
-            }
+            Failure::Transport(TransportError::NotSent(_)) => Self::NotSent(failure.to_string()),
+            Failure::Transport(TransportError::Lost(_)) => Self::Unavailable(failure.to_string()),
         }
     }
 }

@@ -6,11 +6,12 @@ mod orders;
 use std::sync::Arc;
 use std::time::Duration;
 
+use proptest::prelude::*;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::Telnyx;
-use super::classify::TABLE;
+use super::classify::{MAY_BE_OURS, TABLE};
 use crate::number::{Configuration, NumberId, OrderId, Papers, Routing, Settings};
 use crate::provider::http::fake::{Fake, NUMBER, json, mark_of, text, token};
 use crate::provider::http::{Response, TransportError};

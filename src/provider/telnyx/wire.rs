@@ -278,6 +278,7 @@ impl WebhookHome {
 
 /// One error of Telnyx's own error body (`numbers_Error`).
 pub(super) struct Complaint {
+    /// The code; empty if there is none.
     pub(super) code: String,
     pub(super) text: String,
     /// The field that it is about, as a JSON pointer; empty if it does not say.
@@ -293,8 +294,8 @@ impl Complaint {
         }
         #[derive(Deserialize)]
         struct Entry {
-            #[serde(deserialize_with = "id")]
-            code: String,
+            #[serde(default, deserialize_with = "id_or_null")]
+            code: Option<String>,
             #[serde(default)]
             title: Option<String>,
             #[serde(default)]
@@ -308,7 +309,7 @@ impl Complaint {
         entries
             .into_iter()
             .map(|entry| Self {
-                code: entry.code,
+                code: entry.code.unwrap_or_default(),
                 text: [entry.title, entry.detail]
                     .into_iter()
                     .flatten()
@@ -321,6 +322,7 @@ impl Complaint {
                     .unwrap_or_default()
                     .to_owned(),
             })
+            .filter(|complaint| !complaint.code.is_empty() || !complaint.text.is_empty())
             .collect()
     }
 }

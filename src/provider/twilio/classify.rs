@@ -11,11 +11,10 @@ use crate::provider::{Error, Refusal, RefusalKind, Reply};
 use crate::sabotage::{Safeguard, stands};
 
 /// The codes that say for certain that nothing was bought, each described under
-/// `https://www.twilio.com/docs/errors/<code>`. Every other code leaves the outcome of a purchase unknown.
+/// `https://www.twilio.com/docs/errors/<code>`. What is not in it is refused all the same, but may have been bought.
 pub(super) const TABLE: &[(i64, RefusalKind)] = &[
     // Not a Twilio number, or another account has it, or it was just released.
     (21422, RefusalKind::NotOnSale),
-    (21421, RefusalKind::Invalid),
     // The account is not active because it ran out of funds. Twilio has no other code for that.
     (10001, RefusalKind::InsufficientBalance),
     (20005, RefusalKind::InsufficientBalance),
@@ -23,18 +22,52 @@ pub(super) const TABLE: &[(i64, RefusalKind)] = &[
     // A trial account, and its second number.
     (10002, RefusalKind::PurchasingNotEnabled),
     (21404, RefusalKind::PurchasingNotEnabled),
-    // Test credentials.
+    // Test credentials; an action that is disabled for the account.
     (20008, RefusalKind::PurchasingNotEnabled),
-    // Suspended or closed.
+    (20010, RefusalKind::PurchasingNotEnabled),
+    // Suspended or closed; missing; not active.
     (20403, RefusalKind::PurchasingNotEnabled),
-    // An address, its locality, a bundle, an address that is not in the bundle.
+    (21471, RefusalKind::PurchasingNotEnabled),
+    (21472, RefusalKind::PurchasingNotEnabled),
+    // Restricted from new numbers by Twilio's compliance team.
+    (22300, RefusalKind::PurchasingNotEnabled),
+    // An address, its locality, a bundle, an identity document, an address that is not in the bundle.
     (21613, RefusalKind::Regulatory),
     (21615, RefusalKind::Regulatory),
     (21631, RefusalKind::Regulatory),
     (21649, RefusalKind::Regulatory),
+    (21650, RefusalKind::Regulatory),
     (21651, RefusalKind::Regulatory),
+    // A wrong user or token; a key without the right to this.
     (20003, RefusalKind::Unauthorized),
+    (20006, RefusalKind::Unauthorized),
     (70051, RefusalKind::Unauthorized),
+    // The account demands signed requests, or does not know them.
+    (70052, RefusalKind::Unauthorized),
+    (70053, RefusalKind::Unauthorized),
+    // An application that the account does not have.
+    (21420, RefusalKind::ReferenceMissing),
+    // The number, the friendly name, a parameter, a SID, the whole request.
+    (21421, RefusalKind::Invalid),
+    (20002, RefusalKind::Invalid),
+    (70001, RefusalKind::Invalid),
+    (20422, RefusalKind::Invalid),
+    (20423, RefusalKind::Invalid),
+    (20004, RefusalKind::Invalid),
+    (70002, RefusalKind::Invalid),
+    // A URL that Twilio cannot reach, a method, a fallback URL without its primary URL.
+    (21402, RefusalKind::Invalid),
+    (21403, RefusalKind::Invalid),
+    (21405, RefusalKind::Invalid),
+    (21406, RefusalKind::Invalid),
+    // What this number or its type cannot do: SMS, a caller's name.
+    (21407, RefusalKind::Invalid),
+    (21409, RefusalKind::Invalid),
+    // An area code, and a type that is not that of the number.
+    (21451, RefusalKind::Invalid),
+    (21452, RefusalKind::Invalid),
+    (21457, RefusalKind::Invalid),
+    (21458, RefusalKind::Invalid),
 ];
 
 /// There is no such resource (<https://www.twilio.com/docs/errors/20404>).
@@ -57,13 +90,15 @@ pub(super) struct Asked<'a> {
 /// True if this is Twilio's own word that there is no such resource.
 pub(super) fn is_absent(answer: &Answer) -> bool {
     answer.response.status == 404
-        && Complaint::read(&answer.response).is_some_and(|complaint| complaint.code == NOT_FOUND)
+        && Complaint::read(&answer.response)
+            .is_some_and(|complaint| complaint.code == Some(NOT_FOUND))
 }
 
 /// The refusal that [`is_absent`] is where not the number but something that the request refers to is asked for.
 pub(super) fn absence(kind: RefusalKind, answer: &Answer, session: &Session) -> Refusal {
     let complaint = Complaint::read(&answer.response).unwrap_or(Complaint {
-        code: NOT_FOUND,
+        code: Some(NOT_FOUND),
+        word: NOT_FOUND.to_string(),
         message: String::new(),
     });
     refusal(kind, complaint, answer, session)
@@ -76,18 +111,9 @@ pub(super) fn error(answer: &Answer, session: &Session) -> Error {
     let complaint = Complaint::read(response);
     match (status, complaint) {
         (429, _) => Error::Throttled(response.retry_after()),
-        (500.., Some(complaint)) => Error::Unavailable(format!(
-            "HTTP {status}, {}: {}",
-            complaint.code,
-            session.presentable(&complaint.message)
-        )),
-        (400..=499, Some(complaint)) if status != 408 => {
-            let refused_credential = matches!(status, 401 | 403);
-            let kind = kind_of(complaint.code).unwrap_or(if refused_credential {
-                RefusalKind::Unauthorized
-            } else {
-                RefusalKind::Invalid
-            });
+        (500.., Some(complaint)) => Error::Unavailable(said(status, &complaint, session)),
+        (400..=499, Some(complaint)) if !matches!(status, 408 | 425) => {
+            let kind = kind_of(complaint.code).unwrap_or(unlisted(status));
             let refusal = refusal(kind, complaint, answer, session);
             if kind == RefusalKind::Unauthorized {
                 Error::Unauthorized(refusal)
@@ -95,7 +121,7 @@ pub(super) fn error(answer: &Answer, session: &Session) -> Error {
                 Error::Refused(refusal)
             }
         }
-        (400.., None) | (408, _) => {
+        (400.., None) | (408 | 425, _) => {
             Error::Unavailable(format!("HTTP {status} without Twilio's error body"))
         }
         _ => Error::Unreadable(format!("HTTP {status} was not expected")),
@@ -111,22 +137,20 @@ pub(super) fn reply(answer: &Answer, asked: &Asked<'_>, session: &Session) -> Re
             Err(why) => Reply::Unknown(format!("HTTP 201, but {why}")),
         },
         status => match Complaint::read(response) {
-            Some(complaint) if status == 429 && complaint.code == TOO_MANY => {
+            None => Reply::Unknown(format!("HTTP {status} without Twilio's error body")),
+            Some(complaint) if status == 429 && complaint.code == Some(TOO_MANY) => {
                 Reply::NotSent(Error::Throttled(response.retry_after()))
             }
+            // A conflict and a timeout may be about a purchase that is under way.
+            Some(complaint)
+                if !(400..=499).contains(&status) || matches!(status, 408 | 409 | 425 | 429) =>
+            {
+                Reply::Unknown(said(status, &complaint, session))
+            }
             Some(complaint) => match kind_of(complaint.code) {
-                Some(kind)
-                    if (400..=499).contains(&status) && !matches!(status, 408 | 409 | 429) =>
-                {
-                    Reply::Rejected(refusal(kind, complaint, answer, session))
-                }
-                _ => Reply::Unknown(format!(
-                    "HTTP {status}, {}: {}",
-                    complaint.code,
-                    session.presentable(&complaint.message)
-                )),
+                Some(kind) => Reply::Rejected(refusal(kind, complaint, answer, session)),
+                None => Reply::Refused(refusal(unlisted(status), complaint, answer, session)),
             },
-            None => Reply::Unknown(format!("HTTP {status} without Twilio's error body")),
         },
     }
 }
@@ -169,18 +193,40 @@ fn bought(
     number.into_holding(false).ok_or("it has no phone number")
 }
 
-fn kind_of(code: i64) -> Option<RefusalKind> {
-    TABLE
-        .iter()
-        .find(|(known, _)| *known == code)
-        .map(|(_, kind)| *kind)
+fn kind_of(code: Option<i64>) -> Option<RefusalKind> {
+    let (_, kind) = TABLE.iter().find(|(known, _)| Some(*known) == code)?;
+    Some(*kind)
+}
+
+/// What a refusal with this status means whose code is not in the table.
+fn unlisted(status: u16) -> RefusalKind {
+    if matches!(status, 401 | 403) {
+        RefusalKind::Unauthorized
+    } else {
+        RefusalKind::Unlisted
+    }
 }
 
 fn refusal(kind: RefusalKind, complaint: Complaint, answer: &Answer, session: &Session) -> Refusal {
+    let code = if complaint.word.is_empty() {
+        format!("HTTP {}", answer.response.status)
+    } else {
+        session.presentable(&complaint.word)
+    };
     Refusal {
         kind,
-        code: complaint.code.to_string(),
+        code,
         text: session.presentable(&complaint.message),
         request_id: session.request_id(&answer.response),
     }
+}
+
+/// What the answer says, where it is no refusal.
+fn said(status: u16, complaint: &Complaint, session: &Session) -> String {
+    let (word, message) = (&complaint.word, &complaint.message);
+    format!(
+        "HTTP {status}, {}: {}",
+        session.presentable(word),
+        session.presentable(message)
+    )
 }

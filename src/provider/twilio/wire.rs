@@ -48,9 +48,13 @@ pub(super) struct Number {
     capabilities: Value,
 }
 
-/// Twilio's own error body (<https://www.twilio.com/docs/usage/twilios-response>). Proxies answer something else.
+/// Twilio's own error body (<https://www.twilio.com/docs/usage/twilios-response>): an object with a message, a code, or
+/// both. Not every refusal has a code, and the code need not be a number. Proxies answer something else.
 pub(super) struct Complaint {
-    pub(super) code: i64,
+    /// The code, if it is a number: the table is of numbers.
+    pub(super) code: Option<i64>,
+    /// The code as Twilio writes it; empty if there is none.
+    pub(super) word: String,
     pub(super) message: String,
 }
 
@@ -59,15 +63,23 @@ impl Complaint {
     pub(super) fn read(response: &Response) -> Option<Self> {
         #[derive(Deserialize)]
         struct Body {
+            #[serde(default)]
             code: Value,
             #[serde(default)]
             message: Option<String>,
         }
         let Body { code, message } = response.object().ok()?;
-        let code = code.as_i64().or_else(|| code.as_str()?.parse().ok())?;
-        Some(Self {
-            code,
-            message: message.unwrap_or_default(),
+        let word = match code {
+            Value::Null => String::new(),
+            Value::Number(number) => number.as_i64()?.to_string(),
+            Value::String(text) => text,
+            _ => return None,
+        };
+        let message = message.unwrap_or_default();
+        (!word.is_empty() || !message.is_empty()).then(|| Self {
+            code: word.parse().ok(),
+            word,
+            message,
         })
     }
 }
@@ -261,20 +273,38 @@ mod tests {
 
     #[test]
     fn only_twilios_own_error_body_is_read() {
-        for (body, code) in [
-            (r#"{"code":21422,"message":"no","status":400}"#, Some(21422)),
-            (r#"{"code":"21422"}"#, Some(21422)),
-            (r#"{"code":null,"message":"no"}"#, None),
-            (r#"{"message":"no"}"#, None),
+        let known = Some((Some(21422), "21422", "no"));
+        for (body, read) in [
+            (r#"{"code":21422,"message":"no","status":400}"#, known),
+            (r#"{"code":"21422","message":"no"}"#, known),
+            (r#"{"code":21422}"#, Some((Some(21422), "21422", ""))),
+            (
+                r#"{"code":"no_code","message":"no"}"#,
+                Some((None, "no_code", "no")),
+            ),
+            (
+                r#"{"code":null,"message":"no","status":400}"#,
+                Some((None, "", "no")),
+            ),
+            (r#"{"message":"no"}"#, Some((None, "", "no"))),
             (r#"{"code":21422,"message":7}"#, None),
+            (r#"{"code":[21422],"message":"no"}"#, None),
+            (r#"{"code":true,"message":"no"}"#, None),
+            (r#"{"code":21422.0,"message":"no"}"#, None),
+            (r#"{"code":null,"message":null}"#, None),
+            (r#"{"code":"","message":""}"#, None),
+            ("{}", None),
             ("<html>404</html>", None),
             ("21422", None),
             (r#"[21422,"no"]"#, None),
             ("", None),
         ] {
             let response = text(200, body).unwrap();
-            let read = Complaint::read(&response).map(|complaint| complaint.code);
-            assert_eq!(read, code, "{body}");
+            let found = Complaint::read(&response);
+            let found = found.as_ref();
+            let found =
+                found.map(|found| (found.code, found.word.as_str(), found.message.as_str()));
+            assert_eq!(found, read, "{body}");
         }
     }
 }

@@ -62,7 +62,7 @@ metrics! {
     MONTHLY_COST: Gauge "phonenumber_monthly_cost" ["account", "currency"]
         "What the numbers that PhoneNumbers hold cost each month, as far as prices are known, in units of the currency";
     PURCHASES: Counter "phonenumber_purchases_total" ["account", "outcome"]
-        "Purchases that were tried: bought, ordered, rejected, not_sent or unknown";
+        "Purchases that were tried: bought, ordered, rejected, refused, not_sent or unknown";
     RELEASES: Counter "phonenumber_releases_total" ["account", "outcome"]
         "Releases that were tried: confirmed, absent (it was gone already), refused or failed";
     UNKNOWN_OUTCOMES: Gauge "phonenumber_unknown_outcomes_open" ["account"]

@@ -138,6 +138,38 @@ async fn only_the_very_number_is_on_sale() {
     }
 }
 
+/// No coverage is a refusal whose status and code are not published; a code of the table says that the request is wrong.
+#[tokio::test]
+async fn a_search_that_is_refused_finds_no_coverage_or_is_wrong_and_is_told() {
+    let search = serde_json::from_value(json!({"country": "US", "areaCode": "999"})).unwrap();
+    for (status, code, kind) in [
+        (400, "10031", RefusalKind::NotOnSale),
+        (404, "10005", RefusalKind::NotOnSale),
+        (422, "no_such_code", RefusalKind::NotOnSale),
+        (400, "", RefusalKind::NotOnSale),
+        (422, "10032", RefusalKind::Invalid),
+        (409, "no_such_code", RefusalKind::Unlisted),
+    ] {
+        let answer = || json(status, errors(code));
+        let fake = Fake::with([answer(), answer()]);
+        let telnyx = telnyx(&fake);
+        let searched = telnyx.search(&search).await.map(drop);
+        let offered = telnyx.offer(&NUMBER.parse().unwrap()).await.map(drop);
+        for asked in [searched, offered] {
+            let Err(Error::Refused(refusal)) = asked else {
+                panic!("{code}: {asked:?}")
+            };
+            assert_eq!((refusal.kind, refusal.text.as_str()), (kind, "No: not so"));
+        }
+    }
+    let fake = Fake::with([json(401, errors("10009"))]);
+    let refused = telnyx(&fake).search(&search).await;
+    assert!(
+        matches!(refused, Err(Error::Unauthorized(_))),
+        "{refused:?}"
+    );
+}
+
 #[tokio::test]
 async fn a_search_offers_only_what_can_do_what_is_wanted_each_with_its_own_price() {
     let features = json!([{"name": "sms"}, {"name": "voice"}]);
@@ -371,11 +403,23 @@ async fn read_errors_are_named_for_what_to_do_next() {
         ),
         (
             json(422, errors("no_such_code")),
-            Error::Refused(refusal(RefusalKind::Invalid, "no_such_code")),
+            Error::Refused(refusal(RefusalKind::Unlisted, "no_such_code")),
         ),
         (json(429, errors("10011")), Error::Throttled(None)),
         (text(429, "<html>"), Error::Throttled(None)),
         (json(408, errors("10015")), without_body(408)),
+        (json(425, errors("10015")), without_body(425)),
+        (
+            json(
+                400,
+                json!({"errors": [{"code": null, "title": "No", "detail": "not so"}]}),
+            ),
+            Error::Refused(refusal(RefusalKind::Unlisted, "HTTP 400")),
+        ),
+        (
+            json(409, errors("10036")),
+            Error::Refused(refusal(RefusalKind::Unlisted, "10036")),
+        ),
         (
             json(503, errors("10016")),
             Error::Unavailable("HTTP 503, 10016: No: not so".into()),
