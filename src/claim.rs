@@ -1,6 +1,8 @@
 //! The claim on a number: what is written on the resource before money is spent, and the token that only the stored
 //! form yields. Pure.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -16,6 +18,9 @@ pub const ANNOTATION: &str = "telephony.burki.dev/claim";
 
 /// The only version this program writes or acts on.
 const VERSION: i64 = 1;
+
+/// The longest account id, UID and nonce of a claim. UUIDs are the longest that are written.
+const MOST_BYTES: usize = 64;
 
 /// The longest time between sending the claiming write and spending on it. A process that was frozen in between must
 /// not spend on a claim that another process may have judged by now.
@@ -136,11 +141,22 @@ impl Claim {
             _ => return Stored::Unreadable,
         }
         match serde_json::from_str::<Self>(text) {
+            Ok(claim) if !claim.is_bounded() => Stored::Unreadable,
             Err(_) => Stored::Unreadable,
             Ok(claim) if claim.owner != owner.to_string() => Stored::Nothing,
             Ok(claim) if claim.uid != uid => Stored::EarlierUid(claim),
             Ok(claim) => Stored::Ours(claim),
         }
+    }
+
+    /// False for texts that this program never writes, and that would be kept and shown.
+    fn is_bounded(&self) -> bool {
+        let is_plain = |text: &str| {
+            let mut bytes = text.bytes();
+            text.len() <= MOST_BYTES
+                && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        };
+        is_plain(self.account_id.as_str()) && is_plain(&self.nonce) && is_plain(&self.uid)
     }
 
     /// The value of the annotation.
@@ -238,6 +254,18 @@ mod tests {
                 Stored::Ours(claim().at_price(None)),
             ),
             (text.replace("1.15", "-1.15"), Stored::Unreadable),
+            (
+                text.replace("1.15", "79228162514264337593543950335"),
+                Stored::Unreadable,
+            ),
+            (
+                text.replace("\"0.5\"", "\"1000000000\""),
+                Stored::Unreadable,
+            ),
+            (text.replace("AC1", "AC1\\u001b[2J"), Stored::Unreadable),
+            (text.replace("AC1", &"A".repeat(65)), Stored::Unreadable),
+            (text.replace("n1", &"n".repeat(65)), Stored::Unreadable),
+            (text.replace("u1", "\u{200b}"), Stored::Unreadable),
             (
                 text.replace("\"version\":1", "\"version\":0"),
                 Stored::Unreadable,

@@ -154,6 +154,7 @@ fn pick(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::number::Amount;
 
     fn offer(number: &str, monthly: &str) -> Offer {
         Offer {
@@ -181,7 +182,7 @@ mod tests {
                 offers: [&misfits, offers].concat(),
             };
             let chance = Chance::seeded(1);
-            let is_cheap = |price: &Price| price.monthly < rust_decimal::Decimal::TWO;
+            let is_cheap = |price: &Price| Amount::read("2").is_some_and(|two| price.monthly < two);
             let who = ("u1", &chance);
             pick(
                 &search,

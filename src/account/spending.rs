@@ -1,16 +1,16 @@
 //! Purchases that are under way, and those whose number or cost is not counted elsewhere yet: so that many purchases at
 //! once never pass a limit together, and two never go for one number.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rust_decimal::Decimal;
-
 use super::inventory::Inventory;
 use super::{Account, Shared, Version, lock};
 use crate::clock::Instant;
-use crate::number::E164;
+use crate::number::{Amount, E164};
 use crate::sabotage::{Safeguard, stands};
 
 /// How long a purchase is counted here that is never counted elsewhere: longer than any purchase stays unseen.
@@ -18,7 +18,7 @@ const COUNTS_FOR: Duration = Duration::from_secs(3600);
 
 struct Purchase {
     /// What it will cost every month.
-    monthly: Decimal,
+    monthly: Amount,
     /// Since when it is counted.
     since: Instant,
     /// For whom, while it is under way.
@@ -41,7 +41,7 @@ pub trait Asker {
 
     /// Is told a number that somebody has claimed, what it costs each month, and whether that is counted as held. True if the
     /// account is known to hold it, as long as [`Asker::version`] stays the same.
-    fn told(&mut self, number: &E164, monthly: Decimal, is_counted: bool) -> bool;
+    fn told(&mut self, number: &E164, monthly: Amount, is_counted: bool) -> bool;
 }
 
 /// What the resources of an account tell of purchases, all but the one in question.
@@ -61,7 +61,7 @@ pub struct Tally {
     /// The numbers that the account holds, as far as that is known, and those that are being bought or may have been.
     pub numbers: i64,
     /// What of those costs each month that is not counted as held.
-    pub monthly: Decimal,
+    pub monthly: Amount,
 }
 
 /// The purchases of an account, by number.
@@ -127,7 +127,7 @@ impl Account {
         self: &Arc<Self>,
         number: &E164,
         whom: &str,
-        monthly: Decimal,
+        monthly: Amount,
         told: &dyn Told,
         may: Option<impl FnOnce(Tally) -> bool>,
     ) -> Result<Spending, NotNow> {
@@ -179,7 +179,7 @@ impl Shared {
 
     /// How many numbers the account is known to hold, and so many more.
     fn held_and(&self, more: usize) -> i64 {
-        i64::try_from(self.inventory.len() + more).unwrap_or(i64::MAX)
+        i64::try_from(self.inventory.len().saturating_add(more)).unwrap_or(i64::MAX)
     }
 
     fn tally(
@@ -214,7 +214,7 @@ struct Count<'a> {
     besides: &'a dyn Told,
     going_for: Option<&'a E164>,
     unseen: HashSet<E164>,
-    uncounted: HashMap<E164, Decimal>,
+    uncounted: HashMap<E164, Amount>,
 }
 
 impl Asker for Count<'_> {
@@ -222,7 +222,7 @@ impl Asker for Count<'_> {
         self.version
     }
 
-    fn told(&mut self, number: &E164, monthly: Decimal, is_counted: bool) -> bool {
+    fn told(&mut self, number: &E164, monthly: Amount, is_counted: bool) -> bool {
         let is_held = self.inventory.has(number);
         let is_own = Some(number) != self.going_for && self.besides.is_own(number);
         if !is_own && !is_held {

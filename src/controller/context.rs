@@ -10,7 +10,6 @@ use kube::api::ListParams;
 use kube::core::{PartialObjectMeta, Selector, SelectorExt};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Resource, ResourceExt};
-use rust_decimal::Decimal;
 
 use super::Parts;
 use super::definition::Definition;
@@ -31,7 +30,7 @@ use crate::api::{
 };
 use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::number::{AccountId, E164, Installation, Mark, NumberId, Origin, Owner};
+use crate::number::{AccountId, Amount, E164, Installation, Mark, NumberId, Origin, Owner};
 use crate::server_time::{Clients, ServerTime};
 use crate::telemetry::metrics::Metrics;
 
@@ -489,7 +488,7 @@ fn lowest(one: Limits, other: Limits) -> Limits {
             (false, false) => one.into_iter().filter(|it| other.contains(it)).collect(),
         }
     }
-    let amount = |money: &Money| money.amount.parse::<Decimal>().unwrap_or_default();
+    let amount = |money: &Money| Amount::read(&money.amount).unwrap_or_default();
     let cost = match (one.max_monthly_cost, other.max_monthly_cost) {
         // Amounts in different currencies cannot be compared; the account's own holds.
         (Some(one), Some(other))

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
-use rust_decimal::Decimal;
-use rust_decimal::prelude::ToPrimitive;
 
 use super::account::AnyAccount;
 use super::context::{Context, account_name, owner};
@@ -15,7 +13,7 @@ use super::fuse::Deed;
 use crate::api::{AccountKind, Class, Limits, PhoneNumber, Reason, condition, reason_of};
 use crate::claim::{Claim, Stored};
 use crate::clock::Instant;
-use crate::number::{AccountId, Currency};
+use crate::number::{AccountId, Amount, Currency};
 use crate::telemetry::metrics::{AccountFigures, NO_ACCOUNT, Source};
 
 /// The figures of every account that is looked after.
@@ -96,14 +94,11 @@ impl Figures {
             shown.push(("maxNumbers", most as f64, (most - held).max(0) as f64));
         }
         if let Some(money) = &limits.max_monthly_cost
-            && let (Ok(most), Some(currency)) = (
-                money.amount.parse::<Decimal>(),
-                Currency::new(&money.currency),
-            )
+            && let (Some(most), Some(currency)) =
+                (Amount::read(&money.amount), Currency::new(&money.currency))
         {
-            let left = (most - self.context.stores.index.cost_of(id, &currency)).max(Decimal::ZERO);
-            let amount = |amount: Decimal| amount.to_f64().unwrap_or_default();
-            shown.push(("maxMonthlyCost", amount(most), amount(left)));
+            let left = most.less(self.context.stores.index.cost_of(id, &currency));
+            shown.push(("maxMonthlyCost", most.to_f64(), left.to_f64()));
         }
         shown
     }
@@ -146,12 +141,12 @@ fn count(number: &PhoneNumber, figures: &mut AccountFigures, now: Option<Timesta
     }
     let status = number.status.as_ref().filter(|status| status.id.is_some());
     if let Some(cost) = status.and_then(|status| status.cost.as_ref())
-        && let Ok(monthly) = cost.monthly.parse::<f64>()
+        && let Some(monthly) = Amount::read(&cost.monthly)
     {
         *figures
             .monthly_cost
             .entry(cost.currency.clone())
-            .or_default() += monthly;
+            .or_default() += monthly.to_f64();
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which resources declare a number, have recorded an id, or use an account: found without going through all of them.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 mod claims;
 mod told;
 
@@ -10,13 +12,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
-use rust_decimal::Decimal;
 
 use self::claims::{Claimed, Claims};
 use super::context::{account_name, owner};
 use crate::api::{AccountKind, OrderStatus, PhoneNumber};
 use crate::claim::{Claim, Intent};
-use crate::number::{AccountId, Currency, E164, Installation, Mark, Origin};
+use crate::number::{AccountId, Amount, Currency, E164, Installation, Mark, Origin};
 
 type Reference = ObjectRef<PhoneNumber>;
 
@@ -43,7 +44,7 @@ struct Maps {
     by_key: HashMap<Arc<Key>, Found>,
     entries: HashMap<Arc<Reference>, Entry>,
     /// The sums of the costs, by account and currency.
-    sums: HashMap<(String, String), Decimal>,
+    sums: HashMap<(String, String), Amount>,
     claims: Claims,
 }
 
@@ -69,7 +70,7 @@ struct Entry {
 struct Cost {
     account: String,
     currency: String,
-    monthly: Decimal,
+    monthly: Amount,
 }
 
 impl Index {
@@ -82,8 +83,8 @@ impl Index {
         let claimed = claim.and_then(|claim| claimed(number, claim, cost.is_some()));
         let mut maps = self.lock();
         let (reference, before) = maps.take(number);
-        maps.add_cost(before.cost.as_ref(), -Decimal::ONE);
-        maps.add_cost(cost.as_ref(), Decimal::ONE);
+        maps.take_cost(before.cost.as_ref());
+        maps.add_cost(cost.as_ref());
         match claimed.filter(|claimed| claimed.at >= since) {
             Some(claimed) => maps.claims.put(&reference, claimed),
             None => maps.claims.remove(&reference),
@@ -106,7 +107,7 @@ impl Index {
     pub(super) fn remove(&self, number: &PhoneNumber) {
         let mut maps = self.lock();
         let (reference, before) = maps.take(number);
-        maps.add_cost(before.cost.as_ref(), -Decimal::ONE);
+        maps.take_cost(before.cost.as_ref());
         maps.drop_keys(&reference, &before.keys);
         maps.claims.remove(&reference);
     }
@@ -133,7 +134,7 @@ impl Index {
     }
 
     /// What the numbers of an account at a provider cost each month, as far as statuses tell it and in this currency.
-    pub(super) fn cost_of(&self, account: &AccountId, currency: &Currency) -> Decimal {
+    pub(super) fn cost_of(&self, account: &AccountId, currency: &Currency) -> Amount {
         self.lock().cost_of(account, currency)
     }
 
@@ -143,14 +144,14 @@ impl Index {
         besides: &PhoneNumber,
         account: &AccountId,
         currency: &Currency,
-    ) -> Decimal {
+    ) -> Amount {
         let maps = self.lock();
         let own = maps.entries.get(&reference_to(besides));
         let own = own.and_then(|entry| entry.cost.as_ref());
         let own = own
             .filter(|cost| cost.account == account.as_str() && cost.currency == currency.as_str());
         let own = own.map(|cost| cost.monthly).unwrap_or_default();
-        maps.cost_of(account, currency) - own
+        maps.cost_of(account, currency).less(own)
     }
 
     /// Forgets what was claimed before `since`: it is settled by now.
@@ -172,7 +173,7 @@ impl Maps {
     }
 
     /// As [`Index::cost_of`].
-    fn cost_of(&self, account: &AccountId, currency: &Currency) -> Decimal {
+    fn cost_of(&self, account: &AccountId, currency: &Currency) -> Amount {
         let key = (account.to_string(), currency.to_string());
         self.sums.get(&key).copied().unwrap_or_default()
     }
@@ -190,11 +191,23 @@ impl Maps {
         }
     }
 
-    fn add_cost(&mut self, cost: Option<&Cost>, sign: Decimal) {
+    fn add_cost(&mut self, cost: Option<&Cost>) {
         if let Some(cost) = cost {
-            let key = (cost.account.clone(), cost.currency.clone());
-            *self.sums.entry(key).or_default() += sign * cost.monthly;
+            let sum = self.sum_with(cost);
+            *sum = sum.plus(cost.monthly);
         }
+    }
+
+    fn take_cost(&mut self, cost: Option<&Cost>) {
+        if let Some(cost) = cost {
+            let sum = self.sum_with(cost);
+            *sum = sum.less(cost.monthly);
+        }
+    }
+
+    fn sum_with(&mut self, cost: &Cost) -> &mut Amount {
+        let key = (cost.account.clone(), cost.currency.clone());
+        self.sums.entry(key).or_default()
     }
 
     fn add_key(&mut self, key: Key, reference: &Arc<Reference>) -> Arc<Key> {
@@ -286,7 +299,7 @@ fn cost_of(number: &PhoneNumber, claim: Option<&Claim>) -> Option<Cost> {
     Some(Cost {
         account: status.account_id.clone().or_else(claimed_in)?,
         currency: cost.currency.clone(),
-        monthly: cost.monthly.parse().ok()?,
+        monthly: Amount::read(&cost.monthly)?,
     })
 }
 
@@ -328,7 +341,7 @@ mod tests {
             Version::default()
         }
 
-        fn told(&mut self, _: &E164, monthly: Decimal, is_counted: bool) -> bool {
+        fn told(&mut self, _: &E164, monthly: Amount, is_counted: bool) -> bool {
             assert!(!is_counted, "no status tells what it costs");
             self.0.push(monthly.to_string());
             false

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kube::ResourceExt;
-use rust_decimal::Decimal;
 
 use super::context::Context;
 use super::index::Key;
@@ -14,7 +13,7 @@ use super::resolve::resolve;
 use crate::account::Account;
 use crate::api::{Money, PhoneNumber, Reason};
 use crate::clock::Instant;
-use crate::number::{E164, NumberId};
+use crate::number::{Amount, E164, NumberId};
 
 /// What an account holds, in figures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -269,7 +268,7 @@ pub(super) async fn wake_what_another_answers(
 pub(super) fn count(account: &Account, context: &Context) -> Figures {
     let mut figures = Figures::default();
     let mut held = HashSet::new();
-    let mut costs: Vec<(Decimal, String)> = Vec::new();
+    let mut costs: Vec<(Amount, String)> = Vec::new();
     for (id, _, mark) in account.survey() {
         let Some(mark) = mark else {
             figures.unmanaged += 1;
@@ -290,17 +289,17 @@ pub(super) fn count(account: &Account, context: &Context) -> Figures {
         }
         figures.managed += 1;
         let cost = owner.and_then(|owner| owner.status.as_ref()?.cost.clone());
-        costs.extend(cost.and_then(|cost| Some((cost.monthly.parse().ok()?, cost.currency))));
+        costs.extend(cost.and_then(|cost| Some((Amount::read(&cost.monthly)?, cost.currency))));
     }
     figures.monthly_cost = sum(&costs);
     figures
 }
 
 /// The sum; a provider bills an account in one currency.
-fn sum(costs: &[(Decimal, String)]) -> Option<Money> {
+fn sum(costs: &[(Amount, String)]) -> Option<Money> {
     let (_, currency) = costs.first()?;
     let same = costs.iter().filter(|(_, other)| other == currency);
-    let amount: Decimal = same.map(|(amount, _)| *amount).sum();
+    let amount: Amount = same.map(|(amount, _)| *amount).sum();
     Some(Money {
         amount: format!("{amount:.2}"),
         currency: currency.clone(),

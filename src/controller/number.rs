@@ -21,7 +21,7 @@ use crate::api::{
     AdoptionPolicy, AttemptOutcome, Class, Money, PhoneNumber, Reason, condition, reason_of,
 };
 use crate::claim::{Claim, Intent, Stored};
-use crate::number::{AccountId, Configuration, Currency, E164, NumberId, OrderId};
+use crate::number::{AccountId, Amount, Configuration, Currency, E164, NumberId, OrderId};
 use crate::provider::Error;
 use crate::provider::http::{Cause, because};
 use crate::telemetry::metrics::KUBERNETES_API;
@@ -261,10 +261,11 @@ fn number_in_question(number: &PhoneNumber, claim: &Stored) -> Option<E164> {
     }
 }
 
+/// The budget that a limit sets. An amount that cannot be read allows nothing.
 fn budget(money: Option<&Money>) -> Option<Budget> {
     let money = money?;
     Some(Budget {
-        amount: money.amount.parse().ok()?,
+        amount: Amount::read(&money.amount).unwrap_or_default(),
         currency: Currency::new(&money.currency)?,
     })
 }
@@ -286,7 +287,9 @@ fn limits(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> Limit
         numbers: declared.max_numbers.zip(held),
         monthly_cost: budget.zip(used).map(|(budget, (id, tally))| {
             let index = &context.stores.index;
-            let spent = index.cost_besides(number, id, &budget.currency) + tally.monthly;
+            let spent = index
+                .cost_besides(number, id, &budget.currency)
+                .plus(tally.monthly);
             (budget, spent)
         }),
     }

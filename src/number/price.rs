@@ -1,8 +1,11 @@
-//! Money: what a number costs. Decimal, never floating. Pure.
+//! Money: what a number costs. Decimal, never floating, and without arithmetic that can overflow. Pure.
+
+#![deny(clippy::arithmetic_side_effects)]
 
 use std::fmt;
 
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 use serde::{Deserialize, Serialize};
 
 /// A currency, as ISO 4217, such as `USD`.
@@ -28,14 +31,70 @@ impl fmt::Display for Currency {
     }
 }
 
+/// An amount of money, zero or more. A text is an amount only below [`Amount::LIMIT`] and with at most
+/// [`Amount::MOST_DECIMALS`] decimals. A sum may be larger.
+///
+/// Amounts have no `+` and no `-`: a text from outside must not be able to overflow anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Amount(Decimal);
+
+impl Amount {
+    /// Nothing.
+    pub const ZERO: Self = Self(Decimal::ZERO);
+
+    /// Every amount that is read is lower. No number at any provider costs a millionth of it.
+    pub const LIMIT: u32 = 1_000_000_000;
+
+    /// The most decimals of an amount that is read, zeros at its end aside.
+    pub const MOST_DECIMALS: u32 = 6;
+
+    /// The amount that a plain decimal text names; `None` for a text that is no amount.
+    pub fn read(text: &str) -> Option<Self> {
+        let amount = Decimal::from_str_exact(text.trim()).ok()?.normalize();
+        let is_amount = !amount.is_sign_negative()
+            && amount < Decimal::from(Self::LIMIT)
+            && amount.scale() <= Self::MOST_DECIMALS;
+        is_amount.then_some(Self(amount))
+    }
+
+    /// The sum of two amounts. A sum that cannot be represented is the largest amount.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// What is left of this amount without `other`; zero if `other` is larger.
+    #[must_use]
+    pub fn less(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0).max(Decimal::ZERO))
+    }
+
+    /// The nearest floating number, for metrics.
+    pub fn to_f64(self) -> f64 {
+        self.0.to_f64().unwrap_or_default()
+    }
+}
+
+impl std::iter::Sum for Amount {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Self::plus)
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// What a number costs. In JSON its amounts are decimal texts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Texts", try_from = "Texts")]
 pub struct Price {
     /// Every month.
-    pub monthly: Decimal,
+    pub monthly: Amount,
     /// Once, with the purchase.
-    pub upfront: Decimal,
+    pub upfront: Amount,
     /// In this currency.
     pub currency: Currency,
 }
@@ -67,15 +126,11 @@ impl TryFrom<Texts> for Price {
 }
 
 impl Price {
-    /// A price from the decimal texts of a provider; `None` unless both are plain amounts that are not negative.
+    /// A price from the decimal texts of a provider; `None` unless both are amounts.
     pub fn read(monthly: &str, upfront: &str, currency: &str) -> Option<Self> {
-        let amount = |text: &str| {
-            let amount = Decimal::from_str_exact(text.trim()).ok()?;
-            (!amount.is_sign_negative()).then(|| amount.normalize())
-        };
         Some(Self {
-            monthly: amount(monthly)?,
-            upfront: amount(upfront)?,
+            monthly: Amount::read(monthly)?,
+            upfront: Amount::read(upfront)?,
             currency: Currency::new(currency)?,
         })
     }
@@ -104,6 +159,9 @@ mod tests {
             ("", "0", "USD"),
             ("1,15", "0", "USD"),
             ("-1", "0", "USD"),
+            ("79228162514264337593543950335", "0", "USD"),
+            ("0", "1000000000", "USD"),
+            ("1.0000001", "0", "USD"),
             ("1", "NaN", "USD"),
             ("1", "0", "US"),
             ("1", "0", "U$D"),
@@ -114,5 +172,19 @@ mod tests {
                 "{monthly} {upfront} {currency}"
             );
         }
+    }
+
+    #[test]
+    fn no_sum_of_amounts_overflows() {
+        let most = Amount::read("999999999.999999").unwrap();
+        let mut sum = most;
+        for _ in 0..200 {
+            sum = sum.plus(sum);
+        }
+        assert_eq!(sum, sum.plus(most));
+        assert_eq!(most.less(sum), Amount::ZERO);
+        assert!([sum, most, sum].into_iter().sum::<Amount>() >= sum);
+        let amounts = ["1.15", "2.850"].map(|text| Amount::read(text).unwrap());
+        assert_eq!(amounts.into_iter().sum::<Amount>().to_string(), "4.00");
     }
 }

@@ -4,18 +4,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rust_decimal::Decimal;
 
 use super::Reference;
 use crate::account::{Asker, Version};
-use crate::number::{AccountId, E164};
+use crate::number::{AccountId, Amount, E164};
 
 /// What is kept of a claim to buy.
 pub(super) struct Claimed {
     pub(super) account: AccountId,
     pub(super) number: E164,
     /// What the number costs each month.
-    pub(super) monthly: Decimal,
+    pub(super) monthly: Amount,
     pub(super) at: Timestamp,
     /// True if the resource tells what the number costs.
     pub(super) is_counted: bool,
@@ -100,8 +99,8 @@ mod tests {
             self.version
         }
 
-        fn told(&mut self, number: &E164, _: Decimal, _: bool) -> bool {
-            self.told += 1;
+        fn told(&mut self, number: &E164, _: Amount, _: bool) -> bool {
+            self.told = self.told.saturating_add(1);
             self.numbers.contains(number)
         }
     }
@@ -118,7 +117,7 @@ mod tests {
         Claimed {
             account: AccountId::new("AC1"),
             number: number(index),
-            monthly: Decimal::ONE,
+            monthly: Amount::default(),
             at: Timestamp::UNIX_EPOCH,
             is_counted,
         }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt;
-use rust_decimal::Decimal;
 use serde_json::json;
 
 use super::super::context::{Context, owner};
@@ -16,7 +15,7 @@ use super::{Pass, Purchase, Stop, clock_time, finalizers_with_ours, patch};
 use crate::account::{Account, NotNow, SEARCH_HOLDS, Spending, Tally, Urgency};
 use crate::api::Reason;
 use crate::claim::{ANNOTATION, Claim, Intent, Stored, Token};
-use crate::number::{Currency, NumberId, Price};
+use crate::number::{Amount, Currency, NumberId, Price};
 use crate::provider::{Error, OrderState, Reply, Unmarked};
 use crate::sabotage::{Safeguard, stands};
 
@@ -106,8 +105,8 @@ fn reserve(
     context: &Context,
 ) -> Result<Spending, Stop> {
     let monthly = match intent {
-        Intent::Buy => price.map_or(Decimal::ZERO, |price| price.monthly),
-        Intent::Adopt => Decimal::ZERO,
+        Intent::Buy => price.map_or(Amount::ZERO, |price| price.monthly),
+        Intent::Adopt => Amount::ZERO,
     };
     let id = &account.identity().account;
     let limits = &pass.facts.limits;
@@ -116,7 +115,9 @@ fn reserve(
     let may = is_limited.then_some(|tally: Tally| {
         over = is_over(limits, tally.numbers, |currency| {
             let index = &context.stores.index;
-            index.cost_besides(&pass.object, id, currency) + tally.monthly
+            index
+                .cost_besides(&pass.object, id, currency)
+                .plus(tally.monthly)
         });
         over.is_none()
     });
@@ -170,7 +171,7 @@ fn reached(message: String, again: Duration) -> Stop {
 fn is_over(
     limits: &Limits,
     numbers: i64,
-    cost: impl FnOnce(&Currency) -> Decimal,
+    cost: impl FnOnce(&Currency) -> Amount,
 ) -> Option<String> {
     if let Some((most, _)) = limits.numbers
         && numbers > most

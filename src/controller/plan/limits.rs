@@ -1,16 +1,16 @@
 //! What may be spent: the resource's own limit and the account's. Checked before anything is claimed.
 
-use rust_decimal::Decimal;
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::{Again, Facts, PERSON_AGAIN_AFTER, Step, wait};
 use crate::api::Reason;
-use crate::number::{Currency, Kind, Price};
+use crate::number::{Amount, Currency, Kind, Price};
 
 /// An amount each month that must not be exceeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// The amount.
-    pub amount: Decimal,
+    pub amount: Amount,
     /// Its currency.
     pub currency: Currency,
 }
@@ -25,7 +25,7 @@ pub struct Limits {
     /// How many numbers the account may hold, and how many it holds or is buying.
     pub numbers: Option<(i64, i64)>,
     /// What its numbers may cost each month, and what they cost.
-    pub monthly_cost: Option<(Budget, Decimal)>,
+    pub monthly_cost: Option<(Budget, Amount)>,
 }
 
 impl Limits {
@@ -121,7 +121,7 @@ pub(super) fn forbids_price(facts: &Facts, price: Option<&Price>) -> Option<Step
         if budget.currency != price.currency {
             return Some(unknown(budget));
         }
-        if *spent + price.monthly > budget.amount {
+        if spent.plus(price.monthly) > budget.amount {
             return Some(wait(
                 Reason::LimitReached,
                 format!(

@@ -1,7 +1,7 @@
 //! Searches, limits and adoptions.
 
 use super::*;
-use crate::number::{Capabilities, Capability, Currency, Kind};
+use crate::number::{Amount, Capabilities, Capability, Currency, Kind};
 use crate::provider::RefusalKind;
 
 pub(super) fn search() -> Search {
@@ -22,7 +22,7 @@ fn price(monthly: &str, currency: &str) -> Price {
 
 fn budget(amount: &str) -> Budget {
     Budget {
-        amount: amount.parse().unwrap(),
+        amount: Amount::read(amount).unwrap(),
         currency: Currency::new("USD").unwrap(),
     }
 }
@@ -199,7 +199,7 @@ fn a_limit_on_cost_refuses_what_is_dearer_or_of_unknown_price() {
             buys(None),
             "without a limit no price is needed"
         );
-        facts.limits.monthly_cost = Some((budget("10"), "8".parse().unwrap()));
+        facts.limits.monthly_cost = Some((budget("10"), Amount::read("8").unwrap()));
         let with_the_account = match expected {
             Some(Reason::CostLimitExceeded) => Some(Reason::LimitReached),
             other => other,
