@@ -14,6 +14,7 @@
 //! | [`leader`] | the Lease |
 //! | [`sabotage`] | safeguards that a test can take out |
 //! | [`server_time`] | the API server's clock, and clients that tell it |
+//! | [`shown`] | what of a text from outside may be shown |
 //! | [`telemetry`] | logs, metrics, traces and health |
 //! | [`emulator`] | a phone company for demos and tests |
 //! | [`program`] | the operator put together |
@@ -34,4 +35,5 @@ pub mod program;
 pub mod provider;
 pub mod sabotage;
 pub mod server_time;
+pub mod shown;
 pub mod telemetry;

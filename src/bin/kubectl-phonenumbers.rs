@@ -5,18 +5,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use phonenumber_operator::cli::{Answer, Arguments, run};
+use phonenumber_operator::shown::{MOST_OF_MESSAGE, line};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match run(Arguments::parse()).await {
         Ok(answer) => print(&answer).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS),
         Err(error) => {
-            let line: String = error
-                .to_string()
-                .chars()
-                .map(|c| if c.is_control() { ' ' } else { c })
-                .collect();
-            eprintln!("error: {line}");
+            eprintln!("error: {}", line(&error.to_string(), MOST_OF_MESSAGE));
             ExitCode::FAILURE
         }
     }
@@ -26,7 +22,7 @@ async fn main() -> ExitCode {
 fn print(answer: &Answer) -> io::Result<()> {
     let mut notes = io::stderr().lock();
     for note in &answer.notes {
-        writeln!(notes, "{note}")?;
+        writeln!(notes, "{}", line(note, MOST_OF_MESSAGE))?;
     }
     let mut output = io::stdout().lock();
     output.write_all(answer.output.as_bytes())?;

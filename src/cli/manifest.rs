@@ -7,9 +7,9 @@ use kube::Resource;
 use serde_json::{Value, json};
 
 use super::error::Error;
-use super::table::is_hidden;
 use crate::api::{AccountKind, AdoptionPolicy, GROUP, PhoneNumber};
 use crate::number::{Holding, Mark, Provider};
+use crate::shown::is_hidden;
 
 /// Twilio: what is left of the friendly name beside the mark, in bytes. The custom resource definition says so too.
 const NAME_BYTES: usize = 36;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use url::Url;
 
 use crate::number::{Holding, Settings};
+use crate::shown::is_hidden;
 
 /// What stands where there is nothing, as in kubectl.
 pub(super) const NONE: &str = "<none>";
@@ -53,15 +54,6 @@ pub(super) fn shown(text: &str) -> String {
         plain.push('…');
     }
     plain
-}
-
-/// True for characters that show nothing, end a line, or change how others are shown.
-pub(super) fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}'
-            | '\u{e0000}'..='\u{e007f}')
 }
 
 /// How long ago `since` was, as kubectl tells it: the two or so digits that matter.

@@ -13,6 +13,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 
+use crate::shown;
+
 /// What reports them.
 const REPORTER: &str = "phonenumber-operator";
 
@@ -71,6 +73,7 @@ impl Events {
 
     /// Has an Event written soon. That it cannot be written changes nothing.
     pub(super) fn tell(&self, mut told: Told) {
+        told.note = shown::line(&told.note, LONGEST_NOTE);
         // The API server refuses longer ones.
         told.note
             .truncate(told.note.floor_char_boundary(LONGEST_NOTE));

@@ -20,6 +20,7 @@ use crate::api::{
 use crate::claim::Claim;
 use crate::number::{Holding, Price, Settings};
 use crate::provider::{OrderState, Reply};
+use crate::shown::{self, MOST, MOST_OF_MESSAGE};
 
 /// How often a status PUT that met another write is repeated on the newer object.
 const TRIES: usize = 3;
@@ -203,7 +204,9 @@ fn status(
         id,
         pending: facts.record.assistant.is_none(),
         name: match &pass.resolved.assistant {
-            Some((wanted, Ok(assistant))) if *wanted == id => Some(assistant.name.clone()),
+            Some((wanted, Ok(assistant))) if *wanted == id => {
+                Some(shown::line(&assistant.name, MOST))
+            }
             _ => before
                 .assistant
                 .as_ref()
@@ -269,14 +272,16 @@ fn cost(before: &PhoneNumberStatus, pass: &Pass) -> Option<CostStatus> {
 }
 
 fn show(holding: &Holding, status: &mut PhoneNumberStatus) {
+    let url = |text: &str| shown::line(text, MOST_OF_MESSAGE);
+    let id = |text: &str| shown::line(text, MOST);
     let date_created = holding.created.map(|at| Time(seconds(at)));
     match &holding.settings {
         Settings::Twilio(settings) => {
             status.twilio = Some(TwilioStatus {
                 sid: holding.id.to_string(),
-                friendly_name: holding.marked_text.clone(),
-                voice_url: settings.voice_url.clone(),
-                sms_url: settings.sms_url.clone(),
+                friendly_name: shown::line(&holding.marked_text, MOST),
+                voice_url: settings.voice_url.as_deref().map(url),
+                sms_url: settings.sms_url.as_deref().map(url),
                 capabilities: CapabilitiesStatus {
                     voice: settings.capabilities.voice,
                     sms: settings.capabilities.sms,
@@ -289,10 +294,8 @@ fn show(holding: &Holding, status: &mut PhoneNumberStatus) {
         Settings::Telnyx(settings) => {
             let telnyx = status.telnyx.get_or_insert_with(TelnyxStatus::default);
             telnyx.phone_number_id = Some(holding.id.to_string());
-            telnyx.connection_id.clone_from(&settings.connection_id);
-            telnyx
-                .messaging_profile_id
-                .clone_from(&settings.messaging_profile_id);
+            telnyx.connection_id = settings.connection_id.as_deref().map(id);
+            telnyx.messaging_profile_id = settings.messaging_profile_id.as_deref().map(id);
             telnyx.date_created = date_created;
         }
     }

@@ -16,6 +16,7 @@ use crate::api::{BurkiRef, ConnectionWebhook, Limits, PhoneNumber, Reason, Webho
 use crate::burki::{Assistant, Burki, DirectoryError};
 use crate::number::{Configuration, Mark, Origin, Papers, Provider, Routing};
 use crate::provider::{Error, RefusalKind, Webhook};
+use crate::shown;
 
 /// Burki's own hosted service, the only origin that needs no flag.
 const BURKI_ORIGIN: &str = "https://api.burki.dev";
@@ -423,13 +424,15 @@ fn verify_webhook(
     if found.url.as_deref() == Some(wanted) && !version_differs {
         return Ok(());
     }
+    let url = found.url.as_deref().map(shown::address);
+    let version = found.api_version.as_deref().and_then(shown::code);
     Err(Blocker::new(
         Reason::ConnectionWebhookMismatch,
         format!(
             "The Telnyx {what} {id} has the webhook {} (API version {}), not {wanted} (API version 2). Set it at Telnyx, \
              or set spec.telnyx.connectionWebhook: Manage on the account.",
-            found.url.as_deref().unwrap_or("(none)"),
-            found.api_version.as_deref().unwrap_or("unknown"),
+            url.as_deref().unwrap_or("(none)"),
+            version.unwrap_or("unknown"),
         ),
     ))
 }

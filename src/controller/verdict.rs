@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::api::{Reason, condition};
+use crate::shown::{self, MOST_OF_MESSAGE};
 
 /// A reason, and a sentence that names the next step.
 pub(super) struct Verdict {
@@ -30,10 +31,11 @@ impl Verdict {
             Some(before) if before.status == status => before.last_transition_time,
             _ => Time(seconds(now)),
         };
+        let message = shown::line(&self.message, MOST_OF_MESSAGE);
         let message = if truth && kind == condition::STALLED {
-            format!("{} See {}.", self.message, self.reason.section())
+            format!("{message} See {}.", self.reason.section())
         } else {
-            self.message.clone()
+            message
         };
         conditions.push(Condition {
             type_: kind.to_owned(),
@@ -65,4 +67,29 @@ fn order_of(kind: &str) -> usize {
 /// Kubernetes keeps times to the second.
 pub(super) fn seconds(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_bounded_and_shows_all_that_it_says() {
+        let message = format!("a\u{202e}b\u{1b}[2J\n{}", "x".repeat(100_000));
+        let verdict = Verdict {
+            reason: Reason::OwnedByAnother,
+            message,
+        };
+        let mut conditions = Vec::new();
+        verdict.say(
+            &mut conditions,
+            condition::READY,
+            false,
+            None,
+            Timestamp::UNIX_EPOCH,
+        );
+        let message = &conditions[0].message;
+        assert!(message.starts_with("ab [2J x"), "{message}");
+        assert_eq!(message.chars().count(), MOST_OF_MESSAGE);
+    }
 }

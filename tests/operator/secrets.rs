@@ -51,7 +51,7 @@ async fn echo() -> (String, Arc<Mutex<Vec<String>>>) {
             let text = format!("you said {told} which is {plain} to https://{plain}@example.com");
             let body = match uri.path() {
                 path if path.starts_with("/v2/") => {
-                    json!({"errors": [{"code": "10009", "title": text, "detail": text}]})
+                    json!({"errors": [{"code": told, "title": text, "detail": text}]})
                 }
                 path if path.starts_with("/api/") => json!({"detail": text}),
                 _ => json!({"code": 20003, "message": text, "status": 401}),

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod crashes;
+mod hostile;
 mod limits;
 mod orders;
 mod people;
@@ -146,6 +147,9 @@ traces! {
         an_order_that_succeeds_after_its_cancellation,
         last_years_order_with_the_same_mark,
         a_successful_order_whose_number_never_shows_comes_to_an_end,
+    }
+    hostile {
+        forged_claims_with_amounts_without_bounds_stop_nobody,
     }
     people {
         a_number_that_is_bought_by_hand_while_it_is_being_claimed,

@@ -16,6 +16,7 @@ use super::text::presentable;
 use super::{Body, Client, Departure, Method, Request, Response, TIMEOUT, TransportError};
 use crate::clock::{Clock, Instant};
 use crate::provider::Error;
+use crate::shown;
 use crate::telemetry::metrics::RequestOutcome;
 use crate::telemetry::traces::SPANS;
 
@@ -219,7 +220,8 @@ impl Session {
             };
             let response = result.as_ref().ok();
             audit.request_id = response.and_then(|response| self.request_id(response));
-            audit.id = call.id_in.zip(response).and_then(|(id_in, it)| id_in(it));
+            let id = call.id_in.zip(response).and_then(|(id_in, it)| id_in(it));
+            audit.id = id.map(|id| self.presentable(&id));
         }
         let outcome = match &result {
             Ok(response) => RequestOutcome::of_status(response.status),
@@ -270,10 +272,15 @@ impl Session {
         presentable(text, &self.secrets)
     }
 
+    /// The code of an error as it may be shown; `None` if the text is no code.
+    pub(crate) fn code(&self, code: &str) -> Option<String> {
+        shown::code(&self.presentable(code)).map(str::to_owned)
+    }
+
     /// The company's own id of the request, for its support: at most 64 characters, without secrets.
     pub(crate) fn request_id(&self, response: &Response) -> Option<String> {
         let id = self.presentable(&response.request_id()?);
-        Some(id.chars().take(64).collect())
+        Some(shown::line(&id, 64))
     }
 
     /// The company's present time, reckoned from its last answer; at most a second and the way of that answer late.

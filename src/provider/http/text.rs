@@ -2,46 +2,14 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// The longest text of a provider that goes into a status, an event or a log, in characters.
-const MAX_CHARS: usize = 300;
+use crate::shown::{self, MOST};
 
-/// `text` without `secrets`, without user names and passwords in URLs, without control characters, and cut.
+/// `text` as [`shown::line_without`] shows it, without user names and passwords in URLs too.
 pub(super) fn presentable(text: &str, secrets: &[SecretString]) -> String {
-    let mut text = text.to_owned();
-    for secret in secrets.iter().map(ExposeSecret::expose_secret) {
-        if !secret.is_empty() {
-            text = text.replace(secret, "[redacted]");
-        }
-    }
-    without_user_info(&text)
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MAX_CHARS)
-        .collect::<String>()
-        .trim()
-        .to_owned()
-}
-
-fn without_user_info(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("://") {
-        shown.push_str(before);
-        shown.push_str("://");
-        let end = after
-            .find(|c: char| {
-                c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>')
-            })
-            .unwrap_or(after.len());
-        let (authority, tail) = after.split_at(end);
-        let host = authority
-            .rsplit_once('@')
-            .map_or(authority, |(_, host)| host);
-        shown.push_str(host);
-        rest = tail;
-    }
-    shown.push_str(rest);
-    shown
+    let secrets = secrets.iter().map(ExposeSecret::expose_secret);
+    // As long as it is: what is cut must not hide where a URL ends.
+    let text = shown::line_without(text, secrets, usize::MAX);
+    shown::line(&shown::without_user_info(&text), MOST)
 }
 
 #[cfg(test)]
@@ -67,9 +35,9 @@ mod tests {
 
     #[test]
     fn a_secret_is_taken_out_before_the_text_is_cut() {
-        let text = format!("{}fake-key", "ä".repeat(MAX_CHARS - 4));
+        let text = format!("{}fake-key", "ä".repeat(MOST - 4));
         let shown = presentable(&text, &[SecretString::from("fake-key")]);
-        assert_eq!(shown.chars().count(), MAX_CHARS);
+        assert_eq!(shown.chars().count(), MOST);
         assert!(!shown.contains("fake"));
     }
 }

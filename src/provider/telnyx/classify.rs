@@ -201,8 +201,7 @@ fn refusal(
         .unwrap_or_default();
     let code = complaints
         .get(decides)
-        .map(|complaint| session.presentable(&complaint.code))
-        .filter(|code| !code.is_empty())
+        .and_then(|complaint| session.code(&complaint.code))
         .unwrap_or_else(|| format!("HTTP {status}"));
     let others = complaints.iter().enumerate();
     let others = others.filter(|(at, _)| *at != decides);

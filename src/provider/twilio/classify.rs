@@ -208,11 +208,8 @@ fn unlisted(status: u16) -> RefusalKind {
 }
 
 fn refusal(kind: RefusalKind, complaint: Complaint, answer: &Answer, session: &Session) -> Refusal {
-    let code = if complaint.word.is_empty() {
-        format!("HTTP {}", answer.response.status)
-    } else {
-        session.presentable(&complaint.word)
-    };
+    let code = session.code(&complaint.word);
+    let code = code.unwrap_or_else(|| format!("HTTP {}", answer.response.status));
     Refusal {
         kind,
         code,

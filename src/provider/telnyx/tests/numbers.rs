@@ -1,6 +1,7 @@
 //! What becomes of numbers, and where their webhooks live.
 
 use super::*;
+use crate::shown::is_hidden;
 
 #[tokio::test]
 async fn history_is_not_held_and_what_is_not_active_yet_is() {
@@ -440,11 +441,32 @@ async fn read_errors_are_named_for_what_to_do_next() {
 
 #[tokio::test]
 async fn an_error_never_shows_the_key() {
-    let echo = json!({"errors": [{"code": "10009", "title": "Bad key", "detail": format!("Bearer {KEY}")}]});
-    let error = telnyx(&Fake::with([json(401, echo)]))
-        .list()
-        .await
-        .unwrap_err();
-    assert!(matches!(error, Error::Unauthorized(_)), "{error}");
-    assert!(!error.to_string().contains(KEY), "{error}");
+    let spread: String = KEY.chars().map(|c| format!("{c}\u{200b}")).collect();
+    for (code, detail) in [
+        ("10009", format!("Bearer {KEY}")),
+        ("10009", spread.clone()),
+        (KEY, String::new()),
+        (&spread, String::new()),
+        ("\u{1b}[2J", "\u{1b}[2J\u{202e}".to_owned()),
+        (&"9".repeat(1024 * 1024), "x".repeat(1024 * 1024)),
+    ] {
+        for status in [401, 500] {
+            let echo = json!({"errors": [{"code": code, "title": "Bad key", "detail": detail}]});
+            let error = telnyx(&Fake::with([json(status, echo)]))
+                .list()
+                .await
+                .unwrap_err();
+            assert_eq!(
+                matches!(error, Error::Unauthorized(_)),
+                status == 401,
+                "{error}"
+            );
+            let shown = error.to_string();
+            assert!(!shown.contains(KEY) && !shown.contains(&spread), "{shown}");
+            assert!(
+                !shown.chars().any(is_hidden) && shown.len() < 500,
+                "{shown}"
+            );
+        }
+    }
 }
