@@ -34,7 +34,7 @@ use orders::Orders;
 use permits::Permits;
 pub use permits::{Permit, Urgency};
 use search::Candidates;
-pub use search::{Found, SEARCH_HOLDS};
+pub use search::{Candidate, Found, Reservation, SEARCH_HOLDS};
 use spending::Purchases;
 pub use spending::{Asker, NotNow, Spending, Tally, Told};
 

@@ -1,10 +1,15 @@
-//! Candidates: numbers on sale that searches have shown, each given to one resource only.
+//! Candidates: numbers on sale that searches have shown, each given to one pass at a time.
+//!
+//! A page is taken for what a provider shows of its stock, never for the stock: about 30 rows, perhaps always the same ones
+//! until they are sold. A page that is used up is asked for again; nothing is on sale only if an answer has no fitting row.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{Account, lock};
+use tokio::sync::Notify;
+
+use super::{Account, Shared, lock};
 use crate::chance::Chance;
 use crate::clock::Instant;
 use crate::number::{E164, Offer, Price, Search};
@@ -14,192 +19,325 @@ use crate::sabotage::{Safeguard, stands};
 /// How long what a search has shown may be bought without looking again.
 pub const SEARCH_HOLDS: Duration = Duration::from_secs(10);
 
-/// How long it is not searched again for what a search did not show.
+/// How long an answer without a candidate stands for all that want the same.
 const NEWS: Duration = Duration::from_secs(1);
 
-/// How long a number that was given out, or refused, is not given out again by this process.
-const RESERVED_FOR: Duration = Duration::from_secs(600);
+/// How long a page that was given out is not asked for again while most of it is still being bought.
+const PACE: Duration = Duration::from_secs(1);
+
+/// How long a pass waits for candidates. It has a turn of its account, which others wait for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a number that a purchase was sent for is not given out again by this process: the provider may go on showing it.
+const TRIED_FOR: Duration = Duration::from_secs(600);
 
 /// What a search came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// This number, shown by a search that began at this instant.
-    Candidate(Offer, Instant),
-    /// Nothing on sale is as wanted.
+    /// This number.
+    Candidate(Candidate),
+    /// The provider shows nothing that is as wanted.
     Nothing,
-    /// Everything that was found is given to others.
+    /// Everything that was found is being bought for others, or a purchase of it was sent a short time ago.
     AllTaken,
-    /// Everything that was found costs too much; the lowest price.
+    /// Everything that is left costs too much; the lowest price.
     TooDear(Price),
+}
+
+/// A number that no other pass is given while this is kept.
+pub struct Candidate {
+    /// The number, with its price if the search tells it.
+    pub offer: Offer,
+    /// When the search began that showed it.
+    pub asked: Instant,
+    /// What keeps it from others.
+    pub reservation: Reservation,
+}
+
+/// Keeps a number from other passes until this is dropped, or for [`TRIED_FOR`] if a purchase of it was sent.
+pub struct Reservation {
+    shared: Arc<Shared>,
+    number: E164,
+    tried_at: Option<Instant>,
+}
+
+impl Reservation {
+    /// Notes that a purchase of `number` was sent, at `now`, and that it is not to be sent again for another: it was bought,
+    /// may have been bought, or is not on sale. Does nothing for another number.
+    pub fn tried(&mut self, number: &E164, now: Instant) {
+        if *number == self.number {
+            self.tried_at = Some(now);
+            self.settle();
+        }
+    }
+
+    fn settle(&self) {
+        let candidates = &self.shared.candidates;
+        match self.tried_at {
+            Some(at) => {
+                lock(&candidates.given).insert(self.number, Given::Tried(at));
+            }
+            None => {
+                lock(&candidates.given).remove(&self.number);
+            }
+        }
+        candidates.settled.notify_waiters();
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if self.tried_at.is_none() {
+            self.settle();
+        }
+    }
 }
 
 /// What searches of one account have shown, and which numbers were given out.
 #[derive(Default)]
 pub(super) struct Candidates {
-    shown: Mutex<HashMap<Search, Arc<tokio::sync::Mutex<Shown>>>>,
-    reserved: Mutex<HashMap<E164, (String, Instant)>>,
+    shelves: Mutex<HashMap<Search, Arc<Shelf>>>,
+    given: Mutex<HashMap<E164, Given>>,
+    /// Told whenever a number that was given out is bought or comes back.
+    settled: Notify,
 }
 
+#[derive(Clone, Copy)]
+enum Given {
+    /// To a pass that may buy it.
+    Out,
+    /// A purchase of it was sent at this instant.
+    Tried(Instant),
+}
+
+/// All that want the same.
 #[derive(Default)]
-struct Shown {
+struct Shelf {
+    page: Mutex<Page>,
+    /// Held by the one that searches for all of them.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// The last answer to a search.
+#[derive(Default)]
+struct Page {
+    /// When the search began; `None` before the first that worked.
     asked: Option<Instant>,
-    offers: Vec<Offer>,
+    rows: Vec<Row>,
+    /// How many of the rows were given out.
+    given: usize,
+    /// How long after it was asked for it is asked for again, if nothing of it can be given out.
+    gap: Duration,
+    /// When the last search ended that did not work, and how.
+    failed: Option<(Instant, Error)>,
+}
+
+struct Row {
+    offer: Offer,
+    /// True if its digits are as wanted; `None` before anybody has looked, which is slow.
+    fits: Option<bool>,
+}
+
+/// What a page comes to for one that wants something of it.
+enum Pick {
+    Candidate(Offer),
+    Taken,
+    TooDear(Price),
+    Nothing,
 }
 
 impl Candidates {
-    /// Gives `number` to the resource with this uid, unless another has it.
-    fn reserve(&self, number: &E164, uid: &str, now: Instant) -> bool {
-        let mut reserved = lock(&self.reserved);
-        let is_free = reserved
-            .get(number)
-            .is_none_or(|(_, at)| now.since(*at) >= RESERVED_FOR);
-        if is_free || !stands(Safeguard::Reservation) {
-            reserved.insert(*number, (uid.to_owned(), now));
+    /// Gives `number` out, unless somebody has it.
+    fn give(&self, number: &E164) -> bool {
+        let mut given = lock(&self.given);
+        if given.contains_key(number) && stands(Safeguard::Reservation) {
+            return false;
         }
-        is_free || !stands(Safeguard::Reservation)
+        given.insert(*number, Given::Out);
+        true
     }
 
     fn forget_old(&self, now: Instant) {
-        lock(&self.reserved).retain(|_, (_, at)| now.since(*at) < RESERVED_FOR);
+        lock(&self.given).retain(|_, given| match given {
+            Given::Out => true,
+            Given::Tried(at) => now.since(*at) < TRIED_FOR,
+        });
+        lock(&self.shelves).retain(|_, shelf| {
+            // Somebody uses it, or may soon.
+            Arc::strong_count(shelf) > 1 || lock(&shelf.page).is_fresh(now)
+        });
+    }
+}
+
+impl Page {
+    fn is_fresh(&self, now: Instant) -> bool {
+        self.asked
+            .is_some_and(|asked| now.since(asked) < SEARCH_HOLDS)
+    }
+
+    fn is_news(&self, now: Instant) -> bool {
+        self.asked.is_some_and(|asked| now.since(asked) < NEWS)
+    }
+
+    /// Takes over what a search that began at `asked` has shown.
+    fn show(&mut self, asked: Instant, offers: Vec<Offer>) {
+        self.gap = match self.given {
+            0 => (self.gap * 2).clamp(PACE / 2, SEARCH_HOLDS),
+            _ => PACE / 2,
+        };
+        self.asked = Some(asked);
+        let rows = offers.into_iter();
+        self.rows = rows.map(|offer| Row { offer, fits: None }).collect();
+        self.given = 0;
+        self.failed = None;
+    }
+
+    /// Picks one of the rows that nobody has, and gives it out.
+    fn pick(
+        &mut self,
+        search: &Search,
+        candidates: &Candidates,
+        chance: &Chance,
+        is_free: &impl Fn(&E164) -> bool,
+        is_cheap: &impl Fn(&Price) -> bool,
+    ) -> Pick {
+        let len = self.rows.len();
+        let first = chance.below(len);
+        let mut is_any_taken = false;
+        let mut lowest: Option<Price> = None;
+        let (before, after) = self.rows.split_at_mut(first);
+        for row in after.iter_mut().chain(before) {
+            let number = row.offer.number;
+            if !*row.fits.get_or_insert_with(|| search.fits(&number)) {
+                continue;
+            }
+            match &row.offer.price {
+                Some(price) if !is_cheap(price) => {
+                    let is_lower = |lowest: &Price| price.monthly < lowest.monthly;
+                    if lowest.as_ref().is_none_or(is_lower) {
+                        lowest = Some(price.clone());
+                    }
+                }
+                _ if is_free(&number) && candidates.give(&number) => {
+                    self.given += 1;
+                    return Pick::Candidate(row.offer.clone());
+                }
+                _ => is_any_taken = true,
+            }
+        }
+        match lowest {
+            _ if is_any_taken => Pick::Taken,
+            Some(price) => Pick::TooDear(price),
+            None => Pick::Nothing,
+        }
+    }
+
+    /// How long it is not asked for again at `now`, if all of it is taken. Where a purchase was sent for half of it since, the
+    /// next answer has as many new rows.
+    fn rests_for(&self, candidates: &Candidates, now: Instant) -> Duration {
+        let Some(asked) = self.asked else {
+            return Duration::ZERO;
+        };
+        let given = lock(&candidates.given);
+        let fitting = self.rows.iter().filter(|row| row.fits != Some(false));
+        let (mut all, mut settled) = (0, 0);
+        for row in fitting {
+            all += 1;
+            let is_settled = |given: &Given| matches!(given, Given::Tried(at) if *at >= asked);
+            settled += usize::from(given.get(&row.offer.number).is_some_and(is_settled));
+        }
+        let wait = match self.given {
+            _ if settled * 2 >= all => Duration::ZERO,
+            0 => self.gap,
+            _ => PACE,
+        };
+        wait.saturating_sub(now.since(asked))
     }
 }
 
 impl Account {
-    /// Picks a number on sale that is as `search` wants it, that `is_free` and that `is_cheap`, and gives it to the
-    /// resource with this uid. One search serves all that want the same for [`SEARCH_HOLDS`]; the pick is random, so that
-    /// two programs that buy alike seldom meet.
+    /// Picks a number on sale that is as `search` wants it, that `is_free` and that `is_cheap`, and keeps it from others. One
+    /// search serves all that want the same for [`SEARCH_HOLDS`], and one runs at a time; the pick is random, so that two
+    /// programs that buy alike seldom meet.
     ///
     /// # Errors
-    /// Those of the provider.
+    /// Those of the provider; all that wait for the same search share them.
     pub async fn choose(
         &self,
         search: &Search,
-        uid: &str,
         chance: &Chance,
-        is_free: impl Fn(&E164) -> bool + Send,
-        is_cheap: impl Fn(&Price) -> bool + Send,
+        is_free: impl Fn(&E164) -> bool + Send + Sync,
+        is_cheap: impl Fn(&Price) -> bool + Send + Sync,
     ) -> Result<Found, Error> {
         let candidates = &self.shared.candidates;
-        let shown = Arc::clone(lock(&candidates.shown).entry(search.clone()).or_default());
-        let mut shown = shown.lock().await;
-        loop {
+        let came = self.clock.now();
+        let shelf = Arc::clone(lock(&candidates.shelves).entry(search.clone()).or_default());
+        // `Err` says how long it makes no sense to search again.
+        let look = || -> Result<Found, Duration> {
             let now = self.clock.now();
-            let age = shown.asked.map(|asked| now.since(asked));
-            if age.is_none_or(|age| age >= SEARCH_HOLDS) {
-                candidates.forget_old(now);
-                shown.offers = self.call(self.company.search(search)).await?;
-                shown.asked = Some(now);
-            }
-            let found = pick(
-                search,
-                &mut shown,
-                candidates,
-                (uid, chance),
-                now,
-                &is_free,
-                &is_cheap,
-            );
-            // What was shown a while ago may be used up; what was just shown is all there is.
-            let is_news = shown.asked.is_none_or(|asked| now.since(asked) < NEWS);
-            if matches!(found, Found::Candidate(..)) || is_news {
-                return Ok(found);
-            }
-            shown.asked = None;
-        }
-    }
-}
-
-fn pick(
-    search: &Search,
-    shown: &mut Shown,
-    candidates: &Candidates,
-    (uid, chance): (&str, &Chance),
-    now: Instant,
-    is_free: &impl Fn(&E164) -> bool,
-    is_cheap: &impl Fn(&Price) -> bool,
-) -> Found {
-    let asked = shown.asked.unwrap_or(now);
-    let fits = |offer: &Offer| search.fits(&offer.number);
-    let mut is_cheap = |offer: &Offer| offer.price.as_ref().is_none_or(is_cheap);
-    let (mut left, dear): (Vec<usize>, Vec<usize>) =
-        (0..shown.offers.len()).partition(|at| shown.offers.get(*at).is_some_and(&mut is_cheap));
-    let mut is_any_taken = false;
-    while !left.is_empty() {
-        let at = left.swap_remove(chance.below(left.len()));
-        let Some(offer) = shown.offers.get(at).filter(|offer| fits(offer)) else {
-            continue;
-        };
-        if is_free(&offer.number) && candidates.reserve(&offer.number, uid, now) {
-            let offer = if stands(Safeguard::Reservation) {
-                shown.offers.swap_remove(at)
-            } else {
-                offer.clone()
+            let mut page = lock(&shelf.page);
+            let Some(asked) = page.asked.filter(|asked| now.since(*asked) < SEARCH_HOLDS) else {
+                return Err(Duration::ZERO);
             };
-            return Found::Candidate(offer, asked);
+            // What was shown a while ago may have changed; what was just shown is what there is.
+            let is_news = page.is_news(now);
+            match page.pick(search, candidates, chance, &is_free, &is_cheap) {
+                Pick::Candidate(offer) => {
+                    let reservation = Reservation {
+                        shared: Arc::clone(&self.shared),
+                        number: offer.number,
+                        tried_at: None,
+                    };
+                    Ok(Found::Candidate(Candidate {
+                        offer,
+                        asked,
+                        reservation,
+                    }))
+                }
+                Pick::Nothing if is_news => Ok(Found::Nothing),
+                Pick::TooDear(price) if is_news => Ok(Found::TooDear(price)),
+                Pick::Nothing | Pick::TooDear(_) => Err(Duration::ZERO),
+                Pick::Taken => Err(page.rests_for(candidates, now)),
+            }
+        };
+        if let Ok(found) = look() {
+            return Ok(found);
         }
-        is_any_taken = true;
+        let _turn = shelf.turn.lock().await;
+        loop {
+            let mut settled = std::pin::pin!(candidates.settled.notified());
+            settled.as_mut().enable();
+            let rest = match look() {
+                Ok(found) => return Ok(found),
+                Err(rest) => rest,
+            };
+            if let Some((ended, error)) = &lock(&shelf.page).failed
+                && *ended >= came
+            {
+                return Err(error.clone());
+            }
+            let now = self.clock.now();
+            if rest.is_zero() {
+                candidates.forget_old(now);
+                let searched = self.call(self.company.search(search)).await;
+                let mut page = lock(&shelf.page);
+                match searched {
+                    Ok(offers) => page.show(now, offers),
+                    Err(error) => {
+                        page.failed = Some((self.clock.now(), error.clone()));
+                        return Err(error);
+                    }
+                }
+                continue;
+            }
+            let patience = PATIENCE.saturating_sub(now.since(came));
+            if patience.is_zero() || rest > patience && lock(&shelf.page).given == 0 {
+                return Ok(Found::AllTaken);
+            }
+            // Whether it was told or time is over, it is looked again.
+            let _ = tokio::time::timeout(rest.min(patience), settled).await;
+        }
     }
-    if is_any_taken {
-        return Found::AllTaken;
-    }
-    let dear = dear.iter().filter_map(|at| shown.offers.get(*at));
-    let mut dear: Vec<_> = dear
-        .filter_map(|offer| Some((offer.price.as_ref()?, offer)))
-        .collect();
-    dear.sort_by_key(|(price, _)| price.monthly);
-    let lowest = dear.into_iter().find(|(_, offer)| fits(offer));
-    lowest.map_or(Found::Nothing, |(price, _)| Found::TooDear(price.clone()))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::number::Amount;
-
-    fn offer(number: &str, monthly: &str) -> Offer {
-        Offer {
-            number: number.parse().unwrap(),
-            price: Price::read(monthly, "0", "USD"),
-        }
-    }
-
-    #[test]
-    fn only_what_fits_in_every_point_is_given_out_and_only_once() {
-        let search = r#"{"country": "US", "areaCode": "212", "contains": "5550"}"#;
-        let search: Search = serde_json::from_str(search).unwrap();
-        let misfits = [
-            "+13125550102",
-            "+12125551104",
-            "+18005550100",
-            "+442125550100",
-        ];
-        let misfits = misfits.map(|number| offer(number, "0.50"));
-        let now = Instant::since_boot(Duration::from_secs(1));
-        let candidates = Candidates::default();
-        let found = |offers: &[Offer]| {
-            let mut shown = Shown {
-                asked: None,
-                offers: [&misfits, offers].concat(),
-            };
-            let chance = Chance::seeded(1);
-            let is_cheap = |price: &Price| Amount::read("2").is_some_and(|two| price.monthly < two);
-            let who = ("u1", &chance);
-            pick(
-                &search,
-                &mut shown,
-                &candidates,
-                who,
-                now,
-                &|_| true,
-                &is_cheap,
-            )
-        };
-        let (cheap, dear) = (offer("+12125550100", "1.15"), offer("+12125550101", "2.50"));
-        assert_eq!(found(&[]), Found::Nothing);
-        let price = dear.price.clone().unwrap();
-        assert_eq!(found(std::slice::from_ref(&dear)), Found::TooDear(price));
-        let both = [dear, cheap.clone()];
-        assert_eq!(found(&both), Found::Candidate(cheap, now));
-        assert_eq!(found(&both), Found::AllTaken);
-    }
-}
+mod tests;

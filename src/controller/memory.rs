@@ -15,6 +15,9 @@ use crate::clock::{Clock, Instant};
 /// The first and the longest wait of a backoff.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 
+/// The longest wait for what changes within seconds.
+const SOON: Duration = Duration::from_secs(15);
+
 /// How long a repair counts.
 const REPAIRS_COUNT_FOR: Duration = Duration::from_secs(3600);
 
@@ -226,10 +229,16 @@ impl Memories {
     /// When a pass that ended so is repeated. `jitter` lies between 0 and 1.
     pub(super) fn again(&self, object: &PhoneNumber, rest: &Rest, jitter: f64) -> Option<Duration> {
         let (first, longest) = BACKOFF;
+        let longest = match rest {
+            Rest::Wait {
+                again: Again::Soon, ..
+            } => SOON,
+            _ => longest,
+        };
         let backs_off = matches!(
             rest,
             Rest::Wait {
-                again: Again::Backoff,
+                again: Again::Backoff | Again::Soon,
                 ..
             }
         );
@@ -250,7 +259,7 @@ impl Memories {
                 ..
             } => Some(*wait + first.mul_f64(jitter)),
             Rest::Wait {
-                again: Again::Backoff,
+                again: Again::Backoff | Again::Soon,
                 ..
             } => {
                 let doubled = first

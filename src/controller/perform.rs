@@ -15,7 +15,7 @@ use super::number::FINALIZER;
 use super::plan::{Again, Blocker, Facts, Farewell, Look, Rest, Step};
 use super::report;
 use super::resolve::{Resolved, provider_blocker};
-use crate::account::{Account, Permit, Spending};
+use crate::account::{Account, Permit, Reservation, Spending};
 use crate::api::{AttemptStatus, PhoneNumber};
 use crate::claim::Token;
 use crate::number::{E164, Holding, NumberId, OrderId, Origin, Price, Whose};
@@ -48,6 +48,8 @@ pub(super) struct Pass {
     pub(super) farewell: Option<Farewell>,
     /// When the search began that showed the number in question.
     chosen_at: Option<crate::clock::Instant>,
+    /// What keeps the candidate of a search from other passes.
+    candidate: Option<Reservation>,
     /// What the number costs that was found in this pass, where no claim says it.
     pub(super) price: Option<Price>,
     purchase: Option<Purchase>,
@@ -118,6 +120,7 @@ impl Pass {
             order: None,
             farewell: None,
             chosen_at: None,
+            candidate: None,
             price: None,
             purchase: None,
         }

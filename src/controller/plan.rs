@@ -374,6 +374,8 @@ pub enum Rest {
 pub enum Again {
     /// Soon, and then less and less often.
     Backoff,
+    /// Soon, and then a little less often: within seconds each time.
+    Soon,
     /// After this time.
     After(Duration),
 }

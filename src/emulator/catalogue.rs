@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use super::Side;
 use super::carrier::World;
 
 /// Kinds of numbers.
@@ -202,6 +203,10 @@ impl World {
         };
         let shown = self.state.switches.on_sale.unwrap_or(usize::MAX);
         let limit = wish.limit.min(shown);
+        let skipped = match self.state.switches.search_rotates {
+            true => limit * self.searches().saturating_sub(1),
+            false => 0,
+        };
         let beginnings = beginnings(wish);
         let numbers = beginnings
             .iter()
@@ -218,12 +223,28 @@ impl World {
                 national,
             }
         });
-        offers
+        let offers = offers
             .filter(|offer| wish.kind.is_none_or(|kind| offer.kind == kind))
             .filter(|offer| known_country(&offer.number).is_none_or(|known| known == country.code))
-            .filter(|offer| is_free(&offer.number) && fit(offer))
-            .take(limit)
-            .collect()
+            .filter(|offer| is_free(&offer.number) && fit(offer));
+        let mut first: Vec<Offer> = Vec::new();
+        let mut after = Vec::new();
+        for (at, offer) in offers.take(skipped + limit).enumerate() {
+            if at < limit {
+                first.push(offer);
+            } else if at >= skipped {
+                after.push(offer);
+            }
+        }
+        // Where too little is left behind it, it begins again.
+        if after.is_empty() { first } else { after }
+    }
+
+    /// How many searches there were.
+    fn searches(&self) -> usize {
+        let sides = [Side::Twilio, Side::Telnyx].map(|side| format!("{} search", side.name()));
+        let counts = sides.iter().filter_map(|side| self.ledger.requests.get(side));
+        usize::try_from(counts.sum::<u64>()).unwrap_or(usize::MAX)
     }
 }
 

@@ -112,8 +112,11 @@ pub struct Switches {
     pub prices_unknown: bool,
     /// So many of the next purchases come too late: somebody else has just bought the number.
     pub sold_meanwhile: u64,
-    /// How many numbers a search shows at most, if fewer than it asks for.
+    /// How many numbers a search shows at most, whatever it asks for. Unset: 30 at Twilio, and at Telnyx as many as it asks for.
     pub on_sale: Option<usize>,
+    /// Each search shows what follows on what the last one showed. Unset: every search shows the first of what is left, also what
+    /// somebody is about to buy. Neither is documented.
+    pub search_rotates: bool,
     /// Telnyx shows numbers too that are only nearly as wanted, and others with their last digits hidden.
     pub best_effort: bool,
 }
@@ -143,6 +146,7 @@ impl Default for Switches {
             prices_unknown: false,
             sold_meanwhile: 0,
             on_sale: None,
+            search_rotates: false,
             best_effort: false,
         }
     }

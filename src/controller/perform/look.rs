@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use super::super::context::Context;
 use super::super::plan::{Choice, Look};
 use super::{Pass, Stop};
-use crate::account::{Account, Found};
+use crate::account::{Account, Candidate, Found};
 use crate::claim::Stored;
 use crate::number::{E164, Holding, Kind, Mark, NumberId, Place, Price, Provider};
 use crate::provider::{Error, Order, OrderState};
@@ -80,12 +80,8 @@ pub(super) async fn choose(pass: &mut Pass, context: &Context) -> Result<(), Sto
     if pass.facts.seen.attempt.take().is_some() {
         pass.facts.seen.refused_candidates += 1;
     }
-    let budget = pass.facts.budget.clone();
-    let is_cheap = |price: &Price| {
-        budget.as_ref().is_none_or(|budget| {
-            price.currency == budget.currency && price.monthly <= budget.amount
-        })
-    };
+    let facts = &pass.facts;
+    let is_cheap = |price: &Price| facts.may_cost(price);
     // Where the price list says it, nothing needs to be searched for.
     if let Some(price) = listed.clone().filter(|price| !is_cheap(price)) {
         pass.facts.seen.choice = Some(Choice::TooDear(price));
@@ -93,13 +89,20 @@ pub(super) async fn choose(pass: &mut Pass, context: &Context) -> Result<(), Sto
     }
     let uid = pass.object.uid().unwrap_or_default();
     let is_free = |number: &E164| context.is_free(number, &uid) || !stands(Safeguard::Reservation);
+    // The one before was refused, or comes back.
+    pass.candidate = None;
     let found = account
-        .choose(&search, &uid, &context.chance, is_free, is_cheap)
+        .choose(&search, &context.chance, is_free, is_cheap)
         .await?;
     pass.facts.seen.offer = None;
     pass.facts.seen.last_look = None;
     pass.facts.seen.choice = Some(match found {
-        Found::Candidate(mut offer, asked) => {
+        Found::Candidate(Candidate {
+            mut offer,
+            asked,
+            reservation,
+        }) => {
+            pass.candidate = Some(reservation);
             pass.facts.number = Some(offer.number);
             pass.facts.record.order_id = None;
             pass.order = None;

@@ -16,7 +16,7 @@ use crate::account::{Account, NotNow, SEARCH_HOLDS, Spending, Tally, Urgency};
 use crate::api::Reason;
 use crate::claim::{ANNOTATION, Claim, Intent, Stored, Token};
 use crate::number::{Amount, Currency, NumberId, Price};
-use crate::provider::{Error, OrderState, Reply, Unmarked};
+use crate::provider::{Error, OrderState, RefusalKind, Reply, Unmarked};
 use crate::sabotage::{Safeguard, stands};
 
 /// Writes the claim together with the finalizer, in one patch that fails if anybody else has written since.
@@ -276,6 +276,11 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
     ) {
         spending.stands();
     }
+    if let Some(candidate) = &mut pass.candidate
+        && is_settled(&reply)
+    {
+        candidate.tried(&claim.number, context.clock.now());
+    }
     let mut attempt = report::attempt(&claim, report::outcome(&reply));
     match reply {
         Reply::Bought(holding) => {
@@ -316,6 +321,15 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
     }
     pass.attempt = Some(attempt);
     Ok(())
+}
+
+/// True if the number is not to be tried for another: it is bought, may be, or is not on sale.
+fn is_settled(reply: &Reply) -> bool {
+    match reply {
+        Reply::Bought(_) | Reply::Ordered(_) | Reply::Unknown(_) => true,
+        Reply::Rejected(refusal) => refusal.kind == RefusalKind::NotOnSale,
+        Reply::NotSent(_) => false,
+    }
 }
 
 /// Puts our mark on a number that the account holds already and that nobody has marked.

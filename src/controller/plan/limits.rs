@@ -35,6 +35,13 @@ impl Limits {
     }
 }
 
+impl Facts {
+    /// True if neither the resource's own limit nor the account's forbids a number at `price`.
+    pub(in crate::controller) fn may_cost(&self, price: &Price) -> bool {
+        forbids_price(self, Some(price)).is_none()
+    }
+}
+
 /// The limit that forbids the number in question, whatever it costs.
 pub(super) fn forbids(facts: &Facts) -> Option<Step> {
     let limits = &facts.limits;

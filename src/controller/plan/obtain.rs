@@ -135,8 +135,10 @@ fn candidate_refused(facts: &Facts, refused: &Refusal) -> Step {
     }
     wait(
         Reason::Searching,
-        format!("{MOST_CANDIDATES} numbers were sold to others meanwhile ({refused})."),
-        Again::Backoff,
+        format!(
+            "{MOST_CANDIDATES} numbers were sold to others meanwhile ({refused}). It is searched again within seconds."
+        ),
+        Again::Soon,
     )
 }
 
@@ -475,8 +477,9 @@ fn choose(facts: &Facts) -> Step {
         ),
         (Some(Choice::AllTaken), _) => wait(
             Reason::Searching,
-            "Every number that was found is being bought by another PhoneNumber.",
-            Again::Backoff,
+            "Every number that was found is being bought by another PhoneNumber, or was tried a short time ago. It is \
+             searched again within seconds.",
+            Again::Soon,
         ),
         // What was too dear a moment ago is looked for again if it no longer is.
         (Some(Choice::TooDear(price)), _) => {

@@ -23,6 +23,30 @@ fn numbers(rows: &[Value]) -> Vec<&str> {
 }
 
 #[tokio::test]
+async fn a_search_at_twilio_shows_thirty_in_the_same_order_until_they_are_sold() {
+    let emulator = with(json!({}));
+    let path = "US/Local.json?AreaCode=212&PageSize=1000";
+    let first = offered(&emulator, path).await;
+    assert_eq!(first.len(), 30);
+    assert_eq!(offered(&emulator, path).await, first);
+    let sold = numbers(&first)[0];
+    twilio(&emulator, "POST", "IncomingPhoneNumbers", &[("PhoneNumber", sold)]).await;
+    let then = offered(&emulator, path).await;
+    assert_eq!(then.len(), 30);
+    assert_eq!(then[..29], first[1..]);
+    for (switches, rows) in [(json!({"onSale": 3}), 3), (json!({"onSale": 1000}), 1000)] {
+        control(&emulator, "POST", "/switches", switches).await;
+        assert_eq!(offered(&emulator, path).await.len(), rows);
+    }
+    let telnyx = "filter[country_code]=US&filter[limit]=250";
+    assert_eq!(available(&emulator, telnyx).await.len(), 250);
+    let rotates = with(json!({"searchRotates": true}));
+    let first = offered(&rotates, path).await;
+    let then = offered(&rotates, path).await;
+    assert!(then.len() == 30 && then.iter().all(|row| !first.contains(row)));
+}
+
+#[tokio::test]
 async fn twilio_filters_by_what_it_documents() {
     let emulator = with(json!({}));
     for (path, count, begin) in [

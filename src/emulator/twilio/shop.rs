@@ -6,7 +6,11 @@ use serde_json::{Value, json};
 use super::super::carrier::World;
 use super::super::catalogue::{Kind, Offer, Wish, calling_code, countries, has, monthly};
 use super::super::message::{Reply, Request};
-use super::{MOST, not_found};
+use super::not_found;
+
+/// How many numbers a search shows, unless a switch says otherwise. The specification allows pages of 1000; in practice 30 were
+/// shown (<https://github.com/twilio/twilio-node/issues/316>, <https://github.com/twilio/twilio-php/issues/632>).
+const SHOWN: usize = 30;
 
 /// The kinds, by their last path segment and by the word of the price list.
 const KINDS: [(&str, Kind, &str); 3] = [
@@ -74,7 +78,7 @@ fn numbers(world: &World, country: &str, kind: Kind, request: &Request) -> Reply
         kind: Some(kind),
         begin: if area.is_empty() { begin } else { area },
         end,
-        limit: std::cmp::min(limit, MOST),
+        limit: std::cmp::min(limit, world.state.switches.on_sale.unwrap_or(SHOWN)),
     };
     let is = |name: &str| request.query(name) == Some("true");
     let named = |name: &str, place: &str| {
