@@ -243,7 +243,9 @@ impl World {
     /// How many searches there were.
     fn searches(&self) -> usize {
         let sides = [Side::Twilio, Side::Telnyx].map(|side| format!("{} search", side.name()));
-        let counts = sides.iter().filter_map(|side| self.ledger.requests.get(side));
+        let counts = sides
+            .iter()
+            .filter_map(|side| self.ledger.requests.get(side));
         usize::try_from(counts.sum::<u64>()).unwrap_or(usize::MAX)
     }
 }

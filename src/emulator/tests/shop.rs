@@ -29,11 +29,12 @@ async fn a_search_at_twilio_shows_thirty_in_the_same_order_until_they_are_sold()
     let first = offered(&emulator, path).await;
     assert_eq!(first.len(), 30);
     assert_eq!(offered(&emulator, path).await, first);
-    let sold = numbers(&first)[0];
-    twilio(&emulator, "POST", "IncomingPhoneNumbers", &[("PhoneNumber", sold)]).await;
+    let form = [("PhoneNumber", numbers(&first)[0])];
+    let (status, _) = twilio(&emulator, "POST", "IncomingPhoneNumbers.json", &form).await;
+    assert_eq!(status, 201);
     let then = offered(&emulator, path).await;
     assert_eq!(then.len(), 30);
-    assert_eq!(then[..29], first[1..]);
+    assert_eq!(numbers(&then)[..29], numbers(&first)[1..]);
     for (switches, rows) in [(json!({"onSale": 3}), 3), (json!({"onSale": 1000}), 1000)] {
         control(&emulator, "POST", "/switches", switches).await;
         assert_eq!(offered(&emulator, path).await.len(), rows);
