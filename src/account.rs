@@ -12,7 +12,7 @@ mod permits;
 mod search;
 mod spending;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -87,6 +87,8 @@ struct SlotState {
 
 /// What all credentials of one account share: the requests under way in it, and what it holds.
 struct Shared {
+    /// The ids that it has been known by: its own, and hashes of the keys that open it.
+    names: Mutex<BTreeSet<AccountId>>,
     permits: Arc<Permits>,
     paused_until: Mutex<Option<Instant>>,
     inventory: Inventory,
@@ -98,8 +100,10 @@ struct Shared {
 }
 
 /// What is known of an account without asking anybody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
+    /// The ids that it has been known by.
+    pub names: Vec<AccountId>,
     /// When the last listing that worked began.
     pub listed: Option<Instant>,
     /// How many numbers it holds, and with them those that are being bought.
@@ -196,6 +200,7 @@ impl Accounts {
     pub fn known(&self, id: &AccountId) -> Option<Known> {
         let shared = lock(&self.by_id).get(id).map(Arc::clone)?;
         Some(Known {
+            names: shared.names(),
             listed: shared.inventory.listed(),
             numbers: shared.held_or_being_bought(),
         })
@@ -235,6 +240,7 @@ impl Accounts {
             .cloned();
         let shared = known.unwrap_or_else(|| {
             Arc::new(Shared {
+                names: Mutex::default(),
                 permits: Permits::new(MAX_CONCURRENT_REQUESTS),
                 paused_until: Mutex::default(),
                 inventory: Inventory::default(),
@@ -246,6 +252,8 @@ impl Accounts {
             })
         });
         by_id.insert(identity.account.clone(), Arc::clone(&shared));
+        let names = [Some(&identity.account), identity.alias.as_ref()];
+        lock(&shared.names).extend(names.into_iter().flatten().cloned());
         // Slightly less than the interval, so that whoever asks once an interval gets a fresh answer.
         let lifetime = self.interval.mul_f64(0.9);
         Account {
@@ -260,10 +268,21 @@ impl Accounts {
     }
 }
 
+impl Shared {
+    fn names(&self) -> Vec<AccountId> {
+        lock(&self.names).iter().cloned().collect()
+    }
+}
+
 impl Account {
     /// Which account it is.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// The ids that it has been known by: what was counted under one of them counts.
+    pub fn names(&self) -> Vec<AccountId> {
+        self.shared.names()
     }
 
     /// What the company can do, for calls made under a [`Permit`].

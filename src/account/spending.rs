@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::inventory::Inventory;
 use super::{Account, Shared, Version, lock};
 use crate::clock::Instant;
-use crate::number::{Amount, E164};
+use crate::number::{Amount, E164, Owner};
 use crate::sabotage::{Safeguard, stands};
 
 /// How long a purchase is counted here that is never counted elsewhere: longer than any purchase stays unseen.
@@ -22,7 +22,7 @@ struct Purchase {
     /// Since when it is counted.
     since: Instant,
     /// For whom, while it is under way.
-    under_way: Option<String>,
+    under_way: Option<Owner>,
 }
 
 /// Why a purchase may not begin.
@@ -31,7 +31,7 @@ pub enum NotNow {
     /// It would pass a limit.
     OverLimit,
     /// The number is being bought or taken over for somebody else, who is named.
-    UnderWay(String),
+    UnderWay(Owner),
 }
 
 /// Who counts what an account holds, and asks what was claimed in it besides.
@@ -126,7 +126,7 @@ impl Account {
     pub fn spend(
         self: &Arc<Self>,
         number: &E164,
-        whom: &str,
+        whom: &Owner,
         monthly: Amount,
         told: &dyn Told,
         may: Option<impl FnOnce(Tally) -> bool>,
@@ -147,7 +147,7 @@ impl Account {
         let purchase = Purchase {
             monthly,
             since: now,
-            under_way: Some(whom.to_owned()),
+            under_way: Some(whom.clone()),
         };
         let before = purchases.insert(*number, purchase);
         let agreed = may.is_none_or(|may| may(self.shared.tally(&purchases, Some(number), told)));

@@ -18,6 +18,7 @@ use super::context::{AccountView, Context};
 use super::fault;
 use super::figures::label_of;
 use super::inspect;
+use super::limits::key_of;
 use super::number::{is_conflict, is_failure};
 use super::plan::Blocker;
 use super::resolve::{open_account, provider_blocker};
@@ -149,13 +150,21 @@ async fn pass_over<A: AnyAccount>(account: Arc<A>, context: &Context) -> Result<
             .namespace()
             .unwrap_or_else(|| context.settings.operator_namespace.clone()),
         title: format!("{} {}", A::kind(&()), account.name_any()),
+        denied: None,
     };
     let mut status = account.status().cloned().unwrap_or_default();
     let users = context.users(A::KIND, account.namespace().as_deref(), &account.name_any());
-    let (ready, reason, message) = match open_account(&view, context, false).await? {
+    let key = key_of(account.as_ref());
+    let opened = open_account(&view, context, false).await?;
+    if let Some(before) = context.openings.note(&key, &opened) {
+        // Its limits hold there no more.
+        let waiting = context.waiting_in(&before);
+        waiting.iter().for_each(|user| context.wakers.number(user));
+    }
+    let (ready, reason, message) = match opened {
         Ok(opened) => {
             status.account_id = Some(opened.identity().account.to_string());
-            context.limits_of(&opened, &account.spec().limits);
+            context.limits_of(&opened, &key, &account.spec().limits);
             match inspect(account.as_ref(), &opened, &users, context).await? {
                 Ok(()) => {
                     show_figures(account.as_ref(), &opened, &mut status, context);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::ListParams;
 use kube::core::{PartialObjectMeta, Selector, SelectorExt};
@@ -15,22 +16,20 @@ use super::Parts;
 use super::definition::Definition;
 use super::events::Events;
 use super::fuse::Fuses;
-use super::index::{Key, account_key, claim_of};
+use super::index::{Gone, Key, account_key, numbers_of};
 use super::inspect::{Answers, Inspections};
 use super::memory::Memories;
+use super::openings::Openings;
 use super::plan::{Blocker, Waits};
 use super::secrets::{SecretName, Secrets};
 use super::stores::Stores;
 use super::turns::Turns;
 use super::wakers::Wakers;
-use crate::account::{Account, Accounts, Directory, Told};
-use crate::api::{
-    AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, Limits, Money, PhoneNumber,
-    Reason,
-};
+use crate::account::{Accounts, Directory, Told};
+use crate::api::{AccountKind, AccountSpec, ClusterProviderAccount, PhoneNumber, Reason};
 use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::number::{AccountId, Amount, E164, Installation, Mark, NumberId, Origin, Owner};
+use crate::number::{AccountId, Installation, Mark, Origin, Owner};
 use crate::server_time::{Clients, ServerTime};
 use crate::telemetry::metrics::Metrics;
 
@@ -77,7 +76,11 @@ pub struct Context {
     pub(super) definition: Definition,
     pub(super) wakers: Wakers,
     pub(super) metrics: Metrics,
+    pub(super) openings: Openings,
 }
+
+/// How far the present may lie before a claim that was just made.
+pub(super) const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(60);
 
 /// An account as a PhoneNumber refers to it.
 pub(super) struct AccountView {
@@ -86,6 +89,8 @@ pub(super) struct AccountView {
     pub(super) namespace: String,
     /// Its kind and name, for messages.
     pub(super) title: String,
+    /// Why nothing may be bought with it from the namespace of the PhoneNumber.
+    pub(super) denied: Option<Blocker>,
 }
 
 impl Context {
@@ -119,6 +124,7 @@ impl Context {
             directory,
             wakers,
             metrics,
+            openings: Openings::default(),
         }
     }
 
@@ -130,14 +136,24 @@ impl Context {
         }
     }
 
-    /// What the resources other than `number` tell of purchases in `account`.
+    /// What the resources other than `number` tell of purchases in the account with these ids.
     pub(super) fn told_besides<'a>(
         &'a self,
         number: &PhoneNumber,
-        account: &'a AccountId,
+        account: Vec<AccountId>,
     ) -> impl Told + use<'a> {
         let since = self.unsettled_since();
-        self.stores.index.told_besides(number, account, since)
+        let credible = self.credible(account.clone());
+        self.stores
+            .index
+            .told_besides(number, account, since, credible)
+    }
+
+    /// What is claimed after that was made up, whatever the clocks.
+    pub(super) fn claims_until(&self) -> Timestamp {
+        let now = self.time.now();
+        let until = now.and_then(|now| now.checked_add(CLOCKS_DIFFER_BY).ok());
+        until.unwrap_or(Timestamp::MAX)
     }
 
     /// What was bought before that is listed by now, and what was not never was.
@@ -151,58 +167,7 @@ impl Context {
     pub(super) fn account_of(&self, number: &PhoneNumber) -> Result<AccountView, Blocker> {
         let namespace = number.namespace().unwrap_or_default();
         let (kind, name) = account_name(number);
-        let not_found = || {
-            let message = match kind {
-                AccountKind::ProviderAccount => {
-                    format!("ProviderAccount {name} does not exist in namespace {namespace}.")
-                }
-                AccountKind::ClusterProviderAccount => {
-                    format!("ClusterProviderAccount {name} does not exist.")
-                }
-            };
-            Blocker::new(Reason::AccountNotFound, message)
-        };
-        let view = match kind {
-            AccountKind::ProviderAccount => {
-                let account = self
-                    .stores
-                    .accounts
-                    .iter()
-                    .find_map(|store| {
-                        store.find(|account| {
-                            account.name_any() == name
-                                && account.namespace().as_deref() == Some(&namespace)
-                        })
-                    })
-                    .ok_or_else(not_found)?;
-                AccountView {
-                    spec: account.spec.account.clone(),
-                    title: format!("ProviderAccount {namespace}/{name}"),
-                    namespace,
-                }
-            }
-            AccountKind::ClusterProviderAccount => {
-                let account = self
-                    .stores
-                    .cluster_accounts
-                    .iter()
-                    .find_map(|store| store.find(|account| account.name_any() == name))
-                    .ok_or_else(not_found)?;
-                if !self.allows(&account, &namespace) {
-                    return Err(Blocker::new(
-                        Reason::AccountNotAllowed,
-                        format!(
-                            "ClusterProviderAccount {name} does not allow namespace {namespace} (spec.allowedNamespaces)."
-                        ),
-                    ));
-                }
-                AccountView {
-                    spec: account.spec.account.clone(),
-                    title: format!("ClusterProviderAccount {name}"),
-                    namespace: self.settings.operator_namespace.clone(),
-                }
-            }
-        };
+        let view = self.account_at(kind, name, namespace)?;
         if view.spec.provider != number.spec.provider {
             return Err(Blocker::new(
                 Reason::InvalidSpec,
@@ -215,6 +180,59 @@ impl Context {
         Ok(view)
     }
 
+    /// The account of this kind and name that a PhoneNumber in `namespace` refers to.
+    pub(super) fn account_at(
+        &self,
+        kind: AccountKind,
+        name: String,
+        namespace: String,
+    ) -> Result<AccountView, Blocker> {
+        let not_found = || {
+            let message = match kind {
+                AccountKind::ProviderAccount => {
+                    format!("ProviderAccount {name} does not exist in namespace {namespace}.")
+                }
+                AccountKind::ClusterProviderAccount => {
+                    format!("ClusterProviderAccount {name} does not exist.")
+                }
+            };
+            Blocker::new(Reason::AccountNotFound, message)
+        };
+        Ok(match kind {
+            AccountKind::ProviderAccount => {
+                let reference = ObjectRef::new(&name).within(&namespace);
+                let mut stores = self.stores.accounts.iter();
+                let account = stores.find_map(|store| store.get(&reference));
+                AccountView {
+                    spec: account.ok_or_else(not_found)?.spec.account.clone(),
+                    title: format!("ProviderAccount {namespace}/{name}"),
+                    namespace,
+                    denied: None,
+                }
+            }
+            AccountKind::ClusterProviderAccount => {
+                let reference = ObjectRef::new(&name);
+                let mut stores = self.stores.cluster_accounts.iter();
+                let account = stores.find_map(|store| store.get(&reference));
+                let account = account.ok_or_else(not_found)?;
+                let denied = (!self.allows(&account, &namespace)).then(|| {
+                    Blocker::new(
+                        Reason::AccountNotAllowed,
+                        format!(
+                            "ClusterProviderAccount {name} does not allow namespace {namespace} (spec.allowedNamespaces)."
+                        ),
+                    )
+                });
+                AccountView {
+                    spec: account.spec.account.clone(),
+                    title: format!("ClusterProviderAccount {name}"),
+                    namespace: self.settings.operator_namespace.clone(),
+                    denied,
+                }
+            }
+        })
+    }
+
     fn allows(&self, account: &ClusterProviderAccount, namespace: &str) -> bool {
         let Some(allowed) = &account.spec.allowed_namespaces else {
             return false;
@@ -222,49 +240,14 @@ impl Context {
         let Ok(selector) = Selector::try_from(LabelSelector::from(allowed)) else {
             return false;
         };
-        let found = self
-            .stores
-            .namespaces
-            .iter()
-            .find_map(|store| store.find(|meta| meta.name_any() == namespace));
+        let reference = ObjectRef::new(namespace);
+        let mut stores = self.stores.namespaces.iter();
+        let found = stores.find_map(|store| store.get(&reference));
         found.is_some_and(|meta| selector.matches(meta.labels()))
     }
 
-    /// The other resource that goes for the same number and was there first: which has recorded it, or else claimed it
-    /// first, or else is older. A restore makes a resource that may have bought the number look young.
-    pub(super) fn rival_of(&self, number: &PhoneNumber) -> Option<Owner> {
-        let declared = number.spec.phone_number.as_deref()?;
-        let recorded = |number: &PhoneNumber| {
-            let status = number.status.as_ref();
-            status.is_some_and(|status| status.id.is_some())
-        };
-        let claimed_at = |number: &PhoneNumber| {
-            let claim = claim_of(number).filter(|claim| claim.number.as_str() == declared);
-            claim.map(|claim| claim.at)
-        };
-        let place = |number: &PhoneNumber| {
-            (
-                !recorded(number),
-                claimed_at(number).unwrap_or(Timestamp::MAX),
-                number.creation_timestamp().map(|time| time.0),
-                number.namespace(),
-                number.name_any(),
-            )
-        };
-        // A search goes for what it has recorded or claimed.
-        let goes_for_it = |number: &PhoneNumber| {
-            number.spec.phone_number.is_some() || recorded(number) || claimed_at(number).is_some()
-        };
-        let mine = place(number);
-        let others = self.found(&Key::Declared(declared.to_owned()));
-        let mut rivals = others.iter().filter(|other| {
-            other.uid() != number.uid() && goes_for_it(other) && place(other) < mine
-        });
-        rivals.next().map(|other| owner(other.as_ref()))
-    }
-
     /// The resources that the index has under `key`, each as the cache or a later write of ours shows it.
-    fn found(&self, key: &Key) -> Vec<Arc<PhoneNumber>> {
+    pub(super) fn found(&self, key: &Key) -> Vec<Arc<PhoneNumber>> {
         let found = self.stores.found(key).into_iter();
         found.map(|number| self.memories.latest(number)).collect()
     }
@@ -274,14 +257,6 @@ impl Context {
         let mut found = self.found(&Key::Declared(number.to_owned()));
         found.retain(|other| other.spec.phone_number.as_deref() == Some(number));
         found
-    }
-
-    /// True if no other resource declares, claims or holds this number.
-    pub(super) fn is_free(&self, number: &E164, uid: &str) -> bool {
-        let found = self.stores.found(&Key::Declared(number.to_string()));
-        found
-            .iter()
-            .all(|other| other.uid().as_deref() == Some(uid))
     }
 
     /// True if a resource that is known has `mark`.
@@ -323,79 +298,6 @@ impl Context {
         Ok(false)
     }
 
-    /// The resources that wait for a limit, and whose ProviderAccount or ClusterProviderAccount opens the account with
-    /// this id at the provider.
-    pub(super) fn waiting_in(&self, id: &str) -> Vec<Arc<PhoneNumber>> {
-        let opens = |status: &Option<AccountStatus>| {
-            let status = status.as_ref();
-            status.and_then(|status| status.account_id.as_deref()) == Some(id)
-        };
-        let namespaced = self.stores.accounts.iter().flat_map(Store::state);
-        let namespaced = namespaced
-            .filter(|account| opens(&account.status))
-            .flat_map(|account| {
-                let namespace = account.namespace();
-                self.users(
-                    AccountKind::ProviderAccount,
-                    namespace.as_deref(),
-                    &account.name_any(),
-                )
-            });
-        let cluster = self.stores.cluster_accounts.iter().flat_map(Store::state);
-        let cluster = cluster
-            .filter(|account| opens(&account.status))
-            .flat_map(|account| {
-                self.users(
-                    AccountKind::ClusterProviderAccount,
-                    None,
-                    &account.name_any(),
-                )
-            });
-        let mut users: Vec<_> = namespaced.chain(cluster).collect();
-        users.retain(|user| waits_for_a_limit(user));
-        users
-    }
-
-    /// The limits of `account`: where several accounts open it, the lowest of each. It heeds them from now on in what
-    /// it is asked.
-    pub(super) fn limits_of(&self, account: &Account, own: &Limits) -> Limits {
-        let limits = self.lowest_limits(Some(&account.identity().account), own);
-        let most = usize::try_from(limits.max_concurrent_requests).unwrap_or_default();
-        account.limit_requests(most.max(1));
-        limits
-    }
-
-    /// `own`, or the lower limits of those that open the account with this id at the provider too.
-    pub(super) fn lowest_limits(&self, id: Option<&AccountId>, own: &Limits) -> Limits {
-        let is_same = |status: &Option<AccountStatus>| {
-            let status = status.as_ref();
-            let opened = status.and_then(|status| status.account_id.as_deref());
-            opened.is_some() && opened == id.map(AccountId::as_str)
-        };
-        let namespaced = self.stores.accounts.iter().flat_map(Store::state);
-        let namespaced = namespaced
-            .filter(|account| is_same(&account.status))
-            .map(|account| account.spec.account.limits.clone());
-        let cluster = self.stores.cluster_accounts.iter().flat_map(Store::state);
-        let cluster = cluster
-            .filter(|account| is_same(&account.status))
-            .map(|account| account.spec.account.limits.clone());
-        namespaced.chain(cluster).fold(own.clone(), lowest)
-    }
-
-    /// The other live resource that has recorded the number with this id.
-    pub(super) fn recorder_of(&self, number: &PhoneNumber, id: &NumberId) -> Option<Owner> {
-        let recorded = |other: &PhoneNumber| {
-            let status = other.status.as_ref();
-            status.and_then(|status| status.id.as_deref()) == Some(id.as_str())
-        };
-        let found = self.found(&Key::Recorded(id.as_str().to_owned()));
-        let mut others = found
-            .iter()
-            .filter(|other| other.uid() != number.uid() && recorded(other));
-        others.next().map(|other| owner(other.as_ref()))
-    }
-
     /// The PhoneNumbers that refer to an account.
     pub(super) fn users(
         &self,
@@ -429,12 +331,52 @@ impl Context {
         }
     }
 
-    /// Notes a PhoneNumber that the cache has, as it shows it or as a later write of ours has made it. True if it did not
-    /// refer to its account before.
-    pub(super) fn note(&self, cached: &PhoneNumber) -> bool {
+    /// Notes a PhoneNumber that the cache has, as it shows it or as a later write of ours has made it, and wakes what waits for
+    /// that.
+    pub(super) fn note(&self, cached: &PhoneNumber) {
         let newer = self.memories.newer(cached);
         let number = newer.as_deref().unwrap_or(cached);
-        self.stores.index.put(number, self.unsettled_since())
+        let (since, until) = (self.unsettled_since(), self.claims_until());
+        let noted = self.stores.index.put(number, since, until);
+        // All accounts are woken when this begins.
+        if noted.is_new_user && self.stores.has_begun() {
+            self.wakers.account_at(&account_key(number));
+        }
+        if let Some(left) = &noted.left {
+            self.turns.left(left, &ObjectRef::from_obj(number));
+            self.wakers.account_at(left);
+        }
+        self.wake_declarers(&noted.freed);
+    }
+
+    /// Wakes what waits for a PhoneNumber that is gone.
+    pub(super) fn forget(&self, gone: Gone) {
+        if let Some(account) = &gone.account {
+            self.turns.left(account, &gone.reference);
+            self.wakers.account_at(account);
+        }
+        self.wake_declarers(&gone.freed);
+    }
+
+    fn wake_declarers(&self, numbers: &[String]) {
+        let others = numbers.iter().flat_map(|number| self.declarers(number));
+        others.for_each(|other| self.wakers.number(&other));
+    }
+
+    /// Wakes the other resources that declare the numbers that `number` goes for or holds.
+    pub(super) fn wake_others_that_declare(&self, number: &PhoneNumber) {
+        let numbers = numbers_of(number);
+        let others = numbers.iter().flat_map(|number| self.declarers(number));
+        let others = others.filter(|other| other.uid() != number.uid());
+        others.for_each(|other| self.wakers.number(&other));
+    }
+
+    /// True if the cache shows the namespace with the same labels.
+    pub(super) fn has_labels_of(&self, namespace: &PartialObjectMeta<Namespace>) -> bool {
+        let reference = ObjectRef::from_obj(namespace);
+        let mut stores = self.stores.namespaces.iter();
+        let known = stores.find_map(|store| store.get(&reference));
+        known.is_some_and(|known| known.labels() == namespace.labels())
     }
 
     /// The Secrets that accounts refer to.
@@ -459,55 +401,6 @@ impl Context {
                 secrets_of(&account.spec.account, &self.settings.operator_namespace)
             });
         namespaced.chain(cluster).collect()
-    }
-}
-
-fn waits_for_a_limit(number: &PhoneNumber) -> bool {
-    let mut conditions = number.status.iter().flat_map(|status| &status.conditions);
-    conditions.any(|condition| {
-        let reason = Reason::read(&condition.reason);
-        matches!(
-            reason,
-            Some(Reason::LimitReached | Reason::ReleaseLimitReached)
-        )
-    })
-}
-
-/// The lower of each limit.
-fn lowest(one: Limits, other: Limits) -> Limits {
-    fn lower<T: PartialOrd>(one: Option<T>, other: Option<T>) -> Option<T> {
-        match (one, other) {
-            (Some(one), Some(other)) => Some(if other < one { other } else { one }),
-            (one, other) => one.or(other),
-        }
-    }
-    fn shared<T: PartialEq>(one: Vec<T>, other: Vec<T>) -> Vec<T> {
-        match (one.is_empty(), other.is_empty()) {
-            (true, _) => other,
-            (_, true) => one,
-            (false, false) => one.into_iter().filter(|it| other.contains(it)).collect(),
-        }
-    }
-    let amount = |money: &Money| Amount::read(&money.amount).unwrap_or_default();
-    let cost = match (one.max_monthly_cost, other.max_monthly_cost) {
-        // Amounts in different currencies cannot be compared; the account's own holds.
-        (Some(one), Some(other))
-            if one.currency == other.currency && amount(&other) < amount(&one) =>
-        {
-            Some(other)
-        }
-        (one, other) => one.or(other),
-    };
-    Limits {
-        purchases_per_hour: one.purchases_per_hour.min(other.purchases_per_hour),
-        releases_per_hour: one.releases_per_hour.min(other.releases_per_hour),
-        max_numbers: lower(one.max_numbers, other.max_numbers),
-        max_monthly_cost: cost,
-        allowed_countries: shared(one.allowed_countries, other.allowed_countries),
-        allowed_types: shared(one.allowed_types, other.allowed_types),
-        max_concurrent_requests: one
-            .max_concurrent_requests
-            .min(other.max_concurrent_requests),
     }
 }
 

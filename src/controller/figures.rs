@@ -10,10 +10,11 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use super::account::AnyAccount;
 use super::context::{Context, account_name, owner};
 use super::fuse::Deed;
-use crate::api::{AccountKind, Class, Limits, PhoneNumber, Reason, condition, reason_of};
+use super::limits::{AccountLimits, key_of};
+use crate::api::{AccountKind, Class, PhoneNumber, Reason, condition, reason_of};
 use crate::claim::{Claim, Stored};
 use crate::clock::Instant;
-use crate::number::{AccountId, Amount, Currency};
+use crate::number::{AccountId, Amount};
 use crate::telemetry::metrics::{AccountFigures, NO_ACCOUNT, Source};
 
 /// The figures of every account that is looked after.
@@ -58,22 +59,24 @@ impl Figures {
                 figures.inventory.extend(count.map(|count| (mark, count)));
             }
         }
-        let limits = context.lowest_limits(id.as_ref(), &account.spec().limits);
+        let names = id.as_ref().map(|id| context.names_of(id));
+        let names = names.unwrap_or_default();
+        let limits = context.lowest_limits(&names, &key_of(account), &account.spec().limits);
         let held = known.map(|known| known.numbers);
-        figures.limits = self.limits(id.as_ref(), held, &limits);
+        figures.limits = self.limits(&names, held, &limits);
         figures
     }
 
     /// What each limit allows, and what of it is left.
     fn limits(
         &self,
-        id: Option<&AccountId>,
+        account: &[AccountId],
         held: Option<i64>,
-        limits: &Limits,
+        limits: &AccountLimits,
     ) -> Vec<(&'static str, f64, f64)> {
-        let Some(id) = id else {
+        if account.is_empty() {
             return Vec::new();
-        };
+        }
         let mut shown = Vec::new();
         let per_hour = [
             (
@@ -85,19 +88,17 @@ impl Figures {
         ];
         for (name, deed, limit) in per_hour {
             let now = self.context.time.now();
-            if let Some(used) = now.and_then(|now| self.context.fuses.used(id, deed, now)) {
-                let left = (i64::from(limit) - used).max(0);
-                shown.push((name, f64::from(limit), left as f64));
+            if let Some(used) = now.and_then(|now| self.context.fuses.used(account, deed, now)) {
+                let left = (limit - used).max(0);
+                shown.push((name, limit as f64, left as f64));
             }
         }
         if let (Some(most), Some(held)) = (limits.max_numbers, held) {
             shown.push(("maxNumbers", most as f64, (most - held).max(0) as f64));
         }
-        if let Some(money) = &limits.max_monthly_cost
-            && let (Some(most), Some(currency)) =
-                (Amount::read(&money.amount), Currency::new(&money.currency))
-        {
-            let left = most.less(self.context.stores.index.cost_of(id, &currency));
+        for (currency, most) in &limits.monthly_cost {
+            let spent = self.context.stores.index.cost_of(account, currency);
+            let left = most.less(spent);
             shown.push(("maxMonthlyCost", most.to_f64(), left.to_f64()));
         }
         shown

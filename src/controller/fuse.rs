@@ -90,15 +90,23 @@ impl Fuses {
     }
 
     /// How many deeds count in the 60 minutes before `now`, as far as this process has seen; `None` if it has not.
-    pub(super) fn used(&self, account: &AccountId, deed: Deed, now: Timestamp) -> Option<i64> {
+    ///
+    /// `account` are the ids of the account; what was counted under each counts.
+    pub(super) fn used(&self, account: &[AccountId], deed: Deed, now: Timestamp) -> Option<i64> {
         let since = minute_of(now) - WINDOW;
         let in_window =
             |slots: &Slots| -> i64 { slots.range(since + 1..).map(|(_, count)| count).sum() };
-        let unused = self.unused(account, deed);
-        let unused = unused.try_lock().map_or(0, |unused| in_window(&unused));
+        let unused = account.iter().map(|id| {
+            let unused = self.unused(id, deed);
+            unused.try_lock().map_or(0, |unused| in_window(&unused))
+        });
+        let unused: i64 = unused.sum();
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let counted = seen.as_ref()?.get(&key(account, deed)).map_or(0, in_window);
-        Some((counted - unused).max(0))
+        let seen = seen.as_ref()?;
+        let counted = account
+            .iter()
+            .map(|id| seen.get(&key(id, deed)).map_or(0, in_window));
+        Some((counted.sum::<i64>() - unused).max(0))
     }
 
     fn saw(&self, object: &ConfigMap) {
@@ -108,17 +116,25 @@ impl Fuses {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = slots;
     }
 
-    /// Takes the right to one deed, if fewer than `limit` were done in the 60 minutes before `now`.
+    /// Takes the right to one deed in the account `account`, if fewer than `limit` were done in the 60 minutes before `now`. What
+    /// was counted under the other `names` of the account counts.
     ///
     /// # Errors
     /// Those of the API server.
     pub(super) async fn take(
         &self,
         account: &AccountId,
+        names: &[AccountId],
         deed: Deed,
         limit: i64,
         now: Timestamp,
     ) -> Result<Result<(), Blown>, kube::Error> {
+        let others = names.iter().filter(|name| *name != account);
+        let others: Vec<_> = others.map(|name| (name, key(name, deed))).collect();
+        for (name, key) in &others {
+            self.give_back_of(name, deed, key, now).await?;
+        }
+        let others: Vec<_> = others.into_iter().map(|(_, key)| key).collect();
         let unused = self.unused(account, deed);
         let mut unused = unused.lock().await;
         let minute = minute_of(now);
@@ -130,16 +146,21 @@ impl Fuses {
         let wanted = (limit / 10).clamp(1, MOST_AT_ONCE);
         // Not kept over the write: if its reply is lost, too much is counted, and never too little.
         let back = std::mem::take(&mut *unused);
-        Ok(match self.add(&key, minute, limit, wanted, &back).await? {
-            Ok(got) => {
-                *unused = Slots::from([(minute, got - 1)]);
-                Ok(())
-            }
-            Err(used) => {
-                *unused = back;
-                Err(blown(&used, limit, now))
-            }
-        })
+        Ok(
+            match self
+                .add(&key, &others, minute, limit, wanted, &back)
+                .await?
+            {
+                Ok(got) => {
+                    *unused = Slots::from([(minute, got - 1)]);
+                    Ok(())
+                }
+                Err(used) => {
+                    *unused = back;
+                    Err(blown(&used, limit, now))
+                }
+            },
+        )
     }
 
     /// Gives back what was taken at `taken` for a deed that certainly did not take place.
@@ -152,21 +173,31 @@ impl Fuses {
     pub(super) async fn give_back(&self, now: Timestamp) {
         let all: Vec<_> = {
             let all = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
-            all.iter()
-                .map(|(key, unused)| (key.clone(), Arc::clone(unused)))
-                .collect()
+            all.keys().cloned().collect()
         };
-        for ((account, deed), unused) in all {
-            let mut unused = unused.lock().await;
-            if unused.values().all(|left| *left == 0) {
-                continue;
-            }
-            let (key, minute) = (key(&account, deed), minute_of(now));
-            let back = std::mem::take(&mut *unused);
-            if let Err(error) = self.add(&key, minute, i64::MAX, 0, &back).await {
+        for (account, deed) in all {
+            let key = key(&account, deed);
+            if let Err(error) = self.give_back_of(&account, deed, &key, now).await {
                 tracing::warn!(%error, "what was taken of the limits is not given back");
             }
         }
+    }
+
+    async fn give_back_of(
+        &self,
+        account: &AccountId,
+        deed: Deed,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<(), kube::Error> {
+        let unused = self.unused(account, deed);
+        let mut unused = unused.lock().await;
+        if unused.values().all(|left| *left == 0) {
+            return Ok(());
+        }
+        let back = std::mem::take(&mut *unused);
+        let added = self.add(key, &[], minute_of(now), i64::MAX, 0, &back);
+        added.await.map(drop)
     }
 
     fn unused(&self, account: &AccountId, deed: Deed) -> Unused {
@@ -174,11 +205,12 @@ impl Fuses {
         Arc::clone(all.entry((account.clone(), deed)).or_default())
     }
 
-    /// Takes `unused` out of its slots and adds up to `wanted` to that of `minute`, as far as `limit` lets, in one write;
-    /// the slots if it lets none.
+    /// Takes `unused` out of its slots and adds up to `wanted` to that of `minute`, as far as `limit` lets with what is counted
+    /// under the keys `others`, in one write; all slots if it lets none.
     async fn add(
         &self,
         key: &str,
+        others: &[String],
         minute: i64,
         limit: i64,
         wanted: i64,
@@ -202,9 +234,20 @@ impl Fuses {
                     *count = (*count - left).max(0);
                 }
             }
-            let got = wanted.min(limit.saturating_sub(slots.values().sum()));
+            let mut counted = slots.clone();
+            for other in others {
+                let slots = read(data.get(other).map(String::as_str));
+                for (at, count) in slots.range(minute - WINDOW + 1..) {
+                    let all = counted.entry(*at).or_default();
+                    *all = all.saturating_add(*count);
+                }
+            }
+            let used = counted
+                .values()
+                .fold(0, |used: i64, count| used.saturating_add(*count));
+            let got = wanted.min(limit.saturating_sub(used));
             if wanted > 0 && got <= 0 {
-                return Ok(Err(slots));
+                return Ok(Err(counted));
             }
             let slot = slots.entry(minute).or_default();
             *slot = slot.saturating_add(got);
@@ -324,7 +367,7 @@ mod tests {
             AccountId::new("AC1"),
             Timestamp::from_second(100 * 60).unwrap(),
         );
-        let used = |deed| fuses.used(&account, deed, now);
+        let used = |deed| fuses.used(std::slice::from_ref(&account), deed, now);
         assert_eq!(used(Deed::Purchase), None, "nothing was read yet");
         let data = [
             ("AC1.purchases", "30:5 50:2 100:20"),
@@ -376,7 +419,9 @@ mod tests {
         let account = AccountId::new("AC1");
         let at = |second: i64| Timestamp::from_second(100 * 60 + second).unwrap();
         let take = async |second| {
-            let taken = fuses.take(&account, Deed::Purchase, 1, at(second)).await;
+            let taken = fuses
+                .take(&account, &[], Deed::Purchase, 1, at(second))
+                .await;
             taken.unwrap().is_ok()
         };
         assert!(take(59).await);
@@ -384,7 +429,32 @@ mod tests {
         fuses.put_back(&account, Deed::Purchase, at(59)).await;
         assert!(take(61).await);
         assert!(!take(62).await, "it is used once more");
-        assert_eq!(fuses.used(&account, Deed::Purchase, at(62)), Some(1));
+        assert_eq!(
+            fuses.used(std::slice::from_ref(&account), Deed::Purchase, at(62)),
+            Some(1)
+        );
+    }
+
+    #[tokio::test]
+    async fn what_was_counted_before_the_account_was_identified_counts() {
+        let fuses = Fuses::new(stored(&Arc::default()), "operator");
+        let (hash, id) = (AccountId::new("key-1"), AccountId::new("O1"));
+        let names = [hash.clone(), id.clone()];
+        let take = async |account: &AccountId, names: &[AccountId], second: i64| {
+            let now = Timestamp::from_second(100 * 60 + second).unwrap();
+            let taken = fuses.take(account, names, Deed::Purchase, 20, now).await;
+            taken.unwrap().is_ok()
+        };
+        // Two are taken at once, and what is not used is not counted.
+        for second in 0..9 {
+            assert!(take(&hash, std::slice::from_ref(&hash), second).await);
+        }
+        for second in 9..20 {
+            assert!(take(&id, &names, second).await, "{second}");
+        }
+        assert!(!take(&id, &names, 20).await);
+        let now = Timestamp::from_second(100 * 60 + 21).unwrap();
+        assert_eq!(fuses.used(&names, Deed::Purchase, now), Some(20));
     }
 
     #[tokio::test]
@@ -394,7 +464,7 @@ mod tests {
         let account = AccountId::new("AC1");
         let take = async |minute: i64| {
             let now = Timestamp::from_second(minute * 60).unwrap();
-            fuses.take(&account, Deed::Purchase, 30, now).await
+            fuses.take(&account, &[], Deed::Purchase, 30, now).await
         };
         // Three are counted in minute 100, and one is done.
         assert_eq!(take(100).await.unwrap(), Ok(()));

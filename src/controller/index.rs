@@ -5,6 +5,8 @@
 mod claims;
 mod told;
 
+pub(super) use told::Credible;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -73,13 +75,41 @@ struct Cost {
     monthly: Amount,
 }
 
+/// What has changed about a resource that is noted as it is now.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Noted {
+    /// True if it did not refer to its account before.
+    pub(super) is_new_user: bool,
+    /// The account that it referred to before, if that is another one.
+    pub(super) left: Option<Key>,
+    /// The numbers that it went for or held before, and does not any more.
+    pub(super) freed: Vec<String>,
+}
+
+/// A resource that is gone.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Gone {
+    pub(super) reference: Reference,
+    /// The account that it referred to.
+    pub(super) account: Option<Key>,
+    /// The numbers that it went for or held.
+    pub(super) freed: Vec<String>,
+}
+
+impl Cost {
+    fn is_in(&self, account: &[AccountId]) -> bool {
+        account.iter().any(|id| id.as_str() == self.account)
+    }
+}
+
 impl Index {
-    /// Notes `number` as it is now. True if it did not refer to its account before. What was claimed before `since` is
-    /// settled by now.
-    pub(super) fn put(&self, number: &PhoneNumber, since: Timestamp) -> bool {
+    /// Notes `number` as it is now. What was claimed before `since` is settled by now; what was claimed after `until`, which lies
+    /// in the future, is made up.
+    pub(super) fn put(&self, number: &PhoneNumber, since: Timestamp, until: Timestamp) -> Noted {
         let claim = claim_of(number);
         let keys = keys_of(number, claim.as_ref());
         let cost = cost_of(number, claim.as_ref());
+        let claim = claim.filter(|claim| claim.at <= until);
         let claimed = claim.and_then(|claim| claimed(number, claim, cost.is_some()));
         let mut maps = self.lock();
         let (reference, before) = maps.take(number);
@@ -90,7 +120,14 @@ impl Index {
             None => maps.claims.remove(&reference),
         }
         let account = account_key(number);
-        let is_new_user = !before.keys.iter().any(|key| **key == account);
+        let left = before.account().filter(|left| **left != account);
+        let freed = before.numbers();
+        let freed = freed.filter(|freed| !keys.iter().any(|key| key.is_number(freed)));
+        let noted = Noted {
+            is_new_user: before.account() != Some(&account),
+            left: left.cloned(),
+            freed: freed.cloned().collect(),
+        };
         let is_same = before.keys.iter().map(Arc::as_ref).eq(keys.iter());
         let keys = if is_same {
             before.keys
@@ -100,16 +137,22 @@ impl Index {
             keys.map(|key| maps.add_key(key, &reference)).collect()
         };
         maps.entries.insert(reference, Entry { keys, cost });
-        is_new_user
+        noted
     }
 
     /// Forgets `number`.
-    pub(super) fn remove(&self, number: &PhoneNumber) {
+    pub(super) fn remove(&self, number: &PhoneNumber) -> Gone {
+        self.lock().remove(&reference_to(number))
+    }
+
+    /// Forgets what is not there any more.
+    pub(super) fn keep(&self, is_there: impl Fn(&Reference) -> bool) -> Vec<Gone> {
         let mut maps = self.lock();
-        let (reference, before) = maps.take(number);
-        maps.take_cost(before.cost.as_ref());
-        maps.drop_keys(&reference, &before.keys);
-        maps.claims.remove(&reference);
+        let gone = maps.entries.keys().filter(|reference| !is_there(reference));
+        let gone: Vec<_> = gone.cloned().collect();
+        gone.iter()
+            .map(|reference| maps.remove(reference))
+            .collect()
     }
 
     /// What was noted under `key`.
@@ -133,8 +176,8 @@ impl Index {
         }
     }
 
-    /// What the numbers of an account at a provider cost each month, as far as statuses tell it and in this currency.
-    pub(super) fn cost_of(&self, account: &AccountId, currency: &Currency) -> Amount {
+    /// What the numbers of the account with these ids cost each month, as far as statuses tell it and in this currency.
+    pub(super) fn cost_of(&self, account: &[AccountId], currency: &Currency) -> Amount {
         self.lock().cost_of(account, currency)
     }
 
@@ -142,14 +185,13 @@ impl Index {
     pub(super) fn cost_besides(
         &self,
         besides: &PhoneNumber,
-        account: &AccountId,
+        account: &[AccountId],
         currency: &Currency,
     ) -> Amount {
         let maps = self.lock();
         let own = maps.entries.get(&reference_to(besides));
         let own = own.and_then(|entry| entry.cost.as_ref());
-        let own = own
-            .filter(|cost| cost.account == account.as_str() && cost.currency == currency.as_str());
+        let own = own.filter(|cost| cost.is_in(account) && cost.currency == currency.as_str());
         let own = own.map(|cost| cost.monthly).unwrap_or_default();
         maps.cost_of(account, currency).less(own)
     }
@@ -164,7 +206,45 @@ impl Index {
     }
 }
 
+impl Key {
+    fn is_number(&self, number: &str) -> bool {
+        matches!(self, Self::Declared(known) if known == number)
+    }
+}
+
+impl Entry {
+    /// The account that the resource refers to.
+    fn account(&self) -> Option<&Key> {
+        let mut keys = self.keys.iter().map(Arc::as_ref);
+        keys.find(|key| matches!(key, Key::Account(..)))
+    }
+
+    /// The numbers that the resource goes for or holds.
+    fn numbers(&self) -> impl Iterator<Item = &String> {
+        self.keys.iter().filter_map(|key| match key.as_ref() {
+            Key::Declared(number) => Some(number),
+            _ => None,
+        })
+    }
+}
+
 impl Maps {
+    /// Forgets what was noted of a resource.
+    fn remove(&mut self, reference: &Reference) -> Gone {
+        let (reference, before) = match self.entries.remove_entry(reference) {
+            Some(known) => known,
+            None => (Arc::new(reference.clone()), Entry::default()),
+        };
+        self.take_cost(before.cost.as_ref());
+        self.drop_keys(&reference, &before.keys);
+        self.claims.remove(&reference);
+        Gone {
+            reference: reference.as_ref().clone(),
+            account: before.account().cloned(),
+            freed: before.numbers().cloned().collect(),
+        }
+    }
+
     /// Takes out what was noted of `number`, to be put back.
     fn take(&mut self, number: &PhoneNumber) -> (Arc<Reference>, Entry) {
         let reference = reference_to(number);
@@ -173,9 +253,12 @@ impl Maps {
     }
 
     /// As [`Index::cost_of`].
-    fn cost_of(&self, account: &AccountId, currency: &Currency) -> Amount {
-        let key = (account.to_string(), currency.to_string());
-        self.sums.get(&key).copied().unwrap_or_default()
+    fn cost_of(&self, account: &[AccountId], currency: &Currency) -> Amount {
+        let sums = account.iter().filter_map(|id| {
+            let key = (id.to_string(), currency.to_string());
+            self.sums.get(&key).copied()
+        });
+        sums.sum()
     }
 
     /// True if another than `besides` that has claimed or holds `number` tells what it costs.
@@ -280,6 +363,7 @@ fn claimed(number: &PhoneNumber, claim: Claim, is_counted: bool) -> Option<Claim
     let order = telnyx.and_then(|telnyx| telnyx.order_status.as_ref());
     Some(Claimed {
         account: claim.account_id,
+        user: Arc::new((account_key(number), number.spec.provider)),
         number: claim.number,
         monthly: claim.price.map(|price| price.monthly).unwrap_or_default(),
         at: match order {
@@ -367,12 +451,12 @@ mod tests {
         let index = Index::default();
         let declared = Key::Declared("+12125550100".into());
         let recorded = Key::Recorded("PN1".into());
-        index.put(&number("a", None), Timestamp::MIN);
-        index.put(&number("b", Some("PN1")), Timestamp::MIN);
+        index.put(&number("a", None), Timestamp::MIN, Timestamp::MAX);
+        index.put(&number("b", Some("PN1")), Timestamp::MIN, Timestamp::MAX);
         assert_eq!(index.get(&declared).len(), 2);
         assert_eq!(index.get(&account_key(&number("a", None))).len(), 2);
         assert_eq!(index.get(&recorded).len(), 1);
-        index.put(&number("b", Some("PN2")), Timestamp::MIN);
+        index.put(&number("b", Some("PN2")), Timestamp::MIN, Timestamp::MAX);
         assert!(index.get(&recorded).is_empty());
         index.remove(&number("b", None));
         assert_eq!(
@@ -429,12 +513,12 @@ mod tests {
         ] {
             let index = Index::default();
             let one = number("one", intent, status.clone());
-            index.put(&one, Timestamp::MIN);
+            index.put(&one, Timestamp::MIN, Timestamp::MAX);
             let other = number("other", Intent::Buy, json!({}));
             let claimed = |besides, account| {
                 let mut costs = Costs::default();
-                let account = AccountId::new(account);
-                let told = index.told_besides(besides, &account, since);
+                let account = vec![AccountId::new(account)];
+                let told = index.told_besides(besides, account, since, Box::new(|_, _, _| true));
                 told.tell_claims(&mut costs);
                 costs.0
             };
@@ -443,9 +527,9 @@ mod tests {
             assert!(claimed(&one, "AC1").is_empty() && claimed(&other, "AC2").is_empty());
             let mut without = one.clone();
             without.annotations_mut().clear();
-            index.put(&without, Timestamp::MIN);
+            index.put(&without, Timestamp::MIN, Timestamp::MAX);
             assert!(claimed(&other, "AC1").is_empty(), "it has let go of it");
-            index.put(&one, Timestamp::MIN);
+            index.put(&one, Timestamp::MIN, Timestamp::MAX);
             assert_eq!(claimed(&other, "AC1"), wanted, "{intent:?} {status}");
             index.remove(&one);
             assert!(claimed(&other, "AC1").is_empty());

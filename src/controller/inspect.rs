@@ -105,6 +105,9 @@ pub(super) fn wake_what_differs(
     users: &[Arc<PhoneNumber>],
     context: &Context,
 ) -> usize {
+    let identity = account.identity();
+    let mut former = account.names();
+    former.retain(|id| identity.proved && *id != identity.account);
     let mut missing = 0;
     for user in users {
         let status = user.status.as_ref();
@@ -121,7 +124,11 @@ pub(super) fn wake_what_differs(
         if seen.is_none() && !is_lost {
             missing += 1;
         }
-        let is_right = seen.is_some() && seen == context.memories.verified_as(user);
+        // What was recorded before the account was identified is recorded under its id then.
+        let pinned = status.and_then(|status| status.account_id.as_deref());
+        let is_former = |pinned: &str| former.iter().any(|id| id.as_str() == pinned);
+        let is_renamed = pinned.is_some_and(is_former);
+        let is_right = !is_renamed && seen.is_some() && seen == context.memories.verified_as(user);
         if !is_right && !user.spec.suspend {
             context.wakers.number(user);
         }

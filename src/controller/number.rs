@@ -12,7 +12,7 @@ use super::context::{Context, owner};
 use super::fault;
 use super::memory::Verified;
 use super::perform::{Pass, Stop, perform};
-use super::plan::{Budget, Facts, Limits, Rest, Step, plan};
+use super::plan::{Allowed, Budget, Facts, Limits, Rest, Step, plan};
 use super::report;
 use super::resolve::{Resolved, resolve};
 use super::turns::ASKS_AGAIN_AFTER;
@@ -216,7 +216,7 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
                 .definition
                 .is_deleted(context.clock.as_ref())
                 .await?,
-        record: record(number, context),
+        record: record(number, &resolved, context),
         memory: super::plan::Memory::default(),
         waits: context.waits(),
         account: resolved
@@ -229,7 +229,7 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
             .assistant
             .as_ref()
             .map(|(id, assistant)| (*id, assistant.as_ref().map(|_| ()).map_err(Clone::clone))),
-        rival: context.rival_of(number).map(|rival| rival.to_string()),
+        rival: rival(number, &resolved, context),
         recorded_by: None,
         seen: super::plan::Seen::default(),
     };
@@ -246,6 +246,12 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
         .memories
         .recall(number, &facts.claim, verified.as_ref());
     Ok(Some(Pass::new(Arc::clone(number), facts, resolved)))
+}
+
+/// Who was first to want the number. Where the account is not known nothing is bought anyway.
+fn rival(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> Option<String> {
+    let account = resolved.account.as_ref().ok()?;
+    context.rival_of(number, &account.names())
 }
 
 /// The number that is declared; for a search the one that is held, or that the claim is on.
@@ -273,29 +279,51 @@ fn budget(money: Option<&Money>) -> Option<Budget> {
 /// What the account sets a limit to, and how much of it is used.
 fn limits(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> Limits {
     let declared = &resolved.limits;
-    let budget = budget(declared.max_monthly_cost.as_ref());
-    let is_limited = declared.max_numbers.is_some() || budget.is_some();
+    let is_limited = declared.max_numbers.is_some() || !declared.monthly_cost.is_empty();
     let account = resolved.account.as_ref().ok().filter(|_| is_limited);
     let used = account.map(|account| {
-        let id = &account.identity().account;
-        (id, account.tally(&context.told_besides(number, id)))
+        let names = account.names();
+        let tally = account.tally(&context.told_besides(number, names.clone()));
+        (names, tally)
     });
     let held = used.as_ref().map(|(_, tally)| tally.numbers);
+    let index = &context.stores.index;
+    let costs = declared
+        .monthly_cost
+        .iter()
+        .filter_map(|(currency, amount)| {
+            let (names, tally) = used.as_ref()?;
+            let spent = index.cost_besides(number, names, currency);
+            let budget = Budget {
+                amount: *amount,
+                currency: currency.clone(),
+            };
+            Some((budget, spent.plus(tally.monthly)))
+        });
     Limits {
-        countries: declared.allowed_countries.clone(),
-        kinds: declared.allowed_types.clone(),
-        numbers: declared.max_numbers.zip(held),
-        monthly_cost: budget.zip(used).map(|(budget, (id, tally))| {
-            let index = &context.stores.index;
-            let spent = index
-                .cost_besides(number, id, &budget.currency)
-                .plus(tally.monthly);
-            (budget, spent)
+        countries: declared.countries.clone().map(|values| Allowed {
+            values,
+            by: declared.countries_by.clone(),
         }),
+        kinds: declared.kinds.clone().map(|values| Allowed {
+            values,
+            by: declared.kinds_by.clone(),
+        }),
+        numbers: declared.max_numbers.zip(held),
+        monthly_cost: costs.collect(),
     }
 }
 
-fn record(number: &PhoneNumber, context: &Context) -> super::plan::Record {
+/// The account that the status names, by the id that it is proved to have: a hash of a key ends with the key.
+fn pinned(status: Option<String>, resolved: &Resolved) -> Option<AccountId> {
+    let pinned = AccountId::new(status?);
+    let account = resolved.account.as_ref().ok();
+    let proved = account.filter(|account| account.identity().proved);
+    let same = proved.filter(|account| account.names().contains(&pinned));
+    Some(same.map_or(pinned, |account| account.identity().account.clone()))
+}
+
+fn record(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> super::plan::Record {
     let status = number.status.clone().unwrap_or_default();
     let reason = reason_of(&status.conditions, condition::READY);
     let refused = status
@@ -310,7 +338,7 @@ fn record(number: &PhoneNumber, context: &Context) -> super::plan::Record {
     super::plan::Record {
         id: status.id.map(NumberId::new),
         order_id: status.order_id.map(OrderId::new),
-        account_id: status.account_id.map(AccountId::new),
+        account_id: pinned(status.account_id, resolved),
         assistant,
         assigning,
         refused: refused

@@ -151,9 +151,8 @@ impl Pass {
 
     fn saw(&mut self, look: Look, context: &Context) {
         let holding = look.holding.as_ref();
-        self.facts.recorded_by = holding
-            .and_then(|holding| context.recorder_of(&self.object, &holding.id))
-            .map(|owner| owner.to_string());
+        self.facts.recorded_by =
+            holding.and_then(|holding| context.recorder_of(&self.object, &holding.id));
         self.order = self.facts.order(&look).cloned().or(self.order.take());
         self.facts.seen.look = Some(look);
     }

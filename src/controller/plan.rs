@@ -19,7 +19,7 @@ use crate::number::{
 use crate::provider::{Identity, Order, OrderState, Refusal};
 use crate::sabotage::{Safeguard, stands};
 
-pub use limits::{Budget, Limits};
+pub use limits::{Allowed, Budget, Limits};
 
 /// How long a recorded number must have been missing, by the provider's own 404, before it counts as gone.
 pub const ABSENCE_CONFIRMED_AFTER: Duration = Duration::from_secs(60);
@@ -97,9 +97,9 @@ pub struct Facts {
     pub configuration: Result<Configuration, Blocker>,
     /// The declared assistant, and whether it can be assigned.
     pub assistant: Option<(i64, Result<(), Blocker>)>,
-    /// The older resource that declares the same number, as `namespace/name`.
+    /// The resource that was first to want the same number, as people may name it.
     pub rival: Option<String>,
-    /// The live resource that has recorded the number we see, as `namespace/name`.
+    /// The live resource that has recorded the number we see, as people may name it.
     pub recorded_by: Option<String>,
     /// What was learned in this pass.
     pub seen: Seen,
@@ -443,7 +443,7 @@ impl Facts {
         Some(Rest::Wait {
             reason: Reason::ClaimedByAnother,
             message: format!(
-                "PhoneNumber {rival} wants {} too and was there first. Delete one of the two.",
+                "{} is wanted by {rival} too, which was there first. Delete one of the two.",
                 self.title()
             ),
             again,
@@ -452,7 +452,7 @@ impl Facts {
 
     /// The first of the account, the other resource, the assistant and the configuration that forbids spending.
     fn spending_blocker(&self) -> Option<Step> {
-        if let Some(rest) = self.rival_blocker(Again::After(PERSON_AGAIN_AFTER)) {
+        if let Some(rest) = self.rival_blocker(Again::After(self.waits.interval)) {
             return Some(Step::Rest(rest));
         }
         if let Some((_, Err(blocker))) = &self.assistant {

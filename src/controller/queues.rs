@@ -120,6 +120,12 @@ pub async fn run(
     for (store, events) in cluster_accounts {
         let (wake, woken) = unbounded();
         wakers.add_cluster_accounts(wake);
+        let observer = Arc::clone(&reconciler);
+        let events = events.inspect(move |event| {
+            if let Ok(event) = event {
+                observer.saw_account(event);
+            }
+        });
         let events = triggers(events, |_| true, account_fingerprint);
         let observer = Arc::clone(&reconciler);
         let events = events.inspect(move |account| {
@@ -244,6 +250,12 @@ pub fn account_triggers(
     events: impl Stream<Item = Result<Event<ProviderAccount>, watcher::Error>> + Send + 'static,
     reconciler: Arc<Reconciler>,
 ) -> impl Stream<Item = Result<ProviderAccount, watcher::Error>> + Send + 'static {
+    let observer = Arc::clone(&reconciler);
+    let events = events.inspect(move |event| {
+        if let Ok(event) = event {
+            observer.saw_account(event);
+        }
+    });
     triggers(events, |_| true, account_fingerprint).inspect(move |account| {
         if let Ok(account) = account {
             reconciler.wake_users_of(account);

@@ -15,7 +15,8 @@ use kube::{Resource, ResourceExt};
 use super::account::{self, AnyAccount};
 use super::context::{Context, secrets_of};
 use super::figures::Figures;
-use super::index::numbers_of;
+use super::index::Key;
+use super::limits::waits_for_a_limit;
 use super::secrets::SecretName;
 use super::stores::Stores;
 use super::wakers::Wakers;
@@ -23,7 +24,7 @@ use super::{Due, Parts, number, perform};
 use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
 use crate::claim::ANNOTATION;
 use crate::clock::Instant;
-use crate::number::Field;
+use crate::number::{AccountId, Field};
 use crate::telemetry::Heartbeat;
 use crate::telemetry::metrics::LOOP;
 
@@ -145,26 +146,38 @@ impl Reconciler {
 
     /// Takes note of what the watch of numbers told, after the cache has.
     pub fn saw_number(&self, event: &Event<PhoneNumber>) {
-        let (stores, wakers) = (&self.context.stores, &self.context.wakers);
         match event {
             Event::Apply(number) => {
-                if self.context.note(number) {
-                    wakers.account_of(number);
+                self.context.note(number);
+                // What forbade another to go for its number may not any more.
+                if self.is_news(number) {
+                    self.context.wake_others_that_declare(number);
                 }
             }
-            Event::InitApply(number) => {
-                self.context.note(number);
-            }
+            Event::InitApply(number) => self.context.note(number),
             Event::Delete(number) => {
-                stores.index.remove(number);
-                self.context.turns.gone(number);
-                wakers.account_of(number);
-                let freed = numbers_of(number);
-                let others = freed.iter().flat_map(|freed| self.context.declarers(freed));
-                others.for_each(|other| wakers.number(&other));
+                // It may have changed in what nobody has seen.
+                self.context.note(number);
+                self.context
+                    .forget(self.context.stores.index.remove(number));
             }
-            Event::Init | Event::InitDone => {}
+            Event::InitDone => self.saw_all(),
+            Event::Init => {}
         }
+    }
+
+    /// What a list does not show any more is gone without an event.
+    fn saw_all(&self) {
+        let Context { stores, .. } = self.context.as_ref();
+        let gone = stores.index.keep(|reference| {
+            let mut stores = stores.numbers.iter();
+            stores.any(|store| store.get(reference).is_some())
+        });
+        // The list of another namespace may be under way: what it has shown so far is in no cache yet, and noted at its end.
+        for number in stores.numbers.iter().flat_map(Store::state) {
+            self.context.note(&number);
+        }
+        gone.into_iter().for_each(|gone| self.context.forget(gone));
     }
 
     /// True if `number`, as a watch has it, is news: a pass that has written this version or a later one knew it.
@@ -184,11 +197,15 @@ impl Reconciler {
 
     /// A namespace's labels decide which ClusterProviderAccounts it may use.
     pub fn saw_namespace(&self, event: &Event<PartialObjectMeta<Namespace>>) {
-        if let Event::Apply(namespace) = event {
-            let name = Some(namespace.name_any());
-            let is_in = |number: &PhoneNumber| number.namespace() == name;
-            self.context.wakers.numbers(&self.context, is_in);
-        }
+        let changed = match event {
+            Event::Apply(namespace) => namespace,
+            // Nothing is woken by a list that shows what is known.
+            Event::InitApply(namespace) if !self.context.has_labels_of(namespace) => namespace,
+            Event::InitApply(_) | Event::Delete(_) | Event::Init | Event::InitDone => return,
+        };
+        let name = Some(changed.name_any());
+        let is_in = |number: &PhoneNumber| number.namespace() == name;
+        self.context.wakers.numbers(&self.context, is_in);
     }
 
     /// Shows that whoever drives this moves.
@@ -239,6 +256,8 @@ impl Reconciler {
         self.context.memories.retain(|uid| live.contains(uid));
         let since = self.context.unsettled_since();
         self.context.stores.index.forget_claims_before(since);
+        let exists = |key: &Key| self.context.account_status(key).is_some();
+        self.context.openings.retain(exists);
     }
 
     fn wake_users<A: AnyAccount>(&self, account: &A) {
@@ -246,12 +265,29 @@ impl Reconciler {
         for user in self.context.users(A::KIND, namespace.as_deref(), &name) {
             self.context.wakers.number(&user);
         }
-        // The lowest limit holds for all that open the same account at the provider.
-        let id = account
-            .status()
-            .and_then(|status| status.account_id.clone());
+        self.wake_what_waits_for_limits_of(account);
+    }
+
+    /// The lowest limit holds for all that open the same account at the provider.
+    fn wake_what_waits_for_limits_of<A: AnyAccount>(&self, account: &A) {
+        let status = account.status();
+        let id = status.and_then(|status| status.account_id.clone());
+        let id = id.map(AccountId::new);
         for user in id.iter().flat_map(|id| self.context.waiting_in(id)) {
             self.context.wakers.number(&user);
+        }
+    }
+
+    /// The limits of an account that is gone hold no more.
+    pub(super) fn saw_account<A: AnyAccount>(&self, event: &Event<A>) {
+        match event {
+            Event::Delete(account) => self.wake_what_waits_for_limits_of(account),
+            // One may be gone without an event.
+            Event::InitDone if self.context.stores.has_begun() => {
+                let wakers = &self.context.wakers;
+                wakers.numbers(&self.context, waits_for_a_limit);
+            }
+            Event::InitDone | Event::Init | Event::InitApply(_) | Event::Apply(_) => {}
         }
     }
 
@@ -316,3 +352,6 @@ pub fn after_error<K: Resource<DynamicType = ()>>(object: &K, error: &kube::Erro
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -9,6 +9,8 @@ use url::Url;
 
 use super::context::{AccountView, Context, owner};
 use super::fault;
+use super::index::account_key;
+use super::limits::AccountLimits;
 use super::plan::Blocker;
 use super::secrets::SecretName;
 use crate::account::{Account, Credentials, MissingKey, api_key};
@@ -36,7 +38,7 @@ pub(super) struct Resolved {
     pub(super) mark: Mark,
     pub(super) name: String,
     /// The account's limits: the lowest of all accounts that open the same one at the provider.
-    pub(super) limits: Limits,
+    pub(super) limits: AccountLimits,
 }
 
 /// Resolves `number`. A resource that is being deleted needs no configuration, and may use a credential whose Secret is
@@ -61,9 +63,12 @@ pub(super) async fn resolve(
             &owner(number),
         ),
         name: name_of(number),
-        limits: Limits::default(),
+        limits: AccountLimits::of(&Limits::default(), ""),
     };
-    let view = match context.account_of(number) {
+    let view = match context
+        .account_of(number)
+        .and_then(|view| usable(view, number))
+    {
         Ok(view) => view,
         Err(blocker) => {
             resolved.account = Err(blocker.clone());
@@ -72,10 +77,14 @@ pub(super) async fn resolve(
             return Ok(resolved);
         }
     };
+    let key = account_key(number);
     resolved.account = open_account(&view, context, deleting).await?;
+    if !deleting {
+        context.openings.note(&key, &resolved.account);
+    }
     resolved.limits = match &resolved.account {
-        Ok(account) => context.limits_of(account, &view.spec.limits),
-        Err(_) => view.spec.limits.clone(),
+        Ok(account) => context.limits_of(account, &key, &view.spec.limits),
+        Err(_) => AccountLimits::of(&view.spec.limits, &view.title),
     };
     let burki = match &view.spec.burki {
         None => None,
@@ -85,6 +94,11 @@ pub(super) async fn resolve(
         resolved.burki = Some(context.directory.open(origin.clone(), key.clone()));
     }
     if deleting {
+        return Ok(resolved);
+    }
+    if let Some(denied) = view.denied {
+        resolved.configuration = Err(denied.clone());
+        resolved.assistant = number.spec.assistant_id.map(|id| (id, Err(denied)));
         return Ok(resolved);
     }
     if let Some(id) = number.spec.assistant_id {
@@ -103,6 +117,22 @@ pub(super) async fn resolve(
         papers: papers(number),
     });
     Ok(resolved)
+}
+
+/// The account, if `number` may use it, or has used it before it lost that right: what it holds is still looked at, recorded and
+/// released. The status tells, which only the operator writes.
+fn usable(view: AccountView, number: &PhoneNumber) -> Result<AccountView, Blocker> {
+    let Some(denied) = &view.denied else {
+        return Ok(view);
+    };
+    let has_used_it = number.status.as_ref().is_some_and(|status| {
+        status.id.is_some() || status.order_id.is_some() || status.attempt.is_some()
+    });
+    if has_used_it {
+        Ok(view)
+    } else {
+        Err(denied.clone())
+    }
 }
 
 /// Opens the account with the credential in its Secret.

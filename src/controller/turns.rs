@@ -82,10 +82,11 @@ impl Turns {
         None
     }
 
-    /// Lets another have the turn that `number`, which is gone, may have been woken for.
-    pub(super) fn gone(&self, number: &PhoneNumber) {
-        self.wake_next(&account_key(number), |queue| {
-            queue.waiting.remove(&ObjectRef::from_obj(number));
+    /// Lets another have the turn that `number`, which is gone or does not refer to this account any more, may have been woken
+    /// for.
+    pub(super) fn left(&self, account: &Key, number: &ObjectRef<PhoneNumber>) {
+        self.wake_next(account, |queue| {
+            queue.waiting.remove(number);
         });
     }
 
@@ -201,11 +202,11 @@ mod tests {
         let (turns, mut woken) = turns(1);
         let mut next = || woken.try_recv().ok().map(|number| number.name);
         let (turn, [b, c, _]) = three_behind_one(&turns);
-        turns.gone(&b);
+        turns.left(&account_key(&b), &ObjectRef::from_obj(&b));
         assert_eq!(next(), None, "it is a's turn");
         drop(turn);
         assert_eq!(next(), Some("c".into()));
-        turns.gone(&c);
+        turns.left(&account_key(&c), &ObjectRef::from_obj(&c));
         assert_eq!(next(), Some("d".into()));
     }
 
@@ -233,7 +234,7 @@ mod tests {
                         let (number, turn) = passes.swap_remove(at);
                         drop(turn);
                         if random.random_ratio(4, 5) {
-                            turns.gone(&number);
+                            turns.left(&account_key(&number), &ObjectRef::from_obj(&number));
                         } else {
                             alive.push(number);
                         }
@@ -243,7 +244,7 @@ mod tests {
                     3 if !alive.is_empty() && random.random_ratio(1, 20) => {
                         let number = alive.swap_remove(random.random_range(0..alive.len()));
                         waiting.remove(&number.name_any());
-                        turns.gone(&number);
+                        turns.left(&account_key(&number), &ObjectRef::from_obj(&number));
                         None
                     }
                     _ => None,

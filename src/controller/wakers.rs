@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::channel::mpsc::UnboundedSender;
-use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
 
-use super::context::{Context, account_name};
+use super::context::Context;
+use super::index::Key;
 use crate::api::{AccountKind, ClusterProviderAccount, PhoneNumber, ProviderAccount};
 
 /// The ways into the queues. Clones are one and the same.
@@ -65,15 +65,17 @@ impl Wakers {
         }
     }
 
-    /// Wakes the account that `number` refers to: it may be in use now, or not any more.
-    pub(super) fn account_of(&self, number: &PhoneNumber) {
-        let (kind, name) = account_name(number);
+    /// Wakes the account that `key` names, if it names one: it may be in use now, or not any more.
+    pub(super) fn account_at(&self, key: &Key) {
+        let Key::Account(kind, namespace, name) = key else {
+            return;
+        };
         match kind {
             AccountKind::ProviderAccount => {
-                let namespace = number.namespace().unwrap_or_default();
-                self.account(ObjectRef::new(&name).within(&namespace));
+                let namespace = namespace.clone().unwrap_or_default();
+                self.account(ObjectRef::new(name).within(&namespace));
             }
-            AccountKind::ClusterProviderAccount => self.cluster_account(ObjectRef::new(&name)),
+            AccountKind::ClusterProviderAccount => self.cluster_account(ObjectRef::new(name)),
         }
     }
 

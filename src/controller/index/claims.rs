@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::Reference;
+use super::{Key, Reference};
 use crate::account::{Asker, Version};
-use crate::number::{AccountId, Amount, E164};
+use crate::number::{AccountId, Amount, E164, Provider};
 
 /// What is kept of a claim to buy.
-pub(super) struct Claimed {
+pub(in crate::controller) struct Claimed {
+    /// The account at the provider, as the claim names it: somebody may have made it up.
     pub(super) account: AccountId,
+    /// The account that the resource refers to, and its provider.
+    pub(super) user: Arc<(Key, Provider)>,
     pub(super) number: E164,
     /// What the number costs each month.
     pub(super) monthly: Amount,
@@ -49,27 +52,32 @@ impl Claims {
         self.settled.retain(|_, claimed| claimed.at >= since);
     }
 
-    /// Tells `asker` what others than `besides` claimed in `account` at `since` or later, but what counts as held anyway.
-    /// `is_counted` tells whether somebody besides tells the cost of a number.
+    /// Tells `asker` what others than `besides` claimed in the account with these ids at `since` or later, but what counts as
+    /// held anyway. `is_credible` tells whether who claimed can buy in it; `is_counted`, whether somebody besides tells the cost
+    /// of a number.
     pub(super) fn tell(
         &mut self,
         besides: &Reference,
-        account: &AccountId,
+        account: &[AccountId],
         since: Timestamp,
+        is_credible: impl Fn(&Reference, &Claimed) -> bool,
         is_counted: impl Fn(&E164) -> bool,
         asker: &mut dyn Asker,
     ) {
         let version = asker.version();
-        if self.settled_by.get(account) != Some(&version) {
+        let is_settled = |id| self.settled_by.get(id) == Some(&version);
+        if !account.iter().all(is_settled) {
             let again = self
                 .settled
-                .extract_if(|_, claimed| claimed.account == *account);
+                .extract_if(|_, claimed| account.contains(&claimed.account));
             self.open.extend(again);
-            self.settled_by.insert(account.clone(), version);
+            let versions = account.iter().map(|id| (id.clone(), version));
+            self.settled_by.extend(versions);
         }
         self.open.retain(|_, claimed| claimed.at >= since);
         let settled = self.open.extract_if(|who, claimed| {
-            if **who == *besides || claimed.account != *account {
+            let is_here = account.contains(&claimed.account);
+            if **who == *besides || !is_here || !is_credible(who, claimed) {
                 return false;
             }
             let counts = claimed.is_counted || is_counted(&claimed.number);
@@ -85,6 +93,7 @@ mod tests {
     use kube::runtime::reflector::ObjectRef;
 
     use super::*;
+    use crate::api::AccountKind;
 
     /// Holds numbers, and counts what it is told.
     #[derive(Default)]
@@ -116,6 +125,10 @@ mod tests {
     fn claimed(index: usize, is_counted: bool) -> Claimed {
         Claimed {
             account: AccountId::new("AC1"),
+            user: Arc::new((
+                Key::Account(AccountKind::ProviderAccount, None, "a".into()),
+                Provider::Twilio,
+            )),
             number: number(index),
             monthly: Amount::default(),
             at: Timestamp::UNIX_EPOCH,
@@ -125,9 +138,16 @@ mod tests {
 
     fn ask(claims: &mut Claims, held: &mut Held) -> usize {
         held.told = 0;
-        let account = AccountId::new("AC1");
+        let account = [AccountId::new("AC1")];
         let nobody = ObjectRef::new("nobody").within("support");
-        claims.tell(&nobody, &account, Timestamp::MIN, |_| true, held);
+        claims.tell(
+            &nobody,
+            &account,
+            Timestamp::MIN,
+            |_, _| true,
+            |_| true,
+            held,
+        );
         held.told
     }
 

@@ -4,26 +4,33 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Index, Reference, numbers_of, reference_to};
+use super::claims::Claimed;
+use super::{Index, Key, Reference, numbers_of, reference_to};
 use crate::account::{Asker, Told};
 use crate::api::PhoneNumber;
-use crate::number::{AccountId, E164};
+use crate::number::{AccountId, E164, Provider};
 
 struct ToldBesides<'a> {
     index: &'a Index,
     besides: Reference,
     own: BTreeSet<String>,
-    account: &'a AccountId,
+    account: Vec<AccountId>,
     since: Timestamp,
+    is_credible: Credible<'a>,
 }
 
+/// Whether a resource of this namespace that refers to this account, for numbers of this provider, can buy there.
+pub(in crate::controller) type Credible<'a> = Box<dyn Fn(&str, &Key, Provider) -> bool + 'a>;
+
 impl Index {
-    /// What the resources other than `number` tell of purchases in `account`; of claims, those since `since`.
+    /// What the resources other than `number` tell of purchases in the account with these ids; of claims, those since `since`
+    /// of resources that can buy in it.
     pub(in crate::controller) fn told_besides<'a>(
         &'a self,
         number: &PhoneNumber,
-        account: &'a AccountId,
+        account: Vec<AccountId>,
         since: Timestamp,
+        is_credible: Credible<'a>,
     ) -> impl Told + use<'a> {
         ToldBesides {
             index: self,
@@ -31,6 +38,7 @@ impl Index {
             own: numbers_of(number),
             account,
             since,
+            is_credible,
         }
     }
 }
@@ -49,7 +57,19 @@ impl Told for ToldBesides<'_> {
         let mut maps = self.index.lock();
         let mut claims = std::mem::take(&mut maps.claims);
         let is_counted = |number: &E164| maps.counts_besides(&self.besides, number);
-        claims.tell(&self.besides, self.account, self.since, is_counted, asker);
+        let is_credible = |who: &Reference, claimed: &Claimed| {
+            let (account, provider) = claimed.user.as_ref();
+            let namespace = who.namespace.as_deref().unwrap_or_default();
+            (self.is_credible)(namespace, account, *provider)
+        };
+        claims.tell(
+            &self.besides,
+            &self.account,
+            self.since,
+            is_credible,
+            is_counted,
+            asker,
+        );
         maps.claims = claims;
     }
 }

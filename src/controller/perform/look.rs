@@ -63,7 +63,7 @@ async fn price(
     kind: Kind,
     pass: &Pass,
 ) -> Result<Option<Price>, Stop> {
-    let matters = pass.facts.budget.is_some() || pass.facts.limits.monthly_cost.is_some();
+    let matters = pass.facts.budget.is_some() || !pass.facts.limits.monthly_cost.is_empty();
     match account.price(country, kind).await {
         Err(error) if matters => Err(error.into()),
         listed => Ok(listed.unwrap_or_default()),
@@ -77,7 +77,12 @@ pub(super) async fn choose(pass: &mut Pass, context: &Context) -> Result<(), Sto
         return Err(Stop::from(Error::Invariant("nothing is searched for")));
     };
     let listed = price(&account, &search.country, search.kind, pass).await?;
-    if pass.facts.seen.attempt.take().is_some() {
+    // The candidate before this one was refused, or is somebody else's.
+    let seen = &pass.facts.seen;
+    let held = seen.look.as_ref().and_then(|look| look.holding.as_ref());
+    let held = held.or(seen.last_look.as_ref().and_then(Option::as_ref));
+    let is_lost = held.is_some_and(|held| pass.facts.number == Some(held.number));
+    if pass.facts.seen.attempt.take().is_some() || is_lost {
         pass.facts.seen.refused_candidates += 1;
     }
     let facts = &pass.facts;
@@ -88,7 +93,9 @@ pub(super) async fn choose(pass: &mut Pass, context: &Context) -> Result<(), Sto
         return Ok(());
     }
     let uid = pass.object.uid().unwrap_or_default();
-    let is_free = |number: &E164| context.is_free(number, &uid) || !stands(Safeguard::Reservation);
+    let names = account.names();
+    let is_free =
+        |number: &E164| context.is_free(number, &uid, &names) || !stands(Safeguard::Reservation);
     // The one before was refused, or comes back.
     pass.candidate = None;
     let found = account
@@ -106,6 +113,13 @@ pub(super) async fn choose(pass: &mut Pass, context: &Context) -> Result<(), Sto
             pass.facts.number = Some(offer.number);
             pass.facts.record.order_id = None;
             pass.order = None;
+            // What was seen so far was seen of another number.
+            pass.facts.recorded_by = None;
+            if let Some(look) = &mut pass.facts.seen.look {
+                look.holding = None;
+                look.order = None;
+                look.orphaned = false;
+            }
             offer.price = offer.price.or(listed);
             pass.facts.seen.offer = Some(Some(offer));
             pass.chosen_at = Some(asked);

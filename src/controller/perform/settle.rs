@@ -163,12 +163,12 @@ pub(super) async fn configure(
 pub(super) async fn release(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let account = pass.account()?;
     let ours = pass.ours(id)?;
-    let limit = i64::from(pass.resolved.limits.releases_per_hour);
+    let limit = pass.resolved.limits.releases_per_hour;
     let now = context.time.now().unwrap_or(pass.facts.now);
     let account_id = &account.identity().account;
     if let Err(blown) = context
         .fuses
-        .take(account_id, Deed::Release, limit, now)
+        .take(account_id, &account.names(), Deed::Release, limit, now)
         .await?
     {
         return Err(Stop::Rest(Rest::Wait {

@@ -11,6 +11,7 @@ use super::super::context::{Context, owner};
 use super::super::fuse::Deed;
 use super::super::plan::{Again, Attempt, Limits, Look, Rest};
 use super::super::report;
+use super::super::rivals::named_for;
 use super::{Pass, Purchase, Stop, clock_time, finalizers_with_ours, patch};
 use crate::account::{Account, NotNow, SEARCH_HOLDS, Spending, Tally, Urgency};
 use crate::api::Reason;
@@ -33,9 +34,7 @@ pub(super) async fn claim(
     let spending = reserve(&account, intent, price.as_ref(), pass, context)?;
     let at = context.time.now().unwrap_or(pass.facts.now);
     // Who was there first may have come while this pass looked and waited.
-    pass.facts.rival = context
-        .rival_of(&pass.object)
-        .map(|rival| rival.to_string());
+    pass.facts.rival = context.rival_of(&pass.object, &account.names());
     if let Some(stop) = pass.facts.rival_blocker(Again::Backoff)
         && stands(Safeguard::FirstComeFirstServed)
     {
@@ -108,30 +107,30 @@ fn reserve(
         Intent::Buy => price.map_or(Amount::ZERO, |price| price.monthly),
         Intent::Adopt => Amount::ZERO,
     };
-    let id = &account.identity().account;
+    let names = account.names();
     let limits = &pass.facts.limits;
     let is_limited = intent == Intent::Buy && limits.are_of_what_is_held();
     let mut over = None;
     let may = is_limited.then_some(|tally: Tally| {
         over = is_over(limits, tally.numbers, |currency| {
             let index = &context.stores.index;
-            index
-                .cost_besides(&pass.object, id, currency)
-                .plus(tally.monthly)
+            let spent = index.cost_besides(&pass.object, &names, currency);
+            spent.plus(tally.monthly)
         });
         over.is_none()
     });
     let reserved = account.spend(
         &pass.number()?,
-        &owner(pass.object.as_ref()).to_string(),
+        &owner(pass.object.as_ref()),
         monthly,
-        &context.told_besides(&pass.object, id),
+        &context.told_besides(&pass.object, names.clone()),
         may,
     );
     reserved.map_err(|why| match why {
         NotNow::OverLimit => reached(over.unwrap_or_default(), pass.facts.waits.interval),
         NotNow::UnderWay(rival) => {
-            pass.facts.rival = Some(rival);
+            let namespace = pass.object.namespace().unwrap_or_default();
+            pass.facts.rival = Some(named_for(&rival, &namespace));
             let stop = pass.facts.rival_blocker(Again::Backoff);
             Stop::Rest(stop.unwrap_or(Rest::Nothing))
         }
@@ -146,8 +145,11 @@ async fn take(
     context: &Context,
 ) -> Result<(), Stop> {
     let id = &account.identity().account;
-    let limit = i64::from(pass.resolved.limits.purchases_per_hour);
-    let taken = context.fuses.take(id, Deed::Purchase, limit, now).await?;
+    let limit = pass.resolved.limits.purchases_per_hour;
+    let taken = context
+        .fuses
+        .take(id, &account.names(), Deed::Purchase, limit, now)
+        .await?;
     taken.map_err(|blown| {
         let message = format!(
             "{} numbers were bought in the last 60 minutes in account {id}, and {limit} may be \
@@ -168,11 +170,7 @@ fn reached(message: String, again: Duration) -> Stop {
 }
 
 /// The limit that the account would pass with this many numbers, and with the cost that `cost` tells.
-fn is_over(
-    limits: &Limits,
-    numbers: i64,
-    cost: impl FnOnce(&Currency) -> Amount,
-) -> Option<String> {
+fn is_over(limits: &Limits, numbers: i64, cost: impl Fn(&Currency) -> Amount) -> Option<String> {
     if let Some((most, _)) = limits.numbers
         && numbers > most
     {
@@ -181,14 +179,13 @@ fn is_over(
              This goes on when a number is released or the limit is raised."
         ));
     }
-    let (budget, _) = limits.monthly_cost.as_ref()?;
-    (cost(&budget.currency) > budget.amount).then(|| {
-        format!(
-            "With what is being bought the account's numbers cost as much as they may, {} {} a month \
-             (spec.limits.maxMonthlyCost of the account). This goes on when a number is released or the limit is raised.",
-            budget.amount, budget.currency
-        )
-    })
+    let mut budgets = limits.monthly_cost.iter().map(|(budget, _)| budget);
+    let passed = budgets.find(|budget| cost(&budget.currency) > budget.amount)?;
+    Some(format!(
+        "With what is being bought the account's numbers cost as much as they may, {} {} a month \
+         (spec.limits.maxMonthlyCost of the account). This goes on when a number is released or the limit is raised.",
+        passed.amount, passed.currency
+    ))
 }
 
 pub(super) async fn last_look(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
@@ -202,8 +199,7 @@ pub(super) async fn last_look(pass: &mut Pass, context: &Context) -> Result<(), 
         Ok(holding) => {
             pass.facts.recorded_by = holding
                 .as_ref()
-                .and_then(|holding| context.recorder_of(&pass.object, &holding.id))
-                .map(|owner| owner.to_string());
+                .and_then(|holding| context.recorder_of(&pass.object, &holding.id));
             if holding.is_some() && !adopting {
                 unused(pass, context).await;
             }
@@ -326,7 +322,7 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
 /// True if the number is not to be tried for another: it is bought, may be, or is not on sale.
 fn is_settled(reply: &Reply) -> bool {
     match reply {
-        Reply::Bought(_) | Reply::Ordered(_) | Reply::Unknown(_) => true,
+        Reply::Bought(_) | Reply::Ordered(_) | Reply::Refused(_) | Reply::Unknown(_) => true,
         Reply::Rejected(refusal) => refusal.kind == RefusalKind::NotOnSale,
         Reply::NotSent(_) => false,
     }

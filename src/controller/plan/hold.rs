@@ -1,5 +1,6 @@
 //! The number is recorded: keep it as declared.
 
+use super::obtain::mark_on;
 use super::{
     ABSENCE_CONFIRMED_AFTER, ASK_AGAIN_AFTER, Again, Facts, MOST_REPAIRS, PERSON_AGAIN_AFTER, Rest,
     Step, wait,
@@ -45,9 +46,10 @@ fn held(facts: &Facts, id: &NumberId, holding: &Holding) -> Step {
         return wait(
             Reason::OwnedByAnother,
             format!(
-                "{} ({id}) carries another owner's mark ({:?}). It is left alone. Deleting this PhoneNumber does not \
+                "{} ({id}) carries another owner's mark ({}). It is left alone. Deleting this PhoneNumber does not \
                  release it.",
-                holding.number, holding.marked_text
+                holding.number,
+                mark_on(holding)
             ),
             Again::After(facts.waits.interval),
         );

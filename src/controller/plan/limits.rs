@@ -2,6 +2,8 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+use std::collections::BTreeSet;
+
 use super::{Again, Facts, PERSON_AGAIN_AFTER, Step, wait};
 use crate::api::Reason;
 use crate::number::{Amount, Currency, Kind, Price};
@@ -18,20 +20,55 @@ pub struct Budget {
 /// What an account sets a limit to, and how much of it is used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// The countries that may be bought in; empty means all.
-    pub countries: Vec<String>,
-    /// The kinds that may be bought; empty means all.
-    pub kinds: Vec<Kind>,
+    /// The countries that may be bought in; `None` means all.
+    pub countries: Option<Allowed<String>>,
+    /// The kinds that may be bought; `None` means all.
+    pub kinds: Option<Allowed<Kind>>,
     /// How many numbers the account may hold, and how many it holds or is buying.
     pub numbers: Option<(i64, i64)>,
-    /// What its numbers may cost each month, and what they cost.
-    pub monthly_cost: Option<(Budget, Amount)>,
+    /// What its numbers may cost each month, in each currency in which somebody limits it, and what they cost.
+    pub monthly_cost: Vec<(Budget, Amount)>,
+}
+
+/// What may be bought, which may be nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed<T> {
+    /// What all accounts allow that open the one account at the provider.
+    pub values: BTreeSet<T>,
+    /// The accounts that restrict it, for people.
+    pub by: BTreeSet<String>,
+}
+
+impl<T: Ord + ToString> Allowed<T> {
+    /// Why `value` may not be bought, if it may not. `field` is the limit, `what` is in question.
+    fn forbids(&self, value: Option<&T>, field: &str, what: &str) -> Option<String> {
+        if value.is_some_and(|value| self.values.contains(value)) {
+            return None;
+        }
+        let by: Vec<_> = self.by.iter().map(String::as_str).collect();
+        let by = by.join(" and ");
+        if self.values.is_empty() {
+            return Some(format!(
+                "{by} open the same account at the provider, and their spec.limits.{field} have nothing in common, so \
+                 nothing may be bought. This goes on when one of the limits is widened."
+            ));
+        }
+        let values: Vec<_> = self.values.iter().map(ToString::to_string).collect();
+        let of = match self.by.len() {
+            0 | 1 => String::new(),
+            _ => format!(" of {by}"),
+        };
+        Some(format!(
+            "The account may buy {} only (spec.limits.{field}{of}); {what}. This goes on when the limit is widened.",
+            values.join(", ")
+        ))
+    }
 }
 
 impl Limits {
     /// True if what the account holds or is buying counts.
     pub fn are_of_what_is_held(&self) -> bool {
-        self.numbers.is_some() || self.monthly_cost.is_some()
+        self.numbers.is_some() || !self.monthly_cost.is_empty()
     }
 }
 
@@ -53,27 +90,25 @@ pub(super) fn forbids(facts: &Facts) -> Option<Step> {
             Again::After(facts.waits.interval),
         ))
     };
-    if !limits.countries.is_empty()
-        && !country
-            .as_ref()
-            .is_some_and(|it| limits.countries.contains(it))
-    {
-        return reached(format!(
-            "The account may buy in {} only (spec.limits.allowedCountries); {} belongs to {}. This goes on when the \
-             limit is widened.",
-            limits.countries.join(", "),
+    if let Some(countries) = &limits.countries {
+        let what = format!(
+            "{} belongs to {}",
             facts.title(),
             country.as_deref().unwrap_or("no known country")
-        ));
+        );
+        if let Some(message) = countries.forbids(country.as_ref(), "allowedCountries", &what) {
+            return reached(message);
+        }
     }
-    if !limits.kinds.is_empty() && !kind.is_some_and(|kind| limits.kinds.contains(&kind)) {
-        let kinds: Vec<_> = limits.kinds.iter().map(ToString::to_string).collect();
-        return reached(format!(
-            "The account may buy {} only (spec.limits.allowedTypes); {} is {}. This goes on when the limit is widened.",
-            kinds.join(", "),
+    if let Some(kinds) = &limits.kinds {
+        let what = format!(
+            "{} is {}",
             facts.title(),
             kind.map_or("of no known type".to_owned(), |kind| kind.to_string())
-        ));
+        );
+        if let Some(message) = kinds.forbids(kind.as_ref(), "allowedTypes", &what) {
+            return reached(message);
+        }
     }
     if let Some((most, held)) = limits.numbers
         && held >= most
@@ -89,7 +124,7 @@ pub(super) fn forbids(facts: &Facts) -> Option<Step> {
 /// The limit that forbids a purchase at `price`.
 pub(super) fn forbids_price(facts: &Facts, price: Option<&Price>) -> Option<Step> {
     let person = Again::After(PERSON_AGAIN_AFTER);
-    if facts.budget.is_none() && facts.limits.monthly_cost.is_none() {
+    if facts.budget.is_none() && facts.limits.monthly_cost.is_empty() {
         return None;
     }
     let Some(price) = price else {
@@ -124,7 +159,7 @@ pub(super) fn forbids_price(facts: &Facts, price: Option<&Price>) -> Option<Step
             return Some(too_dear(facts, price, budget));
         }
     }
-    if let Some((budget, spent)) = &facts.limits.monthly_cost {
+    for (budget, spent) in &facts.limits.monthly_cost {
         if budget.currency != price.currency {
             return Some(unknown(budget));
         }

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 
 use super::{
     ASK_AGAIN_AFTER, Again, Attempt, Choice, Facts, MOST_CANDIDATES, NOT_ON_SALE_AGAIN_AFTER,
-    ORDER_TAKES, PERSON_AGAIN_AFTER, Rest, SHOWN_WITHIN, Step, limits, wait,
+    ORDER_TAKES, PERSON_AGAIN_AFTER, Rest, SHOWN_WITHIN, Step, certainly_before, limits, wait,
 };
 use crate::api::Reason;
 use crate::claim::{ANNOTATION, Intent, Stored};
-use crate::number::{Capabilities, Holding, Settings, Whose};
+use crate::number::{Capabilities, Holding, Mark, Origin, Settings, Whose};
 use crate::provider::{Order, OrderState, Refusal, RefusalKind};
 use crate::sabotage::{Safeguard, stands};
 
@@ -203,13 +203,13 @@ fn refused_not_long_ago(facts: &Facts) -> Option<Step> {
 }
 
 fn held(facts: &Facts, holding: &Holding, order: Option<&Order>) -> Step {
+    if is_lost_candidate(facts, holding, order) {
+        return another_candidate(facts);
+    }
     if let Some(owner) = &facts.recorded_by {
         return wait(
             Reason::OwnedByAnother,
-            format!(
-                "{} belongs to PhoneNumber {owner}. It is left alone.",
-                holding.number
-            ),
+            format!("{} belongs to {owner}. It is left alone.", holding.number),
             Again::After(facts.waits.interval),
         );
     }
@@ -233,8 +233,9 @@ fn held(facts: &Facts, holding: &Holding, order: Option<&Order>) -> Step {
         (Whose::Foreign, _) => wait(
             Reason::OwnedByAnother,
             format!(
-                "The account holds {} for another owner ({:?}). It is left alone.",
-                holding.number, holding.marked_text
+                "The account holds {} for another owner ({}). It is left alone.",
+                holding.number,
+                mark_on(holding)
             ),
             Again::After(facts.waits.interval),
         ),
@@ -247,6 +248,54 @@ fn held(facts: &Facts, holding: &Holding, order: Option<&Order>) -> Step {
             ),
             Again::After(facts.waits.interval),
         ),
+    }
+}
+
+/// The mark on a number, for people: its name may be another tenant's.
+pub(super) fn mark_on(holding: &Holding) -> String {
+    let mark = Mark::find_in(&holding.marked_text);
+    mark.map_or_else(|| "no mark".to_owned(), |mark| format!("mark {mark}"))
+}
+
+/// True if `holding` is the claimed candidate of a search, and somebody else's: it has another's mark, was recorded by another,
+/// was there before we asked for it, or we certainly did not buy it.
+fn is_lost_candidate(facts: &Facts, holding: &Holding, order: Option<&Order>) -> bool {
+    let Stored::Ours(claim) = &facts.claim else {
+        return false;
+    };
+    let is_claimed = claim.intent == Intent::Buy && claim.number == holding.number;
+    if facts.search.is_none()
+        || !is_claimed
+        || order.is_some_and(|it| it.state != OrderState::Failure)
+    {
+        return false;
+    }
+    let is_marked = |wanted: fn(&Whose) -> bool| wanted(&facts.mark.whose(&holding.marked_text));
+    facts.recorded_by.is_some()
+        || is_marked(|whose| matches!(whose, Whose::Foreign))
+        || (certainly_before(holding.created, claim.since)
+            && !is_marked(|whose| matches!(whose, Whose::Ours(Origin::Adopted))))
+        || (facts.memory.never_bought && is_marked(|whose| matches!(whose, Whose::Unmarked)))
+}
+
+/// What stands in the way of a first candidate stands in the way of another one.
+fn another_candidate(facts: &Facts) -> Step {
+    if let Some(step) = facts.spending_blocker().or_else(|| limits::forbids(facts)) {
+        return step;
+    }
+    if facts.seen.refused_candidates >= MOST_CANDIDATES {
+        return wait(
+            Reason::Searching,
+            format!(
+                "{MOST_CANDIDATES} numbers were bought by others meanwhile. It is searched again within seconds."
+            ),
+            Again::Soon,
+        );
+    }
+    match &facts.seen.choice {
+        // The last choice was this one.
+        None | Some(Choice::Chosen) => Step::Choose,
+        Some(Choice::NoneFound | Choice::AllTaken | Choice::TooDear(_)) => choose(facts),
     }
 }
 

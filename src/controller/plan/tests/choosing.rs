@@ -199,7 +199,7 @@ fn a_limit_on_cost_refuses_what_is_dearer_or_of_unknown_price() {
             buys(None),
             "without a limit no price is needed"
         );
-        facts.limits.monthly_cost = Some((budget("10"), Amount::read("8").unwrap()));
+        facts.limits.monthly_cost = vec![(budget("10"), Amount::read("8").unwrap())];
         let with_the_account = match expected {
             Some(Reason::CostLimitExceeded) => Some(Reason::LimitReached),
             other => other,
@@ -235,29 +235,72 @@ fn what_a_limit_on_cost_says_names_the_number_that_is_declared_and_no_candidate(
     }
 }
 
+fn allowed<T: Ord + Clone>(values: &[T]) -> Allowed<T> {
+    Allowed {
+        values: values.iter().cloned().collect(),
+        by: ["ProviderAccount a/one", "ProviderAccount b/two"]
+            .map(str::to_owned)
+            .into(),
+    }
+}
+
+#[test]
+fn what_two_accounts_do_not_allow_together_names_both() {
+    let mut facts = looked(fresh(), None, None);
+    facts.limits.countries = Some(allowed(&[]));
+    let said = |facts: &Facts| match plan(facts) {
+        Step::Rest(Rest::Wait { message, .. }) => message,
+        step => panic!("{step:?}"),
+    };
+    for words in [
+        "ProviderAccount a/one and ProviderAccount b/two",
+        "allowedCountries",
+        "This goes on when",
+    ] {
+        assert!(said(&facts).contains(words), "{}", said(&facts));
+    }
+    facts.limits.countries = Some(allowed(&["GB".to_owned()]));
+    assert!(said(&facts).contains("GB only"), "{}", said(&facts));
+}
+
 #[test]
 fn an_account_limits_countries_kinds_and_numbers() {
-    let table: [(Limits, Option<Reason>); 6] = [
+    let table: [(Limits, Option<Reason>); 8] = [
         (Limits::default(), None),
         (
             Limits {
-                countries: vec!["US".into(), "CA".into()],
-                kinds: vec![Kind::Local],
+                countries: Some(allowed(&["US".to_owned(), "CA".to_owned()])),
+                kinds: Some(allowed(&[Kind::Local])),
                 numbers: Some((3, 2)),
-                monthly_cost: None,
+                monthly_cost: Vec::new(),
             },
             None,
         ),
         (
             Limits {
-                countries: vec!["GB".into()],
+                countries: Some(allowed(&["GB".to_owned()])),
                 ..Limits::default()
             },
             Some(Reason::LimitReached),
         ),
         (
             Limits {
-                kinds: vec![Kind::TollFree],
+                kinds: Some(allowed(&[Kind::TollFree])),
+                ..Limits::default()
+            },
+            Some(Reason::LimitReached),
+        ),
+        // Nothing is allowed by all, which is not the same as no limit.
+        (
+            Limits {
+                countries: Some(allowed(&[])),
+                ..Limits::default()
+            },
+            Some(Reason::LimitReached),
+        ),
+        (
+            Limits {
+                kinds: Some(allowed(&[])),
                 ..Limits::default()
             },
             Some(Reason::LimitReached),
@@ -455,4 +498,85 @@ fn a_refused_candidate_that_an_earlier_attempt_may_have_bought_is_not_claimed_ag
     assert_eq!(waits(&facts), Some(left));
     facts.seen.look.as_mut().unwrap().at = Some(at(600));
     assert_eq!(plan(&facts), Step::Choose, "its absence is certain then");
+}
+
+/// The candidate that is claimed, as the last look before the purchase or the look after it shows it.
+fn claimed_candidate() -> Facts {
+    Facts {
+        search: Some(search()),
+        claim: Stored::Ours(claim_at(0)),
+        finalizer: true,
+        ..fresh()
+    }
+}
+
+#[test]
+fn a_candidate_that_is_somebody_elses_is_replaced_in_the_same_pass() {
+    let older = Some(at(-60));
+    let by_hand = Holding {
+        marked_text: "(212) 555-1234".into(),
+        ..holding()
+    };
+    let foreign = Holding {
+        marked_text: "x [pn1.aaaaaa.bbbbbbbbbbbbb]".into(),
+        ..holding()
+    };
+    let overwritten = Holding {
+        created: older,
+        ..holding()
+    };
+    for (found, is_certain, step) in [
+        (foreign.clone(), false, Some(Step::Choose)),
+        (overwritten, false, Some(Step::Choose)),
+        (
+            Holding {
+                created: older,
+                ..by_hand.clone()
+            },
+            false,
+            Some(Step::Choose),
+        ),
+        // Ours perhaps, and somebody has renamed it.
+        (by_hand.clone(), false, None),
+        (by_hand, true, Some(Step::Choose)),
+        (holding(), false, Some(Step::Record(Box::new(holding())))),
+    ] {
+        let mut facts = looked(claimed_candidate(), Some(found.clone()), None);
+        facts.memory.never_bought = is_certain;
+        let planned = plan(&facts);
+        match step {
+            Some(step) => assert_eq!(planned, step, "{found:?} {is_certain}"),
+            None => assert_eq!(reason(&planned), Some(Reason::AlreadyOwned)),
+        }
+        // Seen only by the last look before the purchase.
+        facts.seen.look.as_mut().unwrap().holding = None;
+        facts.seen.last_look = Some(Some(found));
+        if planned == Step::Choose {
+            facts.seen.choice = Some(Choice::Chosen);
+            facts.seen.offer = Some(Some(offer()));
+            assert_eq!(plan(&facts), Step::Choose);
+            facts.seen.choice = Some(Choice::AllTaken);
+            assert_eq!(reason(&plan(&facts)), Some(Reason::Searching));
+        }
+    }
+    // Another resource has recorded it.
+    let mut facts = looked(claimed_candidate(), Some(holding()), None);
+    facts.recorded_by = Some("PhoneNumber support/other".into());
+    assert_eq!(plan(&facts), Step::Choose);
+    facts.seen.refused_candidates = MOST_CANDIDATES;
+    assert_eq!(reason(&plan(&facts)), Some(Reason::Searching));
+    // A number that is declared has no other.
+    let exact = looked(claimed(), Some(foreign), None);
+    assert_eq!(reason(&plan(&exact)), Some(Reason::OwnedByAnother));
+}
+
+#[test]
+fn a_search_whose_account_has_spent_its_budget_is_told_so_by_a_price_alone() {
+    let mut facts = searching();
+    facts.limits.monthly_cost = vec![(budget("10"), Amount::read("9.5").unwrap())];
+    assert!(!facts.may_cost(&price("1", "USD")));
+    assert!(facts.may_cost(&price("0.5", "USD")));
+    assert!(!facts.may_cost(&price("0.5", "EUR")));
+    facts.seen.choice = Some(Choice::TooDear(price("1", "USD")));
+    assert_eq!(reason(&plan(&facts)), Some(Reason::LimitReached));
 }

@@ -1,0 +1,189 @@
+//! The limits of one account at a provider: the lowest of each, of all ProviderAccounts and ClusterProviderAccounts that open
+//! it now.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use kube::ResourceExt;
+use kube::runtime::reflector::Store;
+
+use super::account::AnyAccount;
+use super::context::Context;
+use super::index::Key;
+use super::openings::Opened;
+use crate::account::Account;
+use crate::api::{AccountKind, Limits, PhoneNumber, Reason};
+use crate::number::{AccountId, Amount, Currency, Kind};
+
+/// The limits of one account at a provider.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct AccountLimits {
+    pub(super) purchases_per_hour: i64,
+    pub(super) releases_per_hour: i64,
+    pub(super) max_numbers: Option<i64>,
+    /// What the numbers that are billed in a currency may cost each month. Amounts are not converted, so each holds.
+    pub(super) monthly_cost: BTreeMap<Currency, Amount>,
+    /// The countries that all allow; `None` where nobody restricts them.
+    pub(super) countries: Option<BTreeSet<String>>,
+    /// The kinds that all allow; `None` where nobody restricts them.
+    pub(super) kinds: Option<BTreeSet<Kind>>,
+    pub(super) max_concurrent_requests: usize,
+    /// Who restricts countries, and kinds, for people.
+    pub(super) countries_by: BTreeSet<String>,
+    pub(super) kinds_by: BTreeSet<String>,
+}
+
+impl AccountLimits {
+    /// The limits that one account declares, which is called `title`. An empty list restricts nothing.
+    pub(super) fn of(declared: &Limits, title: &str) -> Self {
+        let cost = declared.max_monthly_cost.as_ref();
+        let cost = cost.and_then(|money| {
+            // An amount that cannot be read allows nothing.
+            let amount = Amount::read(&money.amount).unwrap_or_default();
+            Some((Currency::new(&money.currency)?, amount))
+        });
+        let by = |is_empty: bool| {
+            let title = (!is_empty).then(|| title.to_owned());
+            title.into_iter().collect()
+        };
+        Self {
+            purchases_per_hour: i64::from(declared.purchases_per_hour),
+            releases_per_hour: i64::from(declared.releases_per_hour),
+            max_numbers: declared.max_numbers,
+            monthly_cost: cost.into_iter().collect(),
+            countries: listed(&declared.allowed_countries),
+            kinds: listed(&declared.allowed_types),
+            max_concurrent_requests: usize::try_from(declared.max_concurrent_requests)
+                .unwrap_or_default()
+                .max(1),
+            countries_by: by(declared.allowed_countries.is_empty()),
+            kinds_by: by(declared.allowed_types.is_empty()),
+        }
+    }
+
+    /// The lower of each.
+    fn and(mut self, other: Self) -> Self {
+        for (currency, amount) in other.monthly_cost {
+            let lowest = self.monthly_cost.entry(currency).or_insert(amount);
+            *lowest = (*lowest).min(amount);
+        }
+        self.countries_by.extend(other.countries_by);
+        self.kinds_by.extend(other.kinds_by);
+        let most = self.max_concurrent_requests;
+        Self {
+            purchases_per_hour: self.purchases_per_hour.min(other.purchases_per_hour),
+            releases_per_hour: self.releases_per_hour.min(other.releases_per_hour),
+            max_numbers: match (self.max_numbers, other.max_numbers) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            },
+            countries: shared(self.countries, other.countries),
+            kinds: shared(self.kinds, other.kinds),
+            max_concurrent_requests: most.min(other.max_concurrent_requests),
+            ..self
+        }
+    }
+}
+
+fn listed<T: Ord + Clone>(list: &[T]) -> Option<BTreeSet<T>> {
+    (!list.is_empty()).then(|| list.iter().cloned().collect())
+}
+
+/// What both allow, which may be nothing.
+fn shared<T: Ord + Clone>(
+    one: Option<BTreeSet<T>>,
+    other: Option<BTreeSet<T>>,
+) -> Option<BTreeSet<T>> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.intersection(&other).cloned().collect()),
+        (one, other) => one.or(other),
+    }
+}
+
+impl Context {
+    /// The limits of `account`, which the account `key` with the limits `own` opens. It heeds them from now on in what it is
+    /// asked.
+    pub(super) fn limits_of(&self, account: &Account, key: &Key, own: &Limits) -> AccountLimits {
+        let limits = self.lowest_limits(&account.names(), key, own);
+        account.limit_requests(limits.max_concurrent_requests);
+        limits
+    }
+
+    /// `own`, or the lower limits of others that open the account with these ids too.
+    pub(super) fn lowest_limits(
+        &self,
+        account: &[AccountId],
+        key: &Key,
+        own: &Limits,
+    ) -> AccountLimits {
+        let mut limits = AccountLimits::of(own, &title(key, key));
+        for (other, declared) in self.that_open(account) {
+            limits = limits.and(AccountLimits::of(&declared, &title(&other, key)));
+        }
+        limits
+    }
+
+    /// The accounts that open the account with these ids at the provider, and their limits.
+    fn that_open(&self, account: &[AccountId]) -> Vec<(Key, Limits)> {
+        let namespaced = self.stores.accounts.iter().flat_map(Store::state);
+        let namespaced = namespaced.map(|it| (key_of(it.as_ref()), it.spec.account.limits.clone()));
+        let cluster = self.stores.cluster_accounts.iter().flat_map(Store::state);
+        let cluster = cluster.map(|it| (key_of(it.as_ref()), it.spec.account.limits.clone()));
+        let opens = |(key, _): &(Key, Limits)| matches!(self.opened_by(key), Opened::Account(id) if account.contains(&id));
+        namespaced.chain(cluster).filter(opens).collect()
+    }
+
+    /// The ids that the account with this id at the provider has been known by.
+    pub(super) fn names_of(&self, id: &AccountId) -> Vec<AccountId> {
+        let known = self.accounts.known(id);
+        known.map_or_else(|| vec![id.clone()], |known| known.names)
+    }
+
+    /// The resources that wait for a limit of the account with this id at the provider.
+    pub(super) fn waiting_in(&self, id: &AccountId) -> Vec<Arc<PhoneNumber>> {
+        let openers = self.that_open(&self.names_of(id));
+        let users = openers.iter().flat_map(|(key, _)| match key {
+            Key::Account(kind, namespace, name) => self.users(*kind, namespace.as_deref(), name),
+            Key::Declared(_) | Key::Recorded(_) | Key::Marked(_) => Vec::new(),
+        });
+        users.filter(|user| waits_for_a_limit(user)).collect()
+    }
+}
+
+/// True if nothing but a limit keeps the number from what it wants.
+pub(super) fn waits_for_a_limit(number: &PhoneNumber) -> bool {
+    let mut conditions = number.status.iter().flat_map(|status| &status.conditions);
+    conditions.any(|condition| {
+        let reason = Reason::read(&condition.reason);
+        matches!(
+            reason,
+            Some(Reason::LimitReached | Reason::ReleaseLimitReached)
+        )
+    })
+}
+
+/// The key of an account.
+pub(super) fn key_of<A: AnyAccount>(account: &A) -> Key {
+    Key::Account(A::KIND, account.namespace(), account.name_any())
+}
+
+/// What an account is called where people read that use the account `viewer`: who has no key of their own is told nothing of
+/// other namespaces.
+fn title(key: &Key, viewer: &Key) -> String {
+    let is_shared = matches!(
+        viewer,
+        Key::Account(AccountKind::ClusterProviderAccount, ..)
+    );
+    match key {
+        Key::Account(AccountKind::ClusterProviderAccount, _, name) => {
+            format!("ClusterProviderAccount {name}")
+        }
+        Key::Account(AccountKind::ProviderAccount, Some(namespace), name) if !is_shared => {
+            format!("ProviderAccount {namespace}/{name}")
+        }
+        _ => "an account of another namespace".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,342 @@
+//! What a watch tells, and who is woken by it.
+
+use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+use kube::runtime::reflector::store::Writer;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::account::{Accounts, Directory, Endpoints};
+use crate::api::AccountKind;
+use crate::chance::Chance;
+use crate::claim::Claim;
+use crate::clock::{BootClock, Clock};
+use crate::controller::Settings;
+use crate::controller::context::owner;
+use crate::controller::index::Key;
+use crate::number::{AccountId, Currency, Installation, Price};
+use crate::provider::http::fake::Fake;
+use crate::server_time::Clients;
+use crate::telemetry::Health;
+use crate::telemetry::metrics::Metrics;
+
+/// A reconciler without an API server and without a provider, the hands that fill its caches, and what it wakes.
+pub(in crate::controller) struct World {
+    pub(in crate::controller) reconciler: Reconciler,
+    pub(in crate::controller) context: Arc<Context>,
+    numbers: Writer<PhoneNumber>,
+    accounts: Writer<ProviderAccount>,
+    cluster_accounts: Writer<ClusterProviderAccount>,
+    namespaces: Writer<PartialObjectMeta<Namespace>>,
+    woken_numbers: UnboundedReceiver<ObjectRef<PhoneNumber>>,
+    woken_accounts: UnboundedReceiver<ObjectRef<ProviderAccount>>,
+}
+
+impl World {
+    /// One that has begun. At most one pass of each account at once.
+    pub(in crate::controller) fn new() -> Self {
+        let service = tower::service_fn(|_: http::Request<kube::client::Body>| async {
+            let now = httpdate::fmt_http_date(std::time::SystemTime::now());
+            let answer = http::Response::builder().status(404).header("date", now);
+            Ok::<_, std::convert::Infallible>(answer.body(kube::client::Body::empty()).unwrap())
+        });
+        let clock: Arc<dyn Clock> = Arc::new(BootClock);
+        let client = Fake::with([]).client();
+        let interval = Duration::from_secs(60);
+        let parts = Parts {
+            settings: Settings {
+                watch_namespaces: Vec::new(),
+                operator_namespace: "operator".into(),
+                installation: Installation::new("test"),
+                interval,
+                purchase_timeout: Duration::from_secs(30),
+                purchase_visibility: Duration::from_secs(600),
+                concurrency: 1,
+                burki_origins: Vec::new(),
+                burki_endpoint: None,
+            },
+            accounts: Accounts::new(
+                client.clone(),
+                Endpoints::default(),
+                Arc::clone(&clock),
+                interval,
+            ),
+            directory: Directory::new(client, Arc::clone(&clock), interval),
+            heartbeat: Health::new(Arc::clone(&clock)).heartbeat("test", interval),
+            chance: Chance::seeded(1),
+            clients: Clients::over(service, Arc::clone(&clock)),
+            clock,
+            metrics: Metrics::default(),
+        };
+        let (numbers, numbers_writer) = kube::runtime::reflector::store();
+        let (accounts, accounts_writer) = kube::runtime::reflector::store();
+        let (cluster_accounts, cluster_accounts_writer) = kube::runtime::reflector::store();
+        let (namespaces, namespaces_writer) = kube::runtime::reflector::store();
+        let stores = Stores::new(numbers, accounts, cluster_accounts, namespaces);
+        let wakers = Wakers::default();
+        let (wake, woken_numbers) = unbounded();
+        wakers.add_numbers(wake);
+        let (wake, woken_accounts) = unbounded();
+        wakers.add_accounts(wake);
+        let reconciler = Reconciler::new(parts, stores, wakers);
+        let context = Arc::clone(&reconciler.context);
+        context.stores.begin();
+        Self {
+            reconciler,
+            context,
+            numbers: numbers_writer,
+            accounts: accounts_writer,
+            cluster_accounts: cluster_accounts_writer,
+            namespaces: namespaces_writer,
+            woken_numbers,
+            woken_accounts,
+        }
+    }
+
+    /// Asks the API server something, whose answer tells the time.
+    pub(in crate::controller) async fn learn_time(&self) {
+        let request = http::Request::get("/version").body(Vec::new()).unwrap();
+        let client = &self.context.clients.reads;
+        assert!(client.request_text(request).await.is_err());
+        assert!(self.context.time.now().is_some());
+    }
+
+    /// What a watch of numbers tells.
+    pub(in crate::controller) fn tell(&mut self, event: Event<PhoneNumber>) {
+        self.numbers.apply_watcher_event(&event);
+        self.reconciler.saw_number(&event);
+    }
+
+    /// A whole list of numbers.
+    pub(in crate::controller) fn list(&mut self, all: &[PhoneNumber]) {
+        self.tell(Event::Init);
+        for number in all {
+            self.tell(Event::InitApply(number.clone()));
+        }
+        self.tell(Event::InitDone);
+    }
+
+    /// Fills the cache of accounts.
+    pub(in crate::controller) fn account(&mut self, account: Value) {
+        let account = serde_json::from_value(account).unwrap();
+        self.accounts.apply_watcher_event(&Event::Apply(account));
+    }
+
+    /// Fills the cache of cluster accounts.
+    pub(in crate::controller) fn cluster_account(&mut self, account: Value) {
+        let account = serde_json::from_value(account).unwrap();
+        self.cluster_accounts
+            .apply_watcher_event(&Event::Apply(account));
+    }
+
+    /// What a watch of namespaces tells.
+    pub(in crate::controller) fn tell_namespace(
+        &mut self,
+        event: Event<PartialObjectMeta<Namespace>>,
+    ) {
+        self.namespaces.apply_watcher_event(&event);
+        self.reconciler.saw_namespace(&event);
+    }
+
+    /// The numbers that were woken since the last call, each once.
+    pub(in crate::controller) fn woken(&mut self) -> BTreeSet<String> {
+        std::iter::from_fn(|| self.woken_numbers.try_recv().ok())
+            .map(|number| number.name)
+            .collect()
+    }
+
+    fn woken_accounts(&mut self) -> BTreeSet<String> {
+        std::iter::from_fn(|| self.woken_accounts.try_recv().ok())
+            .map(|account| account.name)
+            .collect()
+    }
+}
+
+/// A PhoneNumber of the namespace `support`.
+pub(in crate::controller) fn number(name: &str, declared: &str, change: Value) -> PhoneNumber {
+    let mut whole = json!({
+        "metadata": {"name": name, "namespace": "support", "uid": format!("uid-{name}"), "resourceVersion": "1"},
+        "spec": {"provider": "twilio", "phoneNumber": declared},
+    });
+    merge(&mut whole, &change);
+    serde_json::from_value(whole).unwrap()
+}
+
+fn merge(value: &mut Value, change: &Value) {
+    match (value, change) {
+        (Value::Object(value), Value::Object(change)) => {
+            for (key, change) in change {
+                merge(value.entry(key).or_insert(Value::Null), change);
+            }
+        }
+        (value, change) => *value = change.clone(),
+    }
+}
+
+/// What is recorded of a number that costs 1 USD a month.
+fn bought(id: &str, declared: &str) -> Value {
+    json!({"status": {"id": id, "accountId": "AC1", "phoneNumber": declared,
+        "cost": {"monthly": "1", "upfront": "0", "currency": "USD"}}})
+}
+
+const ONE: &str = "+12125550101";
+const TWO: &str = "+12125550102";
+
+fn spent(world: &World) -> String {
+    let usd = Currency::new("USD").unwrap();
+    let index = &world.context.stores.index;
+    index.cost_of(&[AccountId::new("AC1")], &usd).to_string()
+}
+
+#[tokio::test]
+async fn what_a_list_does_not_show_any_more_is_gone_as_after_an_event() {
+    let holder = number("holder", ONE, bought("PN1", ONE));
+    let waits = number("waits", ONE, json!({}));
+    let stays = number("stays", TWO, bought("PN2", TWO));
+    for relisted in [false, true] {
+        let mut world = World::new();
+        world.list(&[holder.clone(), waits.clone(), stays.clone()]);
+        assert_eq!(spent(&world), "2");
+        // The holder has a place in the queue.
+        let turn = world.context.turns.take(&stays).unwrap();
+        assert!(world.context.turns.take(&holder).is_none());
+        assert!(world.context.turns.take(&waits).is_none());
+        world.woken();
+        world.woken_accounts();
+        if relisted {
+            world.list(&[waits.clone(), stays.clone()]);
+        } else {
+            world.tell(Event::Delete(holder.clone()));
+        }
+        assert_eq!(spent(&world), "1", "{relisted}");
+        let found = |key: Key| world.context.stores.index.get(&key).len();
+        assert_eq!(found(Key::Recorded("PN1".into())), 0, "{relisted}");
+        assert_eq!(found(Key::Declared(ONE.into())), 1, "{relisted}");
+        assert_eq!(world.woken(), BTreeSet::from(["waits".to_owned()]));
+        assert_eq!(
+            world.woken_accounts(),
+            BTreeSet::from(["twilio".to_owned()])
+        );
+        drop(turn);
+        let next = world.woken();
+        assert_eq!(next, BTreeSet::from(["waits".to_owned()]), "{relisted}");
+        world.list(&[waits.clone(), stays.clone()]);
+        assert!(world.woken().is_empty(), "nothing is gone");
+    }
+}
+
+#[tokio::test]
+async fn what_has_changed_in_the_gap_is_noted_as_the_list_shows_it() {
+    let mut world = World::new();
+    let holder = number("holder", ONE, bought("PN1", ONE));
+    let waits = number("waits", ONE, json!({}));
+    world.list(&[holder.clone(), waits.clone()]);
+    world.woken();
+    // Deleted and created again, with another number.
+    let again = json!({"metadata": {"uid": "uid-2", "resourceVersion": "9"}});
+    world.list(&[number("holder", TWO, again), waits]);
+    assert_eq!(spent(&world), "0");
+    assert_eq!(world.woken(), BTreeSet::from(["waits".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_at_its_end_takes_nothing_out() {
+    let mut world = World::new();
+    let holder = number("holder", ONE, bought("PN1", ONE));
+    world.list(std::slice::from_ref(&holder));
+    world.tell(Event::Init);
+    world.tell(Event::InitApply(number("new", TWO, bought("PN2", TWO))));
+    assert_eq!(spent(&world), "2");
+    world.tell(Event::InitApply(holder));
+    world.tell(Event::InitDone);
+    assert_eq!(spent(&world), "2");
+}
+
+#[tokio::test]
+async fn who_refers_to_another_account_leaves_the_queue_of_the_first() {
+    let mut world = World::new();
+    let [a, b, c] = ["a", "b", "c"].map(|name| number(name, ONE, json!({})));
+    world.list(&[a.clone(), b.clone(), c.clone()]);
+    let turn = world.context.turns.take(&a).unwrap();
+    assert!(world.context.turns.take(&b).is_none());
+    assert!(world.context.turns.take(&c).is_none());
+    let moved =
+        json!({"metadata": {"resourceVersion": "2"}, "spec": {"accountRef": {"name": "other"}}});
+    world.tell(Event::Apply(number("b", ONE, moved)));
+    let accounts = world.woken_accounts();
+    let both = ["other", "twilio"].map(str::to_owned);
+    assert_eq!(
+        accounts,
+        BTreeSet::from(both),
+        "one is in use now, and one not any more"
+    );
+    world.woken();
+    drop(turn);
+    assert_eq!(world.woken(), BTreeSet::from(["c".to_owned()]));
+}
+
+#[tokio::test]
+async fn who_lets_go_of_a_number_wakes_those_that_wait_for_it() {
+    let mut world = World::new();
+    let holder = number(
+        "holder",
+        ONE,
+        json!({"spec": {"phoneNumber": null, "search": {"country": "US"}}}),
+    );
+    let mut claimed = holder.clone();
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    let claim = Claim::to_buy(
+        ONE.parse().unwrap(),
+        AccountId::new("AC1"),
+        &owner(&holder),
+        "uid-holder",
+        "n1".into(),
+        at,
+        at,
+    );
+    let claim = claim.at_price(Price::read("1", "0", "USD"));
+    let text = claim.to_annotation().unwrap();
+    claimed
+        .annotations_mut()
+        .insert(ANNOTATION.to_owned(), text);
+    world.list(&[claimed, number("waits", ONE, json!({}))]);
+    world.woken();
+    world.tell(Event::Apply(holder));
+    assert_eq!(world.woken(), BTreeSet::from(["waits".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_namespace_whose_labels_changed_in_the_gap_wakes_its_numbers() {
+    let mut world = World::new();
+    world.list(&[number("a", ONE, json!({}))]);
+    let namespace = |label: &str| {
+        let shown = json!({"metadata": {"name": "support", "labels": {"team": label}}});
+        serde_json::from_value::<PartialObjectMeta<Namespace>>(shown).unwrap()
+    };
+    let list = |world: &mut World, label: &str| {
+        world.tell_namespace(Event::Init);
+        world.tell_namespace(Event::InitApply(namespace(label)));
+        world.tell_namespace(Event::InitDone);
+    };
+    list(&mut world, "one");
+    world.woken();
+    list(&mut world, "one");
+    assert!(world.woken().is_empty());
+    list(&mut world, "two");
+    assert_eq!(world.woken(), BTreeSet::from(["a".to_owned()]));
+}
+
+#[tokio::test]
+async fn an_account_is_found_by_its_key_whatever_its_kind() {
+    let mut world = World::new();
+    world.context.wakers.account_at(&Key::Account(
+        AccountKind::ProviderAccount,
+        Some("support".into()),
+        "twilio".into(),
+    ));
+    let declared = Key::Declared(ONE.into());
+    world.context.wakers.account_at(&declared);
+    assert_eq!(
+        world.woken_accounts(),
+        BTreeSet::from(["twilio".to_owned()])
+    );
+}
