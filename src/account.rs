@@ -7,17 +7,19 @@ mod credentials;
 mod directory;
 mod inventory;
 mod looks;
+mod opening;
 mod orders;
 mod permits;
 mod search;
 mod spending;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock, Instant};
+use crate::flight::Flight;
 use crate::number::{AccountId, E164, Holding, Kind, Mark, NumberId, Price, Provider};
 use crate::provider::http::Client;
 use crate::provider::telnyx::Telnyx;
@@ -30,6 +32,7 @@ pub use directory::Directory;
 use inventory::Inventory;
 pub use inventory::{Surveyed, Version};
 use looks::Looks;
+use opening::{Opening, Proof};
 use orders::Orders;
 use permits::Permits;
 pub use permits::{Permit, Urgency};
@@ -45,14 +48,8 @@ const MAX_CONCURRENT_REQUESTS: usize = 16;
 /// How long prices are kept.
 const PRICES_HOLD: Duration = Duration::from_secs(24 * 3600);
 
-/// For how many intervals it is taken for proved which account a credential opens.
-const PROVED_FOR: f64 = 1.5;
-
 /// How long an account is left alone after a 429 that does not say for how long.
 const PAUSE_AFTER_429: Duration = Duration::from_secs(2);
-
-/// How long an account that could not be asked for its identity is not asked again.
-const UNOPENED_FOR: Duration = Duration::from_secs(1);
 
 /// Where the phone companies are. `None` is the company's own hosts.
 #[derive(Clone, Debug, Default)]
@@ -69,20 +66,8 @@ pub struct Accounts {
     endpoints: Endpoints,
     clock: Arc<dyn Clock>,
     interval: Duration,
-    by_credential: Mutex<HashMap<Fingerprint, Arc<Slot>>>,
+    by_credential: Mutex<HashMap<Fingerprint, Arc<Opening>>>,
     by_id: Mutex<HashMap<AccountId, Arc<Shared>>>,
-}
-
-struct Slot {
-    company: Arc<dyn PhoneCompany>,
-    state: tokio::sync::Mutex<SlotState>,
-}
-
-#[derive(Default)]
-struct SlotState {
-    opened: Option<Arc<Account>>,
-    /// Why no account was opened, and until when nobody asks again.
-    failed: Option<(Instant, Error)>,
 }
 
 /// What all credentials of one account share: the requests under way in it, and what it holds.
@@ -92,6 +77,8 @@ struct Shared {
     permits: Arc<Permits>,
     paused_until: Mutex<Option<Instant>>,
     inventory: Inventory,
+    /// With whose credential the account was listed, and the outcome.
+    listing: Flight<(Fingerprint, Result<(), Error>)>,
     looks: Looks,
     orders: Orders,
     candidates: Candidates,
@@ -113,11 +100,11 @@ pub struct Known {
 /// One provider account, opened by one credential.
 pub struct Account {
     identity: Identity,
+    credential: Fingerprint,
     company: Arc<dyn PhoneCompany>,
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
-    /// When it was last proved that the credential opens this account.
-    proved: Mutex<Instant>,
+    proof: Mutex<Proof>,
     connections: Cached<String, Result<Option<Webhook>, Error>>,
     profiles: Cached<String, Result<Option<Webhook>, Error>>,
 }
@@ -141,59 +128,55 @@ impl Accounts {
     }
 
     /// The account that `credentials` open, proved not longer ago than one and a half intervals: a listing may prove it.
+    /// All that use one credential share the request and its outcome. A refusal stands for an interval.
     ///
     /// # Errors
     /// [`Error::Unauthorized`] if they open none. An account that was proved before is returned even if the provider is
     /// not available now: what is asked of it next will tell.
     pub async fn open(&self, credentials: &Credentials) -> Result<Arc<Account>, Error> {
-        let slot = self.slot(credentials);
-        let mut state = slot.state.lock().await;
-        let now = self.clock.now();
-        if let Some((until, error)) = &state.failed
-            && now < *until
-        {
-            return Err(error.clone());
-        }
-        let known = state.opened.clone();
-        if let Some(account) = &known
-            && now.since(*lock(&account.proved)) < self.interval.mul_f64(PROVED_FOR)
-        {
-            return Ok(Arc::clone(account));
-        }
-        let identified = match &known {
-            Some(account) => account.call(slot.company.identify()).await,
-            None => slot.company.identify().await,
+        let opening = self.opening(credentials);
+        let company = &opening.company;
+        let identify = |known: Option<Arc<Account>>| async move {
+            match (known, self.named_by(credentials)) {
+                (Some(account), _) => account.call(company.identify()).await,
+                // Nothing proves yet that the credential belongs to this account: its answers pause nobody else.
+                (None, Some(shared)) => {
+                    let _permit = shared.permit(self.clock.as_ref(), Urgency::Later).await?;
+                    company.identify().await
+                }
+                (None, None) => company.identify().await,
+            }
         };
-        match (identified, known) {
-            (Ok(identity), known) => {
-                let account = match known {
-                    Some(account) if account.identity == identity => account,
-                    _ => Arc::new(self.account(identity, Arc::clone(&slot.company))),
-                };
-                *lock(&account.proved) = self.clock.now();
-                state.opened = Some(Arc::clone(&account));
-                Ok(account)
-            }
-            (Err(error @ (Error::Unauthorized(_) | Error::Refused(_))), _) => {
-                state.opened = None;
-                Err(error)
-            }
-            (Err(_), Some(account)) => Ok(account),
-            (Err(error), None) => {
-                // Whoever waits for the same credential need not find out by itself.
-                let pause = match &error {
-                    Error::Throttled(pause) => pause.unwrap_or(PAUSE_AFTER_429),
-                    _ => UNOPENED_FOR,
-                };
-                state.failed = Some((self.clock.now() + pause, error.clone()));
-                Err(error)
-            }
+        let account = |identity| {
+            let credential = credentials.fingerprint();
+            self.account(identity, credential, Arc::clone(company))
+        };
+        opening
+            .open(self.clock.as_ref(), self.interval, identify, account)
+            .await
+    }
+
+    /// Lets the credential with this fingerprint be tried at once, however it fared: its Secret was written.
+    pub fn try_again(&self, credential: &Fingerprint) {
+        if let Some(opening) = lock(&self.by_credential).get(credential) {
+            opening.forget_failure();
         }
     }
 
-    /// Forgets how `credentials` fared, so that they are tried anew.
-    pub fn forget(&self, credentials: &Credentials) {
-        lock(&self.by_credential).remove(&credentials.fingerprint());
+    /// Forgets every credential that is not `in_use`.
+    pub fn keep_only(&self, in_use: &HashSet<Fingerprint>) {
+        lock(&self.by_credential).retain(|credential, _| in_use.contains(credential));
+    }
+
+    /// The account that a credential names, if it is known: Twilio's hold its id.
+    fn named_by(&self, credentials: &Credentials) -> Option<Arc<Shared>> {
+        match credentials {
+            Credentials::Twilio(credentials) => {
+                let id = AccountId::new(credentials.account_sid.as_str());
+                lock(&self.by_id).get(&id).map(Arc::clone)
+            }
+            Credentials::Telnyx(_) => None,
+        }
     }
 
     /// What is known of the account with this id at the provider, if it was opened.
@@ -206,7 +189,7 @@ impl Accounts {
         })
     }
 
-    fn slot(&self, credentials: &Credentials) -> Arc<Slot> {
+    fn opening(&self, credentials: &Credentials) -> Arc<Opening> {
         let company = || -> Arc<dyn PhoneCompany> {
             match credentials {
                 Credentials::Twilio(credentials) => Arc::new(Twilio::new(
@@ -221,18 +204,20 @@ impl Accounts {
                 )),
             }
         };
-        let mut slots = lock(&self.by_credential);
-        let slot = slots.entry(credentials.fingerprint()).or_insert_with(|| {
-            Arc::new(Slot {
-                company: company(),
-                state: tokio::sync::Mutex::default(),
-            })
-        });
-        Arc::clone(slot)
+        let mut openings = lock(&self.by_credential);
+        let opening = openings
+            .entry(credentials.fingerprint())
+            .or_insert_with(|| Arc::new(Opening::new(company())));
+        Arc::clone(opening)
     }
 
     /// An account that was known by a hash of its key goes on under its own id once that is known.
-    fn account(&self, identity: Identity, company: Arc<dyn PhoneCompany>) -> Account {
+    fn account(
+        &self,
+        identity: Identity,
+        credential: Fingerprint,
+        company: Arc<dyn PhoneCompany>,
+    ) -> Account {
         let mut by_id = lock(&self.by_id);
         let known = by_id
             .get(&identity.account)
@@ -244,6 +229,7 @@ impl Accounts {
                 permits: Permits::new(MAX_CONCURRENT_REQUESTS),
                 paused_until: Mutex::default(),
                 inventory: Inventory::default(),
+                listing: Flight::default(),
                 looks: Looks::default(),
                 orders: Orders::default(),
                 candidates: Candidates::default(),
@@ -258,10 +244,11 @@ impl Accounts {
         let lifetime = self.interval.mul_f64(0.9);
         Account {
             identity,
+            credential,
             company,
             shared,
             clock: Arc::clone(&self.clock),
-            proved: Mutex::new(self.clock.now()),
+            proof: Mutex::new(Proof::new(self.clock.now())),
             connections: Cached::new(Arc::clone(&self.clock), lifetime),
             profiles: Cached::new(Arc::clone(&self.clock), lifetime),
         }
@@ -295,14 +282,7 @@ impl Account {
     /// # Errors
     /// [`Error::Throttled`] while the account is paused after a 429.
     pub async fn permit(&self, urgency: Urgency) -> Result<Permit, Error> {
-        let now = self.clock.now();
-        if let Some(until) = *lock(&self.shared.paused_until)
-            && until > now
-        {
-            return Err(Error::Throttled(Some(until.since(now))));
-        }
-        let permit = self.shared.permits.acquire(urgency).await;
-        permit.ok_or(Error::Shut("the program ends"))
+        self.shared.permit(self.clock.as_ref(), urgency).await
     }
 
     /// Makes one call of `company` under a permit of its own.
@@ -326,14 +306,19 @@ impl Account {
         self.heed(call.await)
     }
 
-    /// Pauses the account if `result` is a 429, and passes it on.
+    /// Pauses the account if `result` is a 429, doubts the credential if it was refused, and passes `result` on.
     ///
     /// # Errors
     /// Those in `result`.
     pub fn heed<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
-        if let Err(Error::Throttled(pause)) = &result {
-            *lock(&self.shared.paused_until) =
-                Some(self.clock.now() + pause.unwrap_or(PAUSE_AFTER_429));
+        match &result {
+            Err(Error::Throttled(pause)) => {
+                let until = self.clock.now() + pause.unwrap_or(PAUSE_AFTER_429);
+                let mut paused_until = lock(&self.shared.paused_until);
+                *paused_until = (*paused_until).max(Some(until));
+            }
+            Err(Error::Unauthorized(_)) => lock(&self.proof).doubt(),
+            _ => {}
         }
         result
     }
@@ -437,33 +422,31 @@ impl Account {
         {
             return Ok(());
         }
-        let _turn = inventory.turn().await;
-        if let Some(outcome) = inventory.outcome(not_before) {
-            return outcome;
-        }
-        let begun = self.clock.now();
-        let listed = async {
-            let holdings = self.call(self.company.list()).await?;
-            for service in inventory.services() {
-                let members = self.call(self.company.members(&service)).await?;
-                inventory.set_members(&service, members);
-            }
-            Ok(holdings)
+        // A failure serves as long as a success: what is down is listed no more often than what is up. What one credential
+        // may not do says nothing of others.
+        let serves = |begun, (credential, outcome): &(Fingerprint, Result<(), Error>)| {
+            let is_refused = matches!(outcome, Err(Error::Unauthorized(_) | Error::Refused(_)));
+            begun >= not_before && (!is_refused || *credential == self.credential)
         };
-        match listed.await {
-            Ok(holdings) => {
-                // Every row of a Twilio listing names the account, and the adapter has compared them.
-                if self.company.provider() == Provider::Twilio && !holdings.is_empty() {
-                    *lock(&self.proved) = begun;
-                }
-                inventory.install(begun, holdings);
-                Ok(())
-            }
-            Err(error) => {
-                inventory.failed(begun, Error::clone(&error));
-                Err(error)
-            }
+        let list = |begun| async move { (self.credential.clone(), self.list_now(begun).await) };
+        let listing = &self.shared.listing;
+        let (_, outcome) = listing.last_or(self.clock.as_ref(), serves, list).await;
+        outcome
+    }
+
+    async fn list_now(&self, begun: Instant) -> Result<(), Error> {
+        let inventory = &self.shared.inventory;
+        let holdings = self.call(self.company.list()).await?;
+        for service in inventory.services() {
+            let members = self.call(self.company.members(&service)).await?;
+            inventory.set_members(&service, members);
         }
+        // Every row of a Twilio listing names the account, and the adapter has compared them.
+        if self.company.provider() == Provider::Twilio && !holdings.is_empty() {
+            lock(&self.proof).renew(begun);
+        }
+        inventory.install(begun, holdings);
+        Ok(())
     }
 
     /// When the last listing that worked began.
@@ -598,6 +581,25 @@ impl Account {
     }
 }
 
+impl Shared {
+    /// Waits for the right to have a request under way.
+    async fn permit(&self, clock: &dyn Clock, urgency: Urgency) -> Result<Permit, Error> {
+        self.goes_on(clock.now())?;
+        let permit = self.permits.acquire(urgency).await;
+        // A 429 may have come meanwhile.
+        self.goes_on(clock.now())?;
+        permit.ok_or(Error::Shut("the program ends"))
+    }
+
+    /// [`Error::Throttled`] while the account is paused after a 429.
+    fn goes_on(&self, now: Instant) -> Result<(), Error> {
+        match *lock(&self.paused_until) {
+            Some(until) if until > now => Err(Error::Throttled(Some(until.since(now)))),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A hash of everything that a provider shows of a number.
 pub fn fingerprint(holding: &Holding) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -609,3 +611,6 @@ pub fn fingerprint(holding: &Holding) -> u64 {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

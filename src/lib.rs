@@ -15,6 +15,7 @@
 //! | [`sabotage`] | safeguards that a test can take out |
 //! | [`server_time`] | the API server's clock, and clients that tell it |
 //! | [`shown`] | what of a text from outside may be shown |
+//! | `flight` | one question at a time, whose answer all share who wait |
 //! | [`telemetry`] | logs, metrics, traces and health |
 //! | [`emulator`] | a phone company for demos and tests |
 //! | [`program`] | the operator put together |
@@ -29,6 +30,7 @@ pub mod cli;
 pub mod clock;
 pub mod controller;
 pub mod emulator;
+mod flight;
 pub mod leader;
 pub mod number;
 pub mod program;

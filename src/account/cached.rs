@@ -6,15 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::lock;
-use crate::clock::{Clock, Instant};
-
-type Entry<V> = Arc<tokio::sync::Mutex<Option<(Instant, V)>>>;
+use crate::clock::Clock;
+use crate::flight::Flight;
 
 /// Answers by key. Failures are answers too, so that what is down is asked no more often than what is up.
 pub(super) struct Cached<K, V> {
     clock: Arc<dyn Clock>,
     lifetime: Duration,
-    entries: Mutex<HashMap<K, Entry<V>>>,
+    entries: Mutex<HashMap<K, Arc<Flight<V>>>>,
 }
 
 impl<K: Eq + Hash, V: Clone> Cached<K, V> {
@@ -29,15 +28,9 @@ impl<K: Eq + Hash, V: Clone> Cached<K, V> {
     /// The answer for `key`, from `ask` unless it is kept.
     pub(super) async fn get_or(&self, key: K, ask: impl Future<Output = V>) -> V {
         let entry = Arc::clone(lock(&self.entries).entry(key).or_default());
-        let mut kept = entry.lock().await;
-        if let Some((at, value)) = kept.as_ref()
-            && self.clock.now().since(*at) < self.lifetime
-        {
-            return value.clone();
-        }
-        let value = ask.await;
-        *kept = Some((self.clock.now(), value.clone()));
-        value
+        let clock = self.clock.as_ref();
+        let serves = |put, _: &V| clock.now().since(put) < self.lifetime;
+        entry.last_or(clock, serves, |_| ask).await
     }
 }
 
@@ -51,6 +44,7 @@ impl<K: Eq + Hash, V> Cached<K, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Instant;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     #[derive(Default)]

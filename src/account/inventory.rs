@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::lock;
 use crate::clock::Instant;
 use crate::number::{E164, Holding, Mark, NumberId, Settings};
-use crate::provider::Error;
 
 /// A released number may be listed a little longer.
 const RELEASED_FOR: Duration = Duration::from_secs(300);
@@ -28,8 +27,6 @@ impl Version {
 #[derive(Default)]
 pub(super) struct Inventory {
     state: Mutex<State>,
-    /// Held while a listing runs: one at a time.
-    listing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -37,8 +34,6 @@ struct State {
     /// When the last listing that worked began.
     listed: Option<Instant>,
     version: Version,
-    /// When the last listing began, and how it ended.
-    last: Option<(Instant, Result<(), Error>)>,
     rows: HashMap<NumberId, Box<Row>>,
     by_number: HashMap<E164, NumberId>,
     /// The numbers that carry the marks of each resource.
@@ -85,18 +80,6 @@ impl Inventory {
             .insert(service.to_owned(), members);
     }
 
-    /// Waits until no listing runs, and keeps others from beginning one.
-    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.listing.lock().await
-    }
-
-    /// How the last listing ended, if it began at `not_before` or later.
-    pub(super) fn outcome(&self, not_before: Instant) -> Option<Result<(), Error>> {
-        let state = lock(&self.state);
-        let (begun, outcome) = state.last.as_ref()?;
-        (*begun >= not_before).then(|| outcome.clone())
-    }
-
     /// Takes over a listing that began at `begun`. What our own calls have shown since is newer.
     pub(super) fn install(&self, begun: Instant, holdings: Vec<Holding>) {
         let mut state = lock(&self.state);
@@ -119,12 +102,6 @@ impl Inventory {
         state.index_anew();
         state.listed = Some(begun);
         state.version = state.version.next();
-        state.last = Some((begun, Ok(())));
-    }
-
-    /// Notes that a listing that began at `begun` failed.
-    pub(super) fn failed(&self, begun: Instant, error: Error) {
-        lock(&self.state).last = Some((begun, Err(error)));
     }
 
     /// Notes what a call that ended at `seen` has shown of one number, and of its being in `service`.
@@ -350,15 +327,5 @@ mod tests {
         assert_eq!(in_service("MG1"), Some(true));
         inventory.saw(&holding("a", "x"), Some("MG1"), at(2));
         assert_eq!(in_service("MG1"), Some(false));
-    }
-
-    #[test]
-    fn those_who_waited_for_a_listing_share_its_outcome() {
-        let inventory = Inventory::default();
-        let error = Error::Unavailable("down".into());
-        inventory.failed(at(10), error.clone());
-        assert_eq!(inventory.outcome(at(9)), Some(Err(error)));
-        assert_eq!(inventory.outcome(at(11)), None);
-        assert_eq!(inventory.listed(), None);
     }
 }

@@ -185,6 +185,10 @@ async fn pass_over<A: AnyAccount>(account: Arc<A>, context: &Context) -> Result<
         context,
     );
     fault::note(reason, &message, account.as_ref(), context);
+    if ready && was_refused(account.as_ref()) {
+        // They wait for a person, who may have mended it at the provider, where nobody sees it.
+        users.iter().for_each(|user| context.wakers.number(user));
+    }
     if !ready && is_failure(reason) {
         context.metrics.failed(label(A::KIND), reason.to_string());
     }
@@ -198,6 +202,14 @@ async fn pass_over<A: AnyAccount>(account: Arc<A>, context: &Context) -> Result<
             .await?;
     }
     Ok(Some(context.settings.interval))
+}
+
+/// True if the status says that the provider refused the credential, or to sell anything.
+fn was_refused<A: AnyAccount>(account: &A) -> bool {
+    let refusals =
+        [Reason::CredentialsInvalid, Reason::PurchasingNotEnabled].map(|it| it.to_string());
+    let mut conditions = account.status().into_iter().flat_map(|it| &it.conditions);
+    conditions.any(|it| it.type_ == condition::READY && refusals.contains(&it.reason))
 }
 
 /// The kind as a label of metrics.

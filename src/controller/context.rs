@@ -1,6 +1,6 @@
 //! What every reconcile needs: settings, clients, caches and memories.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,11 +25,11 @@ use super::secrets::{SecretName, Secrets};
 use super::stores::Stores;
 use super::turns::Turns;
 use super::wakers::Wakers;
-use crate::account::{Accounts, Directory, Told};
+use crate::account::{Accounts, Credentials, Directory, Told};
 use crate::api::{AccountKind, AccountSpec, ClusterProviderAccount, PhoneNumber, Reason};
 use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::number::{AccountId, Installation, Mark, Origin, Owner};
+use crate::number::{AccountId, Installation, Mark, Origin, Owner, Provider};
 use crate::server_time::{Clients, ServerTime};
 use crate::telemetry::metrics::Metrics;
 
@@ -381,48 +381,68 @@ impl Context {
 
     /// The Secrets that accounts refer to.
     pub(super) fn secrets_in_use(&self) -> BTreeSet<SecretName> {
-        let namespaced = self
-            .stores
-            .accounts
-            .iter()
-            .flat_map(Store::state)
-            .flat_map(|account| {
-                secrets_of(
-                    &account.spec.account,
-                    &account.namespace().unwrap_or_default(),
-                )
-            });
-        let cluster = self
-            .stores
-            .cluster_accounts
-            .iter()
-            .flat_map(Store::state)
-            .flat_map(|account| {
-                secrets_of(&account.spec.account, &self.settings.operator_namespace)
-            });
-        namespaced.chain(cluster).collect()
+        let accounts = self.account_specs();
+        accounts
+            .flat_map(|(spec, namespace)| secrets_of(&spec, &namespace))
+            .collect()
+    }
+
+    /// Forgets the clients of credentials that no account uses any more, and lets those in `changed` Secrets be tried at once.
+    pub(super) fn keep_credentials(&self, changed: &BTreeSet<SecretName>) {
+        let mut in_use = HashSet::new();
+        for (spec, namespace) in self.account_specs() {
+            let Some(secret) = credentials_secret(&spec, &namespace) else {
+                continue;
+            };
+            for keys in self.secrets.held(&secret) {
+                if let Ok(credentials) = Credentials::from_keys(spec.provider, &keys) {
+                    let fingerprint = credentials.fingerprint();
+                    if changed.contains(&secret) {
+                        self.accounts.try_again(&fingerprint);
+                    }
+                    in_use.insert(fingerprint);
+                }
+            }
+        }
+        self.accounts.keep_only(&in_use);
+    }
+
+    /// What every account says, and where its Secrets live.
+    fn account_specs(&self) -> impl Iterator<Item = (AccountSpec, String)> {
+        let namespaced = self.stores.accounts.iter().flat_map(Store::state);
+        let namespaced = namespaced.map(|account| {
+            let namespace = account.namespace().unwrap_or_default();
+            (account.spec.account.clone(), namespace)
+        });
+        let cluster = self.stores.cluster_accounts.iter().flat_map(Store::state);
+        let cluster = cluster.map(|account| {
+            let namespace = self.settings.operator_namespace.clone();
+            (account.spec.account.clone(), namespace)
+        });
+        namespaced.chain(cluster)
     }
 }
 
 /// The Secrets of an account whose Secrets live in `namespace`.
 pub(super) fn secrets_of(spec: &AccountSpec, namespace: &str) -> Vec<SecretName> {
-    let twilio = spec
-        .twilio
-        .as_ref()
-        .map(|twilio| &twilio.credentials_secret_ref);
-    let telnyx = spec
-        .telnyx
-        .as_ref()
-        .map(|telnyx| &telnyx.credentials_secret_ref);
     let burki = spec
         .burki
         .as_ref()
         .map(|burki| &burki.credentials_secret_ref);
-    [twilio, telnyx, burki]
-        .into_iter()
-        .flatten()
-        .map(|secret| (namespace.to_owned(), secret.name.clone()))
-        .collect()
+    let burki = burki.map(|secret| (namespace.to_owned(), secret.name.clone()));
+    let credentials = credentials_secret(spec, namespace);
+    credentials.into_iter().chain(burki).collect()
+}
+
+/// The Secret that opens an account whose Secrets live in `namespace`.
+pub(super) fn credentials_secret(spec: &AccountSpec, namespace: &str) -> Option<SecretName> {
+    let twilio = spec.twilio.as_ref();
+    let telnyx = spec.telnyx.as_ref();
+    let reference = match spec.provider {
+        Provider::Twilio => twilio.map(|twilio| &twilio.credentials_secret_ref),
+        Provider::Telnyx => telnyx.map(|telnyx| &telnyx.credentials_secret_ref),
+    };
+    reference.map(|reference| (namespace.to_owned(), reference.name.clone()))
 }
 
 /// The kind and name of the account that `number` refers to, with the default applied.

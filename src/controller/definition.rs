@@ -1,24 +1,26 @@
 //! Whether the definition of PhoneNumbers is being deleted, which deletes every PhoneNumber: nobody meant to release them.
 
+use std::sync::Arc;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, Client};
 
 use crate::api::GROUP;
-use crate::clock::{Clock, Instant};
+use crate::clock::Clock;
+use crate::flight::Flight;
 
 /// What the API server says of the definition. Many that ask at once share an answer, but nobody gets one that was asked
 /// for before they asked: the definition is marked as deleted before any PhoneNumber is.
 pub(super) struct Definition {
     api: Api<CustomResourceDefinition>,
-    /// When the last answer was asked for, and what it was.
-    last: tokio::sync::Mutex<Option<(Instant, bool)>>,
+    answers: Flight<Result<bool, Arc<kube::Error>>>,
 }
 
 impl Definition {
     pub(super) fn new(client: Client) -> Self {
         Self {
             api: Api::all(client),
-            last: tokio::sync::Mutex::default(),
+            answers: Flight::default(),
         }
     }
 
@@ -27,17 +29,12 @@ impl Definition {
     /// # Errors
     /// Those of the API server, except where the operator may not look at definitions (watching single namespaces).
     pub(super) async fn is_deleted(&self, clock: &dyn Clock) -> Result<bool, kube::Error> {
-        let wanted = clock.now();
-        let mut last = self.last.lock().await;
-        if let Some((asked, is_deleted)) = *last
-            && asked > wanted
-        {
-            return Ok(is_deleted);
-        }
-        let asked = clock.now();
-        let is_deleted = self.ask().await?;
-        *last = Some((asked, is_deleted));
-        Ok(is_deleted)
+        let ask = |_| async { self.ask().await.map_err(Arc::new) };
+        let answer = self.answers.after_now(clock, ask).await;
+        answer.map_err(|error| match error.as_ref() {
+            kube::Error::Api(status) => kube::Error::Api(status.clone()),
+            _ => kube::Error::Service(Box::new(error)),
+        })
     }
 
     async fn ask(&self) -> Result<bool, kube::Error> {
@@ -62,7 +59,6 @@ mod tests {
     use crate::clock::BootClock;
     use kube::client::Body;
     use serde_json::json;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
@@ -99,5 +95,26 @@ mod tests {
         );
         assert!(definition.is_deleted(&BootClock).await.unwrap());
         assert_eq!(asked.load(Ordering::Relaxed), 3);
+    }
+
+    /// Each deletion asks, so an API server that does not answer would be waited for once after another.
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_serves_all_that_waited_for_it() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let requests = Arc::clone(&asked);
+        let service = tower::service_fn(move |_: http::Request<Body>| {
+            requests.fetch_add(1, Ordering::Relaxed);
+            async move {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                Err::<http::Response<Body>, _>(std::io::Error::other("cut off"))
+            }
+        });
+        let definition = Definition::new(Client::new(service, "default"));
+        let begun = tokio::time::Instant::now();
+        let many = (0..50).map(|_| definition.is_deleted(&BootClock));
+        let answers = futures::future::join_all(many).await;
+        assert!(answers.into_iter().all(|answer| answer.is_err()));
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+        assert_eq!(begun.elapsed(), Duration::from_secs(20));
     }
 }

@@ -221,6 +221,7 @@ impl Reconciler {
         }
         let in_use = self.context.secrets_in_use();
         let changed: BTreeSet<_> = self.context.secrets.refresh(&in_use).await;
+        self.context.keep_credentials(&changed);
         if !changed.is_empty() {
             self.wake_users_of_secrets(&changed);
         }

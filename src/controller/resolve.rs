@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use secrecy::SecretString;
 use url::Url;
 
-use super::context::{AccountView, Context, owner};
+use super::context::{AccountView, Context, credentials_secret, owner};
 use super::fault;
 use super::index::account_key;
 use super::limits::AccountLimits;
@@ -141,7 +141,7 @@ pub(super) async fn open_account(
     context: &Context,
     to_release: bool,
 ) -> Result<Result<Arc<Account>, Blocker>, kube::Error> {
-    let Some(secret) = credentials_secret(view) else {
+    let Some(secret) = credentials_secret(&view.spec, &view.namespace) else {
         let message = format!("{} does not say where its credentials are.", view.title);
         return Ok(Err(Blocker::new(Reason::InvalidSpec, message)));
     };
@@ -162,22 +162,6 @@ pub(super) async fn open_account(
         .open(&credentials)
         .await
         .map_err(|error| unopened(&error, &secret, view)))
-}
-
-fn credentials_secret(view: &AccountView) -> Option<SecretName> {
-    let reference = match view.spec.provider {
-        Provider::Twilio => view
-            .spec
-            .twilio
-            .as_ref()
-            .map(|twilio| &twilio.credentials_secret_ref),
-        Provider::Telnyx => view
-            .spec
-            .telnyx
-            .as_ref()
-            .map(|telnyx| &telnyx.credentials_secret_ref),
-    };
-    reference.map(|reference| (view.namespace.clone(), reference.name.clone()))
 }
 
 fn missing_secret((namespace, name): &SecretName, view: &AccountView) -> Blocker {

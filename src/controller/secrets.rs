@@ -63,6 +63,13 @@ impl Secrets {
         Ok(keys.or_else(|| self.lock().get(name).and_then(|known| known.last.clone())))
     }
 
+    /// What passes may find in a Secret: its keys as last read, and those to release with.
+    pub(super) fn held(&self, name: &SecretName) -> Vec<Keys> {
+        let known = self.lock();
+        let held = known.get(name).map(|known| [&known.keys, &known.last]);
+        held.into_iter().flatten().flatten().cloned().collect()
+    }
+
     /// Reads every Secret in `in_use` again, forgets the others, and returns those that changed.
     pub(super) async fn refresh(&self, in_use: &BTreeSet<SecretName>) -> BTreeSet<SecretName> {
         self.lock().retain(|name, _| in_use.contains(name));

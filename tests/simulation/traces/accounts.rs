@@ -345,3 +345,47 @@ pub fn an_account_of_three_numbers_that_is_listed_empty() {
         assert_right(&world);
     });
 }
+
+/// Sixty resources, half of which want to buy, and one wrong credential.
+#[test]
+pub fn a_token_that_the_provider_refuses_and_takes_later() {
+    in_simulated_time(async {
+        let mut world = World::new(1, json!({}));
+        world.start(Options::default());
+        let names = |prefix: &'static str| (0..30).map(move |at| format!("{prefix}-{at}"));
+        let are_ready =
+            |world: &World, prefix| names(prefix).all(|name| is_ready(&world.get(&name)));
+        names("early").for_each(|name| world.number(&name, any_twilio()));
+        world
+            .run_until("thirty Ready", |world| are_ready(world, "early"))
+            .await;
+        let mut wrong = credentials("twilio", 1);
+        wrong["authToken"] = json!("wrong");
+        world.secret("twilio", wrong.clone());
+        world.run_for(secs(10)).await;
+        names("late").for_each(|name| world.number(&name, any_twilio()));
+        world
+            .run_until("the wrong token is seen", |world| {
+                reason(&world.get("late-29")) == "CredentialsInvalid"
+            })
+            .await;
+        world.run_for(secs(60)).await;
+        let requests = |world: &World| {
+            let calls = world.stage.calls();
+            calls.iter().filter(|call| call.side == "twilio").count()
+        };
+        let before = requests(&world);
+        world.run_for(secs(1200)).await;
+        let asked = requests(&world) - before;
+        assert!((15..=21).contains(&asked), "{asked} in 20 intervals");
+        // Somebody makes it the right one, and touches nothing in Kubernetes.
+        let account = wrong["accountSid"].as_str().unwrap_or_default();
+        world.control(
+            "POST",
+            &format!("/console/accounts/{account}"),
+            json!({"token": "wrong"}),
+        );
+        world.run_for(secs(150)).await;
+        assert!(are_ready(&world, "late"), "{}", world.shown());
+    });
+}
