@@ -25,6 +25,7 @@ mod report;
 mod resolve;
 mod rivals;
 mod secrets;
+mod setbacks;
 mod standby;
 mod stores;
 mod turns;
@@ -43,9 +44,7 @@ use crate::telemetry::metrics::Metrics;
 
 pub use context::Settings;
 pub use queues::{ACCOUNT_DEBOUNCE, account_triggers, cached, number_triggers, run};
-pub use reconciler::{
-    REREAD_AFTER, Reconciler, account_fingerprint, after_error, number_fingerprint,
-};
+pub use reconciler::{REREAD_AFTER, Reconciler, account_fingerprint, number_fingerprint};
 pub use stores::Stores;
 pub use wakers::Wakers;
 

@@ -159,7 +159,12 @@ impl Opening {
                 interval
             }
             Error::Throttled(pause) => pause.unwrap_or(PAUSE_AFTER_429),
-            Error::Unavailable(_) | Error::Unreadable(_) | Error::Shut(_) => {
+            Error::Unavailable(_)
+            | Error::NotSent(_)
+            | Error::Unreadable(_)
+            | Error::Shut(_)
+            | Error::Overtaken(_)
+            | Error::Invariant(_) => {
                 let (first, longest) = PAUSES;
                 let doublings = state.failures.min(16);
                 state.failures = state.failures.saturating_add(1);

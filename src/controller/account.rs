@@ -108,6 +108,9 @@ pub(super) async fn reconcile<A: AnyAccount>(
     if !context.stores.has_begun() {
         return Ok(None);
     }
+    if let Some(wait) = context.setbacks.wait(account.as_ref()) {
+        return Ok(Some(wait));
+    }
     let kind = label(A::KIND);
     let cause = Cause {
         who: format!("{} {}", A::kind(&()), label_of(account.as_ref())),
@@ -125,9 +128,12 @@ pub(super) async fn reconcile<A: AnyAccount>(
         name = account.name_any(),
         generation = account.meta().generation,
     );
-    let passed = because(cause, pass_over(account, &context))
+    let passed = because(cause, pass_over(Arc::clone(&account), &context))
         .instrument(span)
         .await;
+    if passed.is_ok() {
+        context.setbacks.over(account.as_ref());
+    }
     context
         .metrics
         .passed(kind, context.clock.now().since(begun));

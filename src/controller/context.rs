@@ -22,6 +22,7 @@ use super::memory::Memories;
 use super::openings::Openings;
 use super::plan::{Blocker, Waits};
 use super::secrets::{SecretName, Secrets};
+use super::setbacks::Setbacks;
 use super::stores::Stores;
 use super::turns::Turns;
 use super::wakers::Wakers;
@@ -68,6 +69,7 @@ pub struct Context {
     pub(super) directory: Directory,
     pub(super) secrets: Secrets,
     pub(super) memories: Memories,
+    pub(super) setbacks: Setbacks,
     pub(super) turns: Arc<Turns>,
     pub(super) fuses: Fuses,
     pub(super) answers: Answers,
@@ -110,6 +112,7 @@ impl Context {
             definition: Definition::new(clients.reads.clone()),
             secrets: Secrets::new(clients.reads.clone(), Arc::clone(&clock)),
             memories: Memories::new(Arc::clone(&clock)),
+            setbacks: Setbacks::new(Arc::clone(&clock), chance.clone(), metrics.clone()),
             turns: Turns::new(settings.concurrency, wakers.clone()),
             fuses: Fuses::new(clients.writes.clone(), &settings.operator_namespace),
             answers: Answers::default(),

@@ -48,6 +48,9 @@ pub(super) async fn reconcile(
         return Ok(None);
     }
     context.memories.first_seen(&number);
+    if let Some(wait) = context.setbacks.wait(number.as_ref()) {
+        return Ok(Some(wait));
+    }
     let Some(_turn) = context.turns.take(&number) else {
         return Ok(Some(ASKS_AGAIN_AFTER));
     };
@@ -65,7 +68,10 @@ pub(super) async fn reconcile(
         name = number.name_any(),
         generation = number.metadata.generation,
     );
-    let passed = Box::pin(pass_over(number, &context).instrument(span)).await;
+    let passed = Box::pin(pass_over(Arc::clone(&number), &context).instrument(span)).await;
+    if passed.is_ok() {
+        context.setbacks.over(number.as_ref());
+    }
     let took = context.clock.now().since(begun);
     context.metrics.passed(KIND, took);
     if let Err(error) = &passed

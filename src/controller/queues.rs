@@ -18,9 +18,7 @@ use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
 use super::account::AnyAccount;
-use super::reconciler::{
-    REREAD_AFTER, Reconciler, account_fingerprint, after_error, number_fingerprint,
-};
+use super::reconciler::{REREAD_AFTER, Reconciler, account_fingerprint, number_fingerprint};
 use super::stores::Stores;
 use super::wakers::Wakers;
 use super::{Due, Parts, Settings};
@@ -311,9 +309,9 @@ fn action(due: Due) -> Action {
 fn on_error<K: Resource<DynamicType = ()>>(
     object: Arc<K>,
     error: &kube::Error,
-    _: Arc<Reconciler>,
+    reconciler: Arc<Reconciler>,
 ) -> Action {
-    action(after_error(object.as_ref(), error))
+    action(reconciler.after_error(object.as_ref(), error))
 }
 
 /// Polls a controller to its end. Its results were reported where they arose.

@@ -28,12 +28,6 @@ use crate::number::{AccountId, Field};
 use crate::telemetry::Heartbeat;
 use crate::telemetry::metrics::LOOP;
 
-/// How long a write of ours takes to show up in the watch at most, before a pass that met a conflict is repeated.
-const AFTER_A_CONFLICT: Duration = Duration::from_millis(200);
-
-/// How long a pass that the API server failed waits.
-const AFTER_AN_API_ERROR: Duration = Duration::from_secs(5);
-
 /// How often memories of resources that are gone are dropped.
 const CLEAN_UP_AFTER: Duration = Duration::from_secs(600);
 
@@ -120,7 +114,7 @@ impl Reconciler {
     /// Makes one pass over `number`.
     ///
     /// # Errors
-    /// Those of the API server; [`after_error`] tells when to try again.
+    /// Those of the API server; [`Reconciler::after_error`] tells when to try again.
     pub async fn number(&self, number: Arc<PhoneNumber>) -> Result<Due, kube::Error> {
         number::reconcile(number, Arc::clone(&self.context)).await
     }
@@ -128,7 +122,7 @@ impl Reconciler {
     /// Makes one pass over `account`.
     ///
     /// # Errors
-    /// Those of the API server; [`after_error`] tells when to try again.
+    /// Those of the API server; [`Reconciler::after_error`] tells when to try again.
     pub async fn account(&self, account: Arc<ProviderAccount>) -> Result<Due, kube::Error> {
         account::reconcile(account, Arc::clone(&self.context)).await
     }
@@ -136,12 +130,22 @@ impl Reconciler {
     /// Makes one pass over `account`.
     ///
     /// # Errors
-    /// Those of the API server; [`after_error`] tells when to try again.
+    /// Those of the API server; [`Reconciler::after_error`] tells when to try again.
     pub async fn cluster_account(
         &self,
         account: Arc<ClusterProviderAccount>,
     ) -> Result<Due, kube::Error> {
         account::reconcile(account, Arc::clone(&self.context)).await
+    }
+
+    /// When a pass over `object` that ended with `error` is repeated. A conflict means that somebody else wrote first: the
+    /// pass is repeated on what they wrote.
+    pub fn after_error<K: Resource<DynamicType = ()>>(
+        &self,
+        object: &K,
+        error: &kube::Error,
+    ) -> Due {
+        self.context.setbacks.add(object, error)
     }
 
     /// Takes note of what the watch of numbers told, after the cache has.
@@ -160,6 +164,7 @@ impl Reconciler {
                 self.context.note(number);
                 self.context
                     .forget(self.context.stores.index.remove(number));
+                self.context.setbacks.over(number);
             }
             Event::InitDone => self.saw_all(),
             Event::Init => {}
@@ -255,6 +260,15 @@ impl Reconciler {
         let numbers = self.context.stores.numbers.iter().flat_map(Store::state);
         let live: BTreeSet<_> = numbers.filter_map(|number| number.uid()).collect();
         self.context.memories.retain(|uid| live.contains(uid));
+        let Context {
+            stores, setbacks, ..
+        } = self.context.as_ref();
+        setbacks.retain::<PhoneNumber>(|namespace, name| is_in(&stores.numbers, namespace, name));
+        setbacks
+            .retain::<ProviderAccount>(|namespace, name| is_in(&stores.accounts, namespace, name));
+        setbacks.retain::<ClusterProviderAccount>(|namespace, name| {
+            is_in(&stores.cluster_accounts, namespace, name)
+        });
         let since = self.context.unsettled_since();
         self.context.stores.index.forget_claims_before(since);
         let exists = |key: &Key| self.context.account_status(key).is_some();
@@ -319,6 +333,15 @@ impl Reconciler {
     }
 }
 
+fn is_in<K>(stores: &[Store<K>], namespace: Option<&str>, name: &str) -> bool
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    let mut reference = ObjectRef::new(name);
+    reference.namespace = namespace.map(str::to_owned);
+    stores.iter().any(|store| store.get(&reference).is_some())
+}
+
 /// What of a number a pass depends on: it is due when this changes. Our own status writes wake nobody.
 pub fn number_fingerprint(number: &PhoneNumber) -> u64 {
     let claim = number.annotations().get(ANNOTATION);
@@ -338,20 +361,6 @@ fn fingerprint<K: Resource>(object: &K, more: &impl Hash) -> u64 {
     deletion.map(|time| time.0).hash(&mut hasher);
     more.hash(&mut hasher);
     hasher.finish()
-}
-
-/// When a pass that ended with `error` is repeated. A conflict means that somebody else wrote first: the pass is repeated
-/// on what they wrote.
-pub fn after_error<K: Resource<DynamicType = ()>>(object: &K, error: &kube::Error) -> Due {
-    match error {
-        kube::Error::Api(status) if status.code == 409 => Some(AFTER_A_CONFLICT),
-        kube::Error::Api(status) if status.code == 404 => None,
-        error => {
-            let (kind, name) = (K::kind(&()), object.name_any());
-            tracing::warn!(%kind, namespace = object.namespace(), name, %error, "the API server failed a pass");
-            Some(AFTER_AN_API_ERROR)
-        }
-    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use prometheus_client::registry::{Metric, Registry};
 
 pub use catalogue::{ALL, Description, Kind};
 use catalogue::{
-    BUILD_INFO, DRIFT, INTERNAL_ERRORS, LEADER, Labels, PROVIDER_REQUEST_DURATION,
+    BUILD_INFO, DRIFT, INTERNAL_ERRORS, LEADER, Labels, OBJECTS_FAILING, PROVIDER_REQUEST_DURATION,
     PROVIDER_REQUESTS, PURCHASES, RECONCILE_DURATION, RECONCILE_FAILURES, RELEASES,
 };
 pub use figures::{AccountFigures, Source};
@@ -129,6 +129,7 @@ pub struct Metrics {
     releases: Counters,
     drift: Counters,
     internal_errors: Counters,
+    failing: Family<Labels, Gauge>,
     leader: Gauge,
 }
 
@@ -156,6 +157,7 @@ impl Default for Metrics {
                 Histogram::new(SECONDS_OF_A_PASS)
             }),
             failures: register(&mut registry, &RECONCILE_FAILURES),
+            failing: register(&mut registry, &OBJECTS_FAILING),
             leader: register(&mut registry, &LEADER),
             registry: Arc::new(Mutex::new(registry)),
         }
@@ -181,6 +183,12 @@ impl Metrics {
     pub fn failed(&self, kind: &'static str, reason: String) {
         let labels = RECONCILE_FAILURES.with([Cow::Borrowed(kind), Cow::Owned(reason)]);
         self.failures.get_or_create(&labels).inc();
+    }
+
+    /// So many objects of this kind wait because the API server failed their last pass.
+    pub fn failing(&self, kind: &str, count: i64) {
+        let labels = OBJECTS_FAILING.with([Cow::Owned(kind.to_owned())]);
+        self.failing.get_or_create(&labels).set(count);
     }
 
     /// A request to `provider` ended.

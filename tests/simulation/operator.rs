@@ -20,8 +20,7 @@ use phonenumber_operator::api::{PhoneNumber, ProviderAccount};
 use phonenumber_operator::chance::Chance;
 use phonenumber_operator::clock::Clock;
 use phonenumber_operator::controller::{
-    Due, Parts, Reconciler, Settings, Stores, Wakers, account_fingerprint, after_error,
-    number_fingerprint,
+    Due, Parts, Reconciler, Settings, Stores, Wakers, account_fingerprint, number_fingerprint,
 };
 use phonenumber_operator::leader::{Elector, Term};
 use phonenumber_operator::number::Installation;
@@ -478,7 +477,8 @@ impl Queue {
                     None => async { None }.boxed(),
                     Some(number) => async move {
                         let result = reconciler.number(Arc::clone(&number)).await;
-                        result.unwrap_or_else(|error| after_error(number.as_ref(), &error))
+                        result
+                            .unwrap_or_else(|error| reconciler.after_error(number.as_ref(), &error))
                     }
                     .boxed(),
                 }
@@ -489,7 +489,9 @@ impl Queue {
                     None => async { None }.boxed(),
                     Some(account) => async move {
                         let result = reconciler.account(Arc::clone(&account)).await;
-                        result.unwrap_or_else(|error| after_error(account.as_ref(), &error))
+                        result.unwrap_or_else(|error| {
+                            reconciler.after_error(account.as_ref(), &error)
+                        })
                     }
                     .boxed(),
                 }

@@ -6,6 +6,7 @@ mod hostile;
 mod limits;
 mod orders;
 mod people;
+mod rights;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

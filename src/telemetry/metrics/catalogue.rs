@@ -93,6 +93,8 @@ metrics! {
         "Passes that ended with a reason that asks for a person or for the provider, or with KubernetesApi";
     INTERNAL_ERRORS: Counter "phonenumber_internal_errors_total" ["kind", "cause"]
         "Faults of the operator itself: passes over an object, or rounds of a loop (kind loop), that panicked or broke a rule (invariant)";
+    OBJECTS_FAILING: Gauge "phonenumber_objects_failing" ["kind"]
+        "Objects whose last pass the API server failed; each is tried again after a pause that grows to 5 minutes";
     LEADER: Gauge "phonenumber_leader" []
         "1 on the replica that leads, 0 on one that waits; only the leader shows figures of accounts";
     BUILD_INFO: Gauge "phonenumber_build_info" ["version"]

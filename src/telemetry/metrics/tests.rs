@@ -29,6 +29,7 @@ fn everything() -> (Metrics, Arc<One>) {
     let account = || "support/twilio".to_owned();
     metrics.passed("PhoneNumber", Duration::from_millis(10));
     metrics.failed("PhoneNumber", KUBERNETES_API.to_owned());
+    metrics.failing("PhoneNumber", 1);
     let took = Duration::from_millis(20);
     metrics.requested("twilio", "buy", RequestOutcome::Throttled, took);
     metrics.purchased(account(), "bought");
