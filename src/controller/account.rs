@@ -162,11 +162,7 @@ async fn pass_over<A: AnyAccount>(account: Arc<A>, context: &Context) -> Result<
     let users = context.users(A::KIND, account.namespace().as_deref(), &account.name_any());
     let key = key_of(account.as_ref());
     let opened = open_account(&view, context, false).await?;
-    if let Some(before) = context.openings.note(&key, &opened) {
-        // Its limits hold there no more.
-        let waiting = context.waiting_in(&before);
-        waiting.iter().for_each(|user| context.wakers.number(user));
-    }
+    context.opened(&key, &opened);
     let (ready, reason, message) = match opened {
         Ok(opened) => {
             status.account_id = Some(opened.identity().account.to_string());

@@ -16,7 +16,7 @@ use super::plan::{Allowed, Budget, Facts, Limits, Rest, Step, plan};
 use super::report;
 use super::resolve::{Resolved, resolve};
 use super::turns::ASKS_AGAIN_AFTER;
-use crate::account::fingerprint;
+use crate::account::{Account, fingerprint};
 use crate::api::{
     AdoptionPolicy, AttemptOutcome, Class, Money, PhoneNumber, Reason, condition, reason_of,
 };
@@ -320,10 +320,10 @@ fn limits(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> Limit
     }
 }
 
-/// The account that the status names, by the id that it is proved to have: a hash of a key ends with the key.
-fn pinned(status: Option<String>, resolved: &Resolved) -> Option<AccountId> {
+/// The account that the status names, by the id that `account`, which is the same, is proved to have: a hash of a key ends with
+/// the key.
+pub(super) fn pinned(status: Option<String>, account: Option<&Account>) -> Option<AccountId> {
     let pinned = AccountId::new(status?);
-    let account = resolved.account.as_ref().ok();
     let proved = account.filter(|account| account.identity().proved);
     let same = proved.filter(|account| account.names().contains(&pinned));
     Some(same.map_or(pinned, |account| account.identity().account.clone()))
@@ -344,7 +344,10 @@ fn record(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> super
     super::plan::Record {
         id: status.id.map(NumberId::new),
         order_id: status.order_id.map(OrderId::new),
-        account_id: pinned(status.account_id, resolved),
+        account_id: pinned(
+            status.account_id,
+            resolved.account.as_ref().ok().map(Arc::as_ref),
+        ),
         assistant,
         assigning,
         refused: refused

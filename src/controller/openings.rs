@@ -21,11 +21,7 @@ pub(super) struct Openings(Mutex<HashMap<Key, Option<AccountId>>>);
 impl Openings {
     /// Notes what came of opening the account `key` with its present credential. Returns what it opened before, if that is
     /// something else now. Where no answer came nothing changes.
-    pub(super) fn note(
-        &self,
-        key: &Key,
-        opened: &Result<Arc<Account>, Blocker>,
-    ) -> Option<AccountId> {
+    fn note(&self, key: &Key, opened: &Result<Arc<Account>, Blocker>) -> Option<AccountId> {
         let now = match opened {
             Ok(account) => Some(&account.identity().account),
             Err(blocker) if opens_nothing(blocker.reason) => None,
@@ -68,6 +64,15 @@ fn opens_nothing(reason: Reason) -> bool {
 }
 
 impl Context {
+    /// Notes what came of opening the account `key` with its present credential. Where it opened another one before, its limits
+    /// hold there no more.
+    pub(super) fn opened(&self, key: &Key, opened: &Result<Arc<Account>, Blocker>) {
+        if let Some(before) = self.openings.note(key, opened) {
+            let waiting = self.waiting_in(&before);
+            waiting.iter().for_each(|user| self.wakers.number(user));
+        }
+    }
+
     /// What the account `key` opens: as this process found, else as its status tells.
     pub(super) fn opened_by(&self, key: &Key) -> Opened {
         if let Some(found) = self.openings.lock().get(key) {
@@ -145,3 +150,6 @@ impl Context {
         may_open.then_some(view.spec.provider)
     }
 }
+
+#[cfg(test)]
+mod tests;

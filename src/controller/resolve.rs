@@ -80,7 +80,7 @@ pub(super) async fn resolve(
     let key = account_key(number);
     resolved.account = open_account(&view, context, deleting).await?;
     if !deleting {
-        context.openings.note(&key, &resolved.account);
+        context.opened(&key, &resolved.account);
     }
     resolved.limits = match &resolved.account {
         Ok(account) => context.limits_of(account, &key, &view.spec.limits),

@@ -37,7 +37,9 @@ impl World {
         let service = tower::service_fn(|_: http::Request<kube::client::Body>| async {
             let now = httpdate::fmt_http_date(std::time::SystemTime::now());
             let answer = http::Response::builder().status(404).header("date", now);
-            Ok::<_, std::convert::Infallible>(answer.body(kube::client::Body::empty()).unwrap())
+            let missing = br#"{"kind":"Status","code":404,"reason":"NotFound","message":"","status":"Failure"}"#;
+            let body = kube::client::Body::from(missing.to_vec());
+            Ok::<_, std::convert::Infallible>(answer.body(body).unwrap())
         });
         let clock: Arc<dyn Clock> = Arc::new(BootClock);
         let client = Fake::with([]).client();
