@@ -1,15 +1,16 @@
 //! The clients of the API server, and its clock as the `Date` of its replies tells it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::header::{DATE, HeaderMap};
-use axum::http::{Request, Response};
-use jiff::{SignedDuration, Timestamp};
+use axum::http::{Request, Response, StatusCode};
+use futures::future::BoxFuture;
+use jiff::Timestamp;
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
-use tower::util::MapResponseLayer;
 use tower::{BoxError, Layer, Service};
 
 use crate::clock::{Clock, Instant};
@@ -39,7 +40,7 @@ impl Clients {
         B::Error: Into<BoxError>,
     {
         let time = ServerTime::new(clock);
-        let client = Client::new(time.layer().layer(service), "default");
+        let client = Client::new(time.layer(service), "default");
         Self {
             reads: client.clone(),
             writes: client,
@@ -62,62 +63,146 @@ pub fn clients(config: Config, clock: Arc<dyn Clock>) -> kube::Result<Clients> {
     // Else the time that a connection was idle would count.
     writes.reset_reader_on_write = true;
     Ok(Clients {
-        reads: ClientBuilder::try_from(config)?
-            .with_layer(&time.layer())
-            .build(),
-        writes: ClientBuilder::try_from(writes)?
-            .with_layer(&time.layer())
-            .build(),
+        reads: ClientBuilder::try_from(config)?.with_layer(&time).build(),
+        writes: ClientBuilder::try_from(writes)?.with_layer(&time).build(),
         time,
     })
 }
 
 /// The API server's clock. All clones are one.
 ///
+/// Of the first replies the median counts. From then on a reply only moves the clock if the time that it shows cannot be the
+/// clock's, by the way of the request and the reply, and then by no more than a tenth of the time since the reply before. So
+/// neither a reply of an intermediary, nor one that was held up, nor one of several servers that disagree makes it jump.
+///
 /// # Caveats
-/// It is up to a second and the way of the reply behind, may step back by as much, and jumps by what several API servers
-/// disagree.
+/// It is up to a second and the way of a reply behind. A server whose clock is set anew is followed slowly.
 #[derive(Clone)]
 pub struct ServerTime {
     clock: Arc<dyn Clock>,
-    /// The last date, and when it came.
-    last: Arc<Mutex<Option<(Timestamp, Instant)>>>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+/// What replies have shown, as the server's time at which this machine was booted.
+#[derive(Default)]
+struct Kept {
+    first: Vec<Timestamp>,
+    booted: Option<Timestamp>,
+    /// When the last reply came.
+    came: Option<Instant>,
+}
+
+/// So many replies are compared before the clock counts as known.
+const FIRST_REPLIES: usize = 9;
+
+/// The dates of replies are whole seconds.
+const DATE_STEP: Duration = Duration::from_secs(1);
+
+/// By which part of the time that goes by the clock is moved at most.
+const SLOWLY: u32 = 10;
+
+impl Kept {
+    /// Takes note of a reply with `date` to a request that was sent and answered at these times since boot.
+    fn hear(&mut self, date: Timestamp, sent: Instant, came: Instant) {
+        let booted = |at: Instant| {
+            let up = came_after_boot(at);
+            date.checked_sub(up).ok()
+        };
+        let (Some(earliest), Some(latest)) = (booted(came), booted(sent)) else {
+            return;
+        };
+        let latest = latest.checked_add(DATE_STEP).unwrap_or(latest);
+        let since = self.came.map_or(Duration::ZERO, |last| came.since(last));
+        self.came = Some(self.came.map_or(came, |last| last.max(came)));
+        if self.first.len() < FIRST_REPLIES {
+            self.first.push(earliest);
+            self.first.sort();
+            self.booted = self.first.get(self.first.len() / 2).copied();
+            return;
+        }
+        self.booted = self.booted.map(|booted| {
+            let most = since / SLOWLY;
+            let least = booted.checked_sub(most).unwrap_or(booted);
+            let most = booted.checked_add(most).unwrap_or(booted);
+            booted
+                .clamp(earliest, latest.max(earliest))
+                .clamp(least, most)
+        });
+    }
+}
+
+/// How long after boot `at` is.
+fn came_after_boot(at: Instant) -> Duration {
+    at.since(Instant::since_boot(Duration::ZERO))
 }
 
 impl ServerTime {
     fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
-            last: Arc::default(),
+            kept: Arc::default(),
         }
     }
 
-    /// The API server's present time: the date of its last reply and what has gone by since. `None` before the first.
+    /// The API server's present time. `None` before the first reply.
     pub fn now(&self) -> Option<Timestamp> {
-        let (date, came) = (*self.lock())?;
-        let elapsed = SignedDuration::try_from(self.clock.now().since(came)).ok()?;
-        date.checked_add(elapsed).ok()
+        let booted = self.lock().booted?;
+        booted.checked_add(came_after_boot(self.clock.now())).ok()
     }
 
-    /// A layer that reads the date of every reply.
-    fn layer<B>(
-        &self,
-    ) -> MapResponseLayer<impl Fn(Response<B>) -> Response<B> + Clone + Send + 'static> {
-        let time = self.clone();
-        MapResponseLayer::new(move |response: Response<B>| {
-            time.read(response.headers());
-            response
-        })
-    }
-
-    fn read(&self, headers: &HeaderMap) {
-        if let Some(date) = date(headers) {
-            *self.lock() = Some((date, self.clock.now()));
+    fn read(&self, status: StatusCode, headers: &HeaderMap, sent: Instant) {
+        // What is in between answers with errors of its own.
+        if let Some(date) = date(headers).filter(|_| !status.is_server_error()) {
+            self.lock().hear(date, sent, self.clock.now());
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<(Timestamp, Instant)>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads the date of every reply.
+impl<S> Layer<S> for ServerTime {
+    type Service = Timed<S>;
+
+    fn layer(&self, inner: S) -> Timed<S> {
+        Timed {
+            inner,
+            time: self.clone(),
+        }
+    }
+}
+
+/// A service whose replies tell the time.
+#[derive(Clone)]
+pub struct Timed<S> {
+    inner: S,
+    time: ServerTime,
+}
+
+impl<S, Q, P> Service<Request<Q>> for Timed<S>
+where
+    S: Service<Request<Q>, Response = Response<P>>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<P>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Response<P>, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Q>) -> Self::Future {
+        let time = self.time.clone();
+        let sent = time.clock.now();
+        let asked = self.inner.call(request);
+        Box::pin(async move {
+            let response = asked.await?;
+            time.read(response.status(), response.headers(), sent);
+            Ok(response)
+        })
     }
 }
 
@@ -133,6 +218,7 @@ mod tests {
     use axum::body::Body;
     use axum::http::StatusCode;
     use axum::{Json, Router};
+    use jiff::SignedDuration;
     use serde_json::json;
     use std::convert::Infallible;
     use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -147,53 +233,126 @@ mod tests {
         }
     }
 
-    async fn reply_with(time: &ServerTime, date: Option<&'static str>) {
+    const NOON: &str = "Tue, 24 Nov 2026 12:00:00 GMT";
+
+    async fn reply_with(time: &ServerTime, status: u16, date: Option<&'static str>) {
         let server = service_fn(move |_: Request<Body>| async move {
-            let mut response = Response::builder().status(503);
+            let mut response = Response::builder().status(status);
             if let Some(date) = date {
                 response = response.header(DATE, date);
             }
             Ok::<_, Infallible>(response.body(Body::empty()).unwrap())
         });
-        let response = time
-            .layer()
-            .layer(server)
-            .oneshot(Request::new(Body::empty()))
-            .await
-            .unwrap();
-        assert_eq!(response.status(), 503, "the reply is passed on");
+        let request = Request::new(Body::empty());
+        let response = time.layer(server).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), status, "the reply is passed on");
+    }
+
+    fn noon(seconds: i64) -> Timestamp {
+        let noon: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        noon + SignedDuration::from_secs(seconds)
+    }
+
+    fn up(seconds: u64) -> Instant {
+        Instant::since_boot(Duration::from_secs(seconds))
+    }
+
+    /// A clock that has heard at noon, `up` 1000 s, what it needs to count as known.
+    fn known() -> (Arc<Hand>, ServerTime) {
+        let hand = Arc::new(Hand::default());
+        hand.0.store(1000, Ordering::Relaxed);
+        let time = ServerTime::new(hand.clone());
+        for _ in 0..FIRST_REPLIES {
+            time.lock().hear(noon(0), up(1000), up(1000));
+        }
+        (hand, time)
     }
 
     #[tokio::test]
-    async fn the_servers_time_goes_on_from_its_last_reply() {
+    async fn the_servers_time_goes_on_from_its_reply() {
         let hand = Arc::new(Hand::default());
         let time = ServerTime::new(hand.clone());
         assert_eq!(time.now(), None);
-        reply_with(&time, Some("Tue, 24 Nov 2026 10:00:00 GMT")).await;
-        assert_eq!(time.now(), Some("2026-11-24T10:00:00Z".parse().unwrap()));
+        reply_with(&time, 200, Some(NOON)).await;
+        assert_eq!(time.now(), Some(noon(0)));
         hand.0.store(90, Ordering::Relaxed);
-        assert_eq!(
-            time.clone().now(),
-            Some("2026-11-24T10:01:30Z".parse().unwrap())
-        );
-        reply_with(&time, Some("Tue, 24 Nov 2026 10:01:20 GMT")).await;
-        assert_eq!(
-            time.now(),
-            Some("2026-11-24T10:01:20Z".parse().unwrap()),
-            "the last reply counts"
-        );
+        assert_eq!(time.clone().now(), Some(noon(90)));
     }
 
     #[tokio::test]
-    async fn a_reply_without_a_readable_date_changes_nothing() {
+    async fn a_reply_without_a_readable_date_or_of_an_intermediary_changes_nothing() {
         let time = ServerTime::new(Arc::new(Hand::default()));
-        for date in [None, Some("yesterday"), Some("")] {
-            reply_with(&time, date).await;
-            assert_eq!(time.now(), None, "{date:?}");
+        for (status, date) in [
+            (200, None),
+            (200, Some("yesterday")),
+            (200, Some("")),
+            (503, Some(NOON)),
+            (502, Some(NOON)),
+        ] {
+            reply_with(&time, status, date).await;
+            assert_eq!(time.now(), None, "{status} {date:?}");
         }
-        reply_with(&time, Some("Tue, 24 Nov 2026 10:00:00 GMT")).await;
-        reply_with(&time, None).await;
-        assert_eq!(time.now(), Some("2026-11-24T10:00:00Z".parse().unwrap()));
+        reply_with(&time, 404, Some(NOON)).await;
+        assert_eq!(time.now(), Some(noon(0)));
+    }
+
+    #[test]
+    fn the_first_reply_alone_does_not_decide() {
+        let hand = Arc::new(Hand::default());
+        let time = ServerTime::new(hand);
+        for date in [600, 0, 0] {
+            time.lock().hear(noon(date), up(0), up(0));
+        }
+        assert_eq!(time.now(), Some(noon(0)));
+    }
+
+    #[test]
+    fn no_single_reply_makes_the_clock_jump() {
+        for date in [noon(610), noon(-590), noon(86_400)] {
+            let (hand, time) = known();
+            hand.0.store(1010, Ordering::Relaxed);
+            time.lock().hear(date, up(1010), up(1010));
+            let off = time.now().unwrap().duration_until(noon(10)).abs();
+            assert!(off <= SignedDuration::from_secs(1), "{off} after {date}");
+            // The next right one sets it right again.
+            hand.0.store(1020, Ordering::Relaxed);
+            time.lock().hear(noon(20), up(1020), up(1020));
+            let off = time.now().unwrap().duration_until(noon(20)).abs();
+            assert!(off <= SignedDuration::from_secs(1), "{off} after {date}");
+        }
+    }
+
+    /// It says what the time was when the server wrote it, which was any time since the request.
+    #[test]
+    fn a_reply_that_was_held_up_changes_nothing() {
+        let (hand, time) = known();
+        hand.0.store(1060, Ordering::Relaxed);
+        time.lock().hear(noon(1), up(1000), up(1060));
+        assert_eq!(time.now(), Some(noon(60)));
+        // Nor one that came before another and is noted after it.
+        time.lock().hear(noon(5), up(1005), up(1005));
+        assert_eq!(time.now(), Some(noon(60)));
+    }
+
+    #[test]
+    fn of_two_servers_that_disagree_none_decides_at_once_and_a_server_is_followed_slowly() {
+        let (hand, time) = known();
+        for at in (1010..1600).step_by(10) {
+            hand.0.store(at, Ordering::Relaxed);
+            let ahead = if at % 20 == 0 { 600 } else { 0 };
+            let date = noon(i64::try_from(at).unwrap() - 1000 + ahead);
+            time.lock().hear(date, up(at), up(at));
+        }
+        let off = time.now().unwrap().duration_until(noon(590)).abs();
+        assert!(off <= SignedDuration::from_secs(2), "{off}");
+        let (hand, time) = known();
+        for at in (1010..=2000).step_by(10) {
+            hand.0.store(at, Ordering::Relaxed);
+            let date = noon(i64::try_from(at).unwrap() - 1000 + 60);
+            time.lock().hear(date, up(at), up(at));
+        }
+        let off = time.now().unwrap().duration_until(noon(1060)).abs();
+        assert!(off <= SignedDuration::from_secs(1), "{off}");
     }
 
     /// A server that is too busy for the first request.
