@@ -30,7 +30,7 @@ use cached::Cached;
 pub use credentials::{Credentials, Fingerprint, MissingKey, api_key};
 pub use directory::Directory;
 use inventory::Inventory;
-pub use inventory::{Surveyed, Version};
+pub use inventory::{Surveyed, Version, is_suspect};
 use looks::Looks;
 use opening::{Opening, Proof};
 use orders::Orders;
@@ -50,6 +50,9 @@ const PRICES_HOLD: Duration = Duration::from_secs(24 * 3600);
 
 /// How long an account is left alone after a 429 that does not say for how long.
 const PAUSE_AFTER_429: Duration = Duration::from_secs(2);
+
+/// How often an account is listed in a row until two listings agree.
+const MOST_LISTINGS: usize = 3;
 
 /// Where the phone companies are. `None` is the company's own hosts.
 #[derive(Clone, Debug, Default)]
@@ -357,20 +360,69 @@ impl Account {
         number: &E164,
         service: Option<&str>,
     ) -> Result<Option<Holding>, Error> {
-        let found = self.call(self.company.find(number, service)).await?;
+        let permit = self.permit(Urgency::Later).await?;
+        self.find_under(&permit, number, service).await
+    }
+
+    /// The same, under a permit that the caller has. A number that a listing has shown and this does not is asked for by its
+    /// id.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn find_under(
+        &self,
+        _: &Permit,
+        number: &E164,
+        service: Option<&str>,
+    ) -> Result<Option<Holding>, Error> {
+        let mut found = self.heed(self.company.find(number, service).await)?;
+        if found.is_none()
+            && let Some(known) = self.shared.inventory.by_number(number, None)
+        {
+            let fetched = self.heed(self.company.fetch(&known.id, service).await)?;
+            if fetched.is_none() {
+                self.shared.inventory.gone(&known.id, None);
+            }
+            found = fetched.filter(|holding| holding.number == *number);
+        }
         if let Some(holding) = &found {
             self.saw(holding, service);
         }
         Ok(found)
     }
 
-    /// The numbers that carry `mark`, in a listing that began at `not_before` or later.
+    /// The numbers that carry `mark`, oldest first, in a listing that began at `not_before` or later. None is an answer only
+    /// where an earlier listing agrees.
     ///
     /// # Errors
-    /// Those of the provider.
+    /// Those of the provider; [`Error::Unreadable`] if its listings do not agree.
     pub async fn marked(&self, mark: &Mark, not_before: Instant) -> Result<Vec<Holding>, Error> {
         self.list(not_before).await?;
-        Ok(self.shared.inventory.by_mark(mark))
+        let inventory = &self.shared.inventory;
+        for _ in 0..MOST_LISTINGS {
+            let found = inventory.by_mark(mark);
+            if !found.is_empty() || inventory.lacks(|it| inventory::is_marked(it, mark)) {
+                return Ok(found);
+            }
+            self.list_again().await?;
+        }
+        Err(disagreement())
+    }
+
+    /// The numbers that are known to carry the mark of a resource of the same name in another installation.
+    pub fn namesakes(&self, mark: &Mark) -> Vec<Holding> {
+        self.shared.inventory.by_namesake(mark)
+    }
+
+    /// True if the account was known before `at` to hold a number with this id.
+    pub fn was_known(&self, id: &NumberId, at: Instant) -> bool {
+        self.shared.inventory.was_known(id, at)
+    }
+
+    /// Lists the account by a listing that begins after the last one that worked has ended.
+    async fn list_again(&self) -> Result<(), Error> {
+        let ended = self.shared.inventory.ended();
+        self.list(ended.unwrap_or_else(|| self.clock.now())).await
     }
 
     /// The numbers that are known to carry `mark`, however long ago that was seen.
@@ -436,16 +488,16 @@ impl Account {
 
     async fn list_now(&self, begun: Instant) -> Result<(), Error> {
         let inventory = &self.shared.inventory;
-        let holdings = self.call(self.company.list()).await?;
+        let listing = self.call(self.company.list()).await?;
         for service in inventory.services() {
             let members = self.call(self.company.members(&service)).await?;
             inventory.set_members(&service, members);
         }
-        // Every row of a Twilio listing names the account, and the adapter has compared them.
-        if self.company.provider() == Provider::Twilio && !holdings.is_empty() {
+        // Every page of a Twilio listing names the account, and the adapter has compared them.
+        if self.company.provider() == Provider::Twilio {
             lock(&self.proof).renew(begun);
         }
-        inventory.install(begun, holdings);
+        inventory.install(begun, self.clock.now(), listing);
         Ok(())
     }
 
@@ -598,6 +650,11 @@ impl Shared {
             _ => Ok(()),
         }
     }
+}
+
+/// Two listings of one account differ by more than what may come and go.
+fn disagreement() -> Error {
+    Error::Unreadable("its listings do not agree on what the account holds".into())
 }
 
 /// A hash of everything that a provider shows of a number.

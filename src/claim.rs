@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Instant;
@@ -21,6 +21,12 @@ const VERSION: i64 = 1;
 
 /// The longest account id, UID and nonce of a claim. UUIDs are the longest that are written.
 const MOST_BYTES: usize = 64;
+
+/// How far two clocks of one provider may lie apart.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(60);
+
+/// So many characters of a nonce are the same in all attempts on one number.
+const NONCE_KEPT: usize = 16;
 
 /// The longest time between sending the claiming write and spending on it. A process that was frozen in between must
 /// not spend on a claim that another process may have judged by now.
@@ -111,6 +117,30 @@ impl Claim {
             since,
             price: None,
         }
+    }
+
+    /// The nonce of the next attempt on the same number: it begins like the nonce of this one and ends like `fresh`. So the
+    /// reference of an order leads to the claim, whichever attempt placed it.
+    pub fn next_nonce(&self, fresh: &str) -> String {
+        let kept = self.nonce.get(..NONCE_KEPT);
+        let new = fresh.get(NONCE_KEPT..);
+        kept.zip(new)
+            .map_or_else(|| fresh.to_owned(), |(kept, new)| format!("{kept}{new}"))
+    }
+
+    /// True if an order with this reference, a mark, a dot and a nonce, was placed on this claim or on an earlier one of the same
+    /// number.
+    pub fn has_placed(&self, reference: &str) -> bool {
+        let begin = |nonce: &str| nonce.get(..NONCE_KEPT).unwrap_or(nonce).to_owned();
+        let nonce = reference.rsplit_once('.').map(|(_, nonce)| nonce);
+        nonce.is_some_and(|nonce| begin(nonce) == begin(&self.nonce))
+    }
+
+    /// True if this claim, or an earlier one of the same number, may have placed the order with this reference that the
+    /// provider dates so.
+    pub fn may_have_placed(&self, reference: &str, created: Option<Timestamp>) -> bool {
+        let is_older = |created: Timestamp| self.since.duration_since(created) > CLOCKS_APART;
+        self.has_placed(reference) || !created.is_some_and(is_older)
     }
 
     /// The same claim, on a number that costs this, as far as that is known.
@@ -285,6 +315,46 @@ mod tests {
             Claim::read(&BTreeMap::new(), &owner(), "u1"),
             Stored::Nothing
         );
+    }
+
+    #[test]
+    fn an_order_leads_to_the_claim_whichever_attempt_placed_it() {
+        let nonce = |digit: char| digit.to_string().repeat(32);
+        let first = Claim {
+            nonce: nonce('a'),
+            ..claim()
+        };
+        let second = Claim {
+            nonce: first.next_nonce(&nonce('b')),
+            ..claim()
+        };
+        assert_eq!(
+            second.nonce,
+            format!("{}{}", "a".repeat(16), "b".repeat(16))
+        );
+        let reference = |claim: &Claim| format!("pn1.aaaaaa.bbbbbbbbbbbbb.{}", claim.nonce);
+        for placed in [&first, &second] {
+            assert!(first.has_placed(&reference(placed)) && second.has_placed(&reference(placed)));
+        }
+        let other = Claim {
+            nonce: nonce('c'),
+            ..claim()
+        };
+        assert!(!first.has_placed(&reference(&other)) && !first.has_placed("a text"));
+        let before = |seconds| {
+            first
+                .since
+                .checked_sub(SignedDuration::from_secs(seconds))
+                .ok()
+        };
+        for (placed, created, may) in [
+            (&first, before(3600), true),
+            (&other, before(60), true),
+            (&other, before(61), false),
+            (&other, None, true),
+        ] {
+            assert_eq!(first.may_have_placed(&reference(placed), created), may);
+        }
     }
 
     #[test]

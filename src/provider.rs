@@ -11,10 +11,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::claim::Token;
+use crate::claim::{Claim, Token};
 use crate::number::{
-    AccountId, Configuration, E164, Holding, Kind, Mark, NumberId, Offer, OrderId, Price, Provider,
-    Search, Whose,
+    AccountId, Configuration, E164, Holding, Kind, Mark, NumberId, Offer, OrderId, Origin, Price,
+    Provider, Search, Whose,
 };
 use crate::sabotage::{Safeguard, stands};
 
@@ -53,7 +53,7 @@ pub trait PhoneCompany: Send + Sync {
     ) -> Result<Option<Holding>, Error>;
 
     /// Every live number in the account. Messaging services are not looked up.
-    async fn list(&self) -> Result<Vec<Holding>, Error>;
+    async fn list(&self) -> Result<Listing, Error>;
 
     /// The ids of the numbers in a Twilio messaging service. Telnyx has none.
     async fn members(
@@ -64,13 +64,13 @@ pub trait PhoneCompany: Send + Sync {
         Ok(std::collections::HashSet::new())
     }
 
-    /// The order that says most about `number` among those with our mark, not older than `since`:
-    /// success before pending before failure. Always `None` where purchases need no order (Twilio).
+    /// The order that says most about `number` among those with our mark that `claim` may have placed: success before pending
+    /// before failure. Always `None` where purchases need no order (Twilio).
     async fn find_order(
         &self,
         mark: &Mark,
         number: &E164,
-        since: Option<Timestamp>,
+        claim: Option<&Claim>,
     ) -> Result<Option<Order>, Error>;
 
     /// The orders that were made at `since` or later, by the provider's clock. They may lack what became of their numbers:
@@ -109,6 +109,9 @@ pub trait PhoneCompany: Send + Sync {
 
     /// Writes `marked_text` on a number that we recorded and that carries no mark, and returns it as it is then.
     async fn mark(&self, number: &Unmarked, marked_text: &str) -> Result<Holding, Error>;
+
+    /// Writes `marked_text` on a number that carries our mark, of which it is not known whether we bought it.
+    async fn rename(&self, number: &Unproven, marked_text: &str) -> Result<Renamed, Error>;
 
     /// Gives a number of ours back. Final: neither company sells it back (contracts 1.7, 2.8).
     async fn release(&self, number: Ours) -> Result<Released, Error>;
@@ -190,6 +193,43 @@ pub struct Webhook {
 #[derive(Clone, Debug)]
 pub struct Ours(NumberId);
 
+/// Proof that a number carries the mark of a purchase of ours. Whether it was that purchase that brought it is not proved: a
+/// purchase of a number that the account has writes the mark over its name (Twilio).
+#[derive(Clone, Debug)]
+pub struct Unproven(NumberId);
+
+impl Unproven {
+    /// The proof, if `holding` carries `mark` as the mark of a purchase.
+    pub fn prove(holding: &Holding, mark: &Mark) -> Option<Self> {
+        let is_marked = mark.whose(&holding.marked_text) == Whose::Ours(Origin::Bought);
+        is_marked.then(|| Self(holding.id.clone()))
+    }
+
+    /// The number's id.
+    pub fn id(&self) -> &NumberId {
+        &self.0
+    }
+}
+
+/// What a listing of an account shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The numbers.
+    pub holdings: Vec<Holding>,
+    /// False if its pages show that rows came or went meanwhile, or if it counts more rows than it shows: what it lacks may
+    /// still be there.
+    pub is_whole: bool,
+}
+
+/// A number after a change of its name.
+#[derive(Clone, Debug)]
+pub struct Renamed {
+    /// The number as it is now.
+    pub holding: Holding,
+    /// The time of the change by the clock that dates the number's creation; `None` if the answer does not show it.
+    pub at: Option<Timestamp>,
+}
+
 /// Proof that a number with a recorded id carries no mark at all (somebody renamed it).
 #[derive(Clone, Debug)]
 pub struct Unmarked(NumberId);
@@ -230,7 +270,8 @@ impl Unmarked {
 /// What a purchase request came to.
 #[derive(Clone, Debug)]
 pub enum Reply {
-    /// The number is ours: the answer decodes, is about our number, carries our mark, and is not older than the request.
+    /// The account has the number: the answer decodes, is about our number and carries our mark. Whether the request brought
+    /// the number is for its creation date to say (Twilio).
     Bought(Holding),
     /// An order of ours was accepted (Telnyx).
     Ordered(Order),

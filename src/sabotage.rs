@@ -25,6 +25,8 @@ pub enum Safeguard {
     FirstComeFirstServed,
     /// A number is touched only in the account that it was bought in.
     PinnedAccount,
+    /// What only listings show to be absent is absent when two of them agree.
+    SecondListing,
     /// A recorded number is gone only when the provider has said so twice, a minute apart.
     ConfirmedAbsence,
     /// The mark itself tells an adopted number from a bought one.

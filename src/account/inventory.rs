@@ -4,12 +4,25 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::lock;
 use crate::clock::Instant;
 use crate::number::{E164, Holding, Mark, NumberId, Settings};
+use crate::provider::Listing;
+use crate::sabotage::{Safeguard, stands};
 
 /// A released number may be listed a little longer.
 const RELEASED_FOR: Duration = Duration::from_secs(300);
+
+/// How many listings must lack a number before it counts as absent, where nothing was asked for by itself: one may be stale,
+/// or lack a page, and still be answered with 200.
+const NEEDED_WITNESSES: u8 = 2;
+
+/// True if so many numbers are missing at once that rather the listing is to be doubted.
+pub fn is_suspect(missing: usize, all: usize) -> bool {
+    missing > (all / 10).max(3)
+}
 
 /// Which numbers are known, by how often numbers may have got lost: while this is the same, more may have come, and none is gone
 /// but what was released.
@@ -34,9 +47,17 @@ struct State {
     /// When the last listing that worked began.
     listed: Option<Instant>,
     version: Version,
+    /// When the last listing that worked ended.
+    ended: Option<Instant>,
+    /// How many listings were witnesses of what the account lacks, up to two.
+    witnesses: u8,
+    /// True if the last listing was no such witness.
+    is_doubtful: bool,
+    /// What was known, and the last listing lacks.
+    vanished: Vec<Holding>,
     rows: HashMap<NumberId, Box<Row>>,
     by_number: HashMap<E164, NumberId>,
-    /// The numbers that carry the marks of each resource.
+    /// The numbers that carry the marks of resources of each name, of whatever installation.
     by_owner: HashMap<String, Vec<NumberId>>,
     released: HashMap<NumberId, Instant>,
     /// The numbers of each messaging service that somebody declares.
@@ -47,6 +68,8 @@ struct Row {
     holding: Holding,
     /// When the call that showed it ended: a listing that began before may be older. Of a listing, when it began.
     seen: Instant,
+    /// When it was first known.
+    known: Instant,
 }
 
 /// A number in the account: its id, itself, and the mark on it.
@@ -80,20 +103,45 @@ impl Inventory {
             .insert(service.to_owned(), members);
     }
 
-    /// Takes over a listing that began at `begun`. What our own calls have shown since is newer.
-    pub(super) fn install(&self, begun: Instant, holdings: Vec<Holding>) {
+    /// When the last listing that worked ended; a listing that begins then or later is another one.
+    pub(super) fn ended(&self) -> Option<Instant> {
+        lock(&self.state).ended
+    }
+
+    /// True if the last two listings that can be witnesses of an absence both lack what `is_it` picks.
+    pub(super) fn lacks(&self, is_it: impl Fn(&Holding) -> bool) -> bool {
+        let state = lock(&self.state);
+        let needed = if stands(Safeguard::SecondListing) {
+            NEEDED_WITNESSES
+        } else {
+            1
+        };
+        state.witnesses >= needed && !state.vanished.iter().any(is_it)
+    }
+
+    /// Takes over a listing that ran from `begun` to `ended`. What our own calls have shown since is newer.
+    pub(super) fn install(&self, begun: Instant, ended: Instant, listing: Listing) {
         let mut state = lock(&self.state);
+        state.bear_witness(begun, &listing);
+        state.ended = Some(ended.max(begun + Duration::from_nanos(1)));
+        let holdings = listing.holdings;
         let State { rows, released, .. } = &mut *state;
         released.retain(|_, at| begun.since(*at) < RELEASED_FOR);
+        let known: HashMap<_, _> = rows
+            .iter()
+            .map(|(id, row)| (id.clone(), row.known))
+            .collect();
         let mut newer: HashMap<_, _> = std::mem::take(rows)
             .into_iter()
             .filter(|(_, row)| row.seen >= begun)
             .collect();
         for holding in holdings {
             if !released.contains_key(&holding.id) && !newer.contains_key(&holding.id) {
+                let known = known.get(&holding.id).copied().unwrap_or(ended);
                 let row = Row {
                     holding,
                     seen: begun,
+                    known,
                 };
                 rows.insert(row.holding.id.clone(), Box::new(row));
             }
@@ -110,11 +158,13 @@ impl Inventory {
         if state.released.contains_key(&holding.id) {
             return;
         }
+        let known = state.rows.get(&holding.id).map_or(seen, |row| row.known);
         state.take_out(&holding.id);
         state.put_into_indexes(holding);
         let row = Row {
             holding: holding.clone(),
             seen,
+            known,
         };
         state.rows.insert(holding.id.clone(), Box::new(row));
         if let (Some(service), Settings::Twilio(settings)) = (service, &holding.settings)
@@ -156,18 +206,38 @@ impl Inventory {
         self.by_id(&id, service)
     }
 
+    /// True if a number with this id was known before `at`.
+    pub(super) fn was_known(&self, id: &NumberId, at: Instant) -> bool {
+        let state = lock(&self.state);
+        state.rows.get(id).is_some_and(|row| row.known < at)
+    }
+
     /// True if the account has the number.
     pub(super) fn has(&self, number: &E164) -> bool {
         lock(&self.state).by_number.contains_key(number)
     }
 
-    /// The numbers that carry `mark`, or the same owner's other mark.
+    /// The numbers that carry `mark`, or the same owner's other mark, oldest first.
     pub(super) fn by_mark(&self, mark: &Mark) -> Vec<Holding> {
+        let mut found = self.by_name(mark);
+        found.retain(|holding| is_marked(holding, mark));
+        found
+    }
+
+    /// The numbers that carry the mark of a resource of the same name in another installation, oldest first.
+    pub(super) fn by_namesake(&self, mark: &Mark) -> Vec<Holding> {
+        let mut found = self.by_name(mark);
+        found.retain(|holding| !is_marked(holding, mark));
+        found
+    }
+
+    fn by_name(&self, mark: &Mark) -> Vec<Holding> {
         let state = lock(&self.state);
-        let ids = state.by_owner.get(&mark.identity()).into_iter().flatten();
-        ids.filter_map(|id| state.rows.get(id))
-            .map(|row| row.holding.clone())
-            .collect()
+        let ids = state.by_owner.get(mark.owner()).into_iter().flatten();
+        let rows = ids.filter_map(|id| state.rows.get(id));
+        let mut found: Vec<_> = rows.map(|row| row.holding.clone()).collect();
+        found.sort_by_cached_key(|it| (it.created.unwrap_or(Timestamp::MAX), it.id.clone()));
+        found
     }
 
     /// Everything that is known.
@@ -188,11 +258,43 @@ impl Inventory {
     }
 }
 
+/// True if `holding` carries `mark`, or the same owner's other mark.
+pub(super) fn is_marked(holding: &Holding, mark: &Mark) -> bool {
+    Mark::find_in(&holding.marked_text).is_some_and(|found| found.same_owner(mark))
+}
+
 impl State {
+    /// Compares a listing with what is known. One that shows that it is not whole, or that lacks more than a tenth, is no
+    /// witness of what the account lacks.
+    fn bear_witness(&mut self, begun: Instant, listing: &Listing) {
+        let listed: HashSet<_> = listing.holdings.iter().map(|it| &it.id).collect();
+        let is_lost = |row: &Row| {
+            let id = &row.holding.id;
+            row.seen < begun && !self.released.contains_key(id) && !listed.contains(id)
+        };
+        let lost = self.rows.values().filter(|row| is_lost(row));
+        let mut vanished: Vec<_> = lost.map(|row| row.holding.clone()).collect();
+        let is_witness = listing.is_whole && !is_suspect(vanished.len(), self.rows.len());
+        if self.is_doubtful {
+            let before = std::mem::take(&mut self.vanished).into_iter();
+            vanished.extend(before.filter(|it| !listed.contains(&it.id)));
+        }
+        self.vanished = vanished;
+        self.is_doubtful = !is_witness;
+        if is_witness {
+            self.witnesses = self.witnesses.saturating_add(1).min(NEEDED_WITNESSES);
+        }
+    }
+
     fn put_into_indexes(&mut self, holding: &Holding) {
-        self.by_number.insert(holding.number, holding.id.clone());
+        let older = self.by_number.get(&holding.number);
+        let older = older.and_then(|id| self.rows.get(id));
+        // A number that was released and bought again may be listed with both of its ids.
+        if older.is_none_or(|older| older.holding.created <= holding.created) {
+            self.by_number.insert(holding.number, holding.id.clone());
+        }
         if let Some(mark) = Mark::find_in(&holding.marked_text) {
-            let owned = self.by_owner.entry(mark.identity()).or_default();
+            let owned = self.by_owner.entry(mark.owner().to_owned()).or_default();
             if !owned.contains(&holding.id) {
                 owned.push(holding.id.clone());
             }
@@ -203,9 +305,12 @@ impl State {
         let Some(row) = self.rows.remove(id) else {
             return;
         };
-        self.by_number.remove(&row.holding.number);
+        let number = &row.holding.number;
+        if self.by_number.get(number) == Some(id) {
+            self.by_number.remove(number);
+        }
         if let Some(mark) = Mark::find_in(&row.holding.marked_text)
-            && let Some(owned) = self.by_owner.get_mut(&mark.identity())
+            && let Some(owned) = self.by_owner.get_mut(mark.owner())
         {
             owned.retain(|owned| owned != id);
         }
@@ -250,6 +355,12 @@ mod tests {
         }
     }
 
+    /// A whole listing that takes a second.
+    fn list(inventory: &Inventory, begun: u64, holdings: Vec<Holding>) {
+        let is_whole = true;
+        inventory.install(at(begun), at(begun + 1), Listing { holdings, is_whole });
+    }
+
     fn names(inventory: &Inventory) -> Vec<String> {
         let state = lock(&inventory.state);
         let rows = state.rows.values();
@@ -261,20 +372,40 @@ mod tests {
     #[test]
     fn what_a_call_has_shown_since_a_listing_began_is_newer_than_the_listing() {
         let inventory = Inventory::default();
-        inventory.install(at(1), vec![holding("a", "old"), holding("bb", "other")]);
+        list(
+            &inventory,
+            1,
+            vec![holding("a", "old"), holding("bb", "other")],
+        );
         inventory.saw(&holding("a", "new"), None, at(11));
-        inventory.install(at(10), vec![holding("a", "old")]);
+        list(&inventory, 10, vec![holding("a", "old")]);
         assert_eq!(names(&inventory), ["new"]);
-        inventory.install(at(20), vec![holding("a", "newest")]);
+        list(&inventory, 20, vec![holding("a", "newest")]);
         assert_eq!(names(&inventory), ["newest"]);
+    }
+
+    #[test]
+    fn what_is_known_stays_known_since_it_was_first_shown() {
+        let inventory = Inventory::default();
+        let was_known = |at_second| inventory.was_known(&NumberId::new("a"), at(at_second));
+        assert!(!was_known(9));
+        list(&inventory, 1, vec![holding("a", "x")]);
+        for _ in 0..2 {
+            assert!(
+                was_known(3) && !was_known(2),
+                "a listing shows it once it has ended"
+            );
+            inventory.saw(&holding("a", "y"), None, at(5));
+            list(&inventory, 6, vec![holding("a", "x")]);
+        }
     }
 
     #[test]
     fn a_listing_does_not_bring_back_what_was_released() {
         let inventory = Inventory::default();
-        inventory.install(at(1), vec![holding("a", "mine")]);
+        list(&inventory, 1, vec![holding("a", "mine")]);
         inventory.gone(&NumberId::new("a"), Some(at(15)));
-        inventory.install(at(10), vec![holding("a", "mine")]);
+        list(&inventory, 10, vec![holding("a", "mine")]);
         inventory.saw(&holding("a", "mine"), None, at(16));
         assert_eq!(names(&inventory), [""; 0]);
         assert_eq!(inventory.by_number(&holding("a", "").number, None), None);
@@ -288,9 +419,9 @@ mod tests {
             let now = inventory.version();
             std::mem::replace(&mut before, now) != now
         };
-        inventory.install(at(1), vec![holding("a", "x"), holding("bb", "y")]);
+        list(&inventory, 1, vec![holding("a", "x"), holding("bb", "y")]);
         assert!(may_be_lost());
-        inventory.install(at(1), vec![holding("bb", "y")]);
+        list(&inventory, 1, vec![holding("bb", "y")]);
         assert!(may_be_lost(), "within one tick of the clock too");
         inventory.saw(&holding("ccc", "z"), None, at(2));
         inventory.gone(&NumberId::new("bb"), Some(at(3)));
@@ -303,7 +434,11 @@ mod tests {
     fn numbers_are_found_by_their_mark_as_it_is_now() {
         let inventory = Inventory::default();
         let marked = mark().with_name(crate::number::Provider::Twilio, "nyc");
-        inventory.install(at(1), vec![holding("a", &marked), holding("bb", "plain")]);
+        list(
+            &inventory,
+            1,
+            vec![holding("a", &marked), holding("bb", "plain")],
+        );
         assert_eq!(inventory.by_mark(&mark().adopted()).len(), 1);
         inventory.saw(&holding("a", "renamed"), None, at(2));
         assert!(inventory.by_mark(&mark()).is_empty());
@@ -314,7 +449,7 @@ mod tests {
     #[test]
     fn a_messaging_service_has_the_members_that_were_last_seen() {
         let inventory = Inventory::default();
-        inventory.install(at(1), vec![holding("a", "x")]);
+        list(&inventory, 1, vec![holding("a", "x")]);
         let in_service = |service| {
             let found = inventory.by_id(&NumberId::new("a"), Some(service))?;
             match found.settings {
@@ -327,5 +462,97 @@ mod tests {
         assert_eq!(in_service("MG1"), Some(true));
         inventory.saw(&holding("a", "x"), Some("MG1"), at(2));
         assert_eq!(in_service("MG1"), Some(false));
+    }
+
+    #[test]
+    fn a_number_is_absent_when_two_listings_agree_that_it_is() {
+        let inventory = Inventory::default();
+        let lacks = |id: &str| {
+            let id = NumberId::new(id);
+            inventory.lacks(|holding| holding.id == id)
+        };
+        assert!(!lacks("a"));
+        list(&inventory, 1, Vec::new());
+        assert!(!lacks("a"), "one listing may be wrong");
+        list(&inventory, 3, vec![holding("a", "x")]);
+        assert!(lacks("bb") && !inventory.survey().is_empty());
+        list(&inventory, 5, Vec::new());
+        assert!(!lacks("a"), "they do not agree");
+        assert!(lacks("bb"));
+        list(&inventory, 7, Vec::new());
+        assert!(lacks("a"));
+    }
+
+    #[test]
+    fn a_listing_that_is_not_whole_or_lacks_a_tenth_is_no_witness() {
+        let ids: Vec<String> = (1..10).map(|length| "x".repeat(length)).collect();
+        let some = |from: usize| ids[from..].iter().map(|id| holding(id, "y")).collect();
+        for (is_whole, from) in [(false, 1), (true, 4)] {
+            let inventory = Inventory::default();
+            let first = ids[0].as_str();
+            let lacks_it = || inventory.lacks(|it| it.id.as_str() == first);
+            list(&inventory, 1, some(0));
+            list(&inventory, 3, some(0));
+            let holdings = some(from);
+            inventory.install(at(5), at(6), Listing { holdings, is_whole });
+            assert!(!lacks_it());
+            list(&inventory, 7, some(from));
+            assert!(!lacks_it(), "only one witness lacks it: {is_whole}");
+            list(&inventory, 9, some(from));
+            assert!(lacks_it());
+        }
+        let inventory = Inventory::default();
+        for begun in [1, 3, 5] {
+            let holdings = Vec::new();
+            let is_whole = false;
+            inventory.install(at(begun), at(begun + 1), Listing { holdings, is_whole });
+            assert!(!inventory.lacks(|_| true));
+        }
+    }
+
+    #[test]
+    fn a_number_with_two_ids_is_found_by_the_younger_one() {
+        let same = |id: &str, created: i64| Holding {
+            id: NumberId::new(id),
+            created: Timestamp::from_second(created).ok(),
+            ..holding("a", "x")
+        };
+        for rows in [["old", "new"], ["new", "old"]] {
+            let inventory = Inventory::default();
+            let created = |id| if id == "old" { 1 } else { 2 };
+            for id in rows {
+                inventory.saw(&same(id, created(id)), None, at(1));
+            }
+            inventory.gone(&NumberId::new("old"), Some(at(2)));
+            let found = inventory.by_number(&same("new", 2).number, None);
+            assert_eq!(found.unwrap().id, NumberId::new("new"), "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn of_two_numbers_with_one_mark_the_older_comes_first_and_namesakes_are_told_apart() {
+        let marked = |id: &str, created: i64, installation: &str| {
+            let owner = Owner {
+                namespace: "support".into(),
+                name: "nyc".into(),
+            };
+            let mark = Mark::new(Origin::Bought, &Installation::new(installation), &owner);
+            Holding {
+                created: Timestamp::from_second(created).ok(),
+                ..holding(id, &mark.to_string())
+            }
+        };
+        let inventory = Inventory::default();
+        let rows = vec![
+            marked("a", 3, "here"),
+            marked("bb", 2, "here"),
+            marked("ccc", 1, "there"),
+        ];
+        list(&inventory, 1, rows);
+        let ids = |found: Vec<Holding>| -> Vec<String> {
+            found.iter().map(|it| it.id.to_string()).collect()
+        };
+        assert_eq!(ids(inventory.by_mark(&mark())), ["bb", "a"]);
+        assert_eq!(ids(inventory.by_namesake(&mark())), ["ccc"]);
     }
 }

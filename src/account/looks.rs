@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
 
-use super::{Account, lock};
+use super::{Account, disagreement, lock};
 use crate::number::{E164, Holding};
 use crate::provider::Error;
 
@@ -69,11 +69,18 @@ async fn answer_all(account: Arc<Account>) {
 }
 
 async fn answer_by_listing(account: &Account, waiting: Vec<(E164, oneshot::Sender<Answer>)>) {
-    let listed = account.list(account.clock.now()).await;
+    let inventory = &account.shared.inventory;
+    let mut listed = account.list(account.clock.now()).await;
+    let known = |number: &E164| match inventory.by_number(number, None) {
+        None if !inventory.lacks(|holding| holding.number == *number) => Err(disagreement()),
+        known => Ok(known),
+    };
+    let is_open = waiting.iter().any(|(number, _)| known(number).is_err());
+    if listed.is_ok() && is_open {
+        listed = account.list_again().await;
+    }
     for (number, sender) in waiting {
-        let answer = listed
-            .clone()
-            .map(|()| account.shared.inventory.by_number(&number, None));
+        let answer = listed.clone().and_then(|()| known(&number));
         let _ = sender.send(answer);
     }
 }

@@ -370,6 +370,9 @@ pub struct AccountStatus {
     /// How many numbers of the account carry a mark of this installation, but no PhoneNumber holds them. They are paid for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orphaned: Option<i64>,
+    /// How many numbers of the account carry a mark of another installation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign: Option<i64>,
     /// What the managed numbers cost each month, as far as their prices are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monthly_cost: Option<Money>,

@@ -23,7 +23,7 @@ use super::number::{is_conflict, is_failure};
 use super::plan::Blocker;
 use super::resolve::{open_account, provider_blocker};
 use super::verdict::Verdict;
-use crate::account::Account;
+use crate::account::{Account, is_suspect};
 use crate::api::{
     AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, PhoneNumber, ProviderAccount,
     Reason, condition,
@@ -243,7 +243,7 @@ async fn inspect<A: AnyAccount>(
         inspect::wake_what_another_answers(&uid, users, context).await?;
     }
     let missing = context.inspections.missing(&uid);
-    if inspect::is_suspect(missing, users.len()) {
+    if is_suspect(missing, users.len()) {
         return Ok(Err(Blocker::new(
             Reason::InventorySuspect,
             format!(
@@ -282,6 +282,7 @@ fn show_figures<A: AnyAccount>(
     status.managed = Some(figures.managed);
     status.unmanaged = Some(figures.unmanaged);
     status.orphaned = Some(figures.orphaned);
+    status.foreign = Some(figures.foreign);
     status.monthly_cost = figures.monthly_cost;
     if *status != before {
         context.inspections.writes(&uid, now);

@@ -18,6 +18,8 @@ pub(super) fn of(step: &Step, pass: &Pass) -> Cause {
         Step::Unassign(id) if is_leaving => format!("being deleted, and assistant {id} answers"),
         Step::Unassign(id) => format!("assistant {id} is not declared any more"),
         Step::RestoreMark(_) => "the recorded number has lost its mark".to_owned(),
+        Step::Rename(_) => "it is not known whether the number was bought on the claim".to_owned(),
+        Step::Disclaim(_) => "the purchase met a number that the account held before".to_owned(),
         Step::Configure(_, fields) => {
             let fields: Vec<_> = fields.iter().map(ToString::to_string).collect();
             format!("not as declared: {}", fields.join(", "))
@@ -62,6 +64,8 @@ pub(super) fn word(step: &Step) -> &'static str {
         Step::Unassign(_) => "unassign",
         Step::Announce(_) => "announce",
         Step::Assign(_) => "assign",
+        Step::Rename(_) => "rename",
+        Step::Disclaim(_) => "disclaim",
         Step::RestoreMark(_) => "restore_mark",
         Step::Configure(..) => "configure",
         Step::Cancel(_) => "cancel",

@@ -55,6 +55,7 @@ impl Figures {
                 ("managed", status.managed),
                 ("unmanaged", status.unmanaged),
                 ("orphaned", status.orphaned),
+                ("foreign", status.foreign),
             ] {
                 figures.inventory.extend(count.map(|count| (mark, count)));
             }

@@ -24,6 +24,8 @@ pub(super) struct Figures {
     pub(super) unmanaged: i64,
     /// Numbers with our mark that no resource holds.
     pub(super) orphaned: i64,
+    /// Numbers with the mark of another installation.
+    pub(super) foreign: i64,
     /// What the managed numbers cost each month; `None` while no price is known.
     pub(super) monthly_cost: Option<Money>,
 }
@@ -134,11 +136,6 @@ pub(super) fn wake_what_differs(
         }
     }
     missing
-}
-
-/// True if so many numbers are missing at once that rather the listing is to be doubted.
-pub(super) fn is_suspect(missing: usize, all: usize) -> bool {
-    missing > (all / 10).max(3)
 }
 
 /// What resources that want the same assistant and the same routing were last answered.
@@ -282,6 +279,7 @@ pub(super) fn count(account: &Account, context: &Context) -> Figures {
             continue;
         };
         if !mark.is_of(&context.settings.installation) {
+            figures.foreign += 1;
             continue;
         }
         let owner = context.stores.first(&Key::Marked(mark.owner().to_owned()));
@@ -315,7 +313,7 @@ fn sum(costs: &[(Amount, String)]) -> Option<Money> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::account::is_suspect;
 
     #[test]
     fn a_few_missing_numbers_are_news_and_many_are_suspect() {

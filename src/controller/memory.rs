@@ -5,12 +5,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::plan::{Again, MOST_REPAIRS, Memory, Rest};
+use super::context::owner;
+use super::plan::{Again, Doubt, MOST_REPAIRS, Memory, Rest};
 use crate::api::PhoneNumber;
-use crate::claim::Stored;
+use crate::claim::{Claim, Intent, Stored};
 use crate::clock::{Clock, Instant};
+use crate::number::{NumberId, Owner};
 
 /// The first and the longest wait of a backoff.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
@@ -25,7 +28,19 @@ const REPAIRS_COUNT_FOR: Duration = Duration::from_secs(3600);
 pub(super) struct Memories {
     clock: Arc<dyn Clock>,
     by_uid: Mutex<HashMap<String, Box<Entry>>>,
+    /// The purchases that resources of each name may have made, also of one that is gone.
+    attempts: Mutex<HashMap<Owner, Attempt>>,
 }
+
+/// A purchase that may have been made.
+struct Attempt {
+    claim: Claim,
+    /// When this process first knew of it.
+    known: Instant,
+}
+
+/// How long an attempt is remembered whose resource is gone: longer than any company hides a purchase.
+const ATTEMPTS_COUNT_FOR: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Default)]
 struct Entry {
@@ -36,6 +51,10 @@ struct Entry {
     unreadable_since: Option<Instant>,
     missing_since: Option<Instant>,
     ordered_at: Option<Instant>,
+    /// The id that the answer to a purchase told.
+    bought_as: Option<NumberId>,
+    /// An id that was known before the purchase that was answered with it.
+    met: Option<NumberId>,
     release_sent: bool,
     first_seen: Option<Instant>,
     verified: Option<Verified>,
@@ -67,6 +86,7 @@ impl Memories {
         Self {
             clock,
             by_uid: Mutex::default(),
+            attempts: Mutex::default(),
         }
     }
 
@@ -108,6 +128,7 @@ impl Memories {
         wanted: Option<&Verified>,
     ) -> Memory {
         let now = self.clock.now();
+        let claim_known_for = self.attempted(object, claim, now);
         self.entry(object, |entry| {
             if *claim == Stored::Unreadable {
                 entry.unreadable_since.get_or_insert(now);
@@ -119,6 +140,9 @@ impl Memories {
                     _ => false,
                 },
                 unreadable_for: since(entry.unreadable_since).unwrap_or_default(),
+                claim_known_for,
+                doubt: None,
+                met: entry.met.clone(),
                 missing_for: since(entry.missing_since),
                 ordered_for: since(entry.ordered_at),
                 release_sent: entry.release_sent,
@@ -128,9 +152,94 @@ impl Memories {
         })
     }
 
-    /// Remembers that the claim in `before` was replaced by one that is about to be attempted. True if every attempt
+    /// How long this process has known the attempt that the claim on `object` tells of. It is remembered also if the claim, or
+    /// the resource, goes.
+    fn attempted(&self, object: &PhoneNumber, claim: &Stored, now: Instant) -> Duration {
+        let is_recorded = object.status.iter().any(|status| status.id.is_some());
+        if is_recorded {
+            self.settled(object);
+        }
+        let (Stored::Ours(claim) | Stored::EarlierUid(claim)) = claim else {
+            return Duration::ZERO;
+        };
+        let in_vain = self.entry(object, |entry| entry.in_vain.clone());
+        if is_recorded || claim.intent != Intent::Buy || in_vain.as_ref() == Some(&claim.nonce) {
+            return Duration::ZERO;
+        }
+        let mut attempts = lock(&self.attempts);
+        let known = attempts
+            .get(&owner(object))
+            .filter(|attempt| attempt.claim.nonce == claim.nonce)
+            .map(|attempt| attempt.known);
+        if known.is_none() {
+            let claim = claim.clone();
+            attempts.insert(owner(object), Attempt { claim, known: now });
+        }
+        known.map_or(Duration::ZERO, |known| now.since(known))
+    }
+
+    /// The purchase that a resource of the name of `object` may have made, where `claim` does not tell of one: as this process
+    /// remembers it, or else as the status tells it. `now` and `provider_now` are the times of the API server and of the
+    /// provider.
+    pub(super) fn doubt(
+        &self,
+        object: &PhoneNumber,
+        claim: &Stored,
+        now: Timestamp,
+        provider_now: Option<Timestamp>,
+    ) -> Option<Doubt> {
+        let is_recorded = object.status.iter().any(|status| status.id.is_some());
+        if is_recorded || !matches!(claim, Stored::Nothing | Stored::Unreadable) {
+            return None;
+        }
+        let clock = self.clock.now();
+        let remembered = lock(&self.attempts).get(&owner(object)).map(|it| Doubt {
+            number: it.claim.number,
+            account_id: Some(it.claim.account_id.clone()),
+            since: it.claim.since,
+            age: clock.since(it.known),
+        });
+        remembered.or_else(|| {
+            let attempt = object.status.as_ref()?.attempt.as_ref()?;
+            if attempt.outcome.is_in_vain() {
+                return None;
+            }
+            let at = attempt.at.as_ref()?.0;
+            let age = Duration::try_from(now.duration_since(at)).unwrap_or_default();
+            let since = provider_now.unwrap_or(now).checked_sub(age).ok()?;
+            Some(Doubt {
+                number: attempt.number.parse().ok()?,
+                account_id: None,
+                since,
+                age,
+            })
+        })
+    }
+
+    /// Remembers that it is known what became of every attempt of the resource.
+    pub(super) fn settled(&self, object: &PhoneNumber) {
+        lock(&self.attempts).remove(&owner(object));
+    }
+
+    /// Remembers the id that the answer to a purchase told.
+    pub(super) fn bought(&self, object: &PhoneNumber, id: &NumberId) {
+        self.entry(object, |entry| entry.bought_as = Some(id.clone()));
+    }
+
+    /// The id that the answer to the last purchase told.
+    pub(super) fn bought_as(&self, object: &PhoneNumber) -> Option<NumberId> {
+        self.entry(object, |entry| entry.bought_as.clone())
+    }
+
+    /// Remembers that the account had the number with this id before the resource asked for it.
+    pub(super) fn met(&self, object: &PhoneNumber, id: &NumberId) {
+        self.entry(object, |entry| entry.met = Some(id.clone()));
+    }
+
+    /// Remembers that the claim in `before` was replaced by `claim`, which is about to be attempted. True if every attempt
     /// before it was certainly in vain.
-    pub(super) fn claimed(&self, object: &PhoneNumber, before: &Stored) -> bool {
+    pub(super) fn claimed(&self, object: &PhoneNumber, before: &Stored, claim: &Claim) -> bool {
+        self.attempted(object, &Stored::Ours(claim.clone()), self.clock.now());
         self.entry(object, |entry| {
             let clean = match before {
                 Stored::Nothing => !entry.doubtful,
@@ -145,6 +254,7 @@ impl Memories {
 
     /// Remembers that the attempt of the claim with this nonce was certainly in vain, as all before it were.
     pub(super) fn in_vain(&self, object: &PhoneNumber, nonce: &str) {
+        self.settled(object);
         self.entry(object, |entry| {
             entry.in_vain = Some(nonce.to_owned());
             entry.doubtful = false;
@@ -278,6 +388,9 @@ impl Memories {
     /// Forgets every resource whose UID is not among `live`.
     pub(super) fn retain(&self, live: impl Fn(&str) -> bool) {
         self.lock().retain(|uid, _| live(uid));
+        let now = self.clock.now();
+        let counts = |attempt: &Attempt| now.since(attempt.known) < ATTEMPTS_COUNT_FOR;
+        lock(&self.attempts).retain(|_, attempt| counts(attempt));
     }
 
     fn entry<T>(&self, object: &PhoneNumber, change: impl FnOnce(&mut Entry) -> T) -> T {
@@ -285,8 +398,12 @@ impl Memories {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Box<Entry>>> {
-        self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.by_uid)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn uid(object: &PhoneNumber) -> String {
@@ -309,6 +426,7 @@ mod tests {
 
     use super::*;
     use crate::clock::BootClock;
+    use crate::number::AccountId;
 
     fn at_version(version: &str) -> Arc<PhoneNumber> {
         let object = json!({
@@ -330,5 +448,114 @@ mod tests {
         memories.written(&at_version("9"), false);
         assert!(!memories.knows(&at_version("8")));
         assert_eq!(memories.latest(at_version("8")), at_version("9"));
+    }
+
+    #[derive(Default)]
+    struct Hand(std::sync::atomic::AtomicU64);
+
+    impl Hand {
+        fn is_at(&self, seconds: u64) {
+            self.0.store(seconds, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    impl Clock for Hand {
+        fn now(&self) -> Instant {
+            let seconds = self.0.load(std::sync::atomic::Ordering::Relaxed);
+            Instant::since_boot(Duration::from_secs(seconds))
+        }
+    }
+
+    fn time(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_790_000_000 + seconds).unwrap()
+    }
+
+    fn claim() -> Claim {
+        let number = "+12125550100".parse().unwrap();
+        let account = AccountId::new("AC1");
+        let name = owner(at_version("1").as_ref());
+        Claim::to_buy(number, account, &name, "1", "n1".into(), time(0), time(5))
+    }
+
+    fn with_uid(uid: &str) -> PhoneNumber {
+        let mut object = PhoneNumber::clone(&at_version("1"));
+        object.metadata.uid = Some(uid.to_owned());
+        object
+    }
+
+    #[test]
+    fn an_attempt_is_remembered_by_name_when_its_claim_or_its_resource_goes() {
+        let hand = Arc::new(Hand::default());
+        let memories = Memories::new(hand.clone());
+        let (old, new) = (with_uid("1"), with_uid("2"));
+        let known_for = |object: &PhoneNumber| {
+            let stored = Stored::Ours(claim());
+            memories.recall(object, &stored, None).claim_known_for
+        };
+        assert_eq!(known_for(&old), Duration::ZERO);
+        hand.is_at(70);
+        assert_eq!(known_for(&old), Duration::from_secs(70));
+        memories.forget(&old);
+        let doubt = |stored| memories.doubt(&new, &stored, time(0), None);
+        for stored in [Stored::Nothing, Stored::Unreadable] {
+            let doubt = doubt(stored).unwrap();
+            assert_eq!(doubt.number, claim().number);
+            assert_eq!(doubt.account_id, Some(claim().account_id));
+            assert_eq!((doubt.since, doubt.age), (time(5), Duration::from_secs(70)));
+        }
+        assert_eq!(doubt(Stored::Ours(claim())), None);
+        memories.in_vain(&old, "n1");
+        assert_eq!(doubt(Stored::Nothing), None);
+        known_for(&old);
+        assert_eq!(
+            doubt(Stored::Nothing),
+            None,
+            "it is known to have been in vain"
+        );
+    }
+
+    #[test]
+    fn what_is_recorded_is_no_doubt_and_what_is_adopted_never_was_one() {
+        let memories = Memories::new(Arc::new(BootClock));
+        let object = with_uid("1");
+        let adopts = Stored::Ours(claim().to_adopt());
+        memories.recall(&object, &adopts, None);
+        assert_eq!(
+            memories.doubt(&object, &Stored::Nothing, time(0), None),
+            None
+        );
+        memories.recall(&object, &Stored::Ours(claim()), None);
+        let mut recorded = object.clone();
+        recorded.status = serde_json::from_value(json!({"id": "PN1"})).unwrap();
+        memories.recall(&recorded, &Stored::Ours(claim()), None);
+        assert_eq!(
+            memories.doubt(&object, &Stored::Nothing, time(0), None),
+            None
+        );
+    }
+
+    #[test]
+    fn the_status_tells_of_an_attempt_whose_claim_is_gone() {
+        let memories = Memories::new(Arc::new(BootClock));
+        for (outcome, is_doubt) in [
+            ("Unknown", true),
+            ("Ordered", true),
+            ("Bought", true),
+            ("Rejected", false),
+            ("NotSent", false),
+        ] {
+            let mut object = with_uid("1");
+            let attempt =
+                json!({"nonce": "n1", "number": "+12125550100", "outcome": outcome, "at": time(0)});
+            object.status = serde_json::from_value(json!({ "attempt": attempt })).unwrap();
+            let found = memories.doubt(&object, &Stored::Nothing, time(90), Some(time(1000)));
+            let expected = Doubt {
+                number: "+12125550100".parse().unwrap(),
+                account_id: None,
+                since: time(910),
+                age: Duration::from_secs(90),
+            };
+            assert_eq!(found, is_doubt.then_some(expected), "{outcome}");
+        }
     }
 }

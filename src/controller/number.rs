@@ -189,7 +189,9 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
     let claim = Claim::read(annotations, &owner(number.as_ref()), &uid);
     let deleting = number.metadata.deletion_timestamp.is_some();
     let recorded_as_adopted = number.status.as_ref().is_some_and(|status| status.adopted);
-    let adopting = matches!(&claim, Stored::Ours(claim) if claim.intent == Intent::Adopt);
+    let adopting = claim
+        .claim()
+        .is_some_and(|claim| claim.intent == Intent::Adopt);
     let adopted = recorded_as_adopted || adopting;
     if adopted {
         resolved.mark = resolved.mark.adopted();
@@ -207,6 +209,11 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
         provider: number.spec.provider,
         mark: resolved.mark.clone(),
         now,
+        provider_now: resolved
+            .account
+            .as_ref()
+            .ok()
+            .and_then(|account| account.company().provider_time()),
         generation: number.metadata.generation.unwrap_or_default(),
         deleting,
         finalizer: number
@@ -251,6 +258,12 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
     facts.memory = context
         .memories
         .recall(number, &facts.claim, verified.as_ref());
+    let provider_now = facts.provider_now;
+    facts.memory.doubt = context
+        .memories
+        .doubt(number, &facts.claim, now, provider_now);
+    let doubted = facts.memory.doubt.as_ref().map(|doubt| doubt.number);
+    facts.number = facts.number.or(doubted);
     Ok(Some(Pass::new(Arc::clone(number), facts, resolved)))
 }
 

@@ -23,7 +23,7 @@ use crate::provider::{Error, Order, Ours};
 use crate::sabotage::{Safeguard, stands};
 
 use look::{choose, fetch, look, offer, price_of};
-use settle::{assign, configure, release, restore_mark, unassign};
+use settle::{assign, configure, disclaim, release, rename, restore_mark, unassign};
 use spend::{adopt, buy, claim, last_look};
 
 /// How soon a pass is repeated that was overtaken by a change of its resource.
@@ -60,7 +60,7 @@ struct Purchase {
     token: Token,
     /// True if every attempt before this one was certainly in vain.
     alone: bool,
-    _permit: Permit,
+    permit: Permit,
     /// What is counted for it. It keeps others from going for the number.
     spending: Spending,
 }
@@ -149,7 +149,16 @@ impl Pass {
         }
     }
 
+    /// What the clocks show now: a look may have taken its time.
+    fn read_clocks(&mut self, context: &Context) {
+        if let Ok(account) = &self.resolved.account {
+            self.facts.provider_now = account.company().provider_time();
+        }
+        self.facts.now = context.time.now().unwrap_or(self.facts.now);
+    }
+
     fn saw(&mut self, look: Look, context: &Context) {
+        self.read_clocks(context);
         let holding = look.holding.as_ref();
         self.facts.recorded_by =
             holding.and_then(|holding| context.recorder_of(&self.object, &holding.id));
@@ -168,6 +177,18 @@ impl Pass {
                 "the number was not looked at in this pass",
             ))),
         }
+    }
+
+    /// The number that the look of this pass has found.
+    fn found(&self, id: &NumberId) -> Result<Holding, Stop> {
+        let look = self.facts.seen.look.iter();
+        let found = look.flat_map(|look| look.holding.iter().chain(&look.marked));
+        let last_look = self.facts.seen.last_look.iter().flatten();
+        found
+            .chain(last_look)
+            .find(|holding| holding.id == *id)
+            .cloned()
+            .ok_or_else(|| Stop::from(Error::Invariant("the number was not found in this pass")))
     }
 
     /// The proof that the number may be changed: nothing is planned for a number that does not carry our mark.
@@ -198,6 +219,8 @@ pub(super) async fn perform(step: Step, pass: &mut Pass, context: &Context) -> R
         Step::Unassign(assistant) => unassign(assistant, pass).await,
         Step::Announce(_) => write_down(pass, context).await,
         Step::Assign(assistant) => assign(assistant, pass, context).await,
+        Step::Rename(id) => rename(&id, pass, context).await,
+        Step::Disclaim(id) => disclaim(&id, pass, context).await,
         Step::RestoreMark(id) => restore_mark(&id, pass, context).await,
         Step::Configure(id, fields) => configure(&id, &fields, pass, context).await,
         Step::Cancel(order) => {
@@ -276,6 +299,7 @@ async fn record(holding: Holding, pass: &mut Pass, context: &Context) -> Result<
         let price = price_of(&holding.number, &account, pass).await;
         pass.price = price.unwrap_or_default();
     }
+    context.memories.settled(&pass.object);
     pass.holds(holding);
     if was_ordered && !pass.facts.deleting {
         // The order that is written down leads back to the number: the id is written with what the pass comes to.
@@ -304,6 +328,10 @@ async fn remove_finalizer(
     let metadata =
         json!({ "resourceVersion": pass.object.resource_version(), "finalizers": finalizers });
     patch(pass, context, metadata).await?;
+    // A number that is kept may still be hidden.
+    if !matches!(farewell, Farewell::Retained | Farewell::DefinitionDeleted) {
+        context.memories.settled(&pass.object);
+    }
     pass.farewell = Some(farewell);
     Ok(())
 }

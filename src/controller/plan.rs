@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{DeletionPolicy, Reason};
-use crate::claim::{Intent, Stored};
+use crate::claim::{Claim, Intent, Stored};
 use crate::number::{
     AccountId, Configuration, E164, Field, Holding, Mark, NumberId, Offer, OrderId, Origin, Price,
     Provider, Search, Whose,
@@ -24,8 +24,19 @@ pub use limits::{Allowed, Budget, Limits};
 /// How long a recorded number must have been missing, by the provider's own 404, before it counts as gone.
 pub const ABSENCE_CONFIRMED_AFTER: Duration = Duration::from_secs(60);
 
-/// How far a provider's dates may lie apart for one and the same purchase.
+/// How far a creation date may lie outside of the time of an attempt, by another clock, while both clocks count as one.
 const DATE_TOLERANCE: Duration = Duration::from_secs(2);
+
+/// How far the dates of one purchase in several records of a provider may lie apart.
+const RECORDS_APART: Duration = Duration::from_secs(60);
+
+/// How far a creation date may lie before an attempt by the clock that dates it: how long ago the attempt was is known by
+/// another clock, which shows whole seconds.
+const ATTEMPT_TOLERANCE: Duration = Duration::from_secs(5);
+
+/// The least time that this process has known a claim, by its own clock, before it lets the claim go. The dates of replies may be
+/// of several servers.
+const KNOWN_FOR: Duration = Duration::from_secs(60);
 
 /// How long a number that is not on sale is left alone.
 pub const NOT_ON_SALE_AGAIN_AFTER: Duration = Duration::from_secs(600);
@@ -69,6 +80,8 @@ pub struct Facts {
     pub mark: Mark,
     /// The present time of the API server.
     pub now: Timestamp,
+    /// The present time of the provider, if its answers tell one.
+    pub provider_now: Option<Timestamp>,
     /// `metadata.generation`.
     pub generation: i64,
     /// True if the deletion timestamp is set.
@@ -140,6 +153,12 @@ pub struct Memory {
     pub never_bought: bool,
     /// How long ago this process first saw a claim that it cannot read.
     pub unreadable_for: Duration,
+    /// How long ago this process first saw the claim, by its own clock.
+    pub claim_known_for: Duration,
+    /// A purchase that a resource of this name may have made, and that no claim tells of.
+    pub doubt: Option<Doubt>,
+    /// An id that the account was known to have before a purchase by this process was answered with it.
+    pub met: Option<NumberId>,
     /// How long the recorded id has been missing; `None` if it was there at the last look, or was not looked for.
     pub missing_for: Option<Duration>,
     /// How long ago this process placed the last order.
@@ -150,6 +169,19 @@ pub struct Memory {
     pub fighting: bool,
     /// True if this process has verified the number with this very configuration and assistant not long ago.
     pub verified: bool,
+}
+
+/// A purchase that a resource of this name may have made. The claim for it is gone, or cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// The number.
+    pub number: E164,
+    /// The account that it may have been bought in, if that is known.
+    pub account_id: Option<AccountId>,
+    /// The provider's time at the first attempt.
+    pub since: Timestamp,
+    /// How long ago the last attempt was.
+    pub age: Duration,
 }
 
 /// How long each wait is; the flags of the program.
@@ -188,6 +220,9 @@ pub struct Seen {
     pub configured: bool,
     /// True once the mark was restored in this pass.
     pub marked: bool,
+    /// The time of a change of a number's name in this pass, by the clock that dates its creation; `Some(None)` if the provider
+    /// did not show it.
+    pub renamed: Option<Option<Timestamp>>,
     /// True once the order was asked to be cancelled in this pass.
     pub cancelled: bool,
     /// True once the provider confirmed the release in this pass.
@@ -199,8 +234,10 @@ pub struct Seen {
 pub struct Look {
     /// The number, whoever it belongs to; for a search without a number, one that carries our mark.
     pub holding: Option<Holding>,
-    /// Another number that carries our mark.
+    /// Another number that carries our mark, and that no other resource has recorded.
     pub marked: Option<Holding>,
+    /// A number that carries the mark of a resource of this name in another installation.
+    pub namesake: Option<Holding>,
     /// True if `holding` is marked for a resource of this installation that does not exist.
     pub orphaned: bool,
     /// The order that says most.
@@ -288,6 +325,10 @@ pub enum Step {
     Announce(i64),
     /// Tell Burki that the assistant answers.
     Assign(i64),
+    /// Change the name of a number with our mark, to learn what the time is by the clock that dates it.
+    Rename(NumberId),
+    /// Mark a number as one that we hold and did not buy: a purchase of ours only wrote over its name.
+    Disclaim(NumberId),
     /// Put our mark back.
     RestoreMark(NumberId),
     /// Set it up.
@@ -315,6 +356,8 @@ impl Step {
             | Self::Unassign(_)
             | Self::Announce(_)
             | Self::Assign(_)
+            | Self::Rename(_)
+            | Self::Disclaim(_)
             | Self::RestoreMark(_)
             | Self::Configure(..)
             | Self::Cancel(_)
@@ -409,8 +452,7 @@ impl Facts {
         match &self.account {
             Err(blocker) => Some(self.blocked(blocker)),
             Ok(identity) => {
-                let claimed = self.claim.claim().map(|claim| &claim.account_id);
-                let pinned = self.record.account_id.as_ref().or(claimed)?;
+                let pinned = self.pinned_account()?;
                 (!identity.is(pinned) && stands(Safeguard::PinnedAccount)).then(|| {
                     wait(
                         Reason::AccountMismatch,
@@ -424,6 +466,20 @@ impl Facts {
                 })
             }
         }
+    }
+
+    /// True if nothing tells of an attempt.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.claim == Stored::Nothing
+            && self.record.order_id.is_none()
+            && self.memory.doubt.is_none()
+    }
+
+    /// The account that holds the number, or in which it may have been bought.
+    fn pinned_account(&self) -> Option<&AccountId> {
+        let claimed = self.claim.claim().map(|claim| &claim.account_id);
+        let doubted = || self.memory.doubt.as_ref()?.account_id.as_ref();
+        self.record.account_id.as_ref().or(claimed).or_else(doubted)
     }
 
     fn blocked(&self, blocker: &Blocker) -> Step {
@@ -497,7 +553,7 @@ impl Facts {
     pub(super) fn order<'a>(&self, look: &'a Look) -> Option<&'a Order> {
         look.order.as_ref().filter(|order| {
             let is_history = match (&self.claim, order.created) {
-                (Stored::Ours(claim), created) => certainly_before(created, claim.since),
+                (Stored::Ours(claim), created) => !claim.may_have_placed(&order.reference, created),
                 (_, Some(created)) => self.since(created) >= self.waits.visibility,
                 (_, None) => false,
             };
@@ -506,24 +562,160 @@ impl Facts {
         })
     }
 
-    /// True if we bought `holding`: it has our mark, and is not one that the account had before we first asked for it
-    /// (somebody else's, which our request only renamed); or an order of ours brought it, and the mark is yet to come.
-    fn is_ours(&self, holding: &Holding, order: Option<&Order>) -> bool {
-        match self.mark.whose(&holding.marked_text) {
-            Whose::Ours(Origin::Adopted) => true,
-            Whose::Ours(Origin::Bought) => {
-                !matches!(&self.claim, Stored::Ours(claim) if certainly_before(holding.created, claim.since))
-                    || !stands(Safeguard::ProofOfPurchase)
+    /// The number of the first attempt that may have bought one, and when it began, by the provider's clock.
+    fn attempted_since(&self) -> Option<(E164, Timestamp)> {
+        match &self.claim {
+            Stored::Ours(claim) | Stored::EarlierUid(claim) => {
+                (claim.intent == Intent::Buy).then_some((claim.number, claim.since))
             }
-            Whose::Unmarked => order.is_some_and(|order| {
-                order.state == OrderState::Success
-                    && order
-                        .created
-                        .is_none_or(|ordered| !certainly_before(holding.created, ordered))
-            }),
-            Whose::Foreign => false,
+            Stored::Nothing | Stored::Unreadable | Stored::Newer(_) => {
+                let doubt = self.memory.doubt.as_ref()?;
+                Some((doubt.number, doubt.since))
+            }
         }
     }
+
+    /// Whose `holding` is, by its mark, by `order`, and by when it came into the account.
+    fn title_to(&self, holding: &Holding, order: Option<&Order>) -> Title {
+        match self.mark.whose(&holding.marked_text) {
+            Whose::Ours(Origin::Adopted) => {
+                let claim = self.claim.claim();
+                let is_taken = claim.is_some_and(|claim| claim.intent == Intent::Adopt);
+                // Without a claim the status was lost, or the resource declared again; it is given back only on purpose.
+                let is_kept = self.attempted_since().is_none()
+                    && self.deletion_policy != Some(DeletionPolicy::Release);
+                let adopts = self.adopts && !self.deleting;
+                let is_wanted = self.adopted || is_taken || is_kept || adopts;
+                if is_wanted { Title::Ours } else { Title::Kept }
+            }
+            Whose::Ours(Origin::Bought) => self.title_by_date(holding),
+            Whose::Unmarked if self.has_brought(order, holding) => Title::Ours,
+            Whose::Unmarked => Title::Nobodys,
+            Whose::Foreign => Title::Anothers,
+        }
+    }
+
+    /// True if `order` brought `holding`. Both are dated by the provider's records.
+    fn has_brought(&self, order: Option<&Order>, holding: &Holding) -> bool {
+        order.is_some_and(|order| {
+            let is_later = |ordered| !is_before(holding.created, ordered, RECORDS_APART);
+            order.state == OrderState::Success && order.created.is_none_or(is_later)
+        })
+    }
+
+    /// Whether a purchase of ours brought `holding`, which carries our mark, or only wrote over its name (Twilio).
+    ///
+    /// The dates of a provider's answers and those of its numbers are of different clocks. Where they agree that the number
+    /// came with the attempt, it did. Else the number is renamed, which shows what the time is by the second clock: with how
+    /// long ago the attempt began, that tells whether the number is older.
+    fn title_by_date(&self, holding: &Holding) -> Title {
+        let (Some((_, since)), Some(created)) = (self.attempted_since(), holding.created) else {
+            return Title::Ours;
+        };
+        if self.provider == Provider::Telnyx || !stands(Safeguard::ProofOfPurchase) {
+            return Title::Ours;
+        }
+        if self.memory.met.as_ref() == Some(&holding.id) {
+            return Title::Overwritten;
+        }
+        let now = self.provider_now.unwrap_or(self.now);
+        let is_early = is_before(Some(created), since, DATE_TOLERANCE);
+        let is_late = is_before(Some(now), created, DATE_TOLERANCE);
+        if !is_early && !is_late {
+            return Title::Ours;
+        }
+        match self.seen.renamed {
+            None => Title::Unclear,
+            Some(Some(renamed)) => {
+                let allowed = elapsed(since, now).saturating_add(ATTEMPT_TOLERANCE);
+                if elapsed(created, renamed) > allowed {
+                    Title::Overwritten
+                } else {
+                    Title::Ours
+                }
+            }
+            // It was changed within the second of its last change.
+            Some(None) if elapsed(since, now) < SHOWN_WITHIN => Title::Unclear,
+            Some(None) => Title::Overwritten,
+        }
+    }
+
+    /// True if `holding` is ours.
+    pub(super) fn is_bought(&self, holding: &Holding) -> bool {
+        self.title_to(holding, None) == Title::Ours
+    }
+
+    /// True if `holding` carries our mark, and was in the account before we asked for it.
+    pub(super) fn is_older(&self, holding: &Holding) -> bool {
+        self.title_to(holding, None) == Title::Overwritten
+    }
+
+    /// True if a search that `holding` carries the mark of has its number. One that was only written over is not its number.
+    pub(super) fn counts(&self, holding: &Holding) -> bool {
+        self.search.is_none() || self.title_to(holding, None) != Title::Kept
+    }
+
+    /// What is next for a number with our mark that is not shown to be ours; `None` if nothing is to be done with it.
+    fn settle_title(&self, title: Title, id: &NumberId) -> Option<Step> {
+        match title {
+            Title::Unclear if self.seen.renamed.is_none() => Some(Step::Rename(id.clone())),
+            Title::Unclear => Some(wait(
+                Reason::Verifying,
+                format!(
+                    "The account holds {} ({id}) with the mark of this PhoneNumber. It is being verified whether this \
+                     PhoneNumber bought it.",
+                    self.title()
+                ),
+                Again::After(ASK_AGAIN_AFTER),
+            )),
+            Title::Overwritten => Some(Step::Disclaim(id.clone())),
+            Title::Ours | Title::Kept | Title::Nobodys | Title::Anothers => None,
+        }
+    }
+
+    /// Whether the claim, or the doubt, brought another number than the one it is on, which carries our mark: the provider may
+    /// write a number otherwise than it was asked for.
+    fn title_to_other(&self, marked: &Holding) -> Title {
+        let Some((_, since)) = self.attempted_since() else {
+            return Title::Kept;
+        };
+        match (self.provider, self.title_to(marked, None)) {
+            (Provider::Twilio, Title::Overwritten) => Title::Kept,
+            (Provider::Twilio, title) => title,
+            (Provider::Telnyx, Title::Ours) if !is_before(marked.created, since, RECORDS_APART) => {
+                Title::Ours
+            }
+            (Provider::Telnyx, _) => Title::Kept,
+        }
+    }
+
+    /// How much longer a purchase on `claim` may stay hidden, if the account was looked at `looked_at`. The visibility period is
+    /// over when the API server's dates say so and this process has known the claim for a minute, or when it has known the
+    /// claim for the whole period: neither one wrong date nor a claim with a wrong time ends it early or puts it off for ever.
+    fn hidden_for(&self, claim: &Claim, looked_at: Timestamp) -> Duration {
+        let whole = self.waits.visibility;
+        let known = self.memory.claim_known_for;
+        let by_date = whole.saturating_sub(elapsed(claim.at, looked_at));
+        let by_own = KNOWN_FOR.min(whole).saturating_sub(known);
+        by_date.max(by_own).min(whole.saturating_sub(known))
+    }
+}
+
+/// Whose a number is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Title {
+    /// We bought it, or took it over.
+    Ours,
+    /// It carries our mark, and it is not known whether our purchase brought it.
+    Unclear,
+    /// It carries our mark because our purchase wrote over its name.
+    Overwritten,
+    /// It is marked as one that we hold and did not buy, and nobody says that it is to be taken over.
+    Kept,
+    /// Nobody has marked it.
+    Nobodys,
+    /// It carries another's mark.
+    Anothers,
 }
 
 /// True for causes that lie at Burki or at the provider, where nothing tells us that they were mended.
@@ -543,12 +735,9 @@ fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
     to.duration_since(from).try_into().unwrap_or_default()
 }
 
-/// True if `earlier` lies before `later` by more than a provider's dates may differ.
-fn certainly_before(earlier: Option<Timestamp>, later: Timestamp) -> bool {
-    earlier.is_some_and(|earlier| {
-        later.duration_since(earlier)
-            > jiff::SignedDuration::try_from(DATE_TOLERANCE).unwrap_or_default()
-    })
+/// True if `earlier` lies before `later` by more than `apart`.
+fn is_before(earlier: Option<Timestamp>, later: Timestamp, apart: Duration) -> bool {
+    earlier.is_some_and(|earlier| elapsed(earlier, later) > apart)
 }
 
 #[cfg(test)]

@@ -352,6 +352,12 @@ impl World {
         number.shown.can_be_fetched().then_some(number)
     }
 
+    /// A number as accounts get it that ask for it in this spelling.
+    pub(super) fn spelled(&self, number: &str) -> String {
+        let respelled = self.state.switches.respelled.get(number);
+        respelled.map_or(number, String::as_str).to_owned()
+    }
+
     /// Hands a number to an account.
     pub(super) fn sell(&mut self, provider: &'static str, account: &str, number: &str) -> Number {
         let count = self.next();
@@ -376,7 +382,7 @@ impl World {
             provider: provider.to_owned(),
             account: account.to_owned(),
             id,
-            phone_number: number.to_owned(),
+            phone_number: self.spelled(number),
             friendly_name: String::new(),
             customer_reference: String::new(),
             voice_url: String::new(),

@@ -1,5 +1,6 @@
 //! The world that the emulator begins with: accounts, assistants and switches, from a file or built in.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,8 @@ pub struct Assistant {
 pub struct Switches {
     /// How long every request takes, in milliseconds.
     pub latency_ms: u64,
+    /// Numbers that an account gets under another spelling than they are bought by.
+    pub respelled: BTreeMap<String, String>,
     /// How long a purchase is not listed, in milliseconds.
     pub hidden_ms: u64,
     /// How long a listing that is filtered by the number does not show a purchase, if not `hidden_ms`.
@@ -125,6 +128,7 @@ impl Default for Switches {
     fn default() -> Self {
         Self {
             latency_ms: 0,
+            respelled: BTreeMap::new(),
             hidden_ms: 0,
             hidden_from_filter_ms: None,
             hidden_from_fetch_ms: 0,

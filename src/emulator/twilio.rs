@@ -213,6 +213,7 @@ fn buy(world: &mut World, account: &str, request: &Request) -> Reply {
     if let Some(reply) = magic(&number) {
         return reply;
     }
+    let number = world.spelled(&number);
     if let Some(at) = world.owned("twilio", account, &number) {
         // A purchase of a number that the account has is an update.
         let updated = world.numbers.get(at).map(|number| number.updated);

@@ -113,6 +113,13 @@ impl Mark {
         self.installation == other.installation && self.owner == other.owner
     }
 
+    /// True if the mark in `text` is of a resource of the same namespace and name in another installation.
+    pub fn is_namesake(&self, text: &str) -> bool {
+        Self::find_in(text).is_some_and(|found| {
+            found.owner == self.owner && found.installation != self.installation
+        })
+    }
+
     /// The first mark in a provider's text field, if there is one.
     pub fn find_in(text: &str) -> Option<Self> {
         text.char_indices()
@@ -225,7 +232,12 @@ mod tests {
         assert!(ours.is_of(&here) && !ours.is_of(&there));
         assert!(ours.same_owner(&ours.adopted()));
         assert!(!ours.same_owner(&Mark::new(Origin::Bought, &here, &other)));
-        assert!(!ours.same_owner(&Mark::new(Origin::Bought, &there, &one)));
+        let namesake = Mark::new(Origin::Bought, &there, &one);
+        assert!(!ours.same_owner(&namesake) && ours.is_namesake(&namesake.to_string()));
+        let other = Mark::new(Origin::Bought, &there, &other);
+        for text in [ours.to_string(), other.to_string(), "plain".to_owned()] {
+            assert!(!ours.is_namesake(&text), "{text}");
+        }
     }
 
     #[test]

@@ -22,10 +22,10 @@ use url::Url;
 
 use super::http::{Answer, Body, Call, Client, MAX_PAGES, Method, Session, segment};
 use super::{
-    Error, Identity, Order, OrderState, Ours, PhoneCompany, Refusal, RefusalKind, Released, Reply,
-    Unmarked, Webhook,
+    Error, Identity, Listing, Order, OrderState, Ours, PhoneCompany, Refusal, RefusalKind,
+    Released, Renamed, Reply, Unmarked, Unproven, Webhook,
 };
-use crate::claim::Token;
+use crate::claim::{Claim, Token};
 use crate::number::{
     AccountId, Configuration, E164, Holding, Kind, Mark, NumberId, Offer, OrderId, Price, Provider,
     Routing, Search, Settings,
@@ -35,8 +35,9 @@ use wire::{Envelope, Hit, Messaging, Number, NumberOrder, Owned, Page, SubOrder,
 /// The largest page that Telnyx gives.
 const PAGE_SIZE: &str = "250";
 
-/// Telnyx's `Date` and `created_at` come from different machines, so orders are listed from slightly earlier on.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(2);
+/// Telnyx's `Date` and `created_at` come from different machines, so orders are listed from earlier on. What is listed too much
+/// is told apart by its reference.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_hours(1);
 
 /// One Telnyx account.
 pub struct Telnyx {
@@ -97,14 +98,15 @@ impl Telnyx {
             .map(|envelope| Some(envelope.data))
     }
 
-    /// Every row of a listing.
+    /// Every row of a listing, and whether these are as many as every page of it counts.
     async fn rows<T: DeserializeOwned>(
         &self,
         operation: &'static str,
         path: &str,
         query: &[(&str, &str)],
-    ) -> Result<Vec<T>, Error> {
+    ) -> Result<(Vec<T>, bool), Error> {
         let mut rows = Vec::new();
+        let mut totals = HashSet::new();
         for number in 1..=MAX_PAGES {
             let mut url = self.url(path, query)?;
             url.query_pairs_mut()
@@ -119,8 +121,10 @@ impl Telnyx {
             }
             let is_last = page.data.is_empty() || number >= page.meta.total_pages;
             rows.extend(page.data);
+            totals.extend(page.meta.total_results);
             if is_last {
-                return Ok(rows);
+                let is_whole = totals.iter().all(|total| *total == rows.len());
+                return Ok((rows, is_whole));
             }
         }
         Err(Error::Unreadable("the listing does not end".into()))
@@ -211,13 +215,14 @@ impl Telnyx {
 
     async fn orders_since(&self, since: Option<Timestamp>) -> Result<Vec<Order>, Error> {
         let earliest = since
-            .and_then(|since| since.checked_sub(CLOCK_SKEW).ok())
+            .and_then(|since| since.checked_sub(CLOCKS_APART).ok())
             .map(|since| since.to_string());
         let query: Vec<_> = earliest
             .iter()
             .map(|since| ("filter[created_at][gt]", since.as_str()))
             .collect();
-        let rows: Vec<NumberOrder> = self.rows("list_orders", "/number_orders", &query).await?;
+        let (rows, _): (Vec<NumberOrder>, _) =
+            self.rows("list_orders", "/number_orders", &query).await?;
         Ok(rows.into_iter().map(NumberOrder::into_order).collect())
     }
 
@@ -257,7 +262,7 @@ impl PhoneCompany for Telnyx {
 
     /// The filter wants digits alone, and finds numbers that contain them, so the rows are compared.
     async fn find(&self, number: &E164, _: Option<&str>) -> Result<Option<Holding>, Error> {
-        let rows: Vec<Number> = self
+        let (rows, is_whole): (Vec<Number>, _) = self
             .rows(
                 "find",
                 "/phone_numbers",
@@ -267,7 +272,12 @@ impl PhoneCompany for Telnyx {
         let mut exact = rows
             .into_iter()
             .filter(|row| row.phone_number == number.as_str());
-        Ok(exact.find_map(Number::into_holding))
+        match exact.find_map(Number::into_holding) {
+            None if !is_whole => Err(Error::Unreadable(
+                "the listing counts other rows than it shows".into(),
+            )),
+            found => Ok(found),
+        }
     }
 
     async fn fetch(&self, id: &NumberId, _: Option<&str>) -> Result<Option<Holding>, Error> {
@@ -287,13 +297,17 @@ impl PhoneCompany for Telnyx {
 
     /// Where Telnyx cannot look up messaging profiles, it lists the numbers without them rather than not at all: a
     /// messaging profile that is `None` here may only be unknown.
-    async fn list(&self) -> Result<Vec<Holding>, Error> {
+    async fn list(&self) -> Result<Listing, Error> {
         let query = [("handle_messaging_profile_error", "true")];
-        let rows: Vec<Number> = self.rows("list", "/phone_numbers", &query).await?;
+        let (rows, is_counted): (Vec<Number>, _) =
+            self.rows("list", "/phone_numbers", &query).await?;
+        let count = rows.len();
         let mut ids = HashSet::new();
-        // A number bought meanwhile moves others to the next page.
         let new = rows.into_iter().filter(|row| ids.insert(row.id.clone()));
-        Ok(new.filter_map(Number::into_holding).collect())
+        let holdings = new.filter_map(Number::into_holding).collect();
+        // A number that was bought meanwhile moves others to the next page.
+        let is_whole = is_counted && ids.len() == count;
+        Ok(Listing { holdings, is_whole })
     }
 
     /// Listings can be filtered by time, not by the beginning of a reference. They show an order without the state of
@@ -302,11 +316,16 @@ impl PhoneCompany for Telnyx {
         &self,
         mark: &Mark,
         number: &E164,
-        since: Option<Timestamp>,
+        claim: Option<&Claim>,
     ) -> Result<Option<Order>, Error> {
         let mut best: Option<Order> = None;
+        let is_of_claim = |order: &Order| claim.is_some_and(|it| it.has_placed(&order.reference));
+        let may_matter = |order: &Order| {
+            claim.is_none_or(|it| it.may_have_placed(&order.reference, order.created))
+        };
+        let since = claim.map(|claim| claim.since);
         for mut order in self.orders_since(since).await? {
-            if !is_of(mark, &order.reference) {
+            if !is_of(mark, &order.reference) || !may_matter(&order) {
                 continue;
             }
             if order.numbers.is_empty() || order.state == OrderState::Pending {
@@ -315,9 +334,10 @@ impl PhoneCompany for Telnyx {
                     None => continue,
                 }
             }
-            let says_more = best
-                .as_ref()
-                .is_none_or(|best| (order.state, order.created) > (best.state, best.created));
+            let says_more = best.as_ref().is_none_or(|best| {
+                let rank = |it: &Order| (it.state, is_of_claim(it), it.created);
+                rank(&order) > rank(best)
+            });
             if order.numbers.contains(number) && says_more {
                 best = Some(order);
             }
@@ -464,6 +484,10 @@ impl PhoneCompany for Telnyx {
         .await
     }
 
+    async fn rename(&self, _: &Unproven, _: &str) -> Result<Renamed, Error> {
+        Err(Error::Shut("an order at Telnyx overwrites nothing"))
+    }
+
     async fn release(&self, number: Ours) -> Result<Released, Error> {
         let call = Call {
             method: Method::Delete,
@@ -484,7 +508,7 @@ impl PhoneCompany for Telnyx {
     async fn cancel(&self, order: &Order) -> Result<(), Error> {
         let mut sub_orders = order.sub_orders.clone();
         if sub_orders.is_empty() {
-            let rows: Vec<SubOrder> = self
+            let (rows, _): (Vec<SubOrder>, _) = self
                 .rows(
                     "list_orders",
                     "/sub_number_orders",

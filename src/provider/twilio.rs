@@ -22,10 +22,10 @@ use url::Url;
 
 use super::http::{Answer, Body, Call, Client, MAX_PAGES, Method, Session, segment};
 use super::{
-    Error, Identity, Order, Ours, PhoneCompany, Refusal, RefusalKind, Released, Reply, Unmarked,
-    Webhook,
+    Error, Identity, Listing, Order, Ours, PhoneCompany, Refusal, RefusalKind, Released, Renamed,
+    Reply, Unmarked, Unproven, Webhook,
 };
-use crate::claim::Token;
+use crate::claim::{Claim, Token};
 use crate::number::{
     AccountId, Configuration, E164, Holding, Kind, Mark, NumberId, Offer, OrderId, Price, Provider,
     Routing, Search, Settings,
@@ -112,6 +112,16 @@ impl Twilio {
         answer.response.decode().map_err(Error::Unreadable)
     }
 
+    /// True if a page names itself as one of this account's. An empty page proves by this alone whose numbers it lacks.
+    fn is_own(&self, page: &Page) -> bool {
+        let prefix = format!("/2010-04-01/Accounts/{}/", self.account_sid);
+        let mut rows = page.incoming_phone_numbers.iter();
+        page.uri
+            .as_ref()
+            .is_some_and(|uri| uri.starts_with(&prefix))
+            && rows.all(|number| number.account_sid == self.account_sid)
+    }
+
     /// Reads page after page from `url` on; `visit` says whether to go on.
     async fn pages(
         &self,
@@ -124,13 +134,9 @@ impl Twilio {
         while seen.insert(next.as_str().to_owned()) && seen.len() <= MAX_PAGES {
             let answer = self.session.get(operation, next).await?;
             let mut page: Page = self.body(&answer, &[200])?;
-            if page
-                .incoming_phone_numbers
-                .iter()
-                .any(|number| number.account_sid != self.account_sid)
-            {
+            if !self.is_own(&page) {
                 return Err(Error::Unreadable(
-                    "the listing shows numbers of another account".into(),
+                    "the listing is not of this account".into(),
                 ));
             }
             let link = page.next_page_uri.take().filter(|link| !link.is_empty());
@@ -248,7 +254,6 @@ impl PhoneCompany for Twilio {
                 request_id: None,
             }));
         }
-        let prefix = format!("/2010-04-01/Accounts/{}/", self.account_sid);
         let url = self.of_account("/IncomingPhoneNumbers.json", &[("PageSize", "1")])?;
         let answer = self.session.get("identify", url).await?;
         if classify::is_absent(&answer) {
@@ -260,12 +265,7 @@ impl PhoneCompany for Twilio {
             )));
         }
         let page: Page = self.body(&answer, &[200])?;
-        let own = page.uri.is_some_and(|uri| uri.starts_with(&prefix))
-            && page
-                .incoming_phone_numbers
-                .iter()
-                .all(|number| number.account_sid == self.account_sid);
-        if !own {
+        if !self.is_own(&page) {
             return Err(Error::Unreadable(
                 "the listing is not of this account".into(),
             ));
@@ -322,26 +322,29 @@ impl PhoneCompany for Twilio {
             .ok_or_else(|| Error::Unreadable("the answer has no phone number".into()))
     }
 
-    async fn list(&self) -> Result<Vec<Holding>, Error> {
+    async fn list(&self) -> Result<Listing, Error> {
         let url = self.of_account("/IncomingPhoneNumbers.json", &[("PageSize", PAGE_SIZE)])?;
         let mut holdings = Vec::new();
         let mut ids = HashSet::new();
+        let mut count = 0;
         self.pages("list", url, |page| {
+            count += page.incoming_phone_numbers.len();
             let rows = page.incoming_phone_numbers.into_iter();
-            // A number bought meanwhile moves others to the next page.
             let new = rows.filter(|row| ids.insert(row.sid.clone()));
             holdings.extend(new.filter_map(|row| row.into_holding(false)));
             Ok(true)
         })
         .await?;
-        Ok(holdings)
+        // A number that was bought meanwhile moves others to the next page, and one that was released hides others.
+        let is_whole = ids.len() == count;
+        Ok(Listing { holdings, is_whole })
     }
 
     async fn find_order(
         &self,
         _: &Mark,
         _: &E164,
-        _: Option<Timestamp>,
+        _: Option<&Claim>,
     ) -> Result<Option<Order>, Error> {
         Ok(None)
     }
@@ -496,6 +499,33 @@ impl PhoneCompany for Twilio {
     async fn mark(&self, number: &Unmarked, marked_text: &str) -> Result<Holding, Error> {
         self.change("mark", number.id(), &[("FriendlyName", marked_text)])
             .await
+    }
+
+    async fn rename(&self, number: &Unproven, marked_text: &str) -> Result<Renamed, Error> {
+        let url = self.of_number(number.id())?;
+        let before: Number = self.body(&self.session.get("fetch", url.clone()).await?, &[200])?;
+        let call = Call {
+            method: Method::Post,
+            url,
+            body: Some(Body::form(&[("FriendlyName", marked_text)])),
+            operation: "mark",
+            subject: number.id().as_str(),
+            id_in: None,
+        };
+        let after: Number = self.body(&self.session.write(call).await?, &[200])?;
+        if [&before, &after]
+            .iter()
+            .any(|it| it.sid != number.id().as_str())
+        {
+            return Err(Error::Unreadable(
+                "the answer is about another number".into(),
+            ));
+        }
+        let at = after.updated().filter(|at| Some(*at) > before.updated());
+        let holding = after
+            .into_holding(false)
+            .ok_or_else(|| Error::Unreadable("the answer has no phone number".into()))?;
+        Ok(Renamed { holding, at })
     }
 
     async fn release(&self, number: Ours) -> Result<Released, Error> {

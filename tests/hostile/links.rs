@@ -6,14 +6,15 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::company::{Hostile, answer, run};
+use crate::company::{ACCOUNT, Hostile, answer, run};
 use crate::config;
 
 /// More pages than anybody follows.
 const ENDLESS: usize = 1200;
 
 fn page(next: &str) -> Value {
-    json!({"incoming_phone_numbers": [], "next_page_uri": next})
+    json!({"incoming_phone_numbers": [], "next_page_uri": next,
+        "uri": format!("/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json")})
 }
 
 fn link() -> impl Strategy<Value = String> {

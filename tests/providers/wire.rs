@@ -57,6 +57,10 @@ async fn nothing_is_concluded_from(script: Vec<Say>, why: &str) {
     }
 }
 
+/// How a page of a listing of the account names itself.
+const OWN_URI: &str =
+    "/2010-04-01/Accounts/AC00000000000000000000000000000001/IncomingPhoneNumbers.json";
+
 #[tokio::test]
 async fn a_body_that_announces_too_much_is_not_read() {
     let head = format!(
@@ -125,8 +129,8 @@ async fn a_redirect_is_not_followed() {
 #[tokio::test]
 async fn credentials_never_leave_their_host() {
     let elsewhere = Listener::saying(vec![answer(200, "", "{}")]).await;
-    let page =
-        json!({"incoming_phone_numbers": [], "next_page_uri": format!("{}page2", elsewhere.url)});
+    let page = json!({"incoming_phone_numbers": [], "uri": OWN_URI,
+            "next_page_uri": format!("{}page2", elsewhere.url)});
     let listener = Listener::saying(vec![answer(200, "", &page.to_string())]).await;
     let twilio = company(Provider::Twilio, &listener.url, SECRET);
     let error = twilio.list().await.unwrap_err();
@@ -140,7 +144,7 @@ async fn credentials_never_leave_their_host() {
 #[tokio::test]
 async fn a_listing_that_loops_is_left() {
     let path = "/2010-04-01/Accounts/AC00000000000000000000000000000001/IncomingPhoneNumbers.json?PageSize=1000";
-    let twilio = json!({"incoming_phone_numbers": [], "next_page_uri": path});
+    let twilio = json!({"incoming_phone_numbers": [], "next_page_uri": path, "uri": path});
     let row = json!({"id": "21", "phone_number": "+12125550001", "status": "active"});
     let telnyx = json!({"data": [row], "meta": {"page_number": 1, "total_pages": 2}});
     for (provider, page) in [(Provider::Twilio, twilio), (Provider::Telnyx, telnyx)] {
@@ -160,7 +164,10 @@ async fn a_listing_that_loops_is_left() {
 #[tokio::test]
 async fn a_purchase_is_sent_once_even_if_a_kept_connection_breaks() {
     let absent = [
-        (Provider::Twilio, json!({"incoming_phone_numbers": []})),
+        (
+            Provider::Twilio,
+            json!({"incoming_phone_numbers": [], "uri": OWN_URI}),
+        ),
         (
             Provider::Telnyx,
             json!({"data": [], "meta": {"page_number": 1, "total_pages": 0}}),

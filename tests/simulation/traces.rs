@@ -2,6 +2,7 @@
 
 mod accounts;
 mod crashes;
+mod evidence;
 mod hostile;
 mod limits;
 mod orders;
@@ -142,6 +143,16 @@ traces! {
         an_account_at_its_limit_buys_nothing_after_a_restart,
         a_purchase_whose_process_died_counts_against_the_limits,
         an_attempt_that_may_have_bought_does_not_count_against_its_own_repetition,
+    }
+    evidence {
+        a_number_that_was_written_over_is_never_released,
+        a_searched_number_that_was_written_over_is_never_released,
+        clocks_of_one_provider_that_lie_apart,
+        a_listing_that_lacks_what_was_bought,
+        a_doubt_whose_claim_is_gone,
+        a_cluster_that_is_built_again_under_another_installation_id,
+        a_number_that_the_provider_writes_otherwise,
+        a_number_that_a_listing_shows_and_its_filter_does_not,
     }
     orders {
         an_order_that_succeeded_whose_number_is_not_listed_for_minutes,

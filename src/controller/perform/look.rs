@@ -137,17 +137,18 @@ pub(super) async fn choose(pass: &mut Pass, context: &Context) -> Result<(), Sto
 pub(super) async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let account = pass.account()?;
     let at = context.time.now();
-    let untouched = pass.facts.claim == Stored::Nothing && pass.facts.record.order_id.is_none();
-    let not_before = if untouched {
+    let not_before = if pass.facts.is_untouched() {
         context.memories.first_seen(&pass.object)
     } else {
         context.clock.now()
     };
     let mark = pass.facts.mark.clone();
     let Some(number) = pass.facts.number else {
-        let holding = account.marked(&mark, not_before).await?.into_iter().next();
+        let mut marked = account.marked(&mark, not_before).await?;
+        marked.retain(|holding| pass.facts.counts(holding));
         let look = Look {
-            holding,
+            holding: marked.into_iter().next(),
+            namesake: account.namesakes(&mark).into_iter().next(),
             at,
             ..Look::default()
         };
@@ -167,25 +168,35 @@ pub(super) async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop>
         account.never_bought(&number);
     }
     let pending = is(OrderState::Pending);
-    let holding = if pending {
+    let service = pass.messaging_service();
+    let mut holding = if pending {
         None
     } else {
-        let service = pass.messaging_service();
         account
             .look(&number, service.as_deref(), not_before)
             .await?
     };
-    let marked = account
-        .known_marked(&mark)
-        .into_iter()
-        .find(|marked| marked.number != number);
+    // What is not listed yet may be found by the id that the answer to its purchase told.
+    if holding.is_none()
+        && let Some(id) = context.memories.bought_as(&pass.object)
+    {
+        let fetch = account.company().fetch(&id, service.as_deref());
+        let fetched = account.call(fetch).await?;
+        holding = fetched.filter(|fetched| fetched.number == number);
+    }
+    let mut marked = account.known_marked(&mark);
+    marked.retain(|marked| {
+        let is_recorded = context.recorder_of(&pass.object, &marked.id).is_some();
+        marked.number != number && pass.facts.counts(marked) && !is_recorded
+    });
     let orphaned = match &holding {
         Some(holding) if pass.facts.adopts => is_orphan(holding, &mark, context).await?,
         _ => false,
     };
     let look = Look {
         holding,
-        marked,
+        marked: marked.into_iter().next(),
+        namesake: account.namesakes(&mark).into_iter().next(),
         orphaned,
         order,
         at,
@@ -212,10 +223,11 @@ async fn our_order(
     number: &E164,
     pass: &Pass,
 ) -> Result<Option<Order>, Stop> {
-    let since = match &pass.facts.claim {
-        Stored::Ours(claim) => Some(claim.since),
+    let claim = match &pass.facts.claim {
+        Stored::Ours(claim) => Some(claim),
         _ => None,
     };
+    let since = claim.map(|claim| claim.since);
     let finished = pass.order.clone();
     let finished = finished.filter(|order| order.state != OrderState::Pending);
     let recorded = pass.facts.record.order_id.as_ref();
@@ -235,7 +247,7 @@ async fn our_order(
         .call(
             account
                 .company()
-                .find_order(&pass.facts.mark, number, since),
+                .find_order(&pass.facts.mark, number, claim),
         )
         .await?;
     Ok(found.or(known))

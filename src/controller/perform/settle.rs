@@ -6,8 +6,8 @@ use super::super::plan::{Again, Rest};
 use super::{ASSISTANT, MARK, Pass, Stop, clock_time};
 use crate::api::Reason;
 use crate::burki::{Assigned, DirectoryError};
-use crate::number::{Field, NumberId};
-use crate::provider::{Error, RefusalKind, Released, Unmarked};
+use crate::number::{Field, Holding, NumberId};
+use crate::provider::{Error, RefusalKind, Released, Renamed, Unmarked, Unproven};
 
 /// On deletion a number is released even if Burki cannot be told.
 pub(super) async fn unassign(assistant: i64, pass: &mut Pass) -> Result<(), Stop> {
@@ -92,6 +92,67 @@ pub(super) async fn assign(assistant: i64, pass: &mut Pass, context: &Context) -
             again: Again::After(pass.facts.waits.interval),
         })),
     }
+}
+
+/// Changes the name of a number with our mark, which stays in it, to learn when that was by the clock that dates the number.
+pub(super) async fn rename(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+    let found = pass.found(id)?;
+    let mark = pass.facts.mark.clone();
+    let whole = mark.with_name(pass.facts.provider, &pass.resolved.name);
+    let short = format!("[{mark}]");
+    // A name that stays the same may move no date.
+    let name = if found.marked_text == whole {
+        short
+    } else {
+        whole
+    };
+    let at = write_name(&found, &name, pass, context).await?;
+    pass.facts.seen.renamed = Some(at);
+    let holding = pass.found(id)?;
+    if pass.facts.is_older(&holding) {
+        context.memories.met(&pass.object, id);
+        pass.facts.memory.met = Some(id.clone());
+    }
+    Ok(())
+}
+
+/// Marks a number that our purchase only wrote over as one that we did not buy.
+pub(super) async fn disclaim(
+    id: &NumberId,
+    pass: &mut Pass,
+    context: &Context,
+) -> Result<(), Stop> {
+    let found = pass.found(id)?;
+    let mark = pass.facts.mark.adopted();
+    let name = mark.with_name(pass.facts.provider, &pass.resolved.name);
+    let number = owner(pass.object.as_ref());
+    tracing::warn!(%number, %id, "a purchase met a number that the account held before; it is marked as not bought");
+    write_name(&found, &name, pass, context).await.map(drop)
+}
+
+async fn write_name(
+    found: &Holding,
+    name: &str,
+    pass: &mut Pass,
+    context: &Context,
+) -> Result<Option<jiff::Timestamp>, Stop> {
+    let account = pass.account()?;
+    let unproven = Unproven::prove(found, &pass.facts.mark)
+        .ok_or_else(|| Stop::from(Error::Invariant("the number does not carry our mark")))?;
+    let Renamed { holding, at } = account
+        .call(account.company().rename(&unproven, name))
+        .await?;
+    account.saw(&holding, None);
+    pass.read_clocks(context);
+    let seen = &mut pass.facts.seen;
+    let look = seen.look.iter_mut();
+    let places = look.flat_map(|look| [&mut look.holding, &mut look.marked]);
+    for place in places.flatten().chain(seen.last_look.iter_mut().flatten()) {
+        if place.id == holding.id {
+            *place = holding.clone();
+        }
+    }
+    Ok(at)
 }
 
 pub(super) async fn restore_mark(

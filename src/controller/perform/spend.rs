@@ -14,7 +14,7 @@ use super::super::report;
 use super::super::rivals::named_for;
 use super::{Pass, Purchase, Stop, clock_time, finalizers_with_ours, patch};
 use crate::account::{Account, NotNow, SEARCH_HOLDS, Spending, Tally, Urgency};
-use crate::api::Reason;
+use crate::api::{AttemptOutcome, Reason};
 use crate::claim::{ANNOTATION, Claim, Intent, Stored, Token};
 use crate::number::{Amount, Currency, NumberId, Price};
 use crate::provider::{Error, OrderState, RefusalKind, Reply, Unmarked};
@@ -43,12 +43,16 @@ pub(super) async fn claim(
     if intent == Intent::Buy {
         take(&account, at, pass, context).await?;
     }
+    let mut nonce = context.chance.nonce();
+    if let (Stored::Ours(before), Some(_)) = (&pass.facts.claim, since) {
+        nonce = before.next_nonce(&nonce);
+    }
     let claim = Claim::to_buy(
         pass.number()?,
         account.identity().account.clone(),
         &owner(pass.object.as_ref()),
         &pass.object.uid().unwrap_or_default(),
-        context.chance.nonce(),
+        nonce,
         at,
         since
             .or_else(|| account.company().provider_time())
@@ -75,7 +79,9 @@ pub(super) async fn claim(
             "the claim was not stored as it was written",
         ))
     })?;
-    let alone = context.memories.claimed(&pass.object, &pass.facts.claim);
+    let alone = context
+        .memories
+        .claimed(&pass.object, &pass.facts.claim, &claim);
     pass.facts.memory.never_bought = false;
     pass.facts.claim = Stored::Ours(claim);
     pass.facts.seen.token = true;
@@ -83,7 +89,7 @@ pub(super) async fn claim(
     pass.purchase = Some(Purchase {
         token,
         alone,
-        _permit: permit,
+        permit,
         spending,
     });
     // What a search has just shown needs no other look.
@@ -194,7 +200,14 @@ pub(super) async fn last_look(pass: &mut Pass, context: &Context) -> Result<(), 
     let number = pass.number()?;
     let adopting =
         matches!(&pass.facts.claim, Stored::Ours(claim) if claim.intent == Intent::Adopt);
-    let found = account.heed(account.company().find(&number, service.as_deref()).await);
+    let Some(purchase) = &pass.purchase else {
+        return Err(Stop::from(Error::Invariant(
+            "there is no claim to look for",
+        )));
+    };
+    let found = account
+        .find_under(&purchase.permit, &number, service.as_deref())
+        .await;
     match found {
         Ok(holding) => {
             pass.facts.recorded_by = holding
@@ -245,7 +258,7 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
     let Some(Purchase {
         token,
         alone,
-        _permit,
+        permit: _permit,
         spending,
     }) = pass.purchase.take()
     else {
@@ -253,6 +266,7 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
     };
     pass.facts.seen.token = false;
     let claim = token.claim().clone();
+    let sent = context.clock.now();
     let reply = account.company().buy(token, &configuration).await;
     let (label, word) = (
         context.account_label(&pass.object),
@@ -280,15 +294,23 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
     let mut attempt = report::attempt(&claim, report::outcome(&reply));
     match reply {
         Reply::Bought(holding) => {
+            context.memories.bought(&pass.object, &holding.id);
+            if account.was_known(&holding.id, sent) && stands(Safeguard::ProofOfPurchase) {
+                context.memories.met(&pass.object, &holding.id);
+                pass.facts.memory.met = Some(holding.id.clone());
+            }
             account.saw(&holding, pass.messaging_service().as_deref());
             pass.saw(
                 Look {
-                    holding: Some(holding),
+                    holding: Some(holding.clone()),
                     at: Some(pass.facts.now),
                     ..Look::default()
                 },
                 context,
             );
+            if !pass.facts.is_bought(&holding) {
+                attempt.outcome = AttemptOutcome::Unknown;
+            }
         }
         Reply::Ordered(order) => {
             context.memories.ordered(&pass.object);

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{
     ABSENCE_CONFIRMED_AFTER, ASK_AGAIN_AFTER, Again, Facts, Farewell, PERSON_AGAIN_AFTER, Rest,
-    Step, wait,
+    Step, Title, wait,
 };
 use crate::api::{DeletionPolicy, Reason};
 use crate::claim::{Intent, Stored};
@@ -131,11 +133,24 @@ fn unrecorded(facts: &Facts) -> Step {
     let Some(look) = &facts.seen.look else {
         return Step::Look;
     };
-    if let Some(holding) = &look.holding
-        && facts.recorded_by.is_none()
-        && facts.is_ours(holding, facts.order(look))
-    {
-        return Step::Record(Box::new(holding.clone()));
+    let found = look.holding.as_ref();
+    let found = found.filter(|_| facts.recorded_by.is_none());
+    let found = found.map(|holding| (holding, facts.title_to(holding, facts.order(look))));
+    // What was bought may be written otherwise than it was asked for.
+    let marked = look.marked.as_ref();
+    let marked = marked.map(|holding| (holding, facts.title_to_other(holding)));
+    for (holding, title) in found.into_iter().chain(marked) {
+        if let Some(step) = facts.settle_title(title, &holding.id) {
+            return step;
+        }
+        if title == Title::Ours {
+            return Step::Record(Box::new(holding.clone()));
+        }
+        // A number is bought once: who had it before was not this resource.
+        let attempted = facts.attempted_since().map(|(number, _)| number);
+        if title == Title::Kept && attempted == Some(holding.number) {
+            return Step::RemoveFinalizer(Farewell::NeverBought);
+        }
     }
     match facts.order(look) {
         Some(order) if order.state == OrderState::Pending && !facts.seen.cancelled => {
@@ -161,14 +176,17 @@ fn unrecorded(facts: &Facts) -> Step {
             ),
             Again::After(ASK_AGAIN_AFTER),
         ),
-        Some(_) | None => doubt(facts),
+        Some(_) | None => doubt(facts, look.at.unwrap_or(facts.now)),
     }
 }
 
 /// Nothing of ours is to be seen. It is let go when a purchase of ours would have been seen by now.
-fn doubt(facts: &Facts) -> Step {
-    let elapsed = match &facts.claim {
-        Stored::Nothing => return Step::RemoveFinalizer(Farewell::NeverBought),
+fn doubt(facts: &Facts, looked_at: Timestamp) -> Step {
+    let left = match &facts.claim {
+        Stored::Nothing => match &facts.memory.doubt {
+            None => return Step::RemoveFinalizer(Farewell::NeverBought),
+            Some(doubt) => facts.waits.visibility.saturating_sub(doubt.age),
+        },
         Stored::Newer(version) => {
             return wait(
                 Reason::ReleaseBlocked,
@@ -179,21 +197,21 @@ fn doubt(facts: &Facts) -> Step {
                 Again::After(PERSON_AGAIN_AFTER),
             );
         }
-        Stored::Unreadable => facts.memory.unreadable_for,
+        Stored::Unreadable => {
+            let unreadable_for = facts.memory.unreadable_for;
+            facts.waits.visibility.saturating_sub(unreadable_for)
+        }
         // Nothing was spent on it, and the number does not carry our mark.
         Stored::Ours(claim) if claim.intent == Intent::Adopt => {
             return Step::RemoveFinalizer(Farewell::NeverBought);
         }
-        Stored::Ours(claim) | Stored::EarlierUid(claim) => facts.since(claim.at),
+        Stored::Ours(claim) | Stored::EarlierUid(claim) => facts.hidden_for(claim, looked_at),
     };
-    let visible_after = if stands(Safeguard::Doubt) {
-        facts.waits.visibility
-    } else {
-        Duration::ZERO
-    };
-    match visible_after.checked_sub(elapsed) {
-        None | Some(Duration::ZERO) => Step::RemoveFinalizer(Farewell::NeverBought),
-        Some(left) => wait(
+    match left {
+        left if left.is_zero() || !stands(Safeguard::Doubt) => {
+            Step::RemoveFinalizer(Farewell::NeverBought)
+        }
+        left => wait(
             Reason::Verifying,
             format!(
                 "A purchase of {} may still show up. It is looked for until ten minutes (or what --purchase-visibility \

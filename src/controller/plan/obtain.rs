@@ -6,16 +6,17 @@ use jiff::Timestamp;
 
 use super::{
     ASK_AGAIN_AFTER, Again, Attempt, Choice, Facts, MOST_CANDIDATES, NOT_ON_SALE_AGAIN_AFTER,
-    ORDER_TAKES, PERSON_AGAIN_AFTER, Rest, SHOWN_WITHIN, Step, certainly_before, limits, wait,
+    ORDER_TAKES, PERSON_AGAIN_AFTER, RECORDS_APART, Rest, SHOWN_WITHIN, Step, Title, is_before,
+    limits, wait,
 };
 use crate::api::Reason;
 use crate::claim::{ANNOTATION, Intent, Stored};
-use crate::number::{Capabilities, Holding, Mark, Origin, Settings, Whose};
+use crate::number::{Capabilities, Holding, Mark, Settings};
 use crate::provider::{Order, OrderState, Refusal, RefusalKind};
 use crate::sabotage::{Safeguard, stands};
 
 pub(super) fn obtain(facts: &Facts) -> Step {
-    let untouched = facts.claim == Stored::Nothing && facts.record.order_id.is_none();
+    let untouched = facts.is_untouched();
     if let Stored::Newer(version) = facts.claim {
         return wait(
             Reason::InvalidSpec,
@@ -56,9 +57,7 @@ pub(super) fn obtain(facts: &Facts) -> Step {
         .or(facts.seen.last_look.as_ref().and_then(Option::as_ref));
     match (holding, facts.order(look)) {
         (Some(holding), order) => held(facts, holding, order),
-        (None, None) if look.marked.is_some() && facts.recorded_by.is_none() => {
-            marked_elsewhere(facts, look.marked.as_ref())
-        }
+        (None, None) if look.marked.is_some() => marked_elsewhere(facts, look.marked.as_ref()),
         (None, Some(order)) => ordered(facts, order, look.at),
         (None, None) => absent(facts, look.at, false),
     }
@@ -158,6 +157,16 @@ fn refused_in_doubt(facts: &Facts, left: Duration) -> Step {
 
 /// A resource never holds two numbers.
 fn marked_elsewhere(facts: &Facts, marked: Option<&Holding>) -> Step {
+    if let Some(holding) = marked {
+        let title = facts.title_to_other(holding);
+        let is_asked_for = facts.search.is_none() && facts.attempted_since().is_some();
+        if is_asked_for && let Some(step) = facts.settle_title(title, &holding.id) {
+            return step;
+        }
+        if is_asked_for && title == Title::Ours {
+            return spelled_otherwise(facts, holding);
+        }
+    }
     wait(
         Reason::AlreadyOwned,
         format!(
@@ -165,6 +174,23 @@ fn marked_elsewhere(facts: &Facts, marked: Option<&Holding>) -> Step {
              PhoneNumber never holds two numbers. Release the other one at the provider, or use another name.",
             marked.map_or_else(String::new, |held| held.number.to_string()),
             facts.title()
+        ),
+        Again::After(facts.waits.interval),
+    )
+}
+
+/// The number was bought, and the provider writes it otherwise.
+fn spelled_otherwise(facts: &Facts, holding: &Holding) -> Step {
+    wait(
+        Reason::AlreadyOwned,
+        format!(
+            "The purchase of {} brought {} ({}), which is paid and carries the mark of this PhoneNumber. Nothing more is \
+             bought. To keep the number, set spec.deletionPolicy: Retain, delete this PhoneNumber and declare {} in one of \
+             the same name; else delete this PhoneNumber, which releases the number.",
+            facts.title(),
+            holding.number,
+            holding.id,
+            holding.number
         ),
         Again::After(facts.waits.interval),
     )
@@ -203,7 +229,13 @@ fn refused_not_long_ago(facts: &Facts) -> Option<Step> {
 }
 
 fn held(facts: &Facts, holding: &Holding, order: Option<&Order>) -> Step {
-    if is_lost_candidate(facts, holding, order) {
+    let title = facts.title_to(holding, order);
+    if facts.recorded_by.is_none()
+        && let Some(step) = facts.settle_title(title, &holding.id)
+    {
+        return step;
+    }
+    if is_lost_candidate(facts, holding, title, order) {
         return another_candidate(facts);
     }
     if let Some(owner) = &facts.recorded_by {
@@ -213,7 +245,7 @@ fn held(facts: &Facts, holding: &Holding, order: Option<&Order>) -> Step {
             Again::After(facts.waits.interval),
         );
     }
-    if facts.is_ours(holding, order) {
+    if title == Title::Ours {
         if !fits(facts, holding) {
             return marked_elsewhere(facts, Some(holding));
         }
@@ -224,13 +256,27 @@ fn held(facts: &Facts, holding: &Holding, order: Option<&Order>) -> Step {
         };
     }
     let orphaned = facts.seen.look.as_ref().is_some_and(|look| look.orphaned);
-    match (facts.mark.whose(&holding.marked_text), order) {
-        (Whose::Unmarked, Some(order)) if order.state == OrderState::Pending => {
+    match (title, order) {
+        (Title::Nobodys, Some(order)) if order.state == OrderState::Pending => {
             ordered(facts, order, None)
         }
-        (Whose::Unmarked, None) if facts.adopts => adopt(facts, holding),
-        (Whose::Foreign, None) if facts.adopts && orphaned => adopt(facts, holding),
-        (Whose::Foreign, _) => wait(
+        (Title::Nobodys, None) if facts.adopts => adopt(facts, holding),
+        (Title::Anothers, None) if facts.adopts && orphaned => adopt(facts, holding),
+        (Title::Anothers, _) if facts.mark.is_namesake(&holding.marked_text) => {
+            of_another_installation(facts, holding)
+        }
+        (Title::Kept, _) => wait(
+            Reason::AlreadyOwned,
+            format!(
+                "The account held {} ({}) before this PhoneNumber asked for it. It carries the mark of this PhoneNumber as a \
+                 number that was not bought: a purchase request wrote over its name and webhooks, or an earlier PhoneNumber of \
+                 this name took it over. It is not released. To take it over, set spec.adoptionPolicy: Adopt; else delete \
+                 this PhoneNumber, and restore the number's settings at the provider.",
+                holding.number, holding.id
+            ),
+            Again::After(facts.waits.interval),
+        ),
+        (Title::Anothers, _) => wait(
             Reason::OwnedByAnother,
             format!(
                 "The account holds {} for another owner ({}). It is left alone.",
@@ -259,7 +305,12 @@ pub(super) fn mark_on(holding: &Holding) -> String {
 
 /// True if `holding` is the claimed candidate of a search, and somebody else's: it has another's mark, was recorded by another,
 /// was there before we asked for it, or we certainly did not buy it.
-fn is_lost_candidate(facts: &Facts, holding: &Holding, order: Option<&Order>) -> bool {
+fn is_lost_candidate(
+    facts: &Facts,
+    holding: &Holding,
+    title: Title,
+    order: Option<&Order>,
+) -> bool {
     let Stored::Ours(claim) = &facts.claim else {
         return false;
     };
@@ -270,12 +321,13 @@ fn is_lost_candidate(facts: &Facts, holding: &Holding, order: Option<&Order>) ->
     {
         return false;
     }
-    let is_marked = |wanted: fn(&Whose) -> bool| wanted(&facts.mark.whose(&holding.marked_text));
-    facts.recorded_by.is_some()
-        || is_marked(|whose| matches!(whose, Whose::Foreign))
-        || (certainly_before(holding.created, claim.since)
-            && !is_marked(|whose| matches!(whose, Whose::Ours(Origin::Adopted))))
-        || (facts.memory.never_bought && is_marked(|whose| matches!(whose, Whose::Unmarked)))
+    let was_there = is_before(holding.created, claim.since, RECORDS_APART);
+    let is_anothers = match title {
+        Title::Anothers | Title::Kept => true,
+        Title::Nobodys => was_there || facts.memory.never_bought,
+        Title::Ours | Title::Unclear | Title::Overwritten => false,
+    };
+    facts.recorded_by.is_some() || is_anothers
 }
 
 /// What stands in the way of a first candidate stands in the way of another one.
@@ -297,6 +349,25 @@ fn another_candidate(facts: &Facts) -> Step {
         None | Some(Choice::Chosen) => Step::Choose,
         Some(Choice::NoneFound | Choice::AllTaken | Choice::TooDear(_)) => choose(facts),
     }
+}
+
+/// A resource of the same name in another installation has a number. If this cluster has replaced that one, the number is
+/// the one that is wanted.
+fn of_another_installation(facts: &Facts, holding: &Holding) -> Step {
+    wait(
+        Reason::OwnedByAnother,
+        format!(
+            "The account holds {} ({}) for a PhoneNumber of the same namespace and name in another installation ({}). \
+             Nothing is bought. If this cluster replaces that one, start the operator with the installation id of that one \
+             (--installation-id, chart value flags.installationId); else give this PhoneNumber another name, or release that \
+             number at {}.",
+            holding.number,
+            holding.id,
+            mark_on(holding),
+            facts.provider
+        ),
+        Again::After(facts.waits.interval),
+    )
 }
 
 /// True if a number with our mark is one that the spec wants.
@@ -443,11 +514,24 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>, refused: bool) -> Step {
                 Again::After(facts.waits.interval),
             );
         }
-        Stored::Nothing | Stored::Newer(_) => {}
+        Stored::Newer(_) => {}
+        Stored::Nothing => {
+            if let Some(found) = &facts.memory.doubt {
+                since = Some(found.since);
+                if !facts.seen.token
+                    && let Some(step) = doubt(facts, facts.waits.purchase, found.age)
+                {
+                    return step;
+                }
+                replaceable = found.age >= facts.waits.visibility || !stands(Safeguard::Doubt);
+            }
+        }
+        // Nothing tells which number was tried, and when: all that may have been bought must have been shown.
+        Stored::Unreadable if facts.seen.token => {}
         Stored::Unreadable => {
-            if !facts.seen.token
-                && let Some(step) = doubt(facts, facts.memory.unreadable_for)
-            {
+            let unreadable_for = facts.memory.unreadable_for;
+            let still = doubt(facts, facts.waits.visibility, unreadable_for);
+            if let Some(step) = unknown_account(facts).or(still) {
                 return step;
             }
         }
@@ -459,23 +543,31 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>, refused: bool) -> Step {
                 .map(|at| super::elapsed(claim.at, at))
                 .unwrap_or_default();
             let certain = refused || facts.memory.never_bought || facts.seen.token;
-            if !certain && let Some(step) = doubt(facts, elapsed) {
+            if !certain && let Some(step) = doubt(facts, facts.waits.purchase, elapsed) {
                 // What the status tells of this very claim stands.
                 return refused_not_long_ago(facts).unwrap_or(step);
             }
+            let hidden_for = facts.hidden_for(claim, looked_at.unwrap_or(claim.at));
             replaceable = refused
                 || facts.memory.never_bought
-                || elapsed >= facts.waits.visibility
+                || hidden_for.is_zero()
                 || !stands(Safeguard::Doubt);
             let is_refused = facts.record.refused.as_ref();
             let is_refused = is_refused.is_some_and(|refused| refused.nonce == claim.nonce);
             if facts.search.is_some() && !replaceable && !facts.seen.token && is_refused {
-                return refused_in_doubt(facts, facts.waits.visibility - elapsed);
+                return refused_in_doubt(facts, hidden_for);
             }
         }
     }
     if let Some(step) = facts.spending_blocker() {
         return step;
+    }
+    let namesake = facts.seen.look.as_ref();
+    let namesake = namesake.and_then(|look| look.namesake.as_ref());
+    if facts.search.is_some()
+        && let Some(namesake) = namesake
+    {
+        return of_another_installation(facts, namesake);
     }
     if facts.seen.token {
         return if facts.seen.last_look.is_none() && stands(Safeguard::LastLook) {
@@ -537,10 +629,24 @@ fn choose(facts: &Facts) -> Step {
     }
 }
 
-fn doubt(facts: &Facts, elapsed: Duration) -> Option<Step> {
-    let left = facts
-        .waits
-        .purchase
+/// Which account a claim was on that cannot be read is known only from the status, or from memory.
+fn unknown_account(facts: &Facts) -> Option<Step> {
+    facts.pinned_account().is_none().then(|| {
+        wait(
+            Reason::InvalidSpec,
+            format!(
+                "The annotation {ANNOTATION} cannot be read. A number may have been bought on it in an account that is not \
+                 known, so nothing is bought. Restore the annotation from a backup; or look for a number with the mark {} at \
+                 {}, and remove the annotation if there is none.",
+                facts.mark, facts.provider
+            ),
+            Again::After(facts.waits.interval),
+        )
+    })
+}
+
+fn doubt(facts: &Facts, whole: Duration, elapsed: Duration) -> Option<Step> {
+    let left = whole
         .checked_sub(elapsed)
         .filter(|left| !left.is_zero() && stands(Safeguard::Doubt))?;
     Some(wait(

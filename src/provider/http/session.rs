@@ -43,11 +43,10 @@ pub(crate) struct Call<'a> {
     pub(crate) id_in: Option<fn(&Response) -> Option<String>>,
 }
 
-/// An answer, and how long the company took for it.
+/// An answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) response: Response,
-    pub(crate) took: Duration,
 }
 
 /// Why there is no answer.
@@ -239,10 +238,7 @@ impl Session {
         if let Some(date) = response.date() {
             *self.time.lock().unwrap_or_else(PoisonError::into_inner) = Some((date, came));
         }
-        Ok(Answer {
-            response,
-            took: came.since(sent),
-        })
+        Ok(Answer { response })
     }
 
     /// Lets a body leave while the gate is open, and only in the time that the request has: whoever waits for that time to

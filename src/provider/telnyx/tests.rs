@@ -83,7 +83,11 @@ fn order(change: Value) -> Value {
 }
 
 fn page(rows: Value, number: usize, pages: usize) -> Value {
-    json!({"data": rows, "meta": {"page_number": number, "total_pages": pages}})
+    counted(rows, number, pages, Value::Null)
+}
+
+fn counted(rows: Value, number: usize, pages: usize, total: Value) -> Value {
+    json!({"data": rows, "meta": {"page_number": number, "total_pages": pages, "total_results": total}})
 }
 
 fn errors(code: &str) -> Value {

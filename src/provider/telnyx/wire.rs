@@ -33,6 +33,8 @@ pub(super) struct Page<T> {
 pub(super) struct Meta {
     pub(super) page_number: usize,
     pub(super) total_pages: usize,
+    #[serde(default)]
+    pub(super) total_results: Option<usize>,
 }
 
 /// `PhoneNumberDetailed`.

@@ -31,6 +31,8 @@ pub(super) struct Number {
     #[serde(default)]
     date_created: Option<String>,
     #[serde(default)]
+    date_updated: Option<String>,
+    #[serde(default)]
     voice_url: Option<String>,
     #[serde(default)]
     voice_method: Option<String>,
@@ -87,8 +89,12 @@ impl Complaint {
 impl Number {
     /// When the account got it (RFC 2822).
     pub(super) fn created(&self) -> Option<Timestamp> {
-        let zoned = jiff::fmt::rfc2822::parse(self.date_created.as_deref()?).ok()?;
-        Some(zoned.timestamp())
+        date(self.date_created.as_deref())
+    }
+
+    /// When it was last changed, by the same clock.
+    pub(super) fn updated(&self) -> Option<Timestamp> {
+        date(self.date_updated.as_deref())
     }
 
     /// The number as a holding; `None` if it is not an E.164 number and so cannot be one of ours.
@@ -120,6 +126,11 @@ impl Number {
             }),
         })
     }
+}
+
+fn date(text: Option<&str>) -> Option<Timestamp> {
+    let zoned = jiff::fmt::rfc2822::parse(text?).ok()?;
+    Some(zoned.timestamp())
 }
 
 fn set(field: Option<String>) -> Option<String> {

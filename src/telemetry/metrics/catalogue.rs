@@ -76,7 +76,7 @@ metrics! {
     NUMBERS: Gauge "phonenumber_numbers" ["account", "state", "reason"]
         "PhoneNumbers by state (ready, working, waiting, stalled, suspended or deleting) and reason";
     INVENTORY: Gauge "phonenumber_inventory_numbers" ["account", "mark"]
-        "Numbers in the account at the provider: managed, unmanaged (no mark) or orphaned (our mark and no PhoneNumber)";
+        "Numbers in the account at the provider: managed, unmanaged (no mark), orphaned (our mark and no PhoneNumber) or foreign (the mark of another installation)";
     DRIFT: Counter "phonenumber_drift_total" ["field"]
         "Settings of verified numbers that somebody else had changed and that were set back";
     ACCOUNT_READY: Gauge "phonenumber_account_ready" ["account", "reason"]

@@ -512,7 +512,7 @@ fn claimed_candidate() -> Facts {
 
 #[test]
 fn a_candidate_that_is_somebody_elses_is_replaced_in_the_same_pass() {
-    let older = Some(at(-60));
+    let older = Some(at(-90));
     let by_hand = Holding {
         marked_text: "(212) 555-1234".into(),
         ..holding()
@@ -523,6 +523,7 @@ fn a_candidate_that_is_somebody_elses_is_replaced_in_the_same_pass() {
     };
     let overwritten = Holding {
         created: older,
+        marked_text: mark().adopted().to_string(),
         ..holding()
     };
     for (found, is_certain, step) in [

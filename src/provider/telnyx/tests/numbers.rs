@@ -35,7 +35,7 @@ async fn history_is_not_held_and_what_is_not_active_yet_is() {
             "{status}"
         );
         assert_eq!(
-            telnyx.list().await.unwrap(),
+            telnyx.list().await.unwrap().holdings,
             Vec::from_iter(found),
             "{status}"
         );
@@ -85,13 +85,42 @@ async fn absence_is_concluded_from_telnyxs_own_404_alone() {
 }
 
 #[tokio::test]
+async fn a_listing_is_whole_if_it_shows_as_many_rows_as_every_page_counts() {
+    let other = |id: &str| row(json!({"id": id, "phone_number": format!("+121255500{id}")}));
+    for (totals, second, is_whole) in [
+        ([json!(2), json!(2)], "22", true),
+        ([json!(2), json!(2)], "21", false),
+        ([json!(3), json!(3)], "22", false),
+        ([json!(2), json!(1)], "22", false),
+        ([json!(null), json!(null)], "22", true),
+    ] {
+        let [one, two] = totals.clone();
+        let fake = Fake::with([
+            json(200, counted(json!([row(json!({}))]), 1, 2, one)),
+            json(200, counted(json!([other(second)]), 2, 2, two)),
+        ]);
+        let listing = telnyx(&fake).list().await.unwrap();
+        assert_eq!(listing.is_whole, is_whole, "{totals:?} {second}");
+    }
+    for (rows, total, found) in [
+        (json!([]), 0, Ok(false)),
+        (json!([row(json!({}))]), 2, Ok(true)),
+        (json!([]), 1, Err(())),
+    ] {
+        let fake = Fake::with([json(200, counted(rows, 1, 1, json!(total)))]);
+        let answer = telnyx(&fake).find(&NUMBER.parse().unwrap(), None).await;
+        assert_eq!(answer.map(|it| it.is_some()).map_err(drop), found);
+    }
+}
+
+#[tokio::test]
 async fn a_listing_is_read_to_its_end_and_no_further() {
     let second = row(json!({"id": "22", "phone_number": "+12125550002"}));
     let fake = Fake::with([
         json(200, page(json!([row(json!({}))]), 1, 2)),
         json(200, page(json!([row(json!({})), second]), 2, 2)),
     ]);
-    assert_eq!(telnyx(&fake).list().await.unwrap().len(), 2);
+    assert_eq!(telnyx(&fake).list().await.unwrap().holdings.len(), 2);
     assert_eq!(fake.asked().len(), 2);
 
     let same_again = Fake::with([

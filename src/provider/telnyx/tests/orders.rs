@@ -352,16 +352,20 @@ async fn of_several_orders_the_one_that_says_most_is_found() {
     ]);
     let pending = json!({"data": order(json!({"id": "o-5"}))});
     let fake = Fake::with([json(200, page(rows, 1, 1)), json(200, pending)]);
-    let since = "2026-01-02T03:04:05Z".parse().unwrap();
+    let token = token("org-1", Duration::ZERO);
     let found = telnyx(&fake)
-        .find_order(&mark_of("nyc"), &NUMBER.parse().unwrap(), Some(since))
+        .find_order(
+            &mark_of("nyc"),
+            &NUMBER.parse().unwrap(),
+            Some(token.claim()),
+        )
         .await
         .unwrap();
     assert_eq!(found.unwrap().id.as_str(), "o-5");
     let asked = fake.asked();
     assert_eq!(
         asked[0],
-        "Get /v2/number_orders?filter%5Bcreated_at%5D%5Bgt%5D=2026-01-02T03%3A04%3A03Z\
+        "Get /v2/number_orders?filter%5Bcreated_at%5D%5Bgt%5D=2026-01-02T02%3A04%3A05Z\
          &page%5Bsize%5D=250&page%5Bnumber%5D=1"
     );
     assert_eq!(asked[1..], ["Get /v2/number_orders/o-5"]);

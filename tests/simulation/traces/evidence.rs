@@ -1,0 +1,340 @@
+//! Evidence that misleads: clocks that lie apart, listings that are wrong, claims and marks that are lost.
+
+use super::*;
+
+const RELEASED: &str = "Release";
+
+fn any_telnyx() -> Value {
+    json!({"provider": "telnyx", "search": {"country": "US", "areaCode": "617"}})
+}
+
+/// A search that only [`NUMBER`] meets.
+fn one_twilio() -> Value {
+    json!({"provider": "twilio", "search": {"country": "US", "areaCode": "212", "contains": "5550001"}})
+}
+
+fn released_on_deletion(mut spec: Value) -> Value {
+    spec["deletionPolicy"] = json!(RELEASED);
+    spec
+}
+
+/// The number is deleted, declared again, restored and deleted once more, whatever the resource says meanwhile.
+async fn goes_and_comes_back(world: &World, spec: &Value) {
+    world.delete("nyc");
+    until_gone(world, "nyc").await;
+    world.number("nyc", spec.clone());
+    world.run_for(secs(120)).await;
+    world.restore("nyc");
+    world.run_for(secs(120)).await;
+    world.delete("nyc");
+    until_gone(world, "nyc").await;
+}
+
+fn assert_kept(world: &World) {
+    assert_eq!(held(world), 1, "{}", world.shown());
+    assert_eq!(deeds(world, Deed::Release), 0, "{}", world.shown());
+    assert_eq!(deeds(world, Deed::Purchase), 0, "{}", world.shown());
+}
+
+/// The purchase overwrites the name of a number that was bought by hand ten seconds before and is hidden. Whatever is done
+/// with the resource then, the number is not given back.
+#[test]
+pub fn a_number_that_was_written_over_is_never_released() {
+    in_simulated_time(async {
+        for unnoticed in [false, true] {
+            for reply in [Fate::Answered, Fate::ReplyLost] {
+                for adopted in [false, true] {
+                    let switches = json!({"hiddenMs": 60_000, "overwrittenUnnoticed": unnoticed});
+                    let mut world = World::new(1, json!({ "switches": switches }));
+                    world.bought_by_hand("twilio", NUMBER);
+                    world.run_for(secs(10)).await;
+                    world
+                        .stage
+                        .set_script(once(|call| call.operation == "buy", reply));
+                    world.start(Options::default());
+                    let mut spec = released_on_deletion(twilio());
+                    world.number("nyc", spec.clone());
+                    until_reason(&world, "nyc", "AlreadyOwned").await;
+                    assert!(world.get("nyc")["status"]["id"].is_null());
+                    if adopted {
+                        spec["deletionPolicy"] = Value::Null;
+                        spec["adoptionPolicy"] = json!("Adopt");
+                        world.patch("nyc", json!({ "spec": spec }));
+                        until_ready(&world, "nyc").await;
+                        assert_eq!(world.get("nyc")["status"]["adopted"], true);
+                    }
+                    goes_and_comes_back(&world, &spec).await;
+                    assert_kept(&world);
+                }
+            }
+        }
+    });
+}
+
+/// A candidate is bought by hand between the search and the claim, and its resource takes another or none.
+#[test]
+pub fn a_searched_number_that_was_written_over_is_never_released() {
+    in_simulated_time(async {
+        let mut world = World::new(1, json!({}));
+        let (emulator, bought) = (world.emulator.clone(), AtomicBool::new(false));
+        world.stage.set_script(Arc::new(move |call| {
+            let counts = call.operation == "post configmaps";
+            if counts && !bought.swap(true, Ordering::Relaxed) {
+                World::bought_by_hand_in(&emulator, "twilio", NUMBER);
+                return Fate::Slow(secs(6));
+            }
+            Fate::Answered
+        }));
+        world.start(Options::default());
+        let spec = released_on_deletion(one_twilio());
+        world.number("nyc", spec.clone());
+        until_reason(&world, "nyc", "NoNumbersFound").await;
+        assert!(deeds(&world, Deed::Configure) > 0, "{}", world.shown());
+        goes_and_comes_back(&world, &spec).await;
+        assert_kept(&world);
+    });
+}
+
+/// The dates in a provider's answers and those of its numbers are of different clocks.
+#[test]
+pub fn clocks_of_one_provider_that_lie_apart() {
+    in_simulated_time(async {
+        let apart = [5_000, 60_000, 600_000, -5_000, -60_000]
+            .map(|behind| json!({"datesBehindMs": behind}));
+        let dateless = [
+            json!({"noDate": true}),
+            json!({"noDate": true, "datesBehindMs": 600_000}),
+        ];
+        let hosts = [json!({"otherHostsAheadMs": 30_000})];
+        for switches in apart.into_iter().chain(dateless).chain(hosts) {
+            for (spec, reply) in [
+                (twilio(), Fate::Answered),
+                (twilio(), Fate::ReplyLost),
+                (any_twilio(), Fate::Answered),
+                (any_twilio(), Fate::ReplyLost),
+                (telnyx(), Fate::Answered),
+                (telnyx(), Fate::ReplyLost),
+                (any_telnyx(), Fate::Answered),
+                (any_telnyx(), Fate::ReplyLost),
+            ] {
+                let mut world = World::new(1, json!({ "switches": switches.clone() }));
+                world
+                    .stage
+                    .set_script(once(|call| call.operation == "buy", reply));
+                world.start(Options::default());
+                world.number("nyc", spec.clone());
+                until_ready(&world, "nyc").await;
+                assert!(world.elapsed() < secs(120), "{switches} {spec} {reply:?}");
+                assert_eq!(world.get("nyc")["status"]["adopted"], false);
+                world.delete("nyc");
+                until_gone(&world, "nyc").await;
+                assert_eq!(deeds(&world, Deed::Purchase), 1, "{switches} {spec}");
+                assert_eq!(held(&world), 0, "{switches} {spec}\n{}", world.shown());
+                assert_right(&world);
+            }
+        }
+    });
+}
+
+fn list_is(world: &World, side: &str, kind: &str, times: u64) {
+    let whole = match side {
+        "twilio" => "PageSize=1000",
+        _ => "handle_messaging_profile_error",
+    };
+    let rule = json!({"dialect": side, "operation": "list", "mentions": whole, "kind": kind,
+        "times": times, "seconds": 3600});
+    world.control("POST", "/faults", rule);
+}
+
+/// Searches whose purchases took effect unseen are looked for after the visibility period, and declared again without their
+/// claims. One listing that lacks them makes none of them buy another number.
+#[test]
+pub fn a_listing_that_lacks_what_was_bought() {
+    in_simulated_time(async {
+        for (side, spec) in [("twilio", any_twilio()), ("telnyx", any_telnyx())] {
+            for kind in ["empty-list", "stale-page", "short-page"] {
+                for is_restored in [false, true] {
+                    let mut world = World::new(1, json!({}));
+                    let names: Vec<String> = (0..5).map(|at| format!("n{at}")).collect();
+                    world
+                        .stage
+                        .set_script(Arc::new(move |call| match call.operation.as_str() {
+                            "buy" if !is_restored => Fate::CrashAfter,
+                            _ => Fate::Answered,
+                        }));
+                    for name in &names {
+                        world.start(Options::default());
+                        world.number(name, spec.clone());
+                        world.run_for(secs(5)).await;
+                        world.kill_all();
+                        if is_restored {
+                            assert!(is_ready(&world.get(name)), "{}", world.shown());
+                            world.patch(name, json!({"metadata": {"finalizers": []}}));
+                            world.delete(name);
+                        }
+                    }
+                    world.stage.set_script(Arc::new(|_| Fate::Answered));
+                    world.run_for(secs(700)).await;
+                    for name in names.iter().filter(|_| is_restored) {
+                        world.number(name, spec.clone());
+                    }
+                    list_is(&world, side, kind, 1);
+                    world.start(Options::default());
+                    world
+                        .run_until("all Ready", |world| {
+                            names.iter().all(|name| is_ready(&world.get(name)))
+                        })
+                        .await;
+                    world.run_for(secs(300)).await;
+                    let bought = deeds(&world, Deed::Purchase);
+                    assert_eq!(bought, 5, "{side} {kind} {is_restored}\n{}", world.shown());
+                }
+            }
+        }
+    });
+}
+
+/// The outcome of a purchase is not known, it is hidden for two minutes, and nothing on the resource tells of it any more.
+#[test]
+pub fn a_doubt_whose_claim_is_gone() {
+    in_simulated_time(async {
+        for spec in [any_twilio(), twilio(), any_telnyx()] {
+            for way in ["cut", "retained", "stripped", "stripped and restarted"] {
+                let mut world =
+                    World::new(1, json!({"switches": {"hiddenMs": 120_000, "orderMs": 0}}));
+                let is_order = spec["provider"] == "telnyx";
+                let fate = if is_order {
+                    Fate::ReplyLost
+                } else {
+                    Fate::Proxy(500)
+                };
+                world
+                    .stage
+                    .set_script(once(|call| call.operation == "buy", fate));
+                world.start(Options::default());
+                world.number("nyc", spec.clone());
+                let is_tried = |world: &World| !world.get("nyc")["status"]["attempt"].is_null();
+                world.run_until("an attempt", is_tried).await;
+                let annotation = |text: Value| json!({"metadata": {"annotations": {"telephony.burki.dev/claim": text}}});
+                match way {
+                    "cut" => world.patch("nyc", annotation(json!("{"))),
+                    "retained" => {
+                        world.patch("nyc", json!({"spec": {"deletionPolicy": "Retain"}}));
+                        world.delete("nyc");
+                        until_gone(&world, "nyc").await;
+                        world.number("nyc", spec.clone());
+                    }
+                    _ => {
+                        if way != "stripped" {
+                            world.kill_all();
+                        }
+                        world.patch("nyc", annotation(Value::Null));
+                        world.patch("nyc", json!({"metadata": {"finalizers": []}}));
+                        if way != "stripped" {
+                            world.start(Options::default());
+                        }
+                    }
+                }
+                until_ready(&world, "nyc").await;
+                world.run_for(secs(700)).await;
+                let bought = deeds(&world, Deed::Purchase);
+                assert_eq!(
+                    (bought, held(&world)),
+                    (1, 1),
+                    "{spec} {way}\n{}",
+                    world.shown()
+                );
+            }
+        }
+    });
+}
+
+#[test]
+pub fn a_cluster_that_is_built_again_under_another_installation_id() {
+    in_simulated_time(async {
+        let mut world = World::new(1, json!({}));
+        let names: Vec<String> = (0..4).map(|at| format!("n{at}")).collect();
+        let specs = [any_twilio(), any_telnyx(), twilio(), telnyx()];
+        let declare = |world: &World| {
+            for (name, spec) in names.iter().zip(&specs) {
+                world.number(name, spec.clone());
+            }
+        };
+        let all_are = |world: &World, wanted: &str| {
+            names.iter().all(|name| reason(&world.get(name)) == wanted)
+        };
+        world.start(Options::default());
+        declare(&world);
+        world
+            .run_until("all Ready", |it| all_are(it, "Ready"))
+            .await;
+        world.kill_all();
+        for name in &names {
+            world.patch(name, json!({"metadata": {"finalizers": []}}));
+            world.delete(name);
+        }
+        declare(&world);
+        let installation = "built again".to_owned();
+        let options = Options {
+            installation,
+            ..Options::default()
+        };
+        world.start(options);
+        world
+            .run_until("all blocked", |it| all_are(it, "OwnedByAnother"))
+            .await;
+        world.run_for(secs(300)).await;
+        assert_eq!(deeds(&world, Deed::Purchase), 4, "{}", world.shown());
+        let place = Place::new("provideraccounts", NAMESPACE, "twilio");
+        let account = world.cluster.get(&place).unwrap();
+        assert_eq!(account["status"]["foreign"], 2, "{account}");
+        // Under the former id they are the numbers that are wanted.
+        world.kill_all();
+        world.start(Options::default());
+        world
+            .run_until("all Ready", |it| all_are(it, "Ready"))
+            .await;
+        assert_eq!(deeds(&world, Deed::Purchase), 4, "{}", world.shown());
+        assert_right(&world);
+    });
+}
+
+/// Mexico's numbers were asked for with a 1 that the provider leaves out.
+#[test]
+pub fn a_number_that_the_provider_writes_otherwise() {
+    in_simulated_time(async {
+        let (asked, shown) = ("+5215512345678", "+525512345678");
+        let respelled = json!({ asked: shown });
+        let mut world = World::new(1, json!({"switches": {"respelled": respelled}}));
+        world.start(Options::default());
+        world.number("nyc", json!({"provider": "twilio", "phoneNumber": asked}));
+        until_reason(&world, "nyc", "AlreadyOwned").await;
+        world.run_for(secs(900)).await;
+        let (_, _, message) = condition(&world.get("nyc"), "Ready").unwrap();
+        assert!(message.contains(shown), "{message}");
+        world.delete("nyc");
+        until_gone(&world, "nyc").await;
+        let spent = deeds(&world, Deed::Purchase);
+        assert_eq!((spent, held(&world)), (1, 0), "{}", world.shown());
+    });
+}
+
+/// What the last listing has shown is there, although a listing that is filtered by the number does not show it.
+#[test]
+pub fn a_number_that_a_listing_shows_and_its_filter_does_not() {
+    in_simulated_time(async {
+        for spec in [twilio(), telnyx()] {
+            let provider = spec["provider"].as_str().unwrap().to_owned();
+            let hidden = json!({"hiddenMs": 0, "hiddenFromFilterMs": 3_600_000});
+            let mut world = World::new(1, json!({ "switches": hidden }));
+            world.bought_by_hand(&provider, spec["phoneNumber"].as_str().unwrap());
+            world.start(Options::default());
+            world.run_for(secs(10)).await;
+            world.number("nyc", spec);
+            until_reason(&world, "nyc", "AlreadyOwned").await;
+            world.run_for(secs(300)).await;
+            assert_eq!(deeds(&world, Deed::Purchase), 0, "{}", world.shown());
+            assert_eq!(deeds(&world, Deed::Configure), 0, "{}", world.shown());
+        }
+    });
+}
