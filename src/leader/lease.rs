@@ -16,6 +16,9 @@ pub const LEASE: Duration = Duration::from_secs(15);
 /// let through at the last moment to reach the provider, and for clocks that run at slightly different speeds.
 pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 
+/// The longest time for which a Lease that nobody renews stays taken, whatever it says.
+const LONGEST_LEASE: Duration = Duration::from_secs(300);
+
 /// The smallest valid duration: of a Lease that was given back.
 const RELEASED_SECONDS: i32 = 1;
 
@@ -130,7 +133,8 @@ impl Watching {
     }
 }
 
-/// How long a change of `lease` keeps it taken: what its holder says, but not less than what we would.
+/// How long a change of `lease` keeps it taken: what its holder says, but not less than what we would, and never so long
+/// that nobody leads after an edit by hand.
 fn patience(lease: &Lease) -> Duration {
     let declared = lease
         .spec
@@ -141,7 +145,7 @@ fn patience(lease: &Lease) -> Duration {
             .and_then(|seconds| u64::try_from(seconds).ok())
             .unwrap_or_default(),
     )
-    .max(LEASE)
+    .clamp(LEASE, LONGEST_LEASE)
 }
 
 /// True if its holder gave `lease` back. A holder edited away by hand may still be leading.
@@ -333,6 +337,13 @@ mod tests {
             moves(&looks),
             [Move::Wait, Move::Wait, Move::Wait, Move::Create]
         );
+    }
+
+    #[test]
+    fn a_lease_that_says_years_runs_out_in_minutes() {
+        let years = || Some(lease("1", Some("a"), i32::MAX));
+        let looks = [(0, years()), (299, years()), (300, years())];
+        assert_eq!(moves(&looks), [Move::Wait, Move::Wait, Move::Take]);
     }
 
     #[test]
