@@ -83,6 +83,11 @@ impl<V: Clone> Flight<V> {
             .await
     }
 
+    /// When the question was put that was answered last.
+    pub(crate) fn answered(&self) -> Option<Instant> {
+        self.lock().answer.as_ref().map(|answer| answer.put)
+    }
+
     async fn answer<F: Future<Output = V>>(
         &self,
         clock: &dyn Clock,

@@ -16,6 +16,9 @@ pub(super) struct Cached<K, V> {
     entries: Mutex<HashMap<K, Arc<Flight<V>>>>,
 }
 
+/// So many answers are kept before old ones are looked for.
+const FEW: usize = 64;
+
 impl<K: Eq + Hash, V: Clone> Cached<K, V> {
     pub(super) fn new(clock: Arc<dyn Clock>, lifetime: Duration) -> Self {
         Self {
@@ -27,14 +30,29 @@ impl<K: Eq + Hash, V: Clone> Cached<K, V> {
 
     /// The answer for `key`, from `ask` unless it is kept.
     pub(super) async fn get_or(&self, key: K, ask: impl Future<Output = V>) -> V {
-        let entry = Arc::clone(lock(&self.entries).entry(key).or_default());
+        let entry = self.entry(key);
         let clock = self.clock.as_ref();
         let serves = |put, _: &V| clock.now().since(put) < self.lifetime;
         entry.last_or(clock, serves, |_| ask).await
     }
 }
 
-impl<K: Eq + Hash, V> Cached<K, V> {
+impl<K: Eq + Hash, V: Clone> Cached<K, V> {
+    /// The entry of `key`. Before one is added, those are forgotten that are old and that nobody waits for: keys may be
+    /// anything that somebody once declared.
+    fn entry(&self, key: K) -> Arc<Flight<V>> {
+        let mut entries = lock(&self.entries);
+        let is_full = entries.len() >= FEW && entries.len().is_power_of_two();
+        if is_full && !entries.contains_key(&key) {
+            let now = self.clock.now();
+            let is_fresh = |put| now.since(put) < self.lifetime;
+            entries.retain(|_, entry| {
+                Arc::strong_count(entry) > 1 || entry.answered().is_some_and(is_fresh)
+            });
+        }
+        Arc::clone(entries.entry(key).or_default())
+    }
+
     /// Forgets the answer for `key`.
     pub(super) fn forget(&self, key: &K) {
         lock(&self.entries).remove(key);
@@ -69,5 +87,21 @@ mod tests {
         assert_eq!(cached.get_or("b", ask()).await, 1);
         clock.0.store(60, Ordering::Relaxed);
         assert_eq!(cached.get_or("a", ask()).await, 2);
+    }
+
+    #[tokio::test]
+    async fn old_answers_are_forgotten_however_many_keys_there_were() {
+        let clock = Arc::new(Hand::default());
+        let cached = Cached::new(clock.clone(), Duration::from_secs(60));
+        let most = 2 * FEW;
+        for key in 0..100 * most as u64 {
+            clock.0.store(60 * (key / FEW as u64), Ordering::Relaxed);
+            assert_eq!(cached.get_or(key, async { key }).await, key);
+            let kept = lock(&cached.entries).len();
+            assert!(kept <= most, "{kept} after {key}");
+        }
+        // What is not old yet is kept.
+        let last = 100 * most as u64 - 1;
+        assert_eq!(cached.get_or(last, async { 0 }).await, last);
     }
 }

@@ -94,6 +94,12 @@ impl Inspections {
         })
     }
 
+    /// Forgets accounts whose uid is not among `live`.
+    pub(super) fn retain(&self, live: impl Fn(&str) -> bool) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|uid, _| live(uid));
+    }
+
     fn change<T>(&self, uid: &str, change: impl FnOnce(&mut Inspection) -> T) -> T {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         change(all.entry(uid.to_owned()).or_default())
@@ -138,13 +144,20 @@ pub(super) fn wake_what_differs(
     missing
 }
 
+/// How many answers are kept; each is of one assistant and routing that resources want, or once wanted.
+const MOST_ANSWERS: usize = 100_000;
+
 /// What resources that want the same assistant and the same routing were last answered.
 #[derive(Default)]
 pub(super) struct Answers(Mutex<HashMap<u64, u64>>);
 
 impl Answers {
+    /// True if the answer is another than the last one. Where too many questions were asked since, it is not known.
     fn changed(&self, question: u64, answer: u64) -> bool {
         let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.len() >= MOST_ANSWERS && !answers.contains_key(&question) {
+            answers.clear();
+        }
         answers
             .insert(question, answer)
             .is_some_and(|before| before != answer)

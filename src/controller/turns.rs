@@ -103,7 +103,12 @@ impl Turns {
                 return;
             };
             change(queue);
-            (queue.out < self.most).then(|| queue.next()).flatten()
+            let next = (queue.out < self.most).then(|| queue.next()).flatten();
+            let is_idle = queue.out == 0 && queue.waiting.is_empty();
+            if is_idle && let Some(all) = by_account.as_mut() {
+                all.remove(key);
+            }
+            next
         };
         if let Some(next) = next {
             self.wakers.number_at(&next);

@@ -19,6 +19,7 @@ use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+use super::Error;
 use crate::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 
@@ -32,11 +33,43 @@ pub const MAX_BODY: usize = 4 * 1024 * 1024;
 /// The longest listing that is followed: a million numbers at Twilio, 250 000 at Telnyx.
 pub(crate) const MAX_PAGES: usize = 1000;
 
+/// The most that is read of one listing, in bytes of its pages: some 50 000 numbers. What a company sends must not take the
+/// memory of the process.
+const MOST_LISTED: usize = 128 * 1024 * 1024;
+
+/// The most rows of one listing.
+const MOST_ROWS: usize = 100_000;
+
 /// How long reads and ordinary writes may take, body included. Both companies answer these within a second or two.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// No provider's request to slow down is taken for longer than this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// How much of one listing was read.
+#[derive(Default)]
+pub(crate) struct Listed {
+    bytes: usize,
+    rows: usize,
+}
+
+impl Listed {
+    /// Counts one page.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] if the listing is longer than may be read. Nothing may be concluded from what was read.
+    pub(crate) fn page(&mut self, bytes: usize, rows: usize) -> Result<(), Error> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.rows = self.rows.saturating_add(rows);
+        if self.bytes > MOST_LISTED || self.rows > MOST_ROWS {
+            return Err(Error::Unreadable(format!(
+                "a listing is longer than {MOST_ROWS} rows or {} MiB; nothing is concluded from it",
+                MOST_LISTED >> 20
+            )));
+        }
+        Ok(())
+    }
+}
 
 /// Asked before every request that is not a read; `Err` says why this process may not write (any more).
 pub type Gate = Arc<dyn Fn() -> Result<(), &'static str> + Send + Sync>;

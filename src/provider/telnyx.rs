@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::http::{Answer, Body, Call, Client, MAX_PAGES, Method, Session, segment};
+use super::http::{Answer, Body, Call, Client, Listed, MAX_PAGES, Method, Session, segment};
 use super::{
     Error, Identity, Listing, Order, OrderState, Ours, PhoneCompany, Refusal, RefusalKind,
     Released, Renamed, Reply, Unmarked, Unproven, Webhook,
@@ -105,7 +105,7 @@ impl Telnyx {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<(Vec<T>, bool), Error> {
-        let mut rows = Vec::new();
+        let (mut rows, mut listed) = (Vec::new(), Listed::default());
         let mut totals = HashSet::new();
         for number in 1..=MAX_PAGES {
             let mut url = self.url(path, query)?;
@@ -114,6 +114,7 @@ impl Telnyx {
                 .append_pair("page[number]", &number.to_string());
             let answer = self.session.get(operation, url).await?;
             let page: Page<T> = self.body(&answer)?;
+            listed.page(answer.response.body.len(), page.data.len())?;
             if page.meta.page_number != number && !page.data.is_empty() {
                 return Err(Error::Unreadable(
                     "the listing shows a page that was not asked for".into(),

@@ -20,7 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::http::{Answer, Body, Call, Client, MAX_PAGES, Method, Session, segment};
+use super::http::{Answer, Body, Call, Client, Listed, MAX_PAGES, Method, Session, segment};
 use super::{
     Error, Identity, Listing, Order, Ours, PhoneCompany, Refusal, RefusalKind, Released, Renamed,
     Reply, Unmarked, Unproven, Webhook,
@@ -129,11 +129,13 @@ impl Twilio {
         url: Url,
         mut visit: impl FnMut(Page) -> Result<bool, Error> + Send,
     ) -> Result<(), Error> {
-        let mut seen = HashSet::new();
+        let (mut seen, mut listed) = (HashSet::new(), Listed::default());
         let mut next = url;
         while seen.insert(next.as_str().to_owned()) && seen.len() <= MAX_PAGES {
             let answer = self.session.get(operation, next).await?;
             let mut page: Page = self.body(&answer, &[200])?;
+            let rows = page.incoming_phone_numbers.len();
+            listed.page(answer.response.body.len(), rows)?;
             if !self.is_own(&page) {
                 return Err(Error::Unreadable(
                     "the listing is not of this account".into(),

@@ -538,6 +538,24 @@ async fn a_change_of_the_name_shows_the_time_by_the_clock_of_the_rows() {
 }
 
 #[tokio::test]
+async fn a_listing_that_takes_too_much_memory_is_no_listing() {
+    let long = |next: Value| {
+        let mut answer = json(200, page(json!([]), next)).unwrap();
+        answer.body.resize(70 << 20, b' ');
+        Ok(answer)
+    };
+    let next = json!(format!("{PATH}.json?PageSize=1000&Page=1"));
+    let error = twilio(&Fake::with([long(next), long(Value::Null)]))
+        .list()
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, Error::Unreadable(text) if text.contains("longer than")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn a_listing_that_loops_or_leaves_the_host_is_not_followed() {
     for link in [
         format!("{PATH}.json?PageSize=1000"),

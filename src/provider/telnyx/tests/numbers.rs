@@ -139,6 +139,23 @@ async fn a_listing_is_read_to_its_end_and_no_further() {
 }
 
 #[tokio::test]
+async fn a_listing_that_takes_too_much_memory_is_no_listing() {
+    let long = |number: usize| {
+        let mut answer = json(200, page(json!([row(json!({}))]), number, 3)).unwrap();
+        answer.body.resize(70 << 20, b' ');
+        Ok(answer)
+    };
+    let error = telnyx(&Fake::with([long(1), long(2)]))
+        .list()
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, Error::Unreadable(text) if text.contains("longer than")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn only_the_very_number_is_on_sale() {
     for (hits, offered) in [
         (json!([{"phone_number": NUMBER}]), true),
