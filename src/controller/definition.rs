@@ -1,19 +1,29 @@
-//! Whether the definition of PhoneNumbers is being deleted, which deletes every PhoneNumber: nobody meant to release them.
+//! The definition of PhoneNumbers: whether it is being deleted, which deletes every PhoneNumber although nobody meant to
+//! release them; and whether it keeps all that this program writes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::{Api, Client};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, CustomResourceDefinitionVersion,
+};
+use kube::{Api, Client, ResourceExt};
+use serde_json::Value;
 
-use crate::api::GROUP;
+use crate::api::{self, GROUP};
 use crate::clock::Clock;
 use crate::flight::Flight;
+
+/// A schema with this keeps fields that it does not name.
+const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
 
 /// What the API server says of the definition. Many that ask at once share an answer, but nobody gets one that was asked
 /// for before they asked: the definition is marked as deleted before any PhoneNumber is.
 pub(super) struct Definition {
     api: Api<CustomResourceDefinition>,
     answers: Flight<Result<bool, Arc<kube::Error>>>,
+    /// True once it was said that the definition may not be read.
+    has_warned: AtomicBool,
 }
 
 impl Definition {
@@ -21,6 +31,7 @@ impl Definition {
         Self {
             api: Api::all(client),
             answers: Flight::default(),
+            has_warned: AtomicBool::new(false),
         }
     }
 
@@ -37,18 +48,79 @@ impl Definition {
         })
     }
 
+    /// The fields of this version that the API server drops, because the installed definition is older; none where it may
+    /// not be read.
+    ///
+    /// # Errors
+    /// Those of the API server.
+    pub(super) async fn lacks(&self) -> Result<Vec<String>, kube::Error> {
+        let ours = api::definitions().map_err(kube::Error::SerdeError)?;
+        let name = format!("phonenumbers.{GROUP}");
+        let ours = ours.iter().find(|ours| ours.name_any() == name);
+        let installed = match self.api.get_opt(&name).await {
+            Err(kube::Error::Api(status)) if status.code == 403 => None,
+            installed => installed?,
+        };
+        match ours.zip(installed) {
+            Some((ours, installed)) => lacking(ours, &installed).map_err(kube::Error::SerdeError),
+            None => Ok(Vec::new()),
+        }
+    }
+
     async fn ask(&self) -> Result<bool, kube::Error> {
         let name = format!("phonenumbers.{GROUP}");
         match self.api.get_metadata_opt(&name).await {
             Ok(definition) => Ok(definition
                 .is_none_or(|definition| definition.metadata.deletion_timestamp.is_some())),
             Err(kube::Error::Api(status)) if status.code == 403 => {
-                tracing::warn!(
-                    "may not read the definition of PhoneNumbers: its deletion would release every number"
-                );
+                if !self.has_warned.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        "may not read the definition of PhoneNumbers: its deletion would release every number"
+                    );
+                }
                 Ok(false)
             }
             Err(error) => Err(error),
+        }
+    }
+}
+
+/// The versions and fields of `ours` that `installed` does not have.
+fn lacking(
+    ours: &CustomResourceDefinition,
+    installed: &CustomResourceDefinition,
+) -> Result<Vec<String>, serde_json::Error> {
+    let mut found = Vec::new();
+    for version in &ours.spec.versions {
+        let mut served = installed.spec.versions.iter().filter(|it| it.served);
+        let Some(theirs) = served.find(|theirs| theirs.name == version.name) else {
+            found.push(format!("version {}", version.name));
+            continue;
+        };
+        let schema = |of: &CustomResourceDefinitionVersion| {
+            let schema = of.schema.as_ref();
+            serde_json::to_value(schema.and_then(|schema| schema.open_api_v3_schema.as_ref()))
+        };
+        compare(&schema(version)?, &schema(theirs)?, "", &mut found);
+    }
+    Ok(found)
+}
+
+fn compare(ours: &Value, theirs: &Value, path: &str, found: &mut Vec<String>) {
+    if theirs.get(PRESERVE) == Some(&Value::Bool(true)) {
+        return;
+    }
+    let fields = ours.get("properties").and_then(Value::as_object);
+    for (name, field) in fields.into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        match theirs.get("properties").and_then(|fields| fields.get(name)) {
+            Some(known) => compare(field, known, &path, found),
+            None => found.push(path),
+        }
+    }
+    for below in ["items", "additionalProperties"] {
+        if let (Some(ours), Some(theirs)) = (ours.get(below), theirs.get(below)) {
+            compare(ours, theirs, path, found);
         }
     }
 }
@@ -59,7 +131,7 @@ mod tests {
     use crate::clock::BootClock;
     use kube::client::Body;
     use serde_json::json;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
     use std::time::Duration;
 
     /// An API server that takes a while, and whose definition is deleted from the third request on.
@@ -79,6 +151,79 @@ mod tests {
             }
         });
         Client::new(service, "default")
+    }
+
+    #[test]
+    fn fields_that_an_older_definition_would_drop_are_named() {
+        let ours = &api::definitions().unwrap()[0];
+        assert!(lacking(ours, ours).unwrap().is_empty());
+        let whole = serde_json::to_value(ours).unwrap();
+        let with = |change: &dyn Fn(&mut Value)| {
+            let mut older = whole.clone();
+            change(&mut older);
+            lacking(ours, &serde_json::from_value(older).unwrap()).unwrap()
+        };
+        let fields = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties";
+        let without = |path: &str, name: &str| {
+            with(&|older| {
+                let fields = older.pointer_mut(&format!("{fields}{path}")).unwrap();
+                fields.as_object_mut().unwrap().remove(name).unwrap();
+            })
+        };
+        assert_eq!(without("", "attempt"), [".status.attempt"]);
+        assert_eq!(without("", "id"), [".status.id"]);
+        let below = without("/attempt/properties", "outcome");
+        assert_eq!(below, [".status.attempt.outcome"]);
+        let of_items = without("/conditions/items/properties", "reason");
+        assert_eq!(of_items, [".status.conditions.reason"]);
+        let renamed = with(&|older| older["spec"]["versions"][0]["name"] = json!("v1"));
+        assert_eq!(renamed, ["version v1alpha1"]);
+        let unserved = with(&|older| older["spec"]["versions"][0]["served"] = json!(false));
+        assert_eq!(unserved, ["version v1alpha1"]);
+        let keeps_all = with(&|older| {
+            let schema = json!({"type": "object", PRESERVE: true});
+            older["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = schema;
+        });
+        assert!(keeps_all.is_empty());
+    }
+
+    /// What was logged.
+    #[derive(Clone, Default)]
+    struct Said(Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Said {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn that_the_definition_may_not_be_read_is_said_once() {
+        let service = tower::service_fn(|_: http::Request<Body>| async {
+            let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden",
+                "message": "no", "code": 403});
+            let body = Body::from(serde_json::to_vec(&status).unwrap());
+            let response = http::Response::builder().status(403).body(body);
+            Ok::<_, std::convert::Infallible>(response.unwrap())
+        });
+        let definition = Definition::new(Client::new(service, "default"));
+        let said = Said::default();
+        let sink = said.clone();
+        let log = tracing_subscriber::fmt().with_writer(move || sink.clone());
+        let _guard = tracing::subscriber::set_default(log.finish());
+        for _ in 0..3 {
+            assert!(!definition.is_deleted(&BootClock).await.unwrap());
+        }
+        let said = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(
+            said.matches("may not read the definition").count(),
+            1,
+            "{said}"
+        );
     }
 
     #[tokio::test]

@@ -18,8 +18,9 @@ use prometheus_client::registry::{Metric, Registry};
 
 pub use catalogue::{ALL, Description, Kind};
 use catalogue::{
-    BUILD_INFO, DRIFT, INTERNAL_ERRORS, LEADER, Labels, OBJECTS_FAILING, PROVIDER_REQUEST_DURATION,
-    PROVIDER_REQUESTS, PURCHASES, RECONCILE_DURATION, RECONCILE_FAILURES, RELEASES,
+    BUILD_INFO, DEFINITION_LACKS, DRIFT, INTERNAL_ERRORS, LEADER, Labels, OBJECTS_FAILING,
+    PROVIDER_REQUEST_DURATION, PROVIDER_REQUESTS, PURCHASES, RECONCILE_DURATION,
+    RECONCILE_FAILURES, RELEASES,
 };
 pub use figures::{AccountFigures, Source};
 
@@ -130,6 +131,7 @@ pub struct Metrics {
     drift: Counters,
     internal_errors: Counters,
     failing: Family<Labels, Gauge>,
+    definition_lacks: Gauge,
     leader: Gauge,
 }
 
@@ -158,6 +160,7 @@ impl Default for Metrics {
             }),
             failures: register(&mut registry, &RECONCILE_FAILURES),
             failing: register(&mut registry, &OBJECTS_FAILING),
+            definition_lacks: register(&mut registry, &DEFINITION_LACKS),
             leader: register(&mut registry, &LEADER),
             registry: Arc::new(Mutex::new(registry)),
         }
@@ -257,6 +260,12 @@ impl Metrics {
     pub fn expect_drift(&self, field: &'static str) {
         let labels = DRIFT.with([Cow::Borrowed(field)]);
         drop(self.drift.get_or_create(&labels));
+    }
+
+    /// How many fields the installed definition of PhoneNumbers drops.
+    pub fn definition_lacks(&self, fields: usize) {
+        let fields = i64::try_from(fields).unwrap_or(i64::MAX);
+        self.definition_lacks.set(fields);
     }
 
     /// Whether this process leads.

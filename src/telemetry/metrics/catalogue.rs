@@ -95,6 +95,8 @@ metrics! {
         "Faults of the operator itself: passes over an object, or rounds of a loop (kind loop), that panicked or broke a rule (invariant)";
     OBJECTS_FAILING: Gauge "phonenumber_objects_failing" ["kind"]
         "Objects whose last pass the API server failed; each is tried again after a pause that grows to 5 minutes";
+    DEFINITION_LACKS: Gauge "phonenumber_definition_fields_missing" []
+        "Fields of PhoneNumbers that this version writes and that the installed definition drops, because it is older";
     LEADER: Gauge "phonenumber_leader" []
         "1 on the replica that leads, 0 on one that waits; only the leader shows figures of accounts";
     BUILD_INFO: Gauge "phonenumber_build_info" ["version"]
