@@ -16,6 +16,7 @@
 //! | [`server_time`] | the API server's clock, and clients that tell it |
 //! | [`shown`] | what of a text from outside may be shown |
 //! | `flight` | one question at a time, whose answer all share who wait |
+//! | [`panics`] | what is logged of a panic, and how far it goes |
 //! | [`telemetry`] | logs, metrics, traces and health |
 //! | [`emulator`] | a phone company for demos and tests |
 //! | [`program`] | the operator put together |
@@ -33,6 +34,7 @@ pub mod emulator;
 mod flight;
 pub mod leader;
 pub mod number;
+pub mod panics;
 pub mod program;
 pub mod provider;
 pub mod sabotage;

@@ -44,6 +44,7 @@ pub(super) trait AnyAccount:
     fn spec(&self) -> &AccountSpec;
     fn status(&self) -> Option<&AccountStatus>;
     fn set_status(&mut self, status: AccountStatus);
+    fn conditions(&mut self) -> &mut Vec<Condition>;
     fn api(&self, context: &Context) -> Api<Self>;
 }
 
@@ -60,6 +61,10 @@ impl AnyAccount for ProviderAccount {
 
     fn set_status(&mut self, status: AccountStatus) {
         self.status = Some(status);
+    }
+
+    fn conditions(&mut self) -> &mut Vec<Condition> {
+        &mut self.status.get_or_insert_default().conditions
     }
 
     fn api(&self, context: &Context) -> Api<Self> {
@@ -80,6 +85,10 @@ impl AnyAccount for ClusterProviderAccount {
 
     fn set_status(&mut self, status: AccountStatus) {
         self.status = Some(status);
+    }
+
+    fn conditions(&mut self) -> &mut Vec<Condition> {
+        &mut self.status.get_or_insert_default().conditions
     }
 
     fn api(&self, context: &Context) -> Api<Self> {

@@ -1,12 +1,27 @@
-//! Faults of the operator itself: a rule of its own that does not hold. The pass ends, and the fault is logged, counted and
-//! shown on the object.
+//! Faults of the operator itself: a pass that panics, a rule of its own that does not hold. Each costs one pass over one
+//! object: it is logged, counted, shown on the object, and tried again after a growing pause.
 
-use kube::{Resource, ResourceExt};
+use std::fmt::Debug;
+use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::PostParams;
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Due;
+use super::account::AnyAccount;
 use super::context::Context;
-use super::plan::Blocker;
-use crate::api::Reason;
-use crate::telemetry::metrics::Fault;
+use super::events::Told;
+use super::plan::{Again, Blocker, Rest};
+use super::verdict::Verdict;
+use crate::api::{PhoneNumber, Reason, condition, reason_of};
+use crate::panics;
+use crate::telemetry::metrics::{Fault, LOOP};
+
+/// How long an account whose pass panicked is left alone, in intervals of its passes.
+const ACCOUNT_PAUSES_FOR: u32 = 5;
 
 /// What a rule that does not hold means for the object of a pass.
 pub(super) fn blocker(why: &str) -> Blocker {
@@ -14,8 +29,8 @@ pub(super) fn blocker(why: &str) -> Blocker {
         Reason::InternalError,
         format!(
             "A rule of the operator does not hold: {why}. Nothing was sent for this step, and what was bought before \
-             is still paid. It is tried again, each time later. This is a fault of the operator: please report it with \
-             the error in its log."
+             is still paid. It is tried again after a pause. This is a fault of the operator: please report it with the \
+             error in its log."
         ),
     )
 }
@@ -33,4 +48,121 @@ pub(super) fn note<K: Resource<DynamicType = ()>>(
     let (kind, name) = (K::kind(&()), object.name_any());
     tracing::error!(%kind, namespace = object.namespace(), name, message, "a fault of the operator ended a pass");
     context.metrics.broke(kind, Fault::Invariant);
+}
+
+/// Takes note of something that belongs to no pass. A panic in it is logged and counted, and costs no more than that.
+pub(super) fn survived(what: &str, context: &Context, work: impl FnOnce()) {
+    survive(what, panics::caught_at_once(work), context);
+}
+
+/// Makes one round of a loop; a panic in it is logged and counted, and the next round is made all the same.
+pub(super) async fn survived_round(what: &str, context: &Context, round: impl Future<Output = ()>) {
+    survive(what, panics::caught(round).await, context);
+}
+
+fn survive(what: &str, ended: Result<(), String>, context: &Context) {
+    if let Err(panic) = ended {
+        tracing::error!(what, panic, "a loop of the operator panicked and goes on");
+        context.metrics.broke(LOOP.into(), Fault::Panic);
+    }
+}
+
+/// Shows on `number` that a pass over it panicked, and tells when the next one is due.
+pub(super) async fn number_panicked(
+    number: Arc<PhoneNumber>,
+    panic: &str,
+    context: &Context,
+) -> Due {
+    pass_panicked(number.as_ref(), panic, context);
+    let number = context.stores.number(&number).unwrap_or(number);
+    let number = context.memories.latest(number);
+    let rest = Rest::Wait {
+        reason: Reason::InternalError,
+        message: String::new(),
+        again: Again::Backoff,
+    };
+    let due = context
+        .memories
+        .again(&number, &rest, context.chance.fraction());
+    let namespace = number.namespace().unwrap_or_default();
+    let api = Api::namespaced(context.clients.writes.clone(), &namespace);
+    if let Some(written) = show(number.as_ref(), api, conditions_of, context).await {
+        context.wrote(&Arc::new(written), false);
+    }
+    due
+}
+
+fn conditions_of(number: &mut PhoneNumber) -> &mut Vec<Condition> {
+    &mut number.status.get_or_insert_default().conditions
+}
+
+/// The same for an account.
+pub(super) async fn account_panicked<A: AnyAccount>(
+    account: Arc<A>,
+    panic: &str,
+    context: &Context,
+) -> Due {
+    pass_panicked(account.as_ref(), panic, context);
+    let api = account.api(context);
+    show(account.as_ref(), api, A::conditions, context).await;
+    Some(context.settings.interval.saturating_mul(ACCOUNT_PAUSES_FOR))
+}
+
+fn pass_panicked<K: Resource<DynamicType = ()>>(object: &K, panic: &str, context: &Context) {
+    let (kind, name) = (K::kind(&()), object.name_any());
+    tracing::error!(%kind, namespace = object.namespace(), name, panic, "a pass panicked");
+    context.metrics.broke(kind, Fault::Panic);
+}
+
+/// Writes the reason into the conditions of `object`, unless they have it or somebody else has written since. What a panic
+/// says stays in the log: it may hold anything that the pass knew.
+async fn show<K>(
+    object: &K,
+    api: Api<K>,
+    conditions: impl Fn(&mut K) -> &mut Vec<Condition>,
+    context: &Context,
+) -> Option<K>
+where
+    K: Resource<DynamicType = ()> + Clone + Serialize + DeserializeOwned + Debug,
+{
+    let now = context.time.now()?;
+    let mut shown = object.clone();
+    let before = conditions(&mut shown).clone();
+    let verdict = Verdict {
+        reason: Reason::InternalError,
+        message: "The operator failed while it worked on this object. What was bought before is still paid, and what was \
+                  under way is looked up. It is tried again after a pause. This is a fault of the operator: please \
+                  report it with the error in its log."
+            .to_owned(),
+    };
+    let generation = object.meta().generation;
+    for (kind, truth) in [
+        (condition::READY, false),
+        (condition::RECONCILING, true),
+        (condition::STALLED, false),
+    ] {
+        verdict.say(conditions(&mut shown), kind, truth, generation, now);
+    }
+    if *conditions(&mut shown) == before {
+        return None;
+    }
+    shown.meta_mut().managed_fields = None;
+    let written = api
+        .replace_status(&object.name_any(), &PostParams::default(), &shown)
+        .await;
+    // The next pass that panics tries to show it too.
+    let written = written
+        .inspect_err(|error| tracing::debug!(%error, "cannot show that a pass panicked"))
+        .ok()?;
+    if reason_of(&before, condition::READY) != Some(Reason::InternalError) {
+        context.events.tell(Told {
+            about: object.object_ref(&()),
+            is_warning: true,
+            reason: Reason::InternalError.to_string(),
+            action: "Reconcile",
+            note: verdict.message,
+            at: now,
+        });
+    }
+    Some(written)
 }

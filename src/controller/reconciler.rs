@@ -14,6 +14,7 @@ use kube::{Resource, ResourceExt};
 
 use super::account::{self, AnyAccount};
 use super::context::{Context, secrets_of};
+use super::fault;
 use super::figures::Figures;
 use super::index::Key;
 use super::limits::waits_for_a_limit;
@@ -25,6 +26,7 @@ use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
 use crate::claim::ANNOTATION;
 use crate::clock::Instant;
 use crate::number::{AccountId, Field};
+use crate::panics;
 use crate::telemetry::Heartbeat;
 use crate::telemetry::metrics::LOOP;
 
@@ -104,11 +106,38 @@ impl Reconciler {
 
     /// Reads how much of the limits is used, for the figures alone.
     pub(super) async fn reread_limits(&self) {
-        if self.context.stores.has_begun()
-            && let Err(error) = self.context.fuses.read_again().await
-        {
-            tracing::debug!(%error, "cannot read how much of the limits is used");
+        if !self.context.stores.has_begun() {
+            return;
         }
+        fault::survived_round("reading of limits", &self.context, async {
+            if let Err(error) = self.context.fuses.read_again().await {
+                tracing::debug!(%error, "cannot read how much of the limits is used");
+            }
+        })
+        .await;
+    }
+
+    /// Warns of fields that the API server drops because the installed definition is older than this program.
+    pub(super) async fn check_definition(&self) {
+        fault::survived_round("reading of the definition", &self.context, async {
+            let lacks = match self.context.definition.lacks().await {
+                Ok(lacks) => lacks,
+                Err(error) => {
+                    tracing::debug!(%error, "cannot read the definition of PhoneNumbers");
+                    return;
+                }
+            };
+            self.context.metrics.definition_lacks(lacks.len());
+            if !lacks.is_empty() {
+                let fields = lacks.join(", ");
+                tracing::warn!(
+                    fields,
+                    "the installed definition of PhoneNumbers is older than the operator, and what it writes there is \
+                     lost: apply the definitions of this version (phonenumber-operator crd)"
+                );
+            }
+        })
+        .await;
     }
 
     /// Makes one pass over `number`.
@@ -116,7 +145,12 @@ impl Reconciler {
     /// # Errors
     /// Those of the API server; [`Reconciler::after_error`] tells when to try again.
     pub async fn number(&self, number: Arc<PhoneNumber>) -> Result<Due, kube::Error> {
-        number::reconcile(number, Arc::clone(&self.context)).await
+        let context = &self.context;
+        let pass = number::reconcile(Arc::clone(&number), Arc::clone(context));
+        match panics::caught(pass).await {
+            Ok(passed) => passed,
+            Err(panic) => Ok(fault::number_panicked(number, &panic, context).await),
+        }
     }
 
     /// Makes one pass over `account`.
@@ -124,7 +158,7 @@ impl Reconciler {
     /// # Errors
     /// Those of the API server; [`Reconciler::after_error`] tells when to try again.
     pub async fn account(&self, account: Arc<ProviderAccount>) -> Result<Due, kube::Error> {
-        account::reconcile(account, Arc::clone(&self.context)).await
+        self.any_account(account).await
     }
 
     /// Makes one pass over `account`.
@@ -135,7 +169,16 @@ impl Reconciler {
         &self,
         account: Arc<ClusterProviderAccount>,
     ) -> Result<Due, kube::Error> {
-        account::reconcile(account, Arc::clone(&self.context)).await
+        self.any_account(account).await
+    }
+
+    async fn any_account<A: AnyAccount>(&self, account: Arc<A>) -> Result<Due, kube::Error> {
+        let context = &self.context;
+        let pass = account::reconcile(Arc::clone(&account), Arc::clone(context));
+        match panics::caught(pass).await {
+            Ok(passed) => passed,
+            Err(panic) => Ok(fault::account_panicked(account, &panic, context).await),
+        }
     }
 
     /// When a pass over `object` that ended with `error` is repeated. A conflict means that somebody else wrote first: the
@@ -150,6 +193,12 @@ impl Reconciler {
 
     /// Takes note of what the watch of numbers told, after the cache has.
     pub fn saw_number(&self, event: &Event<PhoneNumber>) {
+        fault::survived("watch of PhoneNumbers", &self.context, || {
+            self.take_note_of(event);
+        });
+    }
+
+    fn take_note_of(&self, event: &Event<PhoneNumber>) {
         match event {
             Event::Apply(number) => {
                 self.context.note(number);
@@ -192,12 +241,16 @@ impl Reconciler {
 
     /// Wakes the numbers that use an account that has changed.
     pub fn wake_users_of(&self, account: &ProviderAccount) {
-        self.wake_users(account);
+        fault::survived("watch of ProviderAccounts", &self.context, || {
+            self.wake_users(account);
+        });
     }
 
     /// Wakes the numbers that use a cluster account that has changed.
     pub fn wake_users_of_cluster_account(&self, account: &ClusterProviderAccount) {
-        self.wake_users(account);
+        fault::survived("watch of ClusterProviderAccounts", &self.context, || {
+            self.wake_users(account);
+        });
     }
 
     /// A namespace's labels decide which ClusterProviderAccounts it may use.
@@ -210,7 +263,9 @@ impl Reconciler {
         };
         let name = Some(changed.name_any());
         let is_in = |number: &PhoneNumber| number.namespace() == name;
-        self.context.wakers.numbers(&self.context, is_in);
+        fault::survived("watch of namespaces", &self.context, || {
+            self.context.wakers.numbers(&self.context, is_in);
+        });
     }
 
     /// Shows that whoever drives this moves.
@@ -224,13 +279,16 @@ impl Reconciler {
         if !self.context.stores.has_begun() {
             return;
         }
-        let in_use = self.context.secrets_in_use();
-        let changed: BTreeSet<_> = self.context.secrets.refresh(&in_use).await;
-        self.context.keep_credentials(&changed);
-        if !changed.is_empty() {
-            self.wake_users_of_secrets(&changed);
-        }
-        self.clean_up();
+        fault::survived_round("reading of Secrets", &self.context, async {
+            let in_use = self.context.secrets_in_use();
+            let changed: BTreeSet<_> = self.context.secrets.refresh(&in_use).await;
+            self.context.keep_credentials(&changed);
+            if !changed.is_empty() {
+                self.wake_users_of_secrets(&changed);
+            }
+            self.clean_up();
+        })
+        .await;
     }
 
     /// Makes no more passes over numbers, also not those that wait for their turn: whoever follows makes them. Passes under
@@ -269,6 +327,13 @@ impl Reconciler {
         setbacks.retain::<ClusterProviderAccount>(|namespace, name| {
             is_in(&stores.cluster_accounts, namespace, name)
         });
+        let accounts = stores.accounts.iter().flat_map(Store::state);
+        let cluster_accounts = stores.cluster_accounts.iter().flat_map(Store::state);
+        let live: BTreeSet<_> = accounts
+            .filter_map(|account| account.uid())
+            .chain(cluster_accounts.filter_map(|account| account.uid()))
+            .collect();
+        self.context.inspections.retain(|uid| live.contains(uid));
         let since = self.context.unsettled_since();
         self.context.stores.index.forget_claims_before(since);
         let exists = |key: &Key| self.context.account_status(key).is_some();
@@ -295,7 +360,7 @@ impl Reconciler {
 
     /// The limits of an account that is gone hold no more.
     pub(super) fn saw_account<A: AnyAccount>(&self, event: &Event<A>) {
-        match event {
+        fault::survived("watch of accounts", &self.context, || match event {
             Event::Delete(account) => self.wake_what_waits_for_limits_of(account),
             // One may be gone without an event.
             Event::InitDone if self.context.stores.has_begun() => {
@@ -303,7 +368,7 @@ impl Reconciler {
                 wakers.numbers(&self.context, waits_for_a_limit);
             }
             Event::InitDone | Event::Init | Event::InitApply(_) | Event::Apply(_) => {}
-        }
+        });
     }
 
     fn wake_users_of_secrets(&self, changed: &BTreeSet<SecretName>) {

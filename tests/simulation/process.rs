@@ -72,6 +72,8 @@ pub enum Fate {
     CrashBefore,
     /// It takes effect, and the process dies before the answer.
     CrashAfter,
+    /// It takes effect, and what reads the answer panics.
+    Panics,
 }
 
 /// Decides what becomes of each request.
@@ -202,7 +204,7 @@ impl Process {
         effect: impl Future<Output = Option<T>>,
     ) -> Outcome<T> {
         self.moves().await;
-        let fate = self.stage.enter(self.id, side, operation);
+        let fate = self.stage.enter(self.id, side, operation.clone());
         match fate {
             Fate::NotSent => return Outcome::NotSent,
             Fate::CrashBefore => return self.crash().await,
@@ -222,6 +224,7 @@ impl Process {
         self.moves().await;
         match (fate, answer) {
             (Fate::CrashAfter, _) => self.crash().await,
+            (Fate::Panics, _) => panic!("made up, at {side} {operation}"),
             (Fate::Refused(status), _) => Outcome::Refused(status),
             (Fate::Proxy(status), _) => Outcome::Proxy(status),
             (Fate::ReplyLost | Fate::RequestLost, _) | (_, None) => Outcome::Lost,

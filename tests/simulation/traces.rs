@@ -3,6 +3,7 @@
 mod accounts;
 mod crashes;
 mod evidence;
+mod faults;
 mod hostile;
 mod limits;
 mod orders;
