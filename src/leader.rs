@@ -433,7 +433,7 @@ fn params() -> PostParams {
 }
 
 /// The name of the machine, in a cluster that of the pod.
-fn host() -> String {
+pub(crate) fn host() -> String {
     let name =
         std::env::var("HOSTNAME").or_else(|_| std::fs::read_to_string("/proc/sys/kernel/hostname"));
     name.map(|name| name.trim().to_owned()).unwrap_or_default()

@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use super::{Account, disagreement, lock};
 use crate::number::{E164, Holding};
+use crate::panics;
 use crate::provider::Error;
 
 type Answer = Result<Option<Holding>, Error>;
@@ -34,9 +35,11 @@ impl Looks {
         if must_start {
             tokio::spawn(answer_all(Arc::clone(account)));
         }
-        answer
-            .await
-            .unwrap_or_else(|_| Err(Error::Unavailable("the look was given up".into())))
+        answer.await.unwrap_or_else(|_| {
+            Err(Error::Invariant(
+                "a look at the number ended without an answer",
+            ))
+        })
     }
 }
 
@@ -52,20 +55,23 @@ async fn answer_all(account: Arc<Account>) {
             }
             std::mem::take(&mut queue.waiting)
         };
-        if waiting.len() > account.pages() {
-            answer_by_listing(&account, waiting).await;
-        } else {
-            let singly = waiting.into_iter().map(|(number, sender)| {
-                let account = &account;
-                async move {
-                    let answer = account.find(&number, None).await;
-                    // Whoever asked may have gone; nobody misses the answer then.
-                    let _ = sender.send(answer);
-                }
-            });
-            futures::future::join_all(singly).await;
+        // Those whose round panics are told by the end of their channels, and the next round is made all the same.
+        if let Err(panic) = panics::caught(answer(&account, waiting)).await {
+            tracing::error!(panic, "a round of looks at numbers panicked");
         }
     }
+}
+
+async fn answer(account: &Account, waiting: Vec<(E164, oneshot::Sender<Answer>)>) {
+    if waiting.len() > account.pages() {
+        return answer_by_listing(account, waiting).await;
+    }
+    let singly = waiting.into_iter().map(|(number, sender)| async move {
+        let answer = account.find(&number, None).await;
+        // Whoever asked may have gone; nobody misses the answer then.
+        let _ = sender.send(answer);
+    });
+    futures::future::join_all(singly).await;
 }
 
 async fn answer_by_listing(account: &Account, waiting: Vec<(E164, oneshot::Sender<Answer>)>) {

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::{Account, lock};
 use crate::number::OrderId;
+use crate::panics;
 use crate::provider::{Error, Order, OrderState};
 
 type Answer = Result<Option<Order>, Error>;
@@ -45,9 +46,11 @@ impl Account {
         if must_start {
             tokio::spawn(answer_all(Arc::clone(self)));
         }
-        answer
-            .await
-            .unwrap_or_else(|_| Err(Error::Unavailable("the question was given up".into())))
+        answer.await.unwrap_or_else(|_| {
+            Err(Error::Invariant(
+                "a question about the order ended without an answer",
+            ))
+        })
     }
 }
 
@@ -63,24 +66,31 @@ async fn answer_all(account: Arc<Account>) {
             }
             std::mem::take(&mut queue.waiting)
         };
-        let mut succeeded = if waiting.len() > FEW {
-            succeeded(&account, &waiting).await
-        } else {
-            HashMap::new()
-        };
-        let each = waiting.into_iter().map(|(id, _, sender)| {
-            let (account, known) = (&account, succeeded.remove(&id));
-            async move {
-                let answer = match known {
-                    Some(order) => Ok(Some(order)),
-                    None => account.call(account.company.order(&id)).await,
-                };
-                // Whoever asked may have gone; nobody misses the answer then.
-                let _ = sender.send(answer);
-            }
-        });
-        futures::future::join_all(each).await;
+        // Those whose round panics are told by the end of their channels, and the next round is made all the same.
+        if let Err(panic) = panics::caught(answer(&account, waiting)).await {
+            tracing::error!(panic, "a round of questions about orders panicked");
+        }
     }
+}
+
+async fn answer(account: &Account, waiting: Vec<Waiting>) {
+    let mut succeeded = if waiting.len() > FEW {
+        succeeded(account, &waiting).await
+    } else {
+        HashMap::new()
+    };
+    let each = waiting.into_iter().map(|(id, _, sender)| {
+        let known = succeeded.remove(&id);
+        async move {
+            let answer = match known {
+                Some(order) => Ok(Some(order)),
+                None => account.call(account.company.order(&id)).await,
+            };
+            // Whoever asked may have gone; nobody misses the answer then.
+            let _ = sender.send(answer);
+        }
+    });
+    futures::future::join_all(each).await;
 }
 
 /// The orders that a listing shows as successful. Of the others it does not show what became of their numbers; nor may

@@ -30,6 +30,7 @@ use crate::account::{Accounts, Credentials, Directory, Told};
 use crate::api::{AccountKind, AccountSpec, ClusterProviderAccount, PhoneNumber, Reason};
 use crate::chance::Chance;
 use crate::clock::Clock;
+use crate::leader::host;
 use crate::number::{AccountId, Installation, Mark, Origin, Owner, Provider};
 use crate::server_time::{Clients, ServerTime};
 use crate::telemetry::metrics::Metrics;
@@ -108,7 +109,7 @@ impl Context {
             metrics,
         } = parts;
         Self {
-            events: Events::new(clients.writes.clone()),
+            events: Events::new(clients.writes.clone(), &host()),
             definition: Definition::new(clients.reads.clone()),
             secrets: Secrets::new(clients.reads.clone(), Arc::clone(&clock)),
             memories: Memories::new(Arc::clone(&clock)),

@@ -13,10 +13,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 
+use crate::panics;
 use crate::shown;
 
 /// What reports them.
 const REPORTER: &str = "phonenumber-operator";
+
+/// The longest name of a reporting replica that the API server takes, in bytes. It takes no empty one.
+const LONGEST_INSTANCE: usize = 128;
 
 /// The longest note that the API server takes, in bytes, with some room.
 const LONGEST_NOTE: usize = 1000;
@@ -51,6 +55,8 @@ pub(super) struct Told {
 #[derive(Clone)]
 pub(super) struct Events {
     client: Client,
+    /// Which replica reports them.
+    instance: String,
     queue: Arc<Mutex<Queue>>,
 }
 
@@ -64,9 +70,16 @@ struct Queue {
 }
 
 impl Events {
-    pub(super) fn new(client: Client) -> Self {
+    /// Events that the replica `instance` reports.
+    pub(super) fn new(client: Client, instance: &str) -> Self {
+        let mut instance = instance.to_owned();
+        instance.truncate(instance.floor_char_boundary(LONGEST_INSTANCE));
+        if instance.is_empty() {
+            instance.push_str(REPORTER);
+        }
         Self {
             client,
+            instance,
             queue: Arc::default(),
         }
     }
@@ -104,7 +117,10 @@ impl Events {
 
     async fn write_all(self) {
         while let Some((told, count)) = self.next() {
-            self.write(told, count).await;
+            // One that panics is lost; those after it are written all the same.
+            if let Err(panic) = panics::caught(self.write(told, count)).await {
+                tracing::error!(panic, "the writing of an Event panicked");
+            }
         }
     }
 
@@ -146,7 +162,7 @@ impl Events {
             event_time: Some(MicroTime(told.at)),
             regarding: Some(told.about),
             reporting_controller: Some(REPORTER.to_owned()),
-            reporting_instance: Some(REPORTER.to_owned()),
+            reporting_instance: Some(self.instance.clone()),
             ..v1::Event::default()
         };
         let namespace = namespace.unwrap_or_else(|| "default".to_owned());
@@ -205,7 +221,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_an_event_and_each_is_written_in_its_turn() {
         let written = Arc::default();
-        let events = Events::new(slow_server(Arc::clone(&written)));
+        let events = Events::new(slow_server(Arc::clone(&written)), "operator-0");
         for reason in ["Purchased", "Lost", "Purchased"] {
             events.tell(told(reason));
         }
@@ -221,12 +237,52 @@ mod tests {
             written.iter().map(|event| &event.metadata.name).collect();
         assert_eq!(names.len(), 3, "each has a name of its own");
         assert_eq!(written[0].note.as_deref().map(str::len), Some(1000));
+        let instance = written[0].reporting_instance.as_deref();
+        assert_eq!(instance, Some("operator-0"));
+    }
+
+    #[tokio::test]
+    async fn the_api_server_takes_the_name_of_the_replica() {
+        let instance = |host: &str| {
+            let service = tower::service_fn(|_: http::Request<Body>| async {
+                Ok::<_, std::convert::Infallible>(http::Response::new(Body::empty()))
+            });
+            Events::new(Client::new(service, "default"), host).instance
+        };
+        assert_eq!(instance(""), REPORTER);
+        assert_eq!(instance(&"é".repeat(100)).len(), LONGEST_INSTANCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_whose_writing_panics_keeps_no_other_from_being_written() {
+        let written = Arc::default();
+        let good = slow_server(Arc::clone(&written));
+        let first = Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let service = tower::service_fn(move |request: http::Request<Body>| {
+            let panics = first.swap(false, std::sync::atomic::Ordering::Relaxed);
+            let good = good.clone();
+            async move {
+                assert!(!panics, "made up");
+                good.send(request).await
+            }
+        });
+        let events = Events::new(Client::new(service, "default"), "operator-0");
+        events.tell(told("Purchased"));
+        events.finish().await;
+        events.tell(told("Lost"));
+        events.finish().await;
+        let written = written.lock().unwrap();
+        let reasons: Vec<_> = written
+            .iter()
+            .filter_map(|event| event.reason.as_deref())
+            .collect();
+        assert_eq!(reasons, ["Lost"]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_told_faster_than_it_can_be_written_is_dropped_in_the_end() {
         let written = Arc::default();
-        let events = Events::new(slow_server(Arc::clone(&written)));
+        let events = Events::new(slow_server(Arc::clone(&written)), "operator-0");
         for _ in 0..MOST_WAITING + 5 {
             events.tell(told("Ready"));
         }
