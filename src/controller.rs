@@ -43,7 +43,9 @@ use crate::telemetry::Heartbeat;
 use crate::telemetry::metrics::Metrics;
 
 pub use context::Settings;
-pub use queues::{ACCOUNT_DEBOUNCE, account_triggers, cached, number_triggers, run};
+pub use queues::{
+    ACCOUNT_DEBOUNCE, Ended, MOST_PASSES, account_triggers, cached, number_triggers, run,
+};
 pub use reconciler::{REREAD_AFTER, Reconciler, account_fingerprint, number_fingerprint};
 pub use stores::Stores;
 pub use wakers::Wakers;

@@ -3,6 +3,7 @@
 mod endpoints;
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -11,14 +12,17 @@ use clap::{Args, ValueEnum};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, ResourceExt};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use url::Url;
 
 use crate::account::{Accounts, Directory};
 use crate::chance::Chance;
+use crate::claim::TOKEN_LIFETIME;
 use crate::clock::{BootClock, Clock};
 use crate::controller::{self, Parts, Settings};
 use crate::leader::{Elector, HEARTBEAT_MAX_AGE, Term};
 use crate::number::Installation;
+use crate::panics;
 use crate::provider::http::{Client, Reqwest};
 use crate::server_time::clients;
 use crate::telemetry::metrics::Metrics;
@@ -31,6 +35,18 @@ const TO_FINISH: Duration = Duration::from_secs(10);
 
 /// How long the controllers may stand still before the program counts as dead; they beat every few seconds.
 const CONTROLLERS_MAX_AGE: Duration = Duration::from_secs(120);
+
+/// How often numbers may be looked at: providers limit requests, and a longer pause hides drift for days.
+const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+
+/// How long a purchase request may take. A pod that ends waits for one.
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
+
+/// The longest time for which a purchase may be looked for: a week.
+const MOST_VISIBILITY: Duration = Duration::from_secs(168 * 3600);
+
+/// How many passes may be made at once: kube begins no more than the upper bound.
+const CONCURRENCY: RangeInclusive<u16> = 1..=controller::MOST_PASSES;
 
 /// The name of the Lease.
 const LEASE: &str = "phonenumber-operator";
@@ -62,19 +78,19 @@ pub struct Options {
     #[arg(long, env = "PHONENUMBER_ALLOW_BURKI_ORIGIN", value_delimiter = ',')]
     allow_burki_origin: Vec<String>,
 
-    /// How often each number is looked at.
+    /// How often each number is looked at, from 1s to 24h.
     #[arg(long, env = "PHONENUMBER_INVENTORY_INTERVAL", default_value = "60s", value_parser = duration)]
     inventory_interval: Duration,
 
-    /// How long a purchase request may take.
+    /// How long a purchase request may take, from 1s to 10m.
     #[arg(long, env = "PHONENUMBER_PURCHASE_TIMEOUT", default_value = "30s", value_parser = duration)]
     purchase_timeout: Duration,
 
-    /// How long a provider may hide a purchase from its listings.
+    /// How long a provider may hide a purchase from its listings: at least 5s more than --purchase-timeout, at most 168h.
     #[arg(long, env = "PHONENUMBER_PURCHASE_VISIBILITY", default_value = "10m", value_parser = duration)]
     purchase_visibility: Duration,
 
-    /// How many PhoneNumbers of one account are worked on at once.
+    /// How many PhoneNumbers of one account are worked on at once, from 1 to 1024.
     #[arg(long, env = "PHONENUMBER_CONCURRENCY", default_value_t = 32)]
     concurrency: u16,
 
@@ -111,12 +127,46 @@ fn duration(text: &str) -> Result<Duration, String> {
     let count: u64 = count
         .parse()
         .map_err(|_| format!("{text:?} is not a duration such as 500ms, 60s, 10m or 1h"))?;
-    match unit {
-        "ms" => Ok(Duration::from_millis(count)),
-        "s" => Ok(Duration::from_secs(count)),
-        "m" => Ok(Duration::from_secs(count * 60)),
-        "h" => Ok(Duration::from_secs(count * 3600)),
-        _ => Err(format!("{text:?} needs a unit: ms, s, m or h")),
+    let seconds = match unit {
+        "ms" => return Ok(Duration::from_millis(count)),
+        "s" => Some(count),
+        "m" => count.checked_mul(60),
+        "h" => count.checked_mul(3600),
+        _ => return Err(format!("{text:?} needs a unit: ms, s, m or h")),
+    };
+    let seconds = seconds.ok_or_else(|| format!("{text:?} is too long"))?;
+    Ok(Duration::from_secs(seconds))
+}
+
+impl Options {
+    /// Refuses what the program cannot work with, or what would cost money.
+    fn check(&self) -> anyhow::Result<()> {
+        if !CONCURRENCY.contains(&self.concurrency) {
+            let (least, most) = (CONCURRENCY.start(), CONCURRENCY.end());
+            bail!(
+                "--concurrency {}: between {least} and {most} PhoneNumbers of an account may be worked on at once",
+                self.concurrency
+            );
+        }
+        for (flag, value, allowed) in [
+            ("--inventory-interval", self.inventory_interval, INTERVAL),
+            ("--purchase-timeout", self.purchase_timeout, TIMEOUT),
+        ] {
+            if !allowed.contains(&value) {
+                let (least, most) = (allowed.start(), allowed.end());
+                bail!("{flag} {value:?}: it must be between {least:?} and {most:?}");
+            }
+        }
+        let least = self.purchase_timeout + TOKEN_LIFETIME;
+        if !(least..=MOST_VISIBILITY).contains(&self.purchase_visibility) {
+            bail!(
+                "--purchase-visibility {:?}: it must be between {least:?} and {MOST_VISIBILITY:?}. Before a purchase \
+                 request of {:?} (--purchase-timeout) has ended, nobody can know whether it bought a number.",
+                self.purchase_visibility,
+                self.purchase_timeout
+            );
+        }
+        Ok(())
     }
 }
 
@@ -125,6 +175,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// If it cannot start, or lost its lead.
 pub async fn run(options: Options) -> anyhow::Result<()> {
+    options.check()?;
     let format = match options.log_format {
         Format::Text => LogFormat::Text,
         Format::Json => LogFormat::Json,
@@ -133,6 +184,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let traces = options.otlp_endpoint.as_ref().map(Traces::to).transpose()?;
     telemetry::init(format, &options.log_level, traces.as_ref())?;
+    panics::log();
     let (endpoints, burki_endpoint) = options.endpoints.endpoints()?;
     let burki_origins = burki_origins(&options)?;
 
@@ -153,7 +205,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", options.listen))?;
     let metrics = Metrics::default();
-    tokio::spawn(telemetry::serve(listener, health.clone(), metrics.clone()));
+    let mut served = tokio::spawn(telemetry::serve(listener, health.clone(), metrics.clone()));
 
     // Filled in once this replica leads; until then nothing is written anywhere.
     let led: Arc<OnceLock<Term>> = Arc::default();
@@ -221,26 +273,32 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     };
     // The caches of a replica that waits to lead are filled, so that it can go on at once.
     let ready = move || health.set_ready();
-    let work = tokio::spawn(controller::run(parts, begun, stopped, ready));
+    let mut work = tokio::spawn(controller::run(parts, begun, stopped, ready));
     let term = match elector {
         Some(elector) => tokio::select! {
             term = elector.acquire() => term,
             () = &mut signalled => return Ok(()),
+            broken = broken(&mut work, &mut served) => return Err(broken),
         },
         None => Term::unopposed(),
     };
     let _ = led.set(term.clone());
     let _ = begin.send(());
     let lost = term.lost();
-    tokio::select! {
-        () = &mut signalled => {}
+    let ended = tokio::select! {
+        () = &mut signalled => Ok(()),
         () = lost => bail!("this replica no longer leads; the log says why"),
+        broken = broken(&mut work, &mut served) => Err(broken),
+    };
+    match &ended {
+        Ok(()) => tracing::info!("stopping: finishing what is in flight"),
+        Err(error) => tracing::error!("stopping: {error:#}"),
     }
-    tracing::info!("stopping: finishing what is in flight");
     let _ = stop.send(());
-    if tokio::time::timeout(options.purchase_timeout + TO_FINISH, work)
-        .await
-        .is_err()
+    if !work.is_finished()
+        && tokio::time::timeout(options.purchase_timeout + TO_FINISH, work)
+            .await
+            .is_err()
     {
         tracing::warn!(
             "not everything in flight was finished in time; the next leader looks it up"
@@ -250,7 +308,30 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     if let Some(traces) = traces {
         traces.end().await;
     }
-    Ok(())
+    ended
+}
+
+/// Resolves when a part without which the program cannot work has ended: it panicked, or ended by itself.
+async fn broken(
+    work: &mut JoinHandle<Result<(), controller::Ended>>,
+    served: &mut JoinHandle<std::io::Result<()>>,
+) -> anyhow::Error {
+    let (part, ended) = tokio::select! {
+        ended = work => ("the controllers", ended.map(|ended| ended.map_err(anyhow::Error::from))),
+        ended = served => (
+            "the server of metrics and health",
+            ended.map(|ended| ended.map_err(anyhow::Error::from)),
+        ),
+    };
+    let why = match ended {
+        Ok(Ok(())) => return anyhow::anyhow!("{part} ended"),
+        Ok(Err(error)) => error,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => anyhow::anyhow!("it panicked: {}", panics::text(&*panic)),
+            Err(ended) => ended.into(),
+        },
+    };
+    why.context(format!("{part} ended"))
 }
 
 /// Resolves at SIGTERM or SIGINT. The first process of a container ignores them until this is called.
@@ -302,6 +383,78 @@ async fn installation(options: &Options, client: &kube::Client) -> anyhow::Resul
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn a_part_that_ends_ends_the_program() {
+        let works = || tokio::spawn(std::future::pending::<Result<(), controller::Ended>>());
+        let serves = || tokio::spawn(std::future::pending::<std::io::Result<()>>());
+        let ended = tokio::spawn(async { Ok(()) });
+        let error = broken(&mut { ended }, &mut serves()).await;
+        assert_eq!(format!("{error:#}"), "the controllers ended");
+        let panicked = tokio::spawn(async { panic!("no\nway") });
+        let error = broken(&mut { panicked }, &mut serves()).await;
+        assert_eq!(
+            format!("{error:#}"),
+            "the controllers ended: it panicked: no way"
+        );
+        let ended = tokio::spawn(async { Ok(()) });
+        let error = broken(&mut works(), &mut { ended }).await;
+        assert_eq!(
+            format!("{error:#}"),
+            "the server of metrics and health ended"
+        );
+        let (mut work, mut served) = (works(), serves());
+        let goes_on = broken(&mut work, &mut served);
+        let goes_on = tokio::time::timeout(Duration::from_millis(50), goes_on);
+        assert!(goes_on.await.is_err());
+    }
+
+    #[test]
+    fn flags_that_safety_depends_on_are_checked() {
+        #[derive(clap::Parser)]
+        struct Flags {
+            #[command(flatten)]
+            options: Options,
+        }
+        let check = |flags: &[&str]| {
+            let flags = std::iter::once(&"run").chain(flags);
+            let parsed = <Flags as clap::Parser>::try_parse_from(flags);
+            let checked = parsed
+                .map_err(anyhow::Error::from)
+                .and_then(|flags| flags.options.check());
+            checked.map_err(|error| error.to_string())
+        };
+        for good in [
+            &[][..],
+            &["--concurrency=1", "--inventory-interval=1s"],
+            &["--concurrency=1024", "--inventory-interval=24h"],
+            &["--purchase-timeout=2s", "--purchase-visibility=7s"],
+            &["--purchase-timeout=10m", "--purchase-visibility=168h"],
+        ] {
+            assert_eq!(check(good), Ok(()), "{good:?}");
+        }
+        for bad in [
+            &["--concurrency=0"][..],
+            &["--concurrency=1025"],
+            &["--inventory-interval=0s"],
+            &["--inventory-interval=999ms"],
+            &["--inventory-interval=25h"],
+            &["--purchase-timeout=0s"],
+            &["--purchase-timeout=601s"],
+            &["--purchase-visibility=1s"],
+            &["--purchase-visibility=34999ms"],
+            &["--purchase-visibility=169h"],
+            &["--purchase-timeout=10m"],
+            &["--purchase-visibility=18446744073709551615h"],
+        ] {
+            let (flag, _) = bad[0].split_once('=').unwrap();
+            let error = check(bad).expect_err(bad[0]);
+            assert!(
+                error.contains(flag) || error.contains("--purchase-visibility"),
+                "{bad:?}: {error}"
+            );
+        }
+    }
+
     #[test]
     fn durations_need_a_unit() {
         for (text, wanted) in [
@@ -314,6 +467,8 @@ mod tests {
             ("", None),
             ("-1s", None),
             ("5 parsecs", None),
+            ("18446744073709551615h", None),
+            ("18446744073709551616s", None),
         ] {
             assert_eq!(duration(text).ok(), wanted, "{text}");
         }

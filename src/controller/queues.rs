@@ -27,7 +27,7 @@ use crate::server_time::Clients;
 
 /// How many passes over numbers are begun at once, also of those that find that it is not their turn and end at once: each
 /// takes memory.
-const MOST_PASSES: u16 = 1024;
+pub const MOST_PASSES: u16 = 1024;
 
 /// How many objects a list returns at once: what is taken apart at one time takes several times the memory of what is kept.
 const PAGE: u32 = 100;
@@ -41,17 +41,28 @@ pub const ACCOUNT_DEBOUNCE: Duration = Duration::from_millis(500);
 /// How often it is read how much of the limits is used, for the figures alone.
 const REREAD_LIMITS_AFTER: Duration = Duration::from_secs(15);
 
+/// How often it is seen whether the installed definition keeps what is written.
+const CHECK_DEFINITION_AFTER: Duration = Duration::from_secs(300);
+
 /// How often the controllers show that they move.
 const BEAT_EVERY: Duration = Duration::from_secs(5);
 
+/// A part of the controllers ended although nothing stopped it: nothing may be decided without it.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} ended by itself")]
+pub struct Ended(&'static str);
+
 /// Runs the controllers until `stop` resolves and what is in flight is finished. `ready` is called once all caches are
 /// filled. Nothing is decided before `lead` has resolved as well, and before the caches show what was written until then.
+///
+/// # Errors
+/// [`Ended`]; what is in flight is given up then.
 pub async fn run(
     parts: Parts,
     lead: impl Future<Output = ()> + Send,
     stop: impl Future<Output = ()> + Send + 'static,
     ready: impl FnOnce() + Send,
-) {
+) -> Result<(), Ended> {
     let clients = parts.clients.clone();
     let stop = stop.shared();
     let mut stores = Stores::default();
@@ -83,7 +94,7 @@ pub async fn run(
     for events in namespaces {
         watches.push(watch_namespaces(events, Arc::clone(&reconciler)).boxed());
     }
-    let mut controllers: Vec<BoxFuture<'static, ()>> = Vec::new();
+    let mut controllers: Vec<BoxFuture<'static, Result<(), Ended>>> = Vec::new();
     for (store, events) in numbers {
         let (wake, woken) = unbounded();
         wakers.add_numbers(wake);
@@ -95,11 +106,8 @@ pub async fn run(
         let pass = |number, reconciler: Arc<Reconciler>| async move {
             reconciler.number(number).await.map(action)
         };
-        controllers.push(drive(controller.run(
-            pass,
-            on_error,
-            Arc::clone(&reconciler),
-        )));
+        let results = controller.run(pass, on_error, Arc::clone(&reconciler));
+        controllers.push(drive(results, stop.clone()));
     }
     for (store, events) in namespaced_accounts {
         let (wake, woken) = unbounded();
@@ -109,11 +117,8 @@ pub async fn run(
             reconciler.account(account).await.map(action)
         };
         let controller = account_controller(store, events, woken, stop.clone());
-        controllers.push(drive(controller.run(
-            pass,
-            on_error,
-            Arc::clone(&reconciler),
-        )));
+        let results = controller.run(pass, on_error, Arc::clone(&reconciler));
+        controllers.push(drive(results, stop.clone()));
     }
     for (store, events) in cluster_accounts {
         let (wake, woken) = unbounded();
@@ -135,16 +140,14 @@ pub async fn run(
             reconciler.cluster_account(account).await.map(action)
         };
         let controller = account_controller(store, events, woken, stop.clone());
-        controllers.push(drive(controller.run(
-            pass,
-            on_error,
-            Arc::clone(&reconciler),
-        )));
+        let results = controller.run(pass, on_error, Arc::clone(&reconciler));
+        controllers.push(drive(results, stop.clone()));
     }
     watches.push(reread_secrets(Arc::clone(&reconciler)).boxed());
+    watches.push(check_definition(Arc::clone(&reconciler)).boxed());
     watches.push(beat(Arc::clone(&reconciler)).boxed());
 
-    let running = futures::future::join_all(controllers);
+    let running = futures::future::try_join_all(controllers);
     let preparing = async {
         reconciler.fill().await;
         ready();
@@ -155,7 +158,7 @@ pub async fn run(
         // Nothing is in flight before all is prepared, and a controller whose first list fails does not heed `stop`.
         tokio::select! {
             () = preparing => reconciler.begin(),
-            () = stop.clone() => return,
+            () = stop.clone() => return Ok(()),
         }
         let _figures = reconciler.figures();
         loop {
@@ -168,14 +171,15 @@ pub async fn run(
         reconciler.stop();
         std::future::pending::<()>().await;
     };
-    let watching = futures::future::join_all(watches);
-    tokio::select! {
-        _ = running => {}
-        _ = filling => {}
-        () = stopping => {}
-        _ = watching => tracing::error!("a watch ended by itself"),
-    }
+    let watching = futures::future::select_all(watches);
+    let ended = tokio::select! {
+        ended = running => ended.map(drop),
+        ended = filling => ended,
+        () = stopping => Ok(()),
+        _ = watching => Err(Ended("a watch")),
+    };
     reconciler.end().await;
+    ended
 }
 
 /// The scopes that are watched: each namespace, or `None` for all.
@@ -314,22 +318,29 @@ fn on_error<K: Resource<DynamicType = ()>>(
     action(reconciler.after_error(object.as_ref(), error))
 }
 
-/// Polls a controller to its end. Its results were reported where they arose.
-fn drive<T, E>(results: impl Stream<Item = Result<T, E>> + Send + 'static) -> BoxFuture<'static, ()>
+/// Polls a controller to its end, which only `stop` may bring. Its results were reported where they arose.
+fn drive<T, E>(
+    results: impl Stream<Item = Result<T, E>> + Send + 'static,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> BoxFuture<'static, Result<(), Ended>>
 where
     E: std::error::Error + Send + 'static,
     T: Send + 'static,
 {
-    results
-        .for_each(|result| async {
-            if let Err(error) = result {
-                tracing::debug!(
-                    error = &error as &dyn std::error::Error,
-                    "a pass did not end well"
-                );
-            }
-        })
-        .boxed()
+    async move {
+        results
+            .for_each(|result| async {
+                if let Err(error) = result {
+                    tracing::debug!(
+                        error = &error as &dyn std::error::Error,
+                        "a pass did not end well"
+                    );
+                }
+            })
+            .await;
+        stop.now_or_never().ok_or(Ended("a controller"))
+    }
+    .boxed()
 }
 
 async fn watch_namespaces(
@@ -342,6 +353,13 @@ async fn watch_namespaces(
             Ok(event) => reconciler.saw_namespace(&event),
             Err(error) => tracing::warn!(%error, "cannot watch namespaces"),
         }
+    }
+}
+
+async fn check_definition(reconciler: Arc<Reconciler>) {
+    loop {
+        reconciler.check_definition().await;
+        tokio::time::sleep(CHECK_DEFINITION_AFTER).await;
     }
 }
 

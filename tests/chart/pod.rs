@@ -71,11 +71,12 @@ fn a_pod_that_ends_has_time_for_a_purchase_in_flight() {
         ("30s", 60),
         ("1500ms", 32),
         ("2m", 150),
-        ("1h", 3630),
+        ("10m", 630),
         ("90s", 120),
-        ("0s", 30),
+        ("1s", 31),
     ] {
-        let pod = pod(&["--set", &format!("flags.purchaseTimeout={timeout}")]);
+        let timeout_of = format!("flags.purchaseTimeout={timeout}");
+        let pod = pod(&["--set", &timeout_of, "--set=flags.purchaseVisibility=1h"]);
         assert_eq!(
             pod["terminationGracePeriodSeconds"],
             json!(seconds),

@@ -139,11 +139,29 @@ fn what_cannot_work_is_refused_with_a_reason() {
             &["--set=flags.providerEndpoints.twilio=http://emulator.example.com"],
             "flags.providerEndpoints.twilio is plain http, and flags.allowInsecureEndpoints is false",
         ),
+        (
+            &["--set=flags.inventoryInterval=25h"],
+            "flags.inventoryInterval is longer than 24h",
+        ),
+        (
+            &["--set=flags.purchaseTimeout=601s,flags.purchaseVisibility=1h"],
+            "flags.purchaseTimeout is longer than 10m",
+        ),
+        (
+            &["--set=flags.purchaseVisibility=34s"],
+            "flags.purchaseVisibility must be at least 5s more than flags.purchaseTimeout",
+        ),
+        (
+            &["--set=flags.purchaseTimeout=10m"],
+            "flags.purchaseVisibility must be at least 5s more than flags.purchaseTimeout",
+        ),
+        (&["--set=flags.purchaseVisibility=169h"], "and at most 168h"),
     ] {
         let error = try_rendered(values).unwrap_err();
         assert!(error.contains(message), "{values:?}: {error}");
     }
     rendered(&["--set=flags.leaderElect=false", "--set=replicas=1"]);
+    rendered(&["--set=flags.purchaseTimeout=2s,flags.purchaseVisibility=7s"]);
 }
 
 #[test]

@@ -38,6 +38,17 @@ system:serviceaccount:{{ .Release.Namespace }}:phonenumber-operator
 {{- if and (gt (int .Values.replicas) 1) (not .Values.flags.leaderElect) }}
 {{- fail "replicas is more than 1 but flags.leaderElect is false: replicas that do not take turns work against each other" }}
 {{- end }}
+{{- $timeout := include "phonenumber-operator.seconds" .Values.flags.purchaseTimeout | int64 }}
+{{- $visibility := include "phonenumber-operator.seconds" .Values.flags.purchaseVisibility | int64 }}
+{{- if gt (include "phonenumber-operator.seconds" .Values.flags.inventoryInterval | int64) 86400 }}
+{{- fail "flags.inventoryInterval is longer than 24h" }}
+{{- end }}
+{{- if gt $timeout 600 }}
+{{- fail "flags.purchaseTimeout is longer than 10m" }}
+{{- end }}
+{{- if or (lt $visibility (add $timeout 5)) (gt $visibility 604800) }}
+{{- fail "flags.purchaseVisibility must be at least 5s more than flags.purchaseTimeout, and at most 168h: before a purchase request has ended, nobody can know whether it bought a number" }}
+{{- end }}
 {{- if and .Values.flags.providerEndpoints (not .Values.flags.allowInsecureEndpoints) }}
 {{- range $provider, $url := .Values.flags.providerEndpoints }}
 {{- if hasPrefix "http://" $url }}
