@@ -3,6 +3,7 @@
 //! Alive means that every part of it still moves; a provider that is down does not make it dead.
 
 pub mod metrics;
+mod server;
 pub mod traces;
 
 use std::io::IsTerminal;
@@ -205,7 +206,8 @@ pub async fn serve(listener: TcpListener, health: Health, metrics: Metrics) -> s
     let scraped = Router::new()
         .route("/metrics", get(scrape))
         .with_state(metrics);
-    axum::serve(listener, health.router().merge(scraped)).await
+    server::answer(listener, health.router().merge(scraped)).await;
+    Ok(())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
