@@ -156,7 +156,11 @@ async fn a_price_is_declared_and_not_above_the_highest() {
 
 #[tokio::test]
 async fn calls_and_messages_go_to_known_hosts_only() {
-    let values = ["--set-json=admission.webhookHosts=[\"voice.example.com\",\"*.example.org\"]"];
+    let known = "MG00000000000000000000000000000001";
+    let values = [
+        "--set-json=admission.webhookHosts=[\"voice.example.com\",\"*.example.org\"]",
+        &format!("--set-json=admission.messagingServices=[\"{known}\"]"),
+    ];
     let cluster = office("hosts", &values).await;
     let voice = |address: &str| number(json!({"webhooks": {"voiceUrl": address}}));
     let sms = |address: &str| number(json!({"webhooks": {"smsUrl": address}}));
@@ -174,6 +178,12 @@ async fn calls_and_messages_go_to_known_hosts_only() {
             (voice("https://example.org/"), only),
             (voice("https://sub.voice.example.com/"), only),
             (voice("https://127.0.0.1/"), only),
+            (
+                number(json!({"twilio": {"messagingServiceSid": "MG00000000000000000000000000000002"}})),
+                "name it in the chart's admission.messagingServices",
+            ),
+            (number(json!({"twilio": {"messagingServiceSid": known}})), ""),
+            (number(json!({"twilio": {}})), ""),
             (number(json!({})), ""),
             (voice("https://voice.example.com/twiml"), ""),
             (voice("https://VOICE.example.com/twiml"), ""),
