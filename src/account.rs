@@ -454,10 +454,24 @@ impl Account {
                 return Ok(Some(holding));
             }
         }
-        let found = self.call(self.company.fetch(id, service)).await?;
+        let permit = self.permit(Urgency::Later).await?;
+        self.held_now(&permit, id, service).await
+    }
+
+    /// The number with this id, asked for now under a permit that is at hand.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn held_now(
+        &self,
+        _permit: &Permit,
+        id: &NumberId,
+        service: Option<&str>,
+    ) -> Result<Option<Holding>, Error> {
+        let found = self.heed(self.company.fetch(id, service).await)?;
         match &found {
             Some(holding) => self.saw(holding, service),
-            None => inventory.gone(id, None),
+            None => self.shared.inventory.gone(id, None),
         }
         Ok(found)
     }

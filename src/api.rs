@@ -6,9 +6,10 @@ mod reason;
 mod word;
 
 pub use account::{
-    AccountSpec, AccountStatus, BurkiRef, ClusterProviderAccount, ClusterProviderAccountSpec,
-    ConnectionWebhook, LabelOperator, LabelRequirement, Limits, Money, NamespaceSelector,
-    ProviderAccount, ProviderAccountSpec, SecretRef, TelnyxAccount, TwilioAccount, WebhookBase,
+    AccountSpec, AccountStatus, Adoption, BurkiRef, ClusterProviderAccount,
+    ClusterProviderAccountSpec, ConnectionWebhook, LabelOperator, LabelRequirement, Limits, Money,
+    NamespaceSelector, ProviderAccount, ProviderAccountSpec, SecretRef, TelnyxAccount,
+    TwilioAccount, WebhookBase,
 };
 pub use phone_number::{
     AccountKind, AccountRef, AdoptionPolicy, AssistantStatus, AttemptStatus, CapabilitiesStatus,

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Instant;
-use crate::number::{AccountId, E164, Owner, Price};
+use crate::number::{AccountId, E164, NumberId, Owner, Price};
 use crate::sabotage::{Safeguard, stands};
 
 /// The annotation that holds the claim.
@@ -229,6 +229,35 @@ impl Token {
     }
 }
 
+/// The right to one release of one number. It exists only where the API server's reply to a write that carried the version
+/// which the decision was made on showed the number recorded, it is spent by value, and it ages.
+#[derive(Debug)]
+pub struct ReleaseToken {
+    number: NumberId,
+    sent: Instant,
+}
+
+impl ReleaseToken {
+    /// Makes the token from the id that the reply to the write records, which was sent at `sent`. `None` if that is not the id
+    /// of `number`.
+    pub fn from_reply(recorded: Option<&str>, number: &NumberId, sent: Instant) -> Option<Self> {
+        (recorded == Some(number.as_str())).then(|| Self {
+            number: number.clone(),
+            sent,
+        })
+    }
+
+    /// The number that may be released.
+    pub fn number(&self) -> &NumberId {
+        &self.number
+    }
+
+    /// The instant from which on the release must not leave any more.
+    pub fn ends(&self) -> Instant {
+        self.sent + TOKEN_LIFETIME
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -368,6 +397,20 @@ mod tests {
         assert!(Token::from_reply(&reply, claim(), sent).is_none());
         assert!(Token::from_reply(&BTreeMap::new(), claim(), sent).is_none());
         assert!(Token::from_reply(&reply, other, sent).is_some());
+    }
+
+    #[test]
+    fn a_release_needs_the_number_recorded() {
+        let (sent, number) = (
+            Instant::since_boot(Duration::from_secs(9)),
+            NumberId::new("PN1"),
+        );
+        for recorded in [None, Some("PN2"), Some("")] {
+            assert!(ReleaseToken::from_reply(recorded, &number, sent).is_none());
+        }
+        let token = ReleaseToken::from_reply(Some("PN1"), &number, sent).unwrap();
+        assert_eq!(token.number(), &number);
+        assert_eq!(token.ends(), sent + Duration::from_secs(5));
     }
 
     #[test]

@@ -11,7 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::claim::{Claim, Token};
+use crate::claim::{Claim, ReleaseToken, Token};
+use crate::clock::Instant;
 use crate::number::{
     AccountId, Configuration, E164, Holding, Kind, Mark, NumberId, Offer, OrderId, Origin, Price,
     Provider, Search, Whose,
@@ -113,8 +114,9 @@ pub trait PhoneCompany: Send + Sync {
     /// Writes `marked_text` on a number that carries our mark, of which it is not known whether we bought it.
     async fn rename(&self, number: &Unproven, marked_text: &str) -> Result<Renamed, Error>;
 
-    /// Gives a number of ours back. Final: neither company sells it back (contracts 1.7, 2.8).
-    async fn release(&self, number: Ours) -> Result<Released, Error>;
+    /// Releases a number of ours. Final: neither company sells it back (contracts 1.7, 2.8).
+    /// The request leaves while the token is fresh, or not at all.
+    async fn release(&self, number: Ours, token: ReleaseToken) -> Result<Released, Error>;
 
     /// Asks to cancel a pending order. What became of it is for [`PhoneCompany::order`] to say.
     async fn cancel(&self, order: &Order) -> Result<(), Error>;
@@ -245,6 +247,21 @@ impl Ours {
     /// The number's id.
     pub fn id(&self) -> &NumberId {
         &self.0
+    }
+}
+
+/// The instant from which on the release of `number` by `token` must not leave any more.
+fn release_ends(number: &Ours, token: ReleaseToken, now: Instant) -> Result<Instant, Error> {
+    if token.number() != number.id() {
+        return Err(Error::Invariant(
+            "the release of another number was decided",
+        ));
+    }
+    let ends = token.ends();
+    if now < ends {
+        Ok(ends)
+    } else {
+        Err(Error::Overtaken("the release was decided too long ago"))
     }
 }
 

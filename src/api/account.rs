@@ -9,6 +9,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::AccountKind;
 use crate::number::{Kind, Provider};
 
 /// An account at a phone company.
@@ -171,6 +172,7 @@ impl From<&NamespaceSelector> for LabelSelector {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
     validation = Rule::new("self.provider == 'twilio' ? has(self.twilio) && !has(self.telnyx) : has(self.telnyx) && !has(self.twilio)").message("declare spec.twilio with provider twilio, or spec.telnyx with provider telnyx, and not the other"),
+    validation = Rule::new("!has(self.telnyx) || !has(self.burki) || self.telnyx.credentialsSecretRef.name != self.burki.credentialsSecretRef.name").message("spec.burki needs a Secret of its own: the key of Telnyx would go to Burki"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct AccountSpec {
@@ -231,10 +233,40 @@ pub struct Limits {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub allowed_types: Vec<Kind>,
+    /// Which numbers that the account holds already a PhoneNumber with adoptionPolicy Adopt may take over. Unset: Orphans for a
+    /// ProviderAccount, Never for a ClusterProviderAccount. allowedCountries, allowedTypes and maxNumbers hold for these numbers
+    /// too, and at most purchasesPerHour of them are taken over in any 60 minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adoption: Option<Adoption>,
     /// How many requests may be under way at the provider at once.
     #[serde(default = "max_concurrent_requests")]
     #[schemars(range(min = 1, max = 256))]
     pub max_concurrent_requests: i32,
+}
+
+/// Which numbers may be taken over.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum Adoption {
+    /// None.
+    #[default]
+    Never,
+    /// Those without a mark: no operator manages them.
+    Unmarked,
+    /// Those, and those whose PhoneNumber does not exist any more. In a ClusterProviderAccount that must have been a PhoneNumber
+    /// of the same namespace, which the annotation telephony.burki.dev/formerly names.
+    Orphans,
+}
+
+impl Adoption {
+    /// What an account of this kind allows that does not say it.
+    pub(crate) fn unless_said(kind: AccountKind) -> Self {
+        match kind {
+            AccountKind::ProviderAccount => Self::Orphans,
+            AccountKind::ClusterProviderAccount => Self::Never,
+        }
+    }
 }
 
 fn purchases_per_hour() -> i32 {
@@ -258,6 +290,7 @@ impl Default for Limits {
             max_monthly_cost: None,
             allowed_countries: Vec::new(),
             allowed_types: Vec::new(),
+            adoption: None,
             max_concurrent_requests: max_concurrent_requests(),
         }
     }

@@ -27,6 +27,7 @@ pub(super) fn of(step: &Step, pass: &Pass) -> Cause {
         Step::Cancel(_) => "being deleted, and its order is pending".to_owned(),
         Step::Release(_) => "being deleted, and the number is to be released".to_owned(),
         Step::Fetch(_)
+        | Step::AnnounceRelease(_)
         | Step::Look
         | Step::Offer
         | Step::Choose
@@ -69,6 +70,7 @@ pub(super) fn word(step: &Step) -> &'static str {
         Step::RestoreMark(_) => "restore_mark",
         Step::Configure(..) => "configure",
         Step::Cancel(_) => "cancel",
+        Step::AnnounceRelease(_) => "announce_release",
         Step::Release(_) => "release",
         Step::RemoveFinalizer(_) => "remove_finalizer",
         Step::Rest(_) => "rest",

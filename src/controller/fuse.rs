@@ -34,6 +34,8 @@ const TRIES: usize = 10;
 pub(super) enum Deed {
     /// A purchase.
     Purchase,
+    /// A number that is taken over.
+    Adoption,
     /// A release.
     Release,
 }
@@ -42,6 +44,7 @@ impl Deed {
     fn word(self) -> &'static str {
         match self {
             Self::Purchase => "purchases",
+            Self::Adoption => "adoptions",
             Self::Release => "releases",
         }
     }

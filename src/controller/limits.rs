@@ -12,7 +12,7 @@ use super::context::Context;
 use super::index::Key;
 use super::openings::Opened;
 use crate::account::Account;
-use crate::api::{AccountKind, Limits, PhoneNumber, Reason};
+use crate::api::{AccountKind, Adoption, Limits, PhoneNumber, Reason};
 use crate::number::{AccountId, Amount, Currency, Kind};
 
 /// The limits of one account at a provider.
@@ -27,6 +27,8 @@ pub(super) struct AccountLimits {
     pub(super) countries: Option<BTreeSet<String>>,
     /// The kinds that all allow; `None` where nobody restricts them.
     pub(super) kinds: Option<BTreeSet<Kind>>,
+    /// Which numbers may be taken over; `None` where no account says it.
+    pub(super) adoption: Option<Adoption>,
     pub(super) max_concurrent_requests: usize,
     /// Who restricts countries, and kinds, for people.
     pub(super) countries_by: BTreeSet<String>,
@@ -53,6 +55,7 @@ impl AccountLimits {
             monthly_cost: cost.into_iter().collect(),
             countries: listed(&declared.allowed_countries),
             kinds: listed(&declared.allowed_types),
+            adoption: declared.adoption,
             max_concurrent_requests: usize::try_from(declared.max_concurrent_requests)
                 .unwrap_or_default()
                 .max(1),
@@ -79,6 +82,10 @@ impl AccountLimits {
             },
             countries: shared(self.countries, other.countries),
             kinds: shared(self.kinds, other.kinds),
+            adoption: match (self.adoption, other.adoption) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            },
             max_concurrent_requests: most.min(other.max_concurrent_requests),
             ..self
         }

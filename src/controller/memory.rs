@@ -55,7 +55,7 @@ struct Entry {
     bought_as: Option<NumberId>,
     /// An id that was known before the purchase that was answered with it.
     met: Option<NumberId>,
-    release_sent: bool,
+    may_be_released: bool,
     first_seen: Option<Instant>,
     verified: Option<Verified>,
     /// When what somebody changed was last repaired, and in which generation.
@@ -145,7 +145,7 @@ impl Memories {
                 met: entry.met.clone(),
                 missing_for: since(entry.missing_since),
                 ordered_for: since(entry.ordered_at),
-                release_sent: entry.release_sent,
+                may_be_released: entry.may_be_released,
                 fighting: entry.fighting.is_some() && entry.fighting == object.metadata.generation,
                 verified: wanted.is_some() && entry.verified.as_ref() == wanted,
             }
@@ -280,9 +280,9 @@ impl Memories {
         })
     }
 
-    /// Remembers that the provider was asked to release the recorded id.
-    pub(super) fn release_sent(&self, object: &PhoneNumber) {
-        self.entry(object, |entry| entry.release_sent = true);
+    /// Remembers whether a release of the recorded id may have taken effect.
+    pub(super) fn may_be_released(&self, object: &PhoneNumber, may_be: bool) {
+        self.entry(object, |entry| entry.may_be_released = may_be);
     }
 
     /// Remembers that the number was seen as it is wanted.

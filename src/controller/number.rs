@@ -8,7 +8,7 @@ use tracing::Instrument;
 
 use super::Due;
 use super::cause;
-use super::context::{Context, owner};
+use super::context::{Context, account_name, owner};
 use super::fault;
 use super::memory::Verified;
 use super::perform::{Pass, Stop, perform};
@@ -18,7 +18,8 @@ use super::resolve::{Resolved, resolve};
 use super::turns::ASKS_AGAIN_AFTER;
 use crate::account::{Account, fingerprint};
 use crate::api::{
-    AdoptionPolicy, AttemptOutcome, Class, Money, PhoneNumber, Reason, condition, reason_of,
+    Adoption, AdoptionPolicy, AttemptOutcome, Class, Money, PhoneNumber, Reason, condition,
+    reason_of,
 };
 use crate::claim::{Claim, Intent, Stored};
 use crate::number::{AccountId, Amount, Configuration, Currency, E164, NumberId, OrderId};
@@ -223,6 +224,7 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
         claim,
         suspended: number.spec.suspend,
         protected: number.spec.deletion_protection,
+        owned: !number.owner_references().is_empty(),
         deletion_policy: number.spec.deletion_policy,
         definition_deleted: deleting
             && context
@@ -328,6 +330,9 @@ fn limits(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> Limit
             values,
             by: declared.kinds_by.clone(),
         }),
+        adoption: declared
+            .adoption
+            .unwrap_or(Adoption::unless_said(account_name(number).0)),
         numbers: declared.max_numbers.zip(held),
         monthly_cost: costs.collect(),
     }

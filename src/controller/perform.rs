@@ -17,13 +17,16 @@ use super::report;
 use super::resolve::{Resolved, provider_blocker};
 use crate::account::{Account, Permit, Reservation, Spending};
 use crate::api::{AttemptStatus, PhoneNumber};
-use crate::claim::Token;
+use crate::claim::{ReleaseToken, Token};
+use crate::clock::Instant;
 use crate::number::{E164, Holding, NumberId, OrderId, Origin, Price, Whose};
 use crate::provider::{Error, Order, Ours};
 use crate::sabotage::{Safeguard, stands};
 
 use look::{choose, fetch, look, offer, price_of};
-use settle::{assign, configure, disclaim, release, rename, restore_mark, unassign};
+use settle::{
+    announce_release, assign, configure, disclaim, release, rename, restore_mark, unassign,
+};
 use spend::{adopt, buy, claim, last_look};
 
 /// How soon a pass is repeated that was overtaken by a change of its resource.
@@ -47,12 +50,23 @@ pub(super) struct Pass {
     /// Why the resource was let go, if it was.
     pub(super) farewell: Option<Farewell>,
     /// When the search began that showed the number in question.
-    chosen_at: Option<crate::clock::Instant>,
+    chosen_at: Option<Instant>,
     /// What keeps the candidate of a search from other passes.
     candidate: Option<Reservation>,
     /// What the number costs that was found in this pass, where no claim says it.
     pub(super) price: Option<Price>,
     purchase: Option<Purchase>,
+    release: Option<Release>,
+    /// When the number was last asked for, as this pass knows it.
+    looked_at: Option<Instant>,
+}
+
+/// The right to release, and the right to have the requests for it under way.
+struct Release {
+    token: ReleaseToken,
+    /// When it was counted against what may be released in an hour.
+    counted: jiff::Timestamp,
+    permit: Permit,
 }
 
 /// The right to buy, and the right to have the requests for it under way.
@@ -123,6 +137,8 @@ impl Pass {
             candidate: None,
             price: None,
             purchase: None,
+            release: None,
+            looked_at: None,
         }
     }
 
@@ -230,6 +246,7 @@ pub(super) async fn perform(step: Step, pass: &mut Pass, context: &Context) -> R
             pass.facts.seen.look = None;
             Ok(())
         }
+        Step::AnnounceRelease(id) => announce_release(&id, pass, context).await,
         Step::Release(id) => release(&id, pass, context).await,
         Step::RemoveFinalizer(farewell) => remove_finalizer(farewell, pass, context).await,
         Step::Rest(rest) => Err(Stop::Rest(rest)),

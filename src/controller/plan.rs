@@ -94,6 +94,8 @@ pub struct Facts {
     pub suspended: bool,
     /// `spec.deletionProtection`.
     pub protected: bool,
+    /// True if the object has owners: the garbage collector may have deleted it.
+    pub owned: bool,
     /// `spec.deletionPolicy`.
     pub deletion_policy: Option<DeletionPolicy>,
     /// True while the custom resource definition itself is being deleted: nobody meant to release every number.
@@ -163,8 +165,8 @@ pub struct Memory {
     pub missing_for: Option<Duration>,
     /// How long ago this process placed the last order.
     pub ordered_for: Option<Duration>,
-    /// True if this process has asked the provider to release the recorded id.
-    pub release_sent: bool,
+    /// True if a release of the recorded id that this process sent may have taken effect.
+    pub may_be_released: bool,
     /// True if somebody has undone [`MOST_REPAIRS`] repairs of this generation within an hour.
     pub fighting: bool,
     /// True if this process has verified the number with this very configuration and assistant not long ago.
@@ -225,6 +227,8 @@ pub struct Seen {
     pub renamed: Option<Option<Timestamp>>,
     /// True once the order was asked to be cancelled in this pass.
     pub cancelled: bool,
+    /// True while a fresh right to release the number is at hand.
+    pub release_token: bool,
     /// True once the provider confirmed the release in this pass.
     pub released: bool,
 }
@@ -335,7 +339,9 @@ pub enum Step {
     Configure(NumberId, Vec<Field>),
     /// Cancel the order.
     Cancel(Box<Order>),
-    /// Give the number back.
+    /// Write down that the number is released, and get the right to do so.
+    AnnounceRelease(NumberId),
+    /// Release the number.
     Release(NumberId),
     /// Let the resource go.
     RemoveFinalizer(Farewell),
@@ -361,6 +367,7 @@ impl Step {
             | Self::RestoreMark(_)
             | Self::Configure(..)
             | Self::Cancel(_)
+            | Self::AnnounceRelease(_)
             | Self::Release(_) => true,
             Self::Fetch(_)
             | Self::Look
@@ -380,6 +387,8 @@ pub enum Farewell {
     Released,
     /// The number stays in the account, by `Retain`.
     Retained,
+    /// The number stays in the account, since the object has owners and no `deletionPolicy`.
+    Owned,
     /// The custom resource definition is being deleted: the number stays in the account.
     DefinitionDeleted,
     /// Nothing was ever bought.

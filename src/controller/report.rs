@@ -80,7 +80,31 @@ pub(super) async fn record(pass: &mut Pass, context: &Context) -> Result<bool, k
             }
         }
     };
-    write(pass, &next, context).await
+    write(pass, &next, Put::IfChanged, context).await
+}
+
+/// Writes down that the number is released, also where the status says so already: the write fails if anybody has written
+/// since the version that the release was decided on.
+///
+/// # Errors
+/// Those of the API server, a conflict among them.
+pub(super) async fn fence(pass: &mut Pass, context: &Context) -> Result<(), kube::Error> {
+    let (reason, message) = under_way(&plan(&pass.facts));
+    let rest = Rest::Wait {
+        reason,
+        message: message.to_owned(),
+        again: super::plan::Again::Backoff,
+    };
+    write(pass, &rest, Put::Once, context).await.map(drop)
+}
+
+/// When a status is written.
+#[derive(Clone, Copy, PartialEq)]
+enum Put {
+    /// If it changes. Where it tells of a deed, others' changes do not keep it from being written.
+    IfChanged,
+    /// In any case, and only on the version that the pass knows.
+    Once,
 }
 
 fn under_way(step: &Step) -> (Reason, &'static str) {
@@ -88,7 +112,9 @@ fn under_way(step: &Step) -> (Reason, &'static str) {
         Step::Announce(_) | Step::Assign(_) | Step::Unassign(_) => {
             (Reason::Assigning, "Burki is told who answers.")
         }
-        Step::Release(_) | Step::Cancel(_) => (Reason::Releasing, "The number is given back."),
+        Step::AnnounceRelease(_) | Step::Release(_) | Step::Cancel(_) => {
+            (Reason::Releasing, "The number is given back.")
+        }
         Step::Configure(..) | Step::RestoreMark(_) => {
             (Reason::Configuring, "The number is set up.")
         }
@@ -113,7 +139,7 @@ pub(super) async fn report(
         Rest::Nothing | Rest::Unchanged(_) => Ok(()),
         Rest::Wait { reason, .. } if transient(*reason) && was_ready(&pass.object) => Ok(()),
         Rest::Ready | Rest::Suspended | Rest::Wait { .. } => {
-            write(pass, rest, context).await.map(drop)
+            write(pass, rest, Put::IfChanged, context).await.map(drop)
         }
     }
 }
@@ -132,13 +158,19 @@ fn was_ready(object: &PhoneNumber) -> bool {
         && status.conditions.iter().any(ready)
 }
 
-async fn write(pass: &mut Pass, rest: &Rest, context: &Context) -> Result<bool, kube::Error> {
+async fn write(
+    pass: &mut Pass,
+    rest: &Rest,
+    put: Put,
+    context: &Context,
+) -> Result<bool, kube::Error> {
     let before = pass.object.status.clone().unwrap_or_default();
     let now = context.time.now().unwrap_or(pass.facts.now);
     let mut status = status(&before, pass, rest, now);
-    if status == before {
+    if status == before && put == Put::IfChanged {
         return Ok(false);
     }
+    let may_repeat = put == Put::IfChanged;
     let tells_of_a_deed = pass.attempt.is_some()
         || status.id != before.id
         || status.order_id != before.order_id
@@ -161,7 +193,7 @@ async fn write(pass: &mut Pass, rest: &Rest, context: &Context) -> Result<bool, 
             }
             // What only waits is decided anew, and what a deed has come to must be written whatever others have.
             Err(kube::Error::Api(error))
-                if error.code == 409 && attempt < TRIES && tells_of_a_deed =>
+                if error.code == 409 && attempt < TRIES && tells_of_a_deed && may_repeat =>
             {
                 has_changed = true;
                 object = api.get(&name).await?;
@@ -464,6 +496,13 @@ fn say_farewell(farewell: Farewell, pass: &Pass, context: &Context) {
         Farewell::Retained => (
             "Retained",
             format!("{number} stays in the account, by deletionPolicy Retain."),
+        ),
+        Farewell::Owned => (
+            "Retained",
+            format!(
+                "{number}, if it was bought, stays in the account and is still paid: the PhoneNumber was deleted while it had owners, and \
+                 spec.deletionPolicy was not set. Release it at the provider."
+            ),
         ),
         Farewell::DefinitionDeleted => (
             "Retained",

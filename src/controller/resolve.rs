@@ -262,6 +262,18 @@ async fn directory_of(
             ),
         )));
     }
+    // The rule of the definition came later than some accounts.
+    let telnyx = view.spec.telnyx.as_ref();
+    if telnyx.is_some_and(|telnyx| telnyx.credentials_secret_ref == burki.credentials_secret_ref) {
+        return Ok(Err(Blocker::new(
+            Reason::AssistantUnverifiable,
+            format!(
+                "{} names one Secret for Telnyx and for Burki, so the key of Telnyx would go to Burki. Nothing is sent. Put \
+                 the key of Burki into a Secret of its own (spec.burki.credentialsSecretRef).",
+                view.title
+            ),
+        )));
+    }
     let diverted = context
         .settings
         .burki_endpoint

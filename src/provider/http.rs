@@ -128,8 +128,11 @@ impl Departure {
         Self(Arc::new(|| Ok(())))
     }
 
-    /// `Err` says why it must not leave any more.
-    fn ask(&self) -> Result<(), &'static str> {
+    /// Asked by whatever sends a request, when it is about to leave.
+    ///
+    /// # Errors
+    /// Why it must not leave any more.
+    pub fn ask(&self) -> Result<(), &'static str> {
         (self.0)()
     }
 }

@@ -23,9 +23,9 @@ use url::Url;
 use super::http::{Answer, Body, Call, Client, Listed, MAX_PAGES, Method, Session, segment};
 use super::{
     Error, Identity, Listing, Order, OrderState, Ours, PhoneCompany, Refusal, RefusalKind,
-    Released, Renamed, Reply, Unmarked, Unproven, Webhook,
+    Released, Renamed, Reply, Unmarked, Unproven, Webhook, release_ends,
 };
-use crate::claim::{Claim, Token};
+use crate::claim::{Claim, ReleaseToken, Token};
 use crate::number::{
     AccountId, Configuration, E164, Holding, Kind, Mark, NumberId, Offer, OrderId, Price, Provider,
     Routing, Search, Settings,
@@ -489,7 +489,8 @@ impl PhoneCompany for Telnyx {
         Err(Error::Shut("an order at Telnyx overwrites nothing"))
     }
 
-    async fn release(&self, number: Ours) -> Result<Released, Error> {
+    async fn release(&self, number: Ours, token: ReleaseToken) -> Result<Released, Error> {
+        let ends = release_ends(&number, token, self.session.clock().now())?;
         let call = Call {
             method: Method::Delete,
             url: self.of_number(number.id())?,
@@ -498,7 +499,7 @@ impl PhoneCompany for Telnyx {
             subject: number.id().as_str(),
             id_in: None,
         };
-        let answer = self.session.write(call).await?;
+        let answer = self.session.release(call, ends).await?;
         if classify::is_absent(&answer) {
             return Ok(Released::Absent);
         }

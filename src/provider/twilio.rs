@@ -23,9 +23,9 @@ use url::Url;
 use super::http::{Answer, Body, Call, Client, Listed, MAX_PAGES, Method, Session, segment};
 use super::{
     Error, Identity, Listing, Order, Ours, PhoneCompany, Refusal, RefusalKind, Released, Renamed,
-    Reply, Unmarked, Unproven, Webhook,
+    Reply, Unmarked, Unproven, Webhook, release_ends,
 };
-use crate::claim::{Claim, Token};
+use crate::claim::{Claim, ReleaseToken, Token};
 use crate::number::{
     AccountId, Configuration, E164, Holding, Kind, Mark, NumberId, Offer, OrderId, Price, Provider,
     Routing, Search, Settings,
@@ -530,7 +530,8 @@ impl PhoneCompany for Twilio {
         Ok(Renamed { holding, at })
     }
 
-    async fn release(&self, number: Ours) -> Result<Released, Error> {
+    async fn release(&self, number: Ours, token: ReleaseToken) -> Result<Released, Error> {
+        let ends = release_ends(&number, token, self.session.clock().now())?;
         let call = Call {
             method: Method::Delete,
             url: self.of_number(number.id())?,
@@ -539,7 +540,7 @@ impl PhoneCompany for Twilio {
             subject: number.id().as_str(),
             id_in: None,
         };
-        let answer = self.session.write(call).await?;
+        let answer = self.session.release(call, ends).await?;
         if answer.response.status == 204 {
             Ok(Released::Confirmed)
         } else if classify::is_absent(&answer) {

@@ -74,6 +74,13 @@ pub fn rows(kind: Kind) -> Vec<Row> {
             PAIRED,
         ),
         row(
+            "the key of telnyx does not go to burki",
+            telnyx(),
+            json!({"burki": {"credentialsSecretRef": {"name": "burki"}}}),
+            json!({"burki": {"credentialsSecretRef": telnyx()["spec"]["telnyx"]["credentialsSecretRef"]}}),
+            "spec: Invalid value: spec.burki needs a Secret of its own: the key of Telnyx would go to Burki",
+        ),
+        row(
             "webhooks have a base",
             twilio(),
             json!({"webhooks": {"baseUrl": "https://h"}}),
@@ -86,6 +93,12 @@ pub fn rows(kind: Kind) -> Vec<Row> {
         "telnyx.connectionWebhook",
         "Ignore",
         &["Verify", "Manage"],
+    ));
+    rows.extend(one_of(
+        twilio(),
+        "limits.adoption",
+        "Always",
+        &["Never", "Unmarked", "Orphans"],
     ));
     let foreign =
         "spec.provider: Unsupported value: \"vonage\": supported values: \"twilio\", \"telnyx\"";

@@ -163,6 +163,8 @@ traces! {
     }
     hostile {
         forged_claims_with_amounts_without_bounds_stop_nobody,
+        a_number_that_is_kept_at_the_last_moment_is_not_released,
+        a_number_that_is_denied_once_is_not_taken_for_released,
     }
     people {
         a_number_that_is_bought_by_hand_while_it_is_being_claimed,

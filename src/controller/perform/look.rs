@@ -4,25 +4,48 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
-use super::super::context::Context;
+use super::super::context::{Context, account_name};
 use super::super::plan::{Choice, Look};
+use super::settle::unreleased;
 use super::{Pass, Stop};
 use crate::account::{Account, Candidate, Found};
+use crate::api::AccountKind;
 use crate::claim::Stored;
-use crate::number::{E164, Holding, Kind, Mark, NumberId, Place, Price, Provider};
-use crate::provider::{Error, Order, OrderState};
+use crate::clock::Instant;
+use crate::number::{E164, Holding, Kind, Mark, NumberId, Owner, Place, Price, Provider};
+use crate::provider::{Error, Order, OrderState, Ours};
 use crate::sabotage::{Safeguard, stands};
+
+/// The name that the resource had whose number this one takes over.
+const FORMERLY: &str = "telephony.burki.dev/formerly";
 
 /// A number that is kept may be known from a listing; one that goes is asked for.
 pub(super) async fn fetch(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let account = pass.account()?;
     let service = pass.messaging_service();
+    if let Some(release) = &pass.release {
+        let asked = context.clock.now();
+        let fetched = account.held_now(&release.permit, id, service.as_deref());
+        let fetched = fetched.await;
+        let is_ours = matches!(&fetched, Ok(Some(holding)) if Ours::prove(holding, &pass.facts.mark, id).is_some());
+        if !is_ours {
+            unreleased(pass, context).await;
+        }
+        fetched_as(fetched?, asked, pass, context);
+        return Ok(());
+    }
+    let asked = context.clock.now();
     let known = !pass.facts.deleting && !pass.facts.seen.assigned;
     let not_before = known.then(|| context.memories.first_seen(&pass.object));
     let fetched = account.held(id, service.as_deref(), not_before).await?;
+    fetched_as(fetched, asked, pass, context);
+    Ok(())
+}
+
+fn fetched_as(fetched: Option<Holding>, asked: Instant, pass: &mut Pass, context: &Context) {
     pass.facts.memory.missing_for = context.memories.fetched(&pass.object, fetched.is_some());
     pass.facts.seen.fetched = Some(fetched);
-    Ok(())
+    pass.looked_at = Some(asked);
 }
 
 /// Asks whether the number is on sale, and what it costs.
@@ -190,7 +213,7 @@ pub(super) async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop>
         marked.number != number && pass.facts.counts(marked) && !is_recorded
     });
     let orphaned = match &holding {
-        Some(holding) if pass.facts.adopts => is_orphan(holding, &mark, context).await?,
+        Some(holding) if pass.facts.adopts => is_orphan(holding, pass, context).await?,
         _ => false,
     };
     let look = Look {
@@ -207,13 +230,28 @@ pub(super) async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop>
 
 /// True if `holding` is marked for a resource of this installation that does not exist: neither in the caches nor, asked
 /// now, at the API server.
-async fn is_orphan(holding: &Holding, own: &Mark, context: &Context) -> Result<bool, Stop> {
+///
+/// In a ClusterProviderAccount it must have been a resource of the same namespace. A mark does not tell that, so the resource
+/// names it in the annotation [`FORMERLY`].
+async fn is_orphan(holding: &Holding, pass: &Pass, context: &Context) -> Result<bool, Stop> {
     let Some(mark) = Mark::find_in(&holding.marked_text) else {
         return Ok(false);
     };
     let installation = &context.settings.installation;
-    if mark.same_owner(own) || !mark.is_of(installation) || context.is_owned(&mark) {
+    let is_own = mark.same_owner(&pass.facts.mark);
+    if is_own || !mark.is_of(installation) || context.is_owned(&mark) {
         return Ok(false);
+    }
+    let (kind, _) = account_name(&pass.object);
+    if kind == AccountKind::ClusterProviderAccount {
+        let former = pass.object.annotations().get(FORMERLY).map(|name| Owner {
+            namespace: pass.object.namespace().unwrap_or_default(),
+            name: name.clone(),
+        });
+        let former = former.map(|former| Mark::new(mark.origin(), installation, &former));
+        if !former.is_some_and(|former| former.same_owner(&mark)) {
+            return Ok(false);
+        }
     }
     Ok(!context.is_owned_now(&mark).await?)
 }

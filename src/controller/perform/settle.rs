@@ -1,11 +1,19 @@
-//! Sets up, assigns and gives back a number that is held.
+//! Sets up, assigns and releases a number that is held.
+
+use std::sync::Arc;
+
+use kube::{Api, ResourceExt};
 
 use super::super::context::{Context, owner};
 use super::super::fuse::Deed;
+use super::super::number::is_conflict;
 use super::super::plan::{Again, Rest};
-use super::{ASSISTANT, MARK, Pass, Stop, clock_time};
-use crate::api::Reason;
+use super::super::report;
+use super::{AFTER_A_CHANGE, ASSISTANT, MARK, Pass, Release, Stop, clock_time};
+use crate::account::Urgency;
+use crate::api::{PhoneNumber, Reason};
 use crate::burki::{Assigned, DirectoryError};
+use crate::claim::{ReleaseToken, TOKEN_LIFETIME};
 use crate::number::{Field, Holding, NumberId};
 use crate::provider::{Error, RefusalKind, Released, Renamed, Unmarked, Unproven};
 
@@ -173,6 +181,7 @@ pub(super) async fn restore_mark(
     account.saw(&holding, None);
     context.metrics.drifted(MARK);
     pass.facts.seen.marked = true;
+    pass.looked_at = Some(context.clock.now());
     pass.holds(holding);
     Ok(())
 }
@@ -221,9 +230,16 @@ pub(super) async fn configure(
     }
 }
 
-pub(super) async fn release(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+/// Takes the right to release the number: a permit, a place among those of the hour, and a write of the status that fails if
+/// anybody has changed the object since the release was decided. A look that is old by then is repeated.
+pub(super) async fn announce_release(
+    id: &NumberId,
+    pass: &mut Pass,
+    context: &Context,
+) -> Result<(), Stop> {
     let account = pass.account()?;
-    let ours = pass.ours(id)?;
+    pass.ours(id)?;
+    let permit = account.permit(Urgency::First).await?;
     let limit = pass.resolved.limits.releases_per_hour;
     let now = context.time.now().unwrap_or(pass.facts.now);
     let account_id = &account.identity().account;
@@ -243,8 +259,75 @@ pub(super) async fn release(id: &NumberId, pass: &mut Pass, context: &Context) -
             again: Again::After(blown.again),
         }));
     }
-    context.memories.release_sent(&pass.object);
-    let released = account.call_first(account.company().release(ours)).await;
+    let sent = context.clock.now();
+    let fenced = report::fence(pass, context).await;
+    let status = pass.object.status.as_ref();
+    let recorded = status.and_then(|status| status.id.as_deref());
+    let token = match &fenced {
+        Ok(()) => ReleaseToken::from_reply(recorded, id, sent),
+        Err(_) => None,
+    };
+    let Some(token) = token else {
+        put_back(now, pass, context).await;
+        return Err(match fenced {
+            Ok(()) => Error::Overtaken("the number is not recorded any more").into(),
+            Err(error) if is_conflict(&error) => read_again(pass, context).await?,
+            Err(error) => error.into(),
+        });
+    };
+    pass.release = Some(Release {
+        token,
+        counted: now,
+        permit,
+    });
+    pass.facts.seen.release_token = true;
+    let age = pass.looked_at.map(|at| context.clock.now().since(at));
+    if age.is_none_or(|age| age >= TOKEN_LIFETIME) {
+        pass.facts.seen.fetched = None;
+    }
+    Ok(())
+}
+
+/// Reads the object that somebody has changed, whatever the watch has brought of that: the next pass decides on it.
+async fn read_again(pass: &Pass, context: &Context) -> Result<Stop, Stop> {
+    let namespace = pass.object.namespace().unwrap_or_default();
+    let api = Api::<PhoneNumber>::namespaced(context.clients.reads.clone(), &namespace);
+    if let Some(live) = api.get_opt(&pass.object.name_any()).await? {
+        context.wrote(&Arc::new(live), false);
+    }
+    Ok(Stop::Rest(Rest::Unchanged(AFTER_A_CHANGE)))
+}
+
+/// Drops the right to a release that was not sent.
+pub(super) async fn unreleased(pass: &mut Pass, context: &Context) {
+    if let Some(release) = pass.release.take() {
+        pass.facts.seen.release_token = false;
+        put_back(release.counted, pass, context).await;
+    }
+}
+
+/// Gives back what the fuse counted for a release that certainly did not take place.
+async fn put_back(counted: jiff::Timestamp, pass: &Pass, context: &Context) {
+    if let Ok(account) = &pass.resolved.account {
+        let id = &account.identity().account;
+        context.fuses.put_back(id, Deed::Release, counted).await;
+    }
+}
+
+pub(super) async fn release(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+    let account = pass.account()?;
+    let ours = pass.ours(id)?;
+    let Some(Release {
+        token,
+        counted,
+        permit,
+    }) = pass.release.take()
+    else {
+        return Err(Error::Invariant("there is no right to release the number").into());
+    };
+    pass.facts.seen.release_token = false;
+    let released = account.heed(account.company().release(ours, token).await);
+    drop(permit);
     let word = match &released {
         Ok(Released::Confirmed) => "confirmed",
         Ok(Released::Absent) => "absent",
@@ -253,10 +336,29 @@ pub(super) async fn release(id: &NumberId, pass: &mut Pass, context: &Context) -
     };
     let label = context.account_label(&pass.object);
     context.metrics.released(label, word);
+    match &released {
+        Ok(Released::Confirmed) => context.memories.may_be_released(&pass.object, true),
+        // A replica that lags behind says so too.
+        Ok(Released::Absent) => put_back(counted, pass, context).await,
+        Err(error) => {
+            let is_without_effect = error.is_without_effect();
+            context
+                .memories
+                .may_be_released(&pass.object, !is_without_effect);
+            if is_without_effect {
+                put_back(counted, pass, context).await;
+            }
+        }
+    }
     match released {
-        Ok(Released::Confirmed | Released::Absent) => {
+        Ok(Released::Confirmed) => {
             account.released(id);
             pass.facts.seen.released = true;
+            Ok(())
+        }
+        Ok(Released::Absent) => {
+            pass.facts.memory.missing_for = context.memories.fetched(&pass.object, false);
+            pass.facts.seen.fetched = Some(None);
             Ok(())
         }
         Err(Error::Refused(refusal)) => Err(Stop::Rest(Rest::Wait {

@@ -40,9 +40,7 @@ pub(super) async fn claim(
     {
         return Err(Stop::Rest(stop));
     }
-    if intent == Intent::Buy {
-        take(&account, at, pass, context).await?;
-    }
+    take(&account, intent, at, pass, context).await?;
     let mut nonce = context.chance.nonce();
     if let (Stored::Ours(before), Some(_)) = (&pass.facts.claim, since) {
         nonce = before.next_nonce(&nonce);
@@ -143,23 +141,36 @@ fn reserve(
     })
 }
 
-/// Counts the purchase against what may be bought in an hour.
+/// What an attempt counts as.
+fn deed(intent: Intent) -> Deed {
+    match intent {
+        Intent::Buy => Deed::Purchase,
+        Intent::Adopt => Deed::Adoption,
+    }
+}
+
+/// Counts the attempt against what may be bought, or taken over, in an hour.
 async fn take(
     account: &Account,
+    intent: Intent,
     now: jiff::Timestamp,
     pass: &Pass,
     context: &Context,
 ) -> Result<(), Stop> {
     let id = &account.identity().account;
     let limit = pass.resolved.limits.purchases_per_hour;
+    let done = match intent {
+        Intent::Buy => "bought",
+        Intent::Adopt => "taken over",
+    };
     let taken = context
         .fuses
-        .take(id, &account.names(), Deed::Purchase, limit, now)
+        .take(id, &account.names(), deed(intent), limit, now)
         .await?;
     taken.map_err(|blown| {
         let message = format!(
-            "{} numbers were bought in the last 60 minutes in account {id}, and {limit} may be \
-             (spec.limits.purchasesPerHour). The next may be bought at {}.",
+            "{} numbers were {done} in the last 60 minutes in account {id}, and {limit} may be \
+             (spec.limits.purchasesPerHour). The next may be {done} at {}.",
             blown.used,
             clock_time(now, blown.again)
         );
@@ -231,9 +242,7 @@ async fn unused(pass: &mut Pass, context: &Context) {
     if let Some(purchase) = pass.purchase.take() {
         in_vain(&purchase.token.claim().nonce, purchase.alone, pass, context);
         pass.facts.seen.token = false;
-        if purchase.token.claim().intent == Intent::Buy {
-            put_back(purchase.token.claim(), pass, context).await;
-        }
+        put_back(purchase.token.claim(), pass, context).await;
     }
 }
 
@@ -241,7 +250,10 @@ async fn unused(pass: &mut Pass, context: &Context) {
 async fn put_back(claim: &Claim, pass: &Pass, context: &Context) {
     if let Ok(account) = &pass.resolved.account {
         let id = &account.identity().account;
-        context.fuses.put_back(id, Deed::Purchase, claim.at).await;
+        context
+            .fuses
+            .put_back(id, deed(claim.intent), claim.at)
+            .await;
     }
 }
 

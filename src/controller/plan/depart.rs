@@ -33,6 +33,10 @@ pub(super) fn depart(facts: &Facts) -> Step {
     if nothing_recorded && facts.memory.never_bought {
         return Step::RemoveFinalizer(Farewell::NeverBought);
     }
+    // Nobody who only deletes an owner asks for a release.
+    if facts.owned && facts.deletion_policy.is_none() {
+        return Step::RemoveFinalizer(Farewell::Owned);
+    }
     if facts.protected {
         return wait(
             Reason::ReleaseProtected,
@@ -100,15 +104,17 @@ fn recorded(facts: &Facts, id: &NumberId) -> Step {
         Whose::Ours(_) | Whose::Foreign => {
             match facts.record.assistant.or(facts.record.assigning) {
                 Some(assistant) => Step::Unassign(assistant),
-                None => Step::Release(id.clone()),
+                None if facts.seen.release_token => Step::Release(id.clone()),
+                None => Step::AnnounceRelease(id.clone()),
             }
         }
     }
 }
 
-/// A number just bought may not be shown yet, so one 404 is not enough, unless it follows our own release.
+/// A number just bought may not be shown yet, so one 404 is not enough, unless it follows a release of ours that may have taken
+/// effect.
 fn gone(facts: &Facts, id: &NumberId) -> Step {
-    if facts.memory.release_sent {
+    if facts.memory.may_be_released {
         return Step::RemoveFinalizer(Farewell::Released);
     }
     let missing_for = facts.memory.missing_for.unwrap_or_default();

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::{Again, Facts, PERSON_AGAIN_AFTER, Step, wait};
-use crate::api::Reason;
+use crate::api::{Adoption, Reason};
 use crate::number::{Amount, Currency, Kind, Price};
 
 /// An amount each month that must not be exceeded.
@@ -26,6 +26,8 @@ pub struct Limits {
     pub kinds: Option<Allowed<Kind>>,
     /// How many numbers the account may hold, and how many it holds or is buying.
     pub numbers: Option<(i64, i64)>,
+    /// Which numbers that the account holds may be taken over.
+    pub adoption: Adoption,
     /// What its numbers may cost each month, in each currency in which somebody limits it, and what they cost.
     pub monthly_cost: Vec<(Budget, Amount)>,
 }
@@ -79,8 +81,46 @@ impl Facts {
     }
 }
 
-/// The limit that forbids the number in question, whatever it costs.
-pub(super) fn forbids(facts: &Facts) -> Option<Step> {
+/// The limit that forbids to take over the number in question, which the account holds already.
+pub(super) fn forbids_adoption(facts: &Facts, is_orphan: bool) -> Option<Step> {
+    let allowed = facts.limits.adoption;
+    let (needed, what) = if is_orphan {
+        (
+            Adoption::Orphans,
+            "it carries the mark of a PhoneNumber that does not exist any more",
+        )
+    } else {
+        (Adoption::Unmarked, "it carries no mark")
+    };
+    if allowed < needed {
+        return Some(wait(
+            Reason::LimitReached,
+            format!(
+                "{} is not taken over: {what}, and spec.limits.adoption of the account is {allowed:?}. Nothing is changed. \
+                 This goes on when the limit is {needed:?}.",
+                facts.title()
+            ),
+            Again::After(facts.waits.interval),
+        ));
+    }
+    // It is counted already.
+    let over = facts.limits.numbers.filter(|(most, held)| held > most);
+    let by_number = over.map(|(most, held)| {
+        wait(
+            Reason::LimitReached,
+            format!(
+                "The account holds {held} numbers and may hold {most} (spec.limits.maxNumbers), so {} is not taken over. \
+                 This goes on when a number is released or the limit is raised.",
+                facts.title()
+            ),
+            Again::After(facts.waits.interval),
+        )
+    });
+    forbids_place(facts).or(by_number)
+}
+
+/// The limit that forbids numbers of the country or the type of the one in question.
+fn forbids_place(facts: &Facts) -> Option<Step> {
     let limits = &facts.limits;
     let (country, kind) = place(facts);
     let reached = |message: String| {
@@ -110,12 +150,24 @@ pub(super) fn forbids(facts: &Facts) -> Option<Step> {
             return reached(message);
         }
     }
-    if let Some((most, held)) = limits.numbers
+    None
+}
+
+/// The limit that forbids the number in question, whatever it costs.
+pub(super) fn forbids(facts: &Facts) -> Option<Step> {
+    if let Some(step) = forbids_place(facts) {
+        return Some(step);
+    }
+    if let Some((most, held)) = facts.limits.numbers
         && held >= most
     {
-        return reached(format!(
-            "The account holds {held} numbers and may hold {most} (spec.limits.maxNumbers). This goes on when a number \
-             is released or the limit is raised."
+        return Some(wait(
+            Reason::LimitReached,
+            format!(
+                "The account holds {held} numbers and may hold {most} (spec.limits.maxNumbers). This goes on when a number \
+                 is released or the limit is raised."
+            ),
+            Again::After(facts.waits.interval),
         ));
     }
     None

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::api::Reason;
 use crate::claim::{ANNOTATION, Intent, Stored};
-use crate::number::{Capabilities, Holding, Mark, Settings};
+use crate::number::{Capabilities, Holding, Mark, Settings, Whose};
 use crate::provider::{Order, OrderState, Refusal, RefusalKind};
 use crate::sabotage::{Safeguard, stands};
 
@@ -395,6 +395,10 @@ fn adopt(facts: &Facts, holding: &Holding) -> Step {
         return step;
     }
     if !facts.seen.token {
+        let is_orphan = facts.mark.whose(&holding.marked_text) != Whose::Unmarked;
+        if let Some(step) = limits::forbids_adoption(facts, is_orphan) {
+            return step;
+        }
         return Step::Claim {
             intent: Intent::Adopt,
             since: None,

@@ -5,6 +5,7 @@ mod history;
 mod refusals;
 
 use super::*;
+use crate::api::Adoption;
 use crate::claim::{Claim, Intent};
 use crate::number::{Installation, Origin, Owner, Papers, Routing, Settings, TwilioSettings};
 
@@ -56,7 +57,10 @@ fn fresh() -> Facts {
         budget: None,
         adopts: false,
         adopted: false,
-        limits: Limits::default(),
+        limits: Limits {
+            adoption: Adoption::Orphans,
+            ..Limits::default()
+        },
         provider: Provider::Twilio,
         mark: mark(),
         now: at(0),
@@ -67,6 +71,7 @@ fn fresh() -> Facts {
         claim: Stored::Nothing,
         suspended: false,
         protected: false,
+        owned: false,
         deletion_policy: None,
         definition_deleted: false,
         record: Record::default(),

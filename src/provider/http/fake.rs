@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::{Client, Request, Response, Transport, TransportError};
-use crate::claim::{ANNOTATION, Claim, Token};
+use crate::claim::{ANNOTATION, Claim, ReleaseToken, Token};
 use crate::clock::{Clock, Instant};
-use crate::number::{AccountId, Installation, Mark, Origin, Owner};
+use crate::number::{AccountId, Installation, Mark, NumberId, Origin, Owner};
 
 /// The `Date` of every answer.
 pub(crate) const DATE: &str = "Fri, 02 Jan 2026 03:04:05 GMT";
@@ -49,6 +49,13 @@ impl Fake {
             self.clone(),
             Duration::from_secs(30),
         )
+    }
+
+    /// True if the last request may still leave, this long after it was made.
+    pub(crate) fn may_leave_after(&self, wait: u64) -> bool {
+        self.seconds.fetch_add(wait, Ordering::Relaxed);
+        let asked = self.asked.lock().unwrap();
+        asked.last().unwrap().departure.ask().is_ok()
     }
 
     /// What was asked so far: method, path with query, body.
@@ -122,6 +129,12 @@ pub(crate) fn token(account: &str, age: Duration) -> Token {
     let reply = BTreeMap::from([(ANNOTATION.to_owned(), claim.to_annotation().unwrap())]);
     let sent = Instant::since_boot(Duration::from_secs(1000) - age);
     Token::from_reply(&reply, claim, sent).unwrap()
+}
+
+/// A token to release `number`, whose write was sent `age` before the clock's first instant.
+pub(crate) fn release_token(number: &str, age: Duration) -> ReleaseToken {
+    let sent = Instant::since_boot(Duration::from_secs(1000) - age);
+    ReleaseToken::from_reply(Some(number), &NumberId::new(number), sent).unwrap()
 }
 
 /// An answer with a JSON body.

@@ -151,12 +151,18 @@ impl http_body::Body for Departing {
     }
 }
 
-/// Sends what has no body whose departure could be held up: each time it could get on, as when it has a connection, it is asked
-/// whether it may. The answer to what has left is not waited for any more either then.
+/// Sends a request without a body, whose departure a body could hold up: each time it could get on, as when it has a
+/// connection, it is asked whether it may. An answer to what has left is not waited for any longer either.
+///
+/// # Errors
+/// [`TransportError::NotSent`] if it may not from the start.
 async fn while_it_may(
     departure: &Departure,
     sending: impl Future<Output = reqwest::Result<reqwest::Response>>,
 ) -> Result<reqwest::Response, TransportError> {
+    departure
+        .ask()
+        .map_err(|why| TransportError::NotSent(why.into()))?;
     let mut sending = pin!(sending);
     poll_fn(|context| match departure.ask() {
         Ok(()) => sending.as_mut().poll(context).map_err(unanswered),

@@ -158,20 +158,31 @@ impl Session {
             subject: "",
             id_in: None,
         };
-        self.exchange(call, TIMEOUT).await
+        self.exchange(call, TIMEOUT, None).await
     }
 
     /// Sends an ordinary write.
     pub(crate) async fn write(&self, call: Call<'_>) -> Result<Answer, Failure> {
-        self.exchange(call, TIMEOUT).await
+        self.exchange(call, TIMEOUT, None).await
     }
 
     /// Sends a write that spends money.
     pub(crate) async fn purchase(&self, call: Call<'_>) -> Result<Answer, Failure> {
-        self.exchange(call, self.client.purchase_timeout).await
+        self.exchange(call, self.client.purchase_timeout, None)
+            .await
     }
 
-    async fn exchange(&self, call: Call<'_>, limit: Duration) -> Result<Answer, Failure> {
+    /// Sends a write that gives a number away, before `ends` or not at all.
+    pub(crate) async fn release(&self, call: Call<'_>, ends: Instant) -> Result<Answer, Failure> {
+        self.exchange(call, TIMEOUT, Some(ends)).await
+    }
+
+    async fn exchange(
+        &self,
+        call: Call<'_>,
+        limit: Duration,
+        ends: Option<Instant>,
+    ) -> Result<Answer, Failure> {
         let span = tracing::info_span!(
             target: SPANS,
             "call",
@@ -182,10 +193,18 @@ impl Session {
             http.response.status_code = Empty,
             request_id = Empty,
         );
-        self.sent(call, limit, &span).instrument(span.clone()).await
+        self.sent(call, limit, ends, &span)
+            .instrument(span.clone())
+            .await
     }
 
-    async fn sent(&self, call: Call<'_>, limit: Duration, span: &Span) -> Result<Answer, Failure> {
+    async fn sent(
+        &self,
+        call: Call<'_>,
+        limit: Duration,
+        ends: Option<Instant>,
+        span: &Span,
+    ) -> Result<Answer, Failure> {
         if !self.opens(&call.url) {
             return Err(Failure::Elsewhere);
         }
@@ -200,7 +219,7 @@ impl Session {
             url: call.url,
             authorization: self.authorization.clone(),
             body: call.body,
-            departure: self.departure(sent, limit),
+            departure: self.departure(sent, limit, ends),
         };
         let result = tokio::time::timeout(limit, self.client.transport.send(request)).await;
         let came = self.client.clock.now();
@@ -241,13 +260,14 @@ impl Session {
         Ok(Answer { response })
     }
 
-    /// Lets a body leave while the gate is open, and only in the time that the request has: whoever waits for that time to
-    /// pass may rely on it.
-    fn departure(&self, sent: Instant, limit: Duration) -> Departure {
+    /// Lets a request leave while the gate is open, before `ends`, and only in the time that the request has: whoever waits for
+    /// that time to pass may rely on it.
+    fn departure(&self, sent: Instant, limit: Duration, ends: Option<Instant>) -> Departure {
         let (gate, clock) = (self.client.gate.clone(), self.client.clock.clone());
         Departure::through(Arc::new(move || {
             gate()?;
-            if clock.now().since(sent) < limit {
+            let now = clock.now();
+            if now.since(sent) < limit && ends.is_none_or(|ends| now < ends) {
                 Ok(())
             } else {
                 Err("it was held up for too long")

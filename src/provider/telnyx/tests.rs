@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::Telnyx;
 use super::classify::{MAY_BE_OURS, TABLE};
 use crate::number::{Configuration, NumberId, OrderId, Papers, Routing, Settings};
-use crate::provider::http::fake::{Fake, NUMBER, json, mark_of, text, token};
+use crate::provider::http::fake::{Fake, NUMBER, json, mark_of, release_token, text, token};
 use crate::provider::http::{Response, TransportError};
 use crate::provider::{
     Error, Order, OrderState, Ours, PhoneCompany, Refusal, RefusalKind, Released, Reply, Webhook,

@@ -69,6 +69,13 @@ pub(super) const TABLE: &[(i64, RefusalKind)] = &[
 /// There is no such resource (<https://www.twilio.com/docs/errors/20404>).
 const NOT_FOUND: i64 = 20404;
 
+/// The credential is not accepted (<https://www.twilio.com/docs/errors/20003>).
+const NOT_AUTHENTICATED: i64 = 20003;
+
+/// A key opens the region that it was made in (<https://www.twilio.com/docs/global-infrastructure/create-an-api-key-in-region>), and
+/// requests go to US1.
+const OTHER_REGIONS: &str = " (a credential of a Twilio region other than US1 is refused too)";
+
 /// Too many concurrent requests: "never processed and always safe to retry"
 /// (<https://www.twilio.com/docs/errors/20429>).
 const TOO_MANY: i64 = 20429;
@@ -190,10 +197,14 @@ fn unlisted(status: u16) -> RefusalKind {
 fn refusal(kind: RefusalKind, complaint: Complaint, answer: &Answer, session: &Session) -> Refusal {
     let code = session.code(&complaint.word);
     let code = code.unwrap_or_else(|| format!("HTTP {}", answer.response.status));
+    let mut text = session.presentable(&complaint.message);
+    if complaint.code == Some(NOT_AUTHENTICATED) {
+        text.push_str(OTHER_REGIONS);
+    }
     Refusal {
         kind,
         code,
-        text: session.presentable(&complaint.message),
+        text,
         request_id: session.request_id(&answer.response),
     }
 }

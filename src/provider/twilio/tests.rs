@@ -12,7 +12,7 @@ use super::classify::TABLE;
 use super::{Twilio, TwilioCredentials};
 use crate::number::{Configuration, NumberId, Papers, Routing, Settings};
 use crate::provider::http::TransportError;
-use crate::provider::http::fake::{Fake, NUMBER, json, mark_of, text, token};
+use crate::provider::http::fake::{Fake, NUMBER, json, mark_of, release_token, text, token};
 use crate::provider::{Error, Ours, PhoneCompany, Refusal, RefusalKind, Released, Reply, Unproven};
 
 const ACCOUNT: &str = "AC00000000000000000000000000000001";
@@ -298,7 +298,9 @@ async fn a_purchase_needs_a_fresh_token_the_right_account_and_an_open_gate() {
         matches!(reply, Reply::NotSent(Error::Shut("it does not lead"))),
         "{reply:?}"
     );
-    let error = shut.release(ours("PN1").await).await;
+    let error = shut
+        .release(ours("PN1").await, release_token("PN1", Duration::ZERO))
+        .await;
     assert_eq!(error, Err(Error::Shut("it does not lead")));
     assert!(fake.asked().is_empty());
 }
@@ -410,7 +412,8 @@ async fn an_error_never_shows_the_credential() {
     let error = twilio(&fake).list().await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the credential was refused: 20003: bad token [redacted] at https://api.twilio.com/ (request req-1)"
+        "the credential was refused: 20003: bad token [redacted] at https://api.twilio.com/ (a credential of a Twilio \
+         region other than US1 is refused too) (request req-1)"
     );
 }
 
@@ -679,7 +682,9 @@ async fn a_release_is_confirmed_by_204_or_by_twilios_own_404() {
     ];
     for (answer, released) in table {
         let fake = Fake::with([answer]);
-        let result = twilio(&fake).release(ours("PN1").await).await;
+        let result = twilio(&fake)
+            .release(ours("PN1").await, release_token("PN1", Duration::ZERO))
+            .await;
         assert_eq!(result.ok(), released);
         assert_eq!(fake.asked(), [format!("Delete {PATH}/PN1.json")]);
     }
@@ -744,4 +749,39 @@ async fn a_country_without_such_numbers_or_prices_is_no_error() {
         asked[1].ends_with("/v1/PhoneNumbers/Countries/AQ"),
         "{asked:?}"
     );
+}
+
+#[tokio::test]
+async fn a_release_needs_a_fresh_token_for_this_very_number() {
+    for (token, is_invariant) in [
+        (release_token("PN1", Duration::from_secs(5)), false),
+        (release_token("PN1-other", Duration::ZERO), true),
+    ] {
+        let fake = Fake::with([]);
+        let error = twilio(&fake)
+            .release(ours("PN1").await, token)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            matches!(error, Error::Invariant(_)),
+            is_invariant,
+            "{error}"
+        );
+        assert_eq!(
+            matches!(error, Error::Overtaken(_)),
+            !is_invariant,
+            "{error}"
+        );
+        assert!(fake.asked().is_empty());
+    }
+    // It is asked again when the request leaves.
+    let fake = Fake::with([text(500, "")]);
+    let token = release_token("PN1", Duration::from_secs(3));
+    assert!(
+        twilio(&fake)
+            .release(ours("PN1").await, token)
+            .await
+            .is_err()
+    );
+    assert!(fake.may_leave_after(0) && !fake.may_leave_after(1));
 }

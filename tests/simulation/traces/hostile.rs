@@ -56,3 +56,101 @@ pub fn forged_claims_with_amounts_without_bounds_stop_nobody() {
         until_gone(&world, "nyc").await;
     });
 }
+
+/// A number that is released when it is kept at this request of the operator, or while the operator is frozen in it.
+async fn kept_at(operation: &'static str, frozen_for: u64, spec: Value, change: Value) {
+    let mut world = World::new(1, json!({}));
+    world.start(Options::default());
+    world.number("nyc", spec);
+    until_ready(&world, "nyc").await;
+    world.run_for(secs(120)).await;
+    let (cluster, place) = (world.cluster.clone(), Place::number(NAMESPACE, "nyc"));
+    let (process, asked) = (
+        world.operators[0].process.clone(),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let seen = Arc::clone(&asked);
+    let patch = json!({"spec": change});
+    world.stage.set_script(Arc::new(move |call| {
+        if call.operation == operation && !seen.swap(true, Ordering::Relaxed) {
+            if frozen_for == 0 {
+                let _ = cluster.patch(&place, &patch);
+            } else {
+                let (process, cluster, place, patch) = (
+                    process.clone(),
+                    cluster.clone(),
+                    place.clone(),
+                    patch.clone(),
+                );
+                process.freeze();
+                tokio::spawn(async move {
+                    tokio::time::sleep(secs(frozen_for)).await;
+                    let _ = cluster.patch(&place, &patch);
+                    process.thaw();
+                });
+            }
+        }
+        Fate::Answered
+    }));
+    world.delete("nyc");
+    world.run_for(secs(300)).await;
+    assert!(asked.load(Ordering::Relaxed), "{operation} was not asked");
+    assert_eq!(
+        deeds(&world, Deed::Release),
+        0,
+        "{operation} {frozen_for}\n{}",
+        world.shown()
+    );
+    assert_eq!(held(&world), 1);
+}
+
+#[test]
+pub fn a_number_that_is_kept_at_the_last_moment_is_not_released() {
+    in_simulated_time(async {
+        let keeps = [
+            json!({"deletionPolicy": "Retain"}),
+            json!({"deletionProtection": true}),
+            json!({"suspend": true}),
+        ];
+        for spec in [twilio(), telnyx()] {
+            for change in &keeps {
+                kept_at("fetch", 0, spec.clone(), change.clone()).await;
+                kept_at("put configmaps", 0, spec.clone(), change.clone()).await;
+                kept_at("put configmaps", 300, spec.clone(), change.clone()).await;
+                kept_at("put phonenumbers/status", 60, spec.clone(), change.clone()).await;
+            }
+        }
+    });
+}
+
+/// A provider that denies a number once, in the answer to its release or after one that took no effect, keeps it on the bill.
+#[test]
+pub fn a_number_that_is_denied_once_is_not_taken_for_released() {
+    in_simulated_time(async {
+        for refusal in [Fate::Refused(429), Fate::NotSent, Fate::Refused(404)] {
+            for spec in [twilio(), telnyx()] {
+                let mut world = World::new(1, json!({}));
+                world.start(Options::default());
+                world.number("nyc", spec);
+                until_ready(&world, "nyc").await;
+                let denied_already = refusal == Fate::Refused(404);
+                let (released, denied) = (AtomicBool::new(false), AtomicBool::new(denied_already));
+                world
+                    .stage
+                    .set_script(Arc::new(move |call| match call.operation.as_str() {
+                        "release" if !released.swap(true, Ordering::Relaxed) => refusal,
+                        "fetch"
+                            if released.load(Ordering::Relaxed)
+                                && !denied.swap(true, Ordering::Relaxed) =>
+                        {
+                            Fate::Refused(404)
+                        }
+                        _ => Fate::Answered,
+                    }));
+                world.delete("nyc");
+                until_gone(&world, "nyc").await;
+                assert_eq!(held(&world), 0, "{refusal:?}\n{}", world.shown());
+            }
+        }
+    });
+}

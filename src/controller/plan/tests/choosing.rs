@@ -272,7 +272,7 @@ fn an_account_limits_countries_kinds_and_numbers() {
                 countries: Some(allowed(&["US".to_owned(), "CA".to_owned()])),
                 kinds: Some(allowed(&[Kind::Local])),
                 numbers: Some((3, 2)),
-                monthly_cost: Vec::new(),
+                ..Limits::default()
             },
             None,
         ),
@@ -441,7 +441,7 @@ fn what_was_adopted_is_not_given_back_unless_somebody_says_so() {
     facts.seen.fetched = Some(Some(marked.clone()));
     assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Retained));
     facts.deletion_policy = Some(DeletionPolicy::Release);
-    assert_eq!(plan(&facts), Step::Release(NumberId::new("PN1")));
+    assert_eq!(plan(&facts), Step::AnnounceRelease(NumberId::new("PN1")));
 
     // Deleted in the middle of an adoption: the mark is on, and nothing is recorded.
     let facts = looked(
@@ -580,4 +580,53 @@ fn a_search_whose_account_has_spent_its_budget_is_told_so_by_a_price_alone() {
     assert!(!facts.may_cost(&price("0.5", "EUR")));
     facts.seen.choice = Some(Choice::TooDear(price("1", "USD")));
     assert_eq!(reason(&plan(&facts)), Some(Reason::LimitReached));
+}
+
+#[test]
+fn an_account_says_what_may_be_taken_over() {
+    let orphan = Holding {
+        marked_text: "x [pn1.aaaaaa.bbbbbbbbbbbbb]".into(),
+        ..unmarked()
+    };
+    for (allowed, takes_unmarked, takes_orphans) in [
+        (Adoption::Never, false, false),
+        (Adoption::Unmarked, true, false),
+        (Adoption::Orphans, true, true),
+    ] {
+        for (holding, takes) in [
+            (unmarked(), takes_unmarked),
+            (orphan.clone(), takes_orphans),
+        ] {
+            let mut facts = looked(fresh(), Some(holding), None);
+            facts.adopts = true;
+            facts.limits.adoption = allowed;
+            facts.seen.look.as_mut().unwrap().orphaned = true;
+            let step = plan(&facts);
+            assert_eq!(matches!(step, Step::Claim { .. }), takes, "{step:?}");
+            let is_limited = reason(&step) == Some(Reason::LimitReached);
+            assert_eq!(is_limited, !takes, "{step:?}");
+        }
+    }
+}
+
+#[test]
+fn what_may_not_be_bought_is_not_taken_over() {
+    let limited = |change: &dyn Fn(&mut Limits)| {
+        let mut facts = looked(fresh(), Some(unmarked()), None);
+        facts.adopts = true;
+        change(&mut facts.limits);
+        reason(&plan(&facts)) == Some(Reason::LimitReached)
+    };
+    assert!(limited(
+        &|limits| limits.countries = Some(allowed(&["FR".to_owned()]))
+    ));
+    assert!(!limited(
+        &|limits| limits.countries = Some(allowed(&["US".to_owned()]))
+    ));
+    assert!(limited(
+        &|limits| limits.kinds = Some(allowed(&[Kind::TollFree]))
+    ));
+    assert!(limited(&|limits| limits.numbers = Some((10, 11))));
+    let full = |limits: &mut Limits| limits.numbers = Some((10, 10));
+    assert!(!limited(&full), "it is one of the ten");
 }

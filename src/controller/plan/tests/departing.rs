@@ -70,6 +70,14 @@ fn a_release_is_unassign_then_release_then_let_go() {
     facts.seen.fetched = Some(Some(holding()));
     assert_eq!(plan(&facts), Step::Unassign(101));
     facts.record.assistant = None;
+    assert_eq!(plan(&facts), Step::AnnounceRelease(NumberId::new("PN1")));
+    facts.seen.release_token = true;
+    facts.seen.fetched = None;
+    assert!(
+        matches!(plan(&facts), Step::Fetch(_)),
+        "a look that is old by then is repeated"
+    );
+    facts.seen.fetched = Some(Some(holding()));
     assert_eq!(plan(&facts), Step::Release(NumberId::new("PN1")));
     facts.seen.released = true;
     assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Released));
@@ -87,7 +95,7 @@ fn a_number_that_is_not_shown_is_let_go_only_after_a_second_404() {
     facts.memory.missing_for = Some(Duration::from_secs(60));
     assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Gone));
     facts.memory.missing_for = Some(Duration::ZERO);
-    facts.memory.release_sent = true;
+    facts.memory.may_be_released = true;
     assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Released));
 }
 
@@ -167,7 +175,7 @@ fn cell(
     facts.seen.fetched = Some(Some(drifted));
     match plan(&facts) {
         Step::Configure(..) => "kept and repaired",
-        Step::Release(_) => "released, then the object goes",
+        Step::AnnounceRelease(_) => "released, then the object goes",
         Step::RemoveFinalizer(Farewell::Retained) => "kept in the account; the object goes",
         Step::Rest(Rest::Suspended) if deleting => "kept; the object waits (`Suspended`)",
         Step::Rest(Rest::Suspended) => "kept, not repaired",
@@ -214,4 +222,26 @@ fn the_table_of_deletion_in_the_docs_is_what_the_plan_does() {
     } else {
         assert_eq!(table, rows, "run `make generate`");
     }
+}
+
+#[test]
+fn a_number_whose_object_had_owners_is_released_only_if_the_spec_says_so() {
+    let mut facts = Facts {
+        deleting: true,
+        owned: true,
+        ..recorded()
+    };
+    facts.seen.fetched = Some(Some(holding()));
+    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Owned));
+    facts.deletion_policy = Some(DeletionPolicy::Retain);
+    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Retained));
+    facts.deletion_policy = Some(DeletionPolicy::Release);
+    assert!(matches!(plan(&facts), Step::AnnounceRelease(_)));
+    facts.deletion_policy = None;
+    facts.protected = true;
+    assert_eq!(
+        plan(&facts),
+        Step::RemoveFinalizer(Farewell::Owned),
+        "a namespace that goes waits for nothing that is kept anyway"
+    );
 }

@@ -372,7 +372,13 @@ async fn a_release_is_confirmed_by_the_deleted_number_or_by_telnyxs_own_404() {
         (Err(TransportError::Lost("reset".into())), None),
     ] {
         let fake = Fake::with([answer]);
-        assert_eq!(telnyx(&fake).release(ours().await).await.ok(), released);
+        assert_eq!(
+            telnyx(&fake)
+                .release(ours().await, release_token("21", Duration::ZERO))
+                .await
+                .ok(),
+            released
+        );
         assert_eq!(fake.asked(), ["Delete /v2/phone_numbers/21"]);
     }
 }
@@ -515,4 +521,34 @@ async fn an_error_never_shows_the_key() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn a_release_needs_a_fresh_token_for_this_very_number() {
+    for (token, is_invariant) in [
+        (release_token("21", Duration::from_secs(5)), false),
+        (release_token("21-other", Duration::ZERO), true),
+    ] {
+        let fake = Fake::with([]);
+        let error = telnyx(&fake)
+            .release(ours().await, token)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            matches!(error, Error::Invariant(_)),
+            is_invariant,
+            "{error}"
+        );
+        assert_eq!(
+            matches!(error, Error::Overtaken(_)),
+            !is_invariant,
+            "{error}"
+        );
+        assert!(fake.asked().is_empty());
+    }
+    // It is asked again when the request leaves.
+    let fake = Fake::with([text(500, "")]);
+    let token = release_token("21", Duration::from_secs(3));
+    assert!(telnyx(&fake).release(ours().await, token).await.is_err());
+    assert!(fake.may_leave_after(0) && !fake.may_leave_after(1));
 }

@@ -268,7 +268,11 @@ async fn an_order_needs_a_fresh_token_and_an_open_gate() {
             .await
             .is_err()
     );
-    assert!(shut.release(ours().await).await.is_err());
+    assert!(
+        shut.release(ours().await, release_token("21", Duration::ZERO))
+            .await
+            .is_err()
+    );
     assert!(fake.asked().is_empty());
 }
 
