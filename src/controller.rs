@@ -19,6 +19,7 @@ mod number;
 mod openings;
 mod perform;
 pub(crate) mod plan;
+mod pulse;
 mod queues;
 mod reconciler;
 mod report;

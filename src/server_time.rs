@@ -18,6 +18,9 @@ use crate::clock::{Clock, Instant};
 /// How long a write may take to connect, and then to be answered: an order of magnitude more than a slow API server needs.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a read may go without a byte from the API server: longer than a watch is asked to last.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// The clients of the API server.
 #[derive(Clone)]
 pub struct Clients {
@@ -55,15 +58,19 @@ impl Clients {
 /// If `config` cannot be used: certificates, credentials or proxy.
 pub fn clients(config: Config, clock: Arc<dyn Clock>) -> kube::Result<Clients> {
     let time = ServerTime::new(clock);
-    let mut writes = config.clone();
+    let mut reads = config.clone();
+    reads.read_timeout = Some(READ_TIMEOUT);
+    reads.write_timeout = Some(READ_TIMEOUT);
+    // Else the time that a connection was idle would count.
+    reads.reset_reader_on_write = true;
+    let mut writes = config;
     writes.default_retry = false;
     writes.connect_timeout = Some(WRITE_TIMEOUT);
     writes.read_timeout = Some(WRITE_TIMEOUT);
     writes.write_timeout = Some(WRITE_TIMEOUT);
-    // Else the time that a connection was idle would count.
     writes.reset_reader_on_write = true;
     Ok(Clients {
-        reads: ClientBuilder::try_from(config)?.with_layer(&time).build(),
+        reads: ClientBuilder::try_from(reads)?.with_layer(&time).build(),
         writes: ClientBuilder::try_from(writes)?.with_layer(&time).build(),
         time,
     })

@@ -14,16 +14,16 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{Config, Event};
 use kube::runtime::{Controller, WatchStreamExt, controller, reflector, watcher};
-use kube::{Api, Resource};
+use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
 use super::account::AnyAccount;
+use super::pulse::{Pauses, Pulses, WATCH_SECONDS};
 use super::reconciler::{REREAD_AFTER, Reconciler, account_fingerprint, number_fingerprint};
 use super::stores::Stores;
 use super::wakers::Wakers;
 use super::{Due, Parts, Settings};
 use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
-use crate::server_time::Clients;
 
 /// How many passes over numbers are begun at once, also of those that find that it is not their turn and end at once: each
 /// takes memory.
@@ -70,20 +70,24 @@ pub async fn run(
     let mut namespaced_accounts = Vec::new();
     let mut cluster_accounts = Vec::new();
     let mut namespaces = Vec::new();
+    let pulses = Arc::new(Pulses::new(Arc::clone(&parts.clock)));
+    parts.metrics.listen(&pulses);
+    let reads = &clients.reads;
     for scope in scopes(&parts.settings) {
-        let (store, events) = watch(api_in::<PhoneNumber>(&clients, scope.as_deref()));
+        let (store, events) = watch(&pulses, reads, scope.as_deref(), api_in::<PhoneNumber>);
         stores.numbers.push(store.clone());
         numbers.push((store, events));
-        let (store, events) = watch(api_in::<ProviderAccount>(&clients, scope.as_deref()));
+        let (store, events) = watch(&pulses, reads, scope.as_deref(), api_in::<ProviderAccount>);
         stores.accounts.push(store.clone());
         namespaced_accounts.push((store, events));
     }
     if parts.settings.watch_namespaces.is_empty() {
-        let (store, events) = watch(Api::<ClusterProviderAccount>::all(clients.reads.clone()));
+        let all = |client, _: Option<&str>| Api::<ClusterProviderAccount>::all(client);
+        let (store, events) = watch(&pulses, reads, None, all);
         stores.cluster_accounts.push(store.clone());
         cluster_accounts.push((store, events));
-        let all = Api::<PartialObjectMeta<Namespace>>::all(clients.reads.clone());
-        let (store, events) = watch(all);
+        let all = |client, _: Option<&str>| Api::<PartialObjectMeta<Namespace>>::all(client);
+        let (store, events) = watch(&pulses, reads, None, all);
         stores.namespaces.push(store);
         namespaces.push(events);
     }
@@ -192,19 +196,23 @@ fn scopes(settings: &Settings) -> Vec<Option<String>> {
     }
 }
 
-fn api_in<K>(clients: &Clients, namespace: Option<&str>) -> Api<K>
+fn api_in<K>(client: Client, namespace: Option<&str>) -> Api<K>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
     match namespace {
-        Some(namespace) => Api::namespaced(clients.reads.clone(), namespace),
-        None => Api::all(clients.reads.clone()),
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
     }
 }
 
-/// A cache of `api`, and the events that fill it.
+/// A cache of what `api` makes of a client and a namespace, and the events that fill it. Errors are logged and left out: kube
+/// would let everything wait that may trigger a pass, whatever else it has to do with the watch.
 fn watch<K>(
-    api: Api<K>,
+    pulses: &Pulses,
+    client: &Client,
+    namespace: Option<&str>,
+    api: impl FnOnce(Client, Option<&str>) -> Api<K>,
 ) -> (
     Store<K>,
     impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
@@ -212,7 +220,14 @@ fn watch<K>(
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
-    cached(watcher(api, Config::default().page_size(PAGE)).default_backoff())
+    let pulse = pulses.of(&K::kind(&()), namespace);
+    let api = api(pulse.listen(client.clone()), namespace);
+    let config = Config::default().page_size(PAGE).timeout(WATCH_SECONDS);
+    let events = watcher(api, config).backoff(Pauses::default());
+    cached(events.filter_map(move |event| {
+        let event = event.inspect_err(|error| pulse.failed(error));
+        std::future::ready(event.ok().map(Ok))
+    }))
 }
 
 /// A cache that `events` fill, and the same events once it shows them.
@@ -275,7 +290,7 @@ fn leave_out_what_nobody_reads<K: Resource>(object: &mut K) {
     }
 }
 
-/// The objects in `events` that are news and changed in what `fingerprint` covers.
+/// The objects in `events` that changed in what `fingerprint` covers and are news.
 fn triggers<K>(
     events: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
     is_news: impl Fn(&K) -> bool + Send + 'static,
@@ -284,13 +299,12 @@ fn triggers<K>(
 where
     K: Resource<DynamicType = ()> + Clone + Send + 'static,
 {
-    let news = events
-        .applied_objects()
-        .try_filter(move |object| std::future::ready(is_news(object)));
-    news.predicate_filter(
+    // What is no news is compared with, too: an object may be set back to what it was before a pass changed it.
+    let changed = events.applied_objects().predicate_filter(
         move |object: &K| Some(fingerprint(object)),
         PredicateConfig::default(),
-    )
+    );
+    changed.try_filter(move |object| std::future::ready(is_news(object)))
 }
 
 /// Every new number wakes its account; a pass over the account serves all that came meanwhile.
@@ -378,3 +392,6 @@ async fn reread_secrets(reconciler: Arc<Reconciler>) {
         tokio::time::sleep(REREAD_AFTER).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use secrecy::SecretString;
@@ -12,6 +13,9 @@ use crate::clock::{Clock, Instant};
 
 /// How often Secrets in use are read again, so that a changed one takes effect within 10 s.
 pub(super) const REREAD_AFTER: Duration = Duration::from_secs(5);
+
+/// How many Secrets are read at once.
+const READ_AT_ONCE: usize = 8;
 
 /// A Secret's namespace and name.
 pub(super) type SecretName = (String, String);
@@ -74,10 +78,16 @@ impl Secrets {
     pub(super) async fn refresh(&self, in_use: &BTreeSet<SecretName>) -> BTreeSet<SecretName> {
         self.lock().retain(|name, _| in_use.contains(name));
         let mut changed = BTreeSet::new();
-        for name in in_use {
-            match self.read(name).await {
+        let reads = in_use.iter().cloned().map(|name| async move {
+            let read = self.read(&name).await;
+            (name, read)
+        });
+        // One that is not answered holds up no other for long.
+        let mut reads = futures::stream::iter(reads).buffer_unordered(READ_AT_ONCE);
+        while let Some((name, read)) = reads.next().await {
+            match read {
                 Ok(true) => {
-                    changed.insert(name.clone());
+                    changed.insert(name);
                 }
                 Ok(false) => {}
                 Err(error) => {

@@ -19,8 +19,8 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// How often it is looked at before the API server is asked anew: what is gone meanwhile is not waited for.
 const LOOKS: usize = 40;
 
-/// How soon an API server that did not answer is asked again.
-const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How soon an API server that did not answer is asked again, and the longest pause. Each is twice as long as the one before.
+const ASK_AGAIN_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
 /// How many objects are asked for at once.
 const PAGE: u32 = 500;
@@ -57,6 +57,7 @@ async fn wait_for<K>(api: &Api<K>, store: &Store<K>)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
+    let (mut pause, longest) = ASK_AGAIN_AFTER;
     loop {
         let before = versions(store);
         let live = match list(api).await {
@@ -64,7 +65,8 @@ where
             Err(error) => {
                 let kind = K::kind(&());
                 tracing::warn!(%kind, %error, "cannot see whether the caches are up to date");
-                tokio::time::sleep(ASK_AGAIN_AFTER).await;
+                tokio::time::sleep(pause).await;
+                pause = pause.saturating_mul(2).min(longest);
                 continue;
             }
         };

@@ -6,7 +6,7 @@ mod figures;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
@@ -22,7 +22,7 @@ use catalogue::{
     PROVIDER_REQUEST_DURATION, PROVIDER_REQUESTS, PURCHASES, RECONCILE_DURATION,
     RECONCILE_FAILURES, RELEASES,
 };
-pub use figures::{AccountFigures, Source};
+pub use figures::{AccountFigures, Listener, Silence, Source};
 
 /// The `Content-Type` of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -278,6 +278,13 @@ impl Metrics {
         let scrape = figures::Scrape(figures::weak(source));
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         registry.register_collector(Box::new(scrape));
+    }
+
+    /// Shows for how long the watches of `listener` have heard nothing, for as long as it lives.
+    pub fn listen<L: Listener + 'static>(&self, listener: &Arc<L>) {
+        let listener: Weak<L> = Arc::downgrade(listener);
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.register_collector(Box::new(figures::Watches(listener)));
     }
 
     /// Everything, as Prometheus reads it.

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::helm::{
-    CHART, EVERYTHING, NAMESPACE, TWO_NAMESPACES, compare, helm, objects, of_kind, rendered, the,
-    try_rendered,
+    CHART, EVERYTHING, NAMESPACE, TWO_NAMESPACES, compare, helm, objects, of_kind, rendered, root,
+    the, try_rendered,
 };
 
 #[test]
@@ -162,6 +162,19 @@ fn what_cannot_work_is_refused_with_a_reason() {
     }
     rendered(&["--set=flags.leaderElect=false", "--set=replicas=1"]);
     rendered(&["--set=flags.purchaseTimeout=2s,flags.purchaseVisibility=7s"]);
+}
+
+/// Resource versions may be compared as numbers since then (KEP-5504), and the operator does.
+#[test]
+fn the_oldest_kubernetes_is_the_same_in_the_chart_and_in_the_docs() {
+    for (version, is_enough) in [("1.34.9", false), ("1.35.0", true)] {
+        let rendered = try_rendered(&["--kube-version", version]);
+        assert_eq!(rendered.is_ok(), is_enough, "{version}: {rendered:?}");
+    }
+    for page in ["README.md", "docs/operations.md"] {
+        let text = std::fs::read_to_string(root().join(page)).unwrap();
+        assert!(text.contains("It needs Kubernetes 1.35 or later"), "{page}");
+    }
 }
 
 #[test]

@@ -97,6 +97,8 @@ metrics! {
         "Objects whose last pass the API server failed; each is tried again after a pause that grows to 5 minutes";
     DEFINITION_LACKS: Gauge "phonenumber_definition_fields_missing" []
         "Fields of PhoneNumbers that this version writes and that the installed definition drops, because it is older";
+    WATCH_SILENCE: Gauge "phonenumber_watch_silence_seconds" ["kind", "scope"]
+        "Time since a watch last heard anything of the API server, normally less than a minute; scope is the watched namespace, or empty";
     LEADER: Gauge "phonenumber_leader" []
         "1 on the replica that leads, 0 on one that waits; only the leader shows figures of accounts";
     BUILD_INFO: Gauge "phonenumber_build_info" ["version"]

@@ -14,7 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use super::catalogue::{
     ACCOUNT_READY, Description, INVENTORY, INVENTORY_AGE, LIMIT, LIMIT_REMAINING, Labels,
-    MONTHLY_COST, NUMBERS, UNKNOWN_OUTCOME_AGE, UNKNOWN_OUTCOMES,
+    MONTHLY_COST, NUMBERS, UNKNOWN_OUTCOME_AGE, UNKNOWN_OUTCOMES, WATCH_SILENCE,
 };
 
 /// What is to be told of one account.
@@ -46,7 +46,63 @@ pub trait Source: Send + Sync {
     fn figures(&self) -> Vec<AccountFigures>;
 }
 
+/// For how long a watch has heard nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Silence {
+    /// The kind that is watched.
+    pub kind: String,
+    /// The namespace that is watched; empty if all are.
+    pub namespace: String,
+    /// For how many seconds.
+    pub seconds: f64,
+}
+
+/// Knows all watches, now and without waiting for anything.
+pub trait Listener: Send + Sync {
+    /// One for each watch.
+    fn silences(&self) -> Vec<Silence>;
+}
+
 type Values = Vec<(Labels, f64)>;
+
+/// Asks a [`Listener`] at each scrape, for as long as it lives.
+pub(super) struct Watches(pub(super) Weak<dyn Listener>);
+
+impl fmt::Debug for Watches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watches")
+    }
+}
+
+impl Collector for Watches {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let listener = self.0.upgrade();
+        let silences = listener.iter().flat_map(|listener| listener.silences());
+        let values = silences.map(|it| {
+            let labels = WATCH_SILENCE.with([Cow::Owned(it.kind), Cow::Owned(it.namespace)]);
+            (labels, it.seconds)
+        });
+        show(&mut encoder, &WATCH_SILENCE, values.collect())
+    }
+}
+
+fn show(
+    encoder: &mut DescriptorEncoder<'_>,
+    description: &Description,
+    values: Values,
+) -> Result<(), fmt::Error> {
+    if values.is_empty() {
+        return Ok(());
+    }
+    let family = Family::<Labels, Gauge<f64, AtomicU64>>::default();
+    for (labels, value) in values {
+        family.get_or_create(&labels).set(value);
+    }
+    // As the registry does for what is registered.
+    let help = format!("{}.", description.help);
+    let metric = encoder.encode_descriptor(description.base(), &help, None, MetricType::Gauge)?;
+    family.encode(metric)
+}
 
 /// Asks a [`Source`] at each scrape, for as long as it lives.
 pub(super) struct Scrape(pub(super) Weak<dyn Source>);
@@ -63,18 +119,7 @@ impl Collector for Scrape {
             return Ok(());
         };
         for (description, values) in gauges(&source.figures()) {
-            if values.is_empty() {
-                continue;
-            }
-            let family = Family::<Labels, Gauge<f64, AtomicU64>>::default();
-            for (labels, value) in values {
-                family.get_or_create(&labels).set(value);
-            }
-            // As the registry does for what is registered.
-            let help = format!("{}.", description.help);
-            let metric =
-                encoder.encode_descriptor(description.base(), &help, None, MetricType::Gauge)?;
-            family.encode(metric)?;
+            show(&mut encoder, description, values)?;
         }
         Ok(())
     }

@@ -23,6 +23,17 @@ impl Source for One {
     }
 }
 
+impl Listener for One {
+    fn silences(&self) -> Vec<Silence> {
+        let one = |namespace: &str, seconds| Silence {
+            kind: "PhoneNumber".into(),
+            namespace: namespace.into(),
+            seconds,
+        };
+        vec![one("", 31.5), one("support", 600.0)]
+    }
+}
+
 /// Everything that can be shown, once.
 fn everything() -> (Metrics, Arc<One>) {
     let metrics = Metrics::default();
@@ -39,6 +50,7 @@ fn everything() -> (Metrics, Arc<One>) {
     metrics.leads(true);
     let source = Arc::new(One);
     metrics.show(&source);
+    metrics.listen(&source);
     (metrics, source)
 }
 
@@ -98,6 +110,7 @@ fn figures_have_the_values_of_their_source_and_go_with_it() {
         "phonenumber_account_ready{account=\"support/twilio\",reason=\"CredentialsInvalid\"} 0.0",
         "phonenumber_inventory_age_seconds{account=\"support/twilio\"} 12.5",
         "phonenumber_purchases_total{account=\"support/twilio\",outcome=\"bought\"} 1",
+        "phonenumber_watch_silence_seconds{kind=\"PhoneNumber\",scope=\"support\"} 600.0",
         "phonenumber_leader 1",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
