@@ -253,6 +253,10 @@ impl ReleaseToken {
     }
 
     /// The instant from which on the release must not leave any more.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "the sum of an instant and a duration saturates"
+    )]
     pub fn ends(&self) -> Instant {
         self.sent + TOKEN_LIFETIME
     }

@@ -35,11 +35,9 @@ impl Looks {
         if must_start {
             tokio::spawn(answer_all(Arc::clone(account)));
         }
-        answer.await.unwrap_or_else(|_| {
-            Err(Error::Invariant(
-                "a look at the number ended without an answer",
-            ))
-        })
+        answer.await.unwrap_or(Err(Error::Invariant(
+            "a look at the number ended without an answer",
+        )))
     }
 }
 

@@ -46,11 +46,9 @@ impl Account {
         if must_start {
             tokio::spawn(answer_all(Arc::clone(self)));
         }
-        answer.await.unwrap_or_else(|_| {
-            Err(Error::Invariant(
-                "a question about the order ended without an answer",
-            ))
-        })
+        answer.await.unwrap_or(Err(Error::Invariant(
+            "a question about the order ended without an answer",
+        )))
     }
 }
 
