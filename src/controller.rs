@@ -47,7 +47,7 @@ pub use context::Settings;
 pub use queues::{
     ACCOUNT_DEBOUNCE, Ended, MOST_PASSES, account_triggers, cached, number_triggers, run,
 };
-pub use reconciler::{REREAD_AFTER, Reconciler, account_fingerprint, number_fingerprint};
+pub use reconciler::{REREAD_AFTER, Reconciler};
 pub use stores::Stores;
 pub use wakers::Wakers;
 

@@ -9,6 +9,8 @@
     clippy::indexing_slicing
 )]
 
+#[path = "support/conformance.rs"]
+mod conformance;
 #[path = "support/control_plane.rs"]
 mod control_plane;
 
@@ -282,4 +284,22 @@ async fn nothing_runs_on_after_its_process_was_killed() {
         assert!(Instant::now() < deadline, "a program outlives its parent");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// The simulation holds its own API server to the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_server_answers_as_the_simulated_one_does() {
+    let control_plane = ControlPlane::start().await.unwrap();
+    let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
+    for arguments in [
+        &["apply", "--server-side", "-f", crds][..],
+        &["wait", "--for=condition=Established", "crd", "--all"],
+    ] {
+        let output = control_plane.kubectl().args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+    }
+    let client = control_plane.admin_client().await.unwrap();
+    create_namespace(&client, "conformance").await;
+    conformance::conforms(client, "conformance", || {}).await;
 }

@@ -1,17 +1,21 @@
 //! What must be so after every run, whatever happened: read from the carrier's ledger and from the log of the cluster, which
 //! together tell everything that ever took place.
+//!
+//! What cannot be held against an operator is excused one number at a time, for the time in which nobody could have known
+//! better; how often that was needed is counted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use phonenumber_operator::claim::{ANNOTATION, Claim, Intent};
-use phonenumber_operator::emulator::Deed;
-use phonenumber_operator::number::{Installation, Mark, Origin, Owner};
+use phonenumber_operator::emulator::{Deed, Number};
 use serde_json::Value;
 
 use crate::cluster::Change;
-use crate::world::{INSTALLATION, NAMESPACE, TWILIO_ACCOUNTS, World, condition, is_ready};
+use crate::marks::{self, Owners};
+use crate::world::{
+    CONNECTION, INSTALLATION, TELNYX_ACCOUNTS, TWILIO_ACCOUNTS, World, condition, is_ready,
+};
 
 /// How many Events and how many writes of each that leads an object may see while all is well.
 const MOST_WHILE_WELL: usize = 10;
@@ -23,8 +27,20 @@ const TO_CALM_DOWN: Duration = Duration::from_secs(60);
 /// How long after a purchase by hand an operator's own purchase of the same number may meet it.
 const RESIDUE: Duration = Duration::from_secs(10);
 
-/// How long schedules hide a purchase, and until a listing shows it then.
-const HIDDEN: Duration = Duration::from_secs(120 + 120);
+/// How long a purchase takes at most, from its claim to the next look.
+const PURCHASE: Duration = Duration::from_secs(60);
+
+/// How long after a number is listed a look may still miss it: a listing that began before, and its delays.
+const SHOWN_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long it takes at most that a number which is gone is seen to be: a listing, and two requests for it.
+const NOTICED_WITHIN: Duration = Duration::from_secs(300);
+
+/// How long a listing that counts what an account holds may be old.
+const COUNTED_WITHIN: Duration = Duration::from_secs(120);
+
+/// A rename is noted once it is done.
+const RENAMED_WITHIN: Duration = Duration::from_millis(1);
 
 /// How long an operator may act on what a resource was before.
 const MAY_LAG: Duration = Duration::from_secs(120);
@@ -33,27 +49,50 @@ const MAY_LAG: Duration = Duration::from_secs(120);
 #[derive(Default)]
 pub struct Diary {
     pub lines: Vec<String>,
-    /// Somebody took a mark off a number.
-    pub renamed: bool,
-    /// A resource was gone for a moment while the company hid its number: nothing showed that it is somebody's.
-    pub unseen: bool,
     /// Since when nothing goes wrong any more.
     pub well_since: Duration,
-    /// What the Twilio accounts may do, where that is limited.
-    pub limits: Option<Limits>,
+    /// What accounts may do, where that is limited.
+    pub limits: Vec<Limits>,
+    /// How long operators wait for a purchase to be shown.
+    pub visibility: Duration,
     leaders: usize,
-    lost_sight: BTreeSet<String>,
+    meddling: Vec<(Duration, Meddling)>,
     /// From when to when operators were frozen.
     freezes: Vec<(Duration, Option<Duration>)>,
 }
 
-/// Limits of an account.
+/// What somebody did that an operator may not be able to see through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Meddling {
+    /// The mark was taken off the number with this id.
+    Renamed(String),
+    /// The finalizer, and perhaps the claim, were taken off the resource of this name.
+    Stripped(String),
+    /// The resource of this name was deleted by force and created again without its status.
+    Restored(String),
+    /// The company said that it released the number with this id, and did not.
+    Kept(String),
+    /// Another installation put this mark on the number with this id.
+    Marked(String, String),
+}
+
+/// Limits of the accounts at a provider.
 #[derive(Clone, Copy)]
 pub struct Limits {
+    pub provider: &'static str,
     pub purchases_per_hour: usize,
     pub releases_per_hour: usize,
     /// How many numbers it may hold; operators of which more than one believes to lead may make it more.
     pub numbers: Option<usize>,
+}
+
+impl Limits {
+    fn accounts(&self) -> [&'static str; 2] {
+        match self.provider {
+            "twilio" => TWILIO_ACCOUNTS,
+            _ => TELNYX_ACCOUNTS,
+        }
+    }
 }
 
 impl Diary {
@@ -61,8 +100,13 @@ impl Diary {
     pub fn of(leaders: usize) -> Self {
         Self {
             leaders,
+            visibility: Duration::from_secs(600),
             ..Self::default()
         }
+    }
+
+    pub fn meddles(&mut self, at: Duration, meddling: Meddling) {
+        self.meddling.push((at, meddling));
     }
 
     /// An operator freezes.
@@ -86,9 +130,16 @@ impl Diary {
         from.map(|(from, _)| *from).fold(recent, Duration::min)
     }
 
-    /// Somebody did to the resource what lets its number stay behind, or lets it buy another.
-    pub fn may_lose_sight(&mut self, name: &str) {
-        self.lost_sight.insert(name.to_owned());
+    /// When such meddling took place from `from` to `to`.
+    fn meddling(
+        &self,
+        from: Duration,
+        to: Duration,
+        is_such: impl Fn(&Meddling) -> bool,
+    ) -> impl Iterator<Item = Duration> {
+        let within = move |at: &Duration| *at >= from && *at <= to;
+        let such = self.meddling.iter().filter(move |(_, it)| is_such(it));
+        such.map(|(at, _)| *at).filter(within)
     }
 }
 
@@ -101,299 +152,479 @@ pub fn purchases(world: &World) -> usize {
         .count()
 }
 
+/// What an audit found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Everything that is wrong.
+    pub faults: Vec<String>,
+    /// How many times something was judged that can be excused.
+    pub judged: usize,
+    /// How many of these were wrong and are excused, by the excuse.
+    pub excused: BTreeMap<&'static str, usize>,
+}
+
 /// Everything that is wrong.
 pub fn faults(world: &World, diary: &Diary) -> Vec<String> {
+    report(world, diary).faults
+}
+
+pub fn report(world: &World, diary: &Diary) -> Report {
+    let changes = world.cluster.since(0);
+    let mut resources: HashMap<String, Vec<Change>> = HashMap::new();
+    for change in &changes {
+        if change.place.plural == "phonenumbers" {
+            let of_name = resources.entry(change.place.name.clone()).or_default();
+            of_name.push(change.clone());
+        }
+    }
+    let hidden = Duration::from_millis(world.emulator.world().state.switches.hidden_ms);
     let mut audit = Audit {
         world,
         diary,
-        changes: world.cluster.since(0),
+        owners: Owners::of(INSTALLATION, &changes),
+        changes,
+        resources,
+        hidden,
         held: BTreeMap::new(),
         spent: BTreeMap::new(),
-        faults: Vec::new(),
+        report: Report::default(),
     };
     audit.read_the_ledger();
     audit.look_at_what_is_held();
     audit.look_at_what_is_declared();
+    audit.look_at_what_is_ready();
+    audit.look_at_what_waits_for_a_limit();
     audit.count_what_was_written();
     audit.count_what_was_limited();
-    audit.faults
+    audit.report
 }
 
 /// A number in an account, as the ledger has it.
 #[derive(Clone, Debug)]
 struct Held {
+    id: String,
     account: String,
     number: String,
     reference: String,
     /// The resource for which an operator bought it.
     bought_for: Option<String>,
+    /// When it was asked for: at Telnyx its order comes first.
+    ordered_at: Duration,
     bought_at: Duration,
+    /// True once the number itself carries a mark: at Telnyx the reference of the order need not be copied to it.
+    is_marked: bool,
 }
 
 struct Audit<'a> {
     world: &'a World,
     diary: &'a Diary,
+    owners: Owners,
     changes: Vec<Change>,
+    /// Every version of each resource, by its name.
+    resources: HashMap<String, Vec<Change>>,
+    /// How long the company hides what is bought.
+    hidden: Duration,
     held: BTreeMap<String, Held>,
     /// How many purchases were made for each resource and number.
     spent: BTreeMap<(String, String), usize>,
-    faults: Vec<String>,
+    report: Report,
 }
 
 impl Audit<'_> {
     fn fault(&mut self, text: String) {
-        self.faults.push(format!("- {text}"));
+        self.report.faults.push(format!("- {text}"));
     }
 
-    /// The name of the resource whose mark is in `text`.
+    /// Notes a fault unless `excuse` is one.
+    fn judge(&mut self, fault: Option<String>, excuse: Option<&'static str>) {
+        self.report.judged += 1;
+        match (fault, excuse) {
+            (None, _) => {}
+            (Some(_), Some(excuse)) => *self.report.excused.entry(excuse).or_default() += 1,
+            (Some(fault), None) => self.fault(fault),
+        }
+    }
+
     fn owner_in(&self, text: &str) -> Option<String> {
-        let mark = Mark::find_in(text)?;
-        let names: BTreeSet<_> = self
-            .changes
-            .iter()
-            .filter(|change| change.place.plural == "phonenumbers")
-            .map(|change| change.place.name.clone())
-            .collect();
-        names
-            .into_iter()
-            .find(|name| mark_of(name).same_owner(&mark))
+        self.owners.owner_in(text)
     }
 
     /// Every version of a resource up to `at`.
-    fn versions(&self, name: &str, at: Duration) -> impl Iterator<Item = &Change> {
-        self.changes.iter().filter(move |change| {
-            change.place.plural == "phonenumbers" && change.place.name == name && change.at <= at
-        })
+    fn versions(&self, name: &str, at: Duration) -> impl DoubleEndedIterator<Item = &Change> {
+        let of_name = self.resources.get(name).into_iter().flatten();
+        of_name.filter(move |change| change.at <= at)
     }
 
     /// The claims that were stored up to `at`, by nonce.
-    fn claims(&self, name: &str, at: Duration) -> BTreeMap<String, Claim> {
-        let texts = self
-            .versions(name, at)
-            .filter_map(|change| change.object["metadata"]["annotations"][ANNOTATION].as_str());
-        let claims = texts.filter_map(|text| serde_json::from_str::<Claim>(text).ok());
-        claims.map(|claim| (claim.nonce.clone(), claim)).collect()
+    fn claims(&self, name: &str, at: Duration) -> BTreeMap<String, Value> {
+        let claims = self.versions(name, at).map(|change| {
+            (
+                &change.object["metadata"]["uid"],
+                marks::claim(&change.object),
+            )
+        });
+        // Somebody else's claim pays for nothing.
+        let claims =
+            claims.filter(|(uid, claim)| claim["nonce"].is_string() && claim["uid"] == **uid);
+        claims
+            .map(|(_, claim)| claim)
+            .map(|claim| {
+                (
+                    claim["nonce"].as_str().unwrap_or_default().to_owned(),
+                    claim,
+                )
+            })
+            .collect()
+    }
+
+    /// True if the company may not have shown the number at `at`.
+    fn is_hidden(&self, held: &Held, at: Duration) -> bool {
+        let hides = !self.hidden.is_zero();
+        at < held.bought_at || (hides && at < held.bought_at + self.hidden + SHOWN_WITHIN)
+    }
+
+    /// True if the number is hidden for longer than operators wait.
+    fn is_hidden_for_too_long(&self, held: &Held, at: Duration) -> bool {
+        self.hidden + PURCHASE >= self.diary.visibility && self.is_hidden(held, at)
+    }
+
+    fn was_renamed(&self, id: &str, from: Duration, to: Duration) -> bool {
+        let renamed = Meddling::Renamed(id.to_owned());
+        self.diary
+            .meddling(from, to, |it| *it == renamed)
+            .next()
+            .is_some()
+    }
+
+    /// The mark that another installation put on a number.
+    fn marked_by_others(&self, id: &str) -> Option<String> {
+        let mut marks = self.diary.meddling.iter();
+        marks.find_map(|(_, it)| match it {
+            Meddling::Marked(of, mark) if of == id => Some(mark.clone()),
+            _ => None,
+        })
+    }
+
+    fn was_kept(&self, id: &str) -> bool {
+        let kept = Meddling::Kept(id.to_owned());
+        self.diary.meddling.iter().any(|(_, it)| *it == kept)
+    }
+
+    /// When somebody took the finalizer off the resource, or its status with it.
+    fn tampering(&self, name: &str, from: Duration, to: Duration) -> Vec<Duration> {
+        let tampers = |it: &Meddling| match it {
+            Meddling::Stripped(of) | Meddling::Restored(of) => of == name,
+            Meddling::Renamed(_) | Meddling::Kept(_) | Meddling::Marked(..) => false,
+        };
+        self.diary.meddling(from, to, tampers).collect()
+    }
+
+    /// True if the resource went from `from` to `to` and left its number behind, because its policy was Retain or because
+    /// nothing held it back.
+    fn was_let_go(&self, name: &str, from: Duration, to: Duration) -> bool {
+        let versions: Vec<_> = self.versions(name, to).collect();
+        versions.iter().any(|gone| {
+            let is_stripped = || {
+                let stripped = self.tampering(name, Duration::ZERO, gone.at);
+                stripped.last().is_some_and(|stripped| {
+                    let mut since = versions
+                        .iter()
+                        .filter(|it| it.at > *stripped && it.at < gone.at);
+                    !since.any(|it| marks::is_held_back(&it.object))
+                })
+            };
+            let is_retained = gone.object["spec"]["deletionPolicy"] == "Retain";
+            gone.deleted && gone.at >= from && (is_retained || is_stripped())
+        })
+    }
+
+    /// True if nothing but the number itself showed at `at` that it was bought for `owner`, by somebody's deed, and the
+    /// company hid it.
+    fn is_forgotten(&self, held: &Held, owner: &str, at: Duration) -> bool {
+        let from = held.ordered_at.saturating_sub(PURCHASE);
+        let is_tampered_with = !self.tampering(owner, from, at).is_empty();
+        let shows_nothing = self.is_hidden(held, at) || !held.is_marked;
+        shows_nothing && (is_tampered_with || self.was_let_go(owner, from, at))
     }
 
     fn read_the_ledger(&mut self) {
         let entries = self.world.emulator.world().ledger.entries.clone();
+        let mut ordered: HashMap<String, Duration> = HashMap::new();
+        let copies = self.world.emulator.world().state.switches.copy_reference;
         for entry in entries {
             let time: Timestamp = entry.time.parse().unwrap();
             let at = self.world.since_begun(time);
             let by_hand = entry.by == "console";
             match entry.deed {
                 Deed::Purchase => {
-                    let account = entry.account.clone();
                     let owner = self.owner_in(&entry.reference);
+                    let ordered_at = ordered.get(&entry.reference).copied();
+                    let held = Held {
+                        id: entry.id.clone(),
+                        account: entry.account,
+                        number: entry.number,
+                        reference: entry.reference,
+                        bought_for: owner.clone().filter(|_| !by_hand),
+                        ordered_at: ordered_at.unwrap_or(at),
+                        bought_at: at,
+                        is_marked: entry.by != "telnyx" || copies,
+                    };
                     if !by_hand {
-                        self.bought(
-                            &entry.account,
-                            &entry.number,
-                            &entry.reference,
-                            owner.as_deref(),
-                            at,
-                        );
+                        self.bought(&held, owner.as_deref());
                     }
-                    self.held.insert(
-                        entry.id.clone(),
-                        Held {
-                            account: entry.account,
-                            number: entry.number,
-                            reference: entry.reference,
-                            bought_for: owner.filter(|_| !by_hand),
-                            bought_at: at,
-                        },
-                    );
-                    self.holds_what_it_may(&account, at);
+                    let account = held.account.clone();
+                    self.held.insert(entry.id, held);
+                    if !by_hand {
+                        self.holds_what_it_may(&account, at);
+                    }
                 }
                 Deed::Configure => {
                     let Some(before) = self.held.get(&entry.id).cloned() else {
                         continue;
                     };
                     if !by_hand {
-                        self.configured(&entry.id, &before, &entry.reference, at);
+                        self.configured(&before, &entry.reference, at);
                     }
-                    let reference = if by_hand {
-                        self.reference_now(&entry.id, &entry.reference)
-                    } else {
-                        entry.reference
+                    // The console's entries do not tell the mark.
+                    let is_renamed =
+                        by_hand && self.was_renamed(&entry.id, at, at + RENAMED_WITHIN);
+                    let reference = match by_hand {
+                        true if is_renamed => String::new(),
+                        true => (self.marked_by_others(&entry.id))
+                            .unwrap_or_else(|| before.reference.clone()),
+                        false => entry.reference,
                     };
-                    self.held.insert(
-                        entry.id,
-                        Held {
-                            reference,
-                            ..before
-                        },
-                    );
+                    let held = Held {
+                        reference,
+                        is_marked: before.is_marked || !by_hand,
+                        ..before
+                    };
+                    self.held.insert(entry.id, held);
                 }
                 Deed::Release => {
                     if let Some(before) = self.held.remove(&entry.id)
                         && !by_hand
                     {
-                        self.released(&entry.id, &before, &entry.reference, at);
+                        self.released(&before, &entry.reference, at);
                     }
                 }
-                Deed::Order | Deed::Cancel | Deed::Assign | Deed::Unassign | Deed::Webhook => {}
+                Deed::Order => {
+                    ordered.insert(entry.reference, at);
+                }
+                Deed::Cancel | Deed::Assign | Deed::Unassign | Deed::Webhook => {}
             }
         }
     }
 
-    /// The console's entries do not tell the mark; a rename takes it off.
-    fn reference_now(&self, id: &str, entered: &str) -> String {
-        if entered.is_empty() {
-            self.held
-                .get(id)
-                .map(|held| held.reference.clone())
-                .unwrap_or_default()
-        } else {
-            entered.to_owned()
-        }
-    }
-
-    fn bought(
-        &mut self,
-        account: &str,
-        number: &str,
-        reference: &str,
-        owner: Option<&str>,
-        at: Duration,
-    ) {
+    fn bought(&mut self, held: &Held, owner: Option<&str>) {
+        let (number, at) = (&held.number, held.bought_at);
         let Some(owner) = owner else {
+            let reference = &held.reference;
             self.fault(format!(
                 "{number} was bought with {reference:?}, which marks no resource"
             ));
             return;
         };
         let claims = self.claims(owner, at);
-        let fitting: Vec<_> = claims
-            .values()
-            .filter(|claim| {
-                claim.number.as_str() == number
-                    && claim.account_id.as_str() == account
-                    && claim.intent == Intent::Buy
-            })
-            .collect();
+        let fitting = claims.values().filter(|claim| {
+            claim["number"] == number.as_str()
+                && self.is_account(&claim["accountId"], &held.account)
+                && claim["intent"] == "buy"
+        });
+        let fitting = fitting.count();
         let spent = self
             .spent
             .entry((owner.to_owned(), number.to_owned()))
             .or_default();
         *spent += 1;
-        if *spent > fitting.len() {
-            let (spent, claims) = (*spent, fitting.len());
+        if *spent > fitting {
+            let spent = *spent;
             self.fault(format!(
-                "{number} was bought {spent} times for {owner}, with {claims} claims on it"
+                "{number} was bought {spent} times for {owner}, with {fitting} claims on it"
             ));
         }
-        let other = self
-            .held
-            .iter()
-            .find(|(_, held)| held.bought_for.as_deref() == Some(owner));
-        if let Some((id, other)) = other
-            && !self.diary.lost_sight.contains(owner)
-            && !self.diary.renamed
-        {
-            let text = format!(
-                "{number} was bought for {owner}, which had {} ({id})",
-                other.number
-            );
-            self.fault(text);
+        let claims_number = |claim: &Value| claim["number"] == number.as_str();
+        let by_search = self.versions(owner, at).any(|change| {
+            change.object["spec"]["search"].is_object()
+                && claims_number(&marks::claim(&change.object))
+        });
+        let namesakes = self.held.values().filter(|other| {
+            other.account == held.account
+                && self.owners.namesake_in(&other.reference).as_deref() == Some(owner)
+        });
+        let namesake = namesakes.map(|other| other.number.clone()).next();
+        if let Some(theirs) = namesake.filter(|_| by_search) {
+            self.fault(format!(
+                "{number} was bought for {owner}, for which another installation has {theirs}"
+            ));
         }
+        let others = self.held.values();
+        let others = others.filter(|other| other.bought_for.as_deref() == Some(owner));
+        let others: Vec<Held> = others.cloned().collect();
+        if others.is_empty() {
+            self.judge(None, None);
+        }
+        for other in others {
+            let excuse = self.excuse_for_a_second(&other, owner, held);
+            let text = format!(
+                "{number} was bought for {owner}, which had {} ({})",
+                other.number, other.id
+            );
+            self.judge(Some(text), excuse);
+        }
+    }
+
+    /// A Telnyx account is known by its key until it is identified.
+    fn is_account(&self, claimed: &Value, account: &str) -> bool {
+        let claimed = claimed.as_str().unwrap_or_default();
+        claimed == account || (claimed.starts_with("key-") && TELNYX_ACCOUNTS.contains(&account))
+    }
+
+    fn excuse_for_a_second(
+        &self,
+        other: &Held,
+        owner: &str,
+        second: &Held,
+    ) -> Option<&'static str> {
+        // When it was decided.
+        let at = second.ordered_at;
+        if second.account != other.account && self.was_let_go(owner, other.ordered_at, at) {
+            return Some("let go in another account");
+        }
+        let is_marked = self.owner_in(&other.reference).as_deref() == Some(owner);
+        if !is_marked && self.was_renamed(&other.id, other.bought_at, at) {
+            return Some("renamed in the console");
+        }
+        if !is_marked && self.owner_in(&other.reference).is_some() {
+            return Some("marked for another");
+        }
+        if self.is_forgotten(other, owner, at) {
+            return Some("let go while hidden");
+        }
+        let waited = at.saturating_sub(other.bought_at) + PURCHASE;
+        if waited >= self.diary.visibility && self.is_hidden_for_too_long(other, at) {
+            return Some("hidden for too long");
+        }
+        self.was_kept(&other.id).then_some("kept against the word")
     }
 
     /// Purchases and releases of every hour. Operators take them from one count, however many there are.
     fn count_what_was_limited(&mut self) {
-        let Some(limits) = self.diary.limits else {
-            return;
-        };
         let entries = self.world.emulator.world().ledger.entries.clone();
-        for (deed, most) in [
-            (Deed::Purchase, limits.purchases_per_hour),
-            (Deed::Release, limits.releases_per_hour),
-        ] {
-            for account in TWILIO_ACCOUNTS {
-                let of_operators = entries.iter().filter(|entry| {
-                    entry.deed == deed && entry.account == account && entry.by != "console"
-                });
-                let times: Vec<Timestamp> = of_operators
-                    .map(|entry| entry.time.parse().unwrap())
-                    .collect();
-                let passed = times.windows(most + 1).any(|window| {
-                    window[most].duration_since(window[0]) < SignedDuration::from_hours(1)
-                });
-                if passed {
-                    self.fault(format!(
-                        "more than {most} times {deed:?} in account {account} in an hour"
-                    ));
+        for limits in &self.diary.limits {
+            for (deed, most) in [
+                (Deed::Purchase, limits.purchases_per_hour),
+                (Deed::Release, limits.releases_per_hour),
+            ] {
+                for account in limits.accounts() {
+                    let of_operators = entries.iter().filter(|entry| {
+                        entry.deed == deed && entry.account == account && entry.by != "console"
+                    });
+                    let times: Vec<Timestamp> = of_operators
+                        .map(|entry| entry.time.parse().unwrap())
+                        .collect();
+                    let passed = times.windows(most + 1).any(|window| {
+                        window[most].duration_since(window[0]) < SignedDuration::from_hours(1)
+                    });
+                    if passed {
+                        self.fault(format!(
+                            "more than {most} times {deed:?} in account {account} in an hour"
+                        ));
+                    }
                 }
             }
         }
     }
 
-    /// Where one operator leads, and nobody takes its resources away behind its back, an account holds what it may.
+    /// How many numbers an account may hold.
+    fn may_hold(&self, account: &str) -> Option<usize> {
+        let limits = self.diary.limits.iter();
+        let mut limits = limits.filter(|limits| limits.accounts().contains(&account));
+        limits.find_map(|limits| limits.numbers)
+    }
+
+    /// Where one operator leads, an account holds what it may.
     fn holds_what_it_may(&mut self, account: &str, at: Duration) {
-        let most = self.diary.limits.and_then(|limits| limits.numbers);
-        let Some(most) = most.filter(|_| TWILIO_ACCOUNTS.contains(&account)) else {
+        let Some(most) = self.may_hold(account) else {
             return;
         };
         // What was bought by hand just now may be hidden.
-        let counts = |held: &&Held| {
-            held.account == account && (held.bought_for.is_some() || at - held.bought_at > HIDDEN)
+        let counted = self.held.values().filter(|held| {
+            let is_known =
+                held.bought_for.is_some() || at - held.bought_at > self.hidden + COUNTED_WITHIN;
+            held.account == account && is_known
+        });
+        let counted: Vec<&Held> = counted.collect();
+        let is_unknown = |held: &&&Held| {
+            let owner = held.bought_for.as_deref();
+            let is_forgotten = owner.is_some_and(|owner| self.is_forgotten(held, owner, at));
+            is_forgotten || self.is_hidden_for_too_long(held, at) || self.was_kept(&held.id)
         };
-        let count = self.held.values().filter(counts).count();
-        if count > most && self.diary.lost_sight.is_empty() && !self.diary.renamed {
-            self.fault(format!(
-                "account {account} holds {count} numbers and may hold {most}"
-            ));
-        }
+        let unknown = counted.iter().filter(is_unknown).count();
+        let count = counted.len();
+        let text = format!("account {account} holds {count} numbers and may hold {most}");
+        let excuse = (count - unknown <= most).then_some("not counted while hidden");
+        self.judge((count > most).then_some(text), excuse);
     }
 
-    fn configured(&mut self, id: &str, before: &Held, reference: &str, at: Duration) {
-        // Between the last look and the purchase somebody else may buy, also another that believes to lead; what is left of that
-        // is the residue.
+    fn configured(&mut self, before: &Held, reference: &str, at: Duration) {
+        let now = self.owner_in(reference);
+        let was = self.owner_in(&before.reference);
+        let owner = now.clone().or_else(|| was.clone());
+        let is_right = owner.as_ref().is_some_and(|owner| {
+            let id = before.id.as_str();
+            let is_recorded = |change: &Change| change.object["status"]["id"] == id;
+            let adopts = |claim: &Value| {
+                claim["intent"] == "adopt" && claim["number"] == before.number.as_str()
+            };
+            was.as_ref() == Some(owner)
+                || self.versions(owner, at).any(is_recorded)
+                || self.claims(owner, at).values().any(adopts)
+                || before.bought_for.as_ref() == Some(owner)
+        });
+        let excuse = self.excuse_for_a_write(before, at);
+        let text = match owner {
+            None => format!(
+                "{} ({}), which is nobody's, was written to: {reference:?}",
+                before.number, before.id
+            ),
+            Some(owner) => format!(
+                "{} ({}) was written to for {owner}: {:?} became {reference:?}",
+                before.number, before.id, before.reference
+            ),
+        };
+        self.judge((!is_right).then_some(text), excuse);
+    }
+
+    /// Between the last look and the purchase somebody else may buy, also another that believes to lead; and what is hidden
+    /// and nobody's cannot be told from what is for sale.
+    fn excuse_for_a_write(&self, before: &Held, at: Duration) -> Option<&'static str> {
         let is_by_others = before.bought_for.is_none() || self.diary.leaders > 1;
         if is_by_others && at.saturating_sub(before.bought_at) < RESIDUE {
-            return;
+            return Some("bought by another at the same moment");
         }
-        if self.diary.unseen || self.nobody_can_tell(before, at) {
-            return;
+        if before.bought_for.is_none() && self.is_hidden(before, at) {
+            return Some("bought by hand and hidden");
         }
-        let now = self.owner_in(reference);
-        let is_ours = now.is_some() && self.owner_in(&before.reference) == now;
-        let Some(owner) = now.or_else(|| self.owner_in(&before.reference)) else {
-            self.fault(format!(
-                "{} ({id}), which is nobody's, was written to: {reference:?}",
-                before.number
-            ));
-            return;
-        };
-        let recorded = self
-            .versions(&owner, at)
-            .any(|change| change.object["status"]["id"] == id);
-        let adopts = self
-            .claims(&owner, at)
-            .values()
-            .any(|claim| claim.intent == Intent::Adopt && claim.number.as_str() == before.number);
-        let bought = before.bought_for.as_deref() == Some(owner.as_str());
-        if !(is_ours || recorded || adopts || bought) {
-            let text = format!(
-                "{} ({id}) was written to for {owner}: {:?} became {reference:?}",
-                before.number, before.reference
-            );
-            self.fault(text);
+        let owner = before.bought_for.as_deref();
+        if owner.is_some_and(|owner| self.is_gone(before, owner, at)) {
+            return Some("let go while hidden");
         }
+        self.is_hidden_for_too_long(before, at)
+            .then_some("hidden for too long")
     }
 
-    /// True if the company still hides a number whose resource went: a purchase of it overwrites its settings.
-    fn nobody_can_tell(&self, before: &Held, at: Duration) -> bool {
-        let hidden = self.world.emulator.world().state.switches.hidden_ms;
-        let is_gone = before.bought_for.as_deref().is_some_and(|name| {
-            let mut later = self.versions(name, at);
-            later.any(|change| change.deleted && change.at >= before.bought_at)
-        });
-        is_gone && at < before.bought_at + Duration::from_millis(hidden)
+    /// True if the company hid a number whose resource was gone, if only for a moment: a purchase of it overwrites its
+    /// settings.
+    fn is_gone(&self, before: &Held, owner: &str, at: Duration) -> bool {
+        let from = before.ordered_at.saturating_sub(PURCHASE);
+        let mut versions = self.versions(owner, at);
+        let went = versions.any(|change| change.deleted && change.at >= from);
+        self.is_hidden(before, at) && (went || self.is_forgotten(before, owner, at))
     }
 
-    fn released(&mut self, id: &str, before: &Held, reference: &str, at: Duration) {
+    fn released(&mut self, before: &Held, reference: &str, at: Duration) {
+        let (id, number) = (before.id.as_str(), &before.number);
         let owner = self.owner_in(reference);
         let by_hand = before.bought_for.is_none();
         let wanted = |change: &&Change| {
@@ -413,53 +644,168 @@ impl Audit<'_> {
             let first = versions.iter().rposition(|change| change.at < recent);
             versions.iter().skip(first.unwrap_or_default()).any(wanted)
         });
-        // Between the look and the release somebody may rename it.
-        let is_renamed = owner.is_none() && self.diary.renamed;
-        if !is_wanted && !is_renamed {
-            let number = &before.number;
-            let text = format!(
-                "{number} ({id}, {reference:?}) was released, and no deletion of {owner:?} asked for it"
-            );
-            self.fault(text);
-        }
+        let text = format!(
+            "{number} ({id}, {reference:?}) was released, and no deletion of {owner:?} asked for it"
+        );
+        let is_renamed = owner.is_none() && self.was_renamed(id, at.saturating_sub(MAY_LAG), at);
+        let excuse = is_renamed.then_some("renamed just before its release");
+        self.judge((!is_wanted).then_some(text), excuse);
     }
 
     /// Every number that operators paid for can be reached from a resource.
     fn look_at_what_is_held(&mut self) {
-        let numbers: Vec<_> = self
-            .world
-            .emulator
-            .world()
-            .numbers
-            .iter()
-            .cloned()
-            .collect();
+        let numbers: Vec<Number> = {
+            let world = self.world.emulator.world();
+            world.numbers.iter().cloned().collect()
+        };
         for number in numbers {
             let Some(held) = self.held.get(&number.id).cloned() else {
                 continue;
             };
-            let Some(owner) = held.bought_for else {
+            let Some(owner) = held.bought_for.clone() else {
                 continue;
             };
-            let object = self.world.get(&owner);
-            let is_recorded = object["status"]["id"] == number.id.as_str();
-            // The claim that is stored leads to the number: it is looked for where it was bought.
-            let claim = object["metadata"]["annotations"][ANNOTATION].as_str();
-            let claim = claim.and_then(|text| serde_json::from_str::<Claim>(text).ok());
-            let is_claimed = claim.is_some_and(|claim| {
-                claim.number.as_str() == number.phone_number
-                    && claim.account_id.as_str() == number.account
+            // Whose mark has come over another's, it is reached from.
+            let marked = self.owner_in(&held.reference).filter(|it| *it != owner);
+            let owners: Vec<&str> = [Some(owner.as_str()), marked.as_deref()]
+                .into_iter()
+                .flatten()
+                .collect();
+            let leads_to = |owner: &&str| {
+                let object = self.world.get(owner);
+                // The claim that is stored leads to the number: it is looked for where it was bought.
+                let claim = marks::claim(&object);
+                let is_claimed = claim["number"] == number.phone_number.as_str()
+                    && self.is_account(&claim["accountId"], &number.account);
+                object["status"]["id"] == number.id.as_str() || is_claimed
+            };
+            let is_reached = owners.iter().any(leads_to);
+            let excuse = self.excuse_for_being_out_of_sight(&held, &owners);
+            let text = format!(
+                "{} ({}), bought for {owner}, is out of sight",
+                number.phone_number, number.id
+            );
+            self.judge((!is_reached).then_some(text), excuse);
+        }
+    }
+
+    fn excuse_for_being_out_of_sight(&self, held: &Held, owners: &[&str]) -> Option<&'static str> {
+        let now = self.world.elapsed();
+        let from = held.ordered_at.saturating_sub(PURCHASE);
+        if owners.iter().any(|owner| self.was_let_go(owner, from, now)) {
+            return Some("let go by its owner");
+        }
+        let tampering = owners
+            .iter()
+            .flat_map(|owner| self.tampering(owner, from, now));
+        let tampering: Vec<Duration> = tampering.collect();
+        let is_marked = self.owner_in(&held.reference).is_some();
+        let id = held.id.as_str();
+        let is_recorded = |change: &Change| change.object["status"]["id"] == id;
+        let mut versions = owners.iter().flat_map(|owner| self.versions(owner, now));
+        // A mark that is taken off before the id is written down was all that there was.
+        let is_known = tampering.is_empty() && versions.any(is_recorded);
+        if !is_marked && !is_known && self.was_renamed(&held.id, from, now) {
+            return Some("renamed in the console");
+        }
+        if tampering.iter().any(|at| self.is_hidden(held, *at)) {
+            return Some("let go while hidden");
+        }
+        if self.hidden + PURCHASE >= self.diary.visibility {
+            return Some("hidden for too long");
+        }
+        self.was_kept(&held.id).then_some("kept against the word")
+    }
+
+    /// What is Ready is in the account, and as declared.
+    fn look_at_what_is_ready(&mut self) {
+        let assignments = self.world.control("GET", "/assignments", Value::Null);
+        for object in self.world.cluster.list("phonenumbers") {
+            if !is_ready(&object) || object["spec"]["suspend"] == true {
+                continue;
+            }
+            let name = object["metadata"]["name"].as_str().unwrap_or_default();
+            let id = object["status"]["id"].as_str().unwrap_or_default();
+            let number = {
+                let world = self.world.emulator.world();
+                world.numbers.iter().find(|it| it.id == id).cloned()
+            };
+            let Some(number) = number else {
+                if !self.was_released_lately(id) {
+                    self.fault(format!("{name} is Ready, and {id} is in no account"));
+                }
+                continue;
+            };
+            // What no listing shows, nobody can see changed.
+            let held = self.held.get(id);
+            if held.is_some_and(|held| self.is_hidden(held, self.world.elapsed())) {
+                continue;
+            }
+            let spec = &object["spec"];
+            let assigned = &assignments[&number.phone_number];
+            // What an earlier resource assigned, and this one never spoke of, stays.
+            let uid = &object["metadata"]["uid"];
+            let speaks = self.versions(name, self.world.elapsed()).any(|change| {
+                let it = &change.object;
+                it["metadata"]["uid"] == *uid && !it["spec"]["assistantId"].is_null()
             });
-            // Whose mark has come over another's, it may be out of sight with.
-            let marked = self.owner_in(&held.reference);
-            let mut owners = [Some(&owner), marked.as_ref()].into_iter().flatten();
-            let is_excused =
-                owners.any(|it| self.diary.lost_sight.contains(it)) || self.diary.renamed;
-            if !is_recorded && !is_claimed && !is_excused {
+            if speaks && *assigned != spec["assistantId"] {
+                let wanted = &spec["assistantId"];
                 self.fault(format!(
-                    "{} ({}), bought for {owner}, is out of sight",
-                    number.phone_number, number.id
+                    "{name} is Ready for assistant {wanted}, and {assigned} answers"
                 ));
+            }
+            for (what, is, wanted) in settings(&number, spec) {
+                if is != wanted {
+                    self.fault(format!(
+                        "{name} is Ready, and its {what} is {is:?}, not {wanted:?}"
+                    ));
+                }
+            }
+        }
+    }
+
+    /// True if somebody released the number so short a time ago that nobody need have asked twice.
+    fn was_released_lately(&self, id: &str) -> bool {
+        let world = self.world.emulator.world();
+        let entries = world.ledger.entries.iter();
+        let mut released = entries.filter(|entry| entry.deed == Deed::Release && entry.id == id);
+        released.any(|entry| {
+            let at = self.world.since_begun(entry.time.parse().unwrap());
+            self.world.elapsed() < at + self.hidden + NOTICED_WITHIN
+        })
+    }
+
+    /// Who waits for a limit waits for one that is reached.
+    fn look_at_what_waits_for_a_limit(&mut self) {
+        let objects = self.world.cluster.list("phonenumbers");
+        for limits in &self.diary.limits {
+            let Some(most) = limits.numbers else {
+                continue;
+            };
+            let accounts = limits.accounts();
+            let held = {
+                let world = self.world.emulator.world();
+                let of_first = world.numbers.iter().filter(|it| it.account == accounts[0]);
+                of_first.count()
+            };
+            let is_of = |object: &&Value| object["spec"]["provider"] == limits.provider;
+            // A claim may have bought, and what is lost may come back.
+            let claimed = objects.iter().filter(is_of).filter(|object| {
+                let is_open = object["status"]["id"].is_null() || reason(object) == "Lost";
+                is_open && !marks::claim(object).is_null()
+            });
+            let free = most.saturating_sub(held + claimed.count());
+            for object in objects.iter().filter(is_of) {
+                let waits = condition(object, "Ready").is_some_and(|(_, reason, message)| {
+                    reason == "LimitReached" && message.contains("maxNumbers")
+                });
+                if free > 0 && waits {
+                    let (name, status) = (&object["metadata"]["name"], &object["status"]);
+                    self.fault(format!(
+                        "{name} waits for a limit of {most} numbers, of which {held} are held: {status:#}"
+                    ));
+                }
             }
         }
     }
@@ -499,10 +845,38 @@ impl Audit<'_> {
     }
 }
 
+/// The settings of a number that a spec decides: what each is, and what it is to be.
+fn settings<'a>(number: &'a Number, spec: &'a Value) -> Vec<(&'static str, &'a str, &'a str)> {
+    let text = |value: &'a Value, otherwise| value.as_str().unwrap_or(otherwise);
+    let (twilio, telnyx) = (&spec["twilio"], &spec["telnyx"]);
+    if number.provider == "twilio" {
+        let webhook =
+            |which: &str| text(&spec["webhooks"][which], "https://voice.example.com/twiml");
+        return vec![
+            ("voice webhook", &number.voice_url, webhook("voiceUrl")),
+            ("SMS webhook", &number.sms_url, webhook("smsUrl")),
+            (
+                "messaging service",
+                &number.messaging_service,
+                text(&twilio["messagingServiceSid"], ""),
+            ),
+        ];
+    }
+    let mut settings = vec![(
+        "connection",
+        number.connection_id.as_str(),
+        text(&telnyx["connectionId"], CONNECTION),
+    )];
+    if let Some(profile) = telnyx["messagingProfileId"].as_str() {
+        settings.push(("messaging profile", &number.messaging_profile_id, profile));
+    }
+    settings
+}
+
 /// What a write made of an object, in a line.
 fn shown(change: &Change) -> String {
     let object = &change.object;
-    let claim = &object["metadata"]["annotations"][ANNOTATION];
+    let claim = marks::claim(object);
     let ready = condition(object, "Ready");
     let (attempt, note) = (&object["status"]["attempt"], &object["note"]);
     format!(
@@ -531,19 +905,6 @@ fn has_come_to_an_end(object: &Value) -> bool {
     condition(object, "Stalled").is_some_and(|(status, ..)| status == "True")
         || condition(object, "Reconciling").is_some_and(waits_for)
         || (is_present && is_ready(object))
-}
-
-fn mark_of(name: &str) -> Mark {
-    mark(INSTALLATION, NAMESPACE, name)
-}
-
-/// The mark of a resource in an installation.
-pub fn mark(installation: &str, namespace: &str, name: &str) -> Mark {
-    let owner = Owner {
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-    };
-    Mark::new(Origin::Bought, &Installation::new(installation), &owner)
 }
 
 /// The condition's reason of a resource, for tests.

@@ -40,7 +40,11 @@ impl Place {
 pub struct Change {
     pub place: Place,
     /// The object after the change; for a deletion as it was last.
-    pub object: Value,
+    pub object: Arc<Value>,
+    /// The version that the change made.
+    pub version: u64,
+    /// True if the object was not there before.
+    pub created: bool,
     pub deleted: bool,
     /// How long the cluster had been there.
     pub at: Duration,
@@ -83,8 +87,10 @@ struct State {
     begun: (SystemTime, Instant),
     version: u64,
     uids: u64,
-    objects: BTreeMap<Place, Value>,
+    objects: BTreeMap<Place, Arc<Value>>,
     log: Vec<Change>,
+    /// What was before this version is forgotten.
+    compacted: u64,
 }
 
 thread_local! {
@@ -106,6 +112,7 @@ impl Cluster {
                 uids: 0,
                 objects: BTreeMap::new(),
                 log: Vec::new(),
+                compacted: 0,
             })),
             length: Watched::new(0),
         }
@@ -116,7 +123,50 @@ impl Cluster {
     }
 
     pub fn get(&self, place: &Place) -> Option<Value> {
-        self.lock().objects.get(place).cloned()
+        let object = self.lock().objects.get(place).cloned();
+        object.map(|object| Value::clone(&object))
+    }
+
+    /// The version of the last change.
+    pub fn version(&self) -> u64 {
+        self.lock().version
+    }
+
+    /// The oldest version that is still known.
+    pub fn compacted(&self) -> u64 {
+        self.lock().compacted
+    }
+
+    /// Forgets what was before the present version: who has not seen it has to list.
+    pub fn compact(&self) {
+        let mut state = self.lock();
+        state.compacted = state.version;
+    }
+
+    /// Every object of a resource as it was at a version, in the order of their places.
+    pub fn list_at(&self, plural: &str, version: u64) -> Vec<(Place, Arc<Value>)> {
+        let state = self.lock();
+        let mut objects = BTreeMap::new();
+        let changes = state
+            .log
+            .iter()
+            .take_while(|change| change.version <= version);
+        for change in changes.filter(|change| change.place.plural == plural) {
+            if change.deleted {
+                objects.remove(&change.place);
+            } else {
+                objects.insert(change.place.clone(), Arc::clone(&change.object));
+            }
+        }
+        objects.into_iter().collect()
+    }
+
+    /// The place among the changes of the first that is later than a version.
+    pub fn after(&self, version: u64) -> usize {
+        let state = self.lock();
+        state
+            .log
+            .partition_point(|change| change.version <= version)
     }
 
     /// Every object of a resource, in the order of their places.
@@ -126,7 +176,7 @@ impl Cluster {
             .objects
             .iter()
             .filter(|(place, _)| place.plural == plural);
-        of_kind.map(|(_, object)| object.clone()).collect()
+        of_kind.map(|(_, object)| Value::clone(object)).collect()
     }
 
     /// How many changes there were so far; changes with that.
@@ -164,7 +214,7 @@ impl Cluster {
         metadata["generation"] = json!(1);
         remove(metadata, "deletionTimestamp");
         if has_status(&place.plural) {
-            remove(&mut object, "status");
+            object["status"] = first_status(&place.plural);
         }
         let stored = state.put(place, object);
         self.tell(state);
@@ -215,26 +265,42 @@ impl Cluster {
 
     /// Deletes an object, or marks it as being deleted while it has finalizers.
     pub fn delete(&self, place: &Place) -> Answer {
+        self.delete_if(place, &Value::Null)
+    }
+
+    /// The same, if the object has the uid and the version that `preconditions` name. The object, if it is still there.
+    pub fn delete_if(&self, place: &Place, preconditions: &Value) -> Answer {
         let mut state = self.lock();
-        let Some(old) = state.objects.get(place).cloned() else {
+        let Some(old) = state.object(place) else {
             return Err(NOT_FOUND);
         };
+        let differs = |name: &str| {
+            !preconditions[name].is_null() && preconditions[name] != old["metadata"][name]
+        };
+        if differs("uid") || differs("resourceVersion") {
+            return Err(CONFLICT);
+        }
+        let mut answer =
+            json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
         if finalizers(&old).is_empty() {
             state.remove(place);
         } else if old["metadata"]["deletionTimestamp"].is_null() {
             let mut new = old.clone();
             new["metadata"]["deletionTimestamp"] = json!(state.timestamp());
+            new["metadata"]["deletionGracePeriodSeconds"] = json!(0);
             let generation = new["metadata"]["generation"].as_u64().unwrap_or(1);
             new["metadata"]["generation"] = json!(generation + 1);
-            state.put(place, new);
+            answer = state.put(place, new);
+        } else {
+            answer = old;
         }
         self.tell(state);
-        Ok(old)
+        Ok(answer)
     }
 
     fn change(&self, place: &Place, asked: &Value, new: impl FnOnce(&Value) -> Value) -> Answer {
         let mut state = self.lock();
-        let Some(old) = state.objects.get(place).cloned() else {
+        let Some(old) = state.object(place) else {
             return Err(NOT_FOUND);
         };
         let asked = &asked["metadata"];
@@ -257,7 +323,7 @@ impl Cluster {
             new["metadata"]["generation"] = json!(generation + 1);
         }
         let stored = if deleting && after.is_empty() {
-            state.objects.insert(place.clone(), new.clone());
+            state.objects.insert(place.clone(), Arc::new(new.clone()));
             state.remove(place);
             new
         } else {
@@ -290,30 +356,38 @@ impl State {
         jiff::Timestamp::try_from(whole).unwrap().to_string()
     }
 
+    fn object(&self, place: &Place) -> Option<Value> {
+        let object = self.objects.get(place)?;
+        Some(Value::clone(object))
+    }
+
     fn put(&mut self, place: &Place, mut object: Value) -> Value {
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        self.objects.insert(place.clone(), object.clone());
-        self.log.push(Change {
-            place: place.clone(),
-            object: object.clone(),
-            deleted: false,
-            at: self.begun.1.elapsed(),
-        });
+        let kept = Arc::new(object.clone());
+        let before = self.objects.insert(place.clone(), Arc::clone(&kept));
+        self.note(place, kept, before.is_none(), false);
         object
     }
 
     fn remove(&mut self, place: &Place) {
-        if let Some(mut object) = self.objects.remove(place) {
+        if let Some(object) = self.objects.remove(place) {
             self.version += 1;
+            let mut object = Value::clone(&object);
             object["metadata"]["resourceVersion"] = json!(self.version.to_string());
-            self.log.push(Change {
-                place: place.clone(),
-                object,
-                deleted: true,
-                at: self.begun.1.elapsed(),
-            });
+            self.note(place, Arc::new(object), false, true);
         }
+    }
+
+    fn note(&mut self, place: &Place, object: Arc<Value>, created: bool, deleted: bool) {
+        self.log.push(Change {
+            place: place.clone(),
+            object,
+            version: self.version,
+            created,
+            deleted,
+            at: self.begun.1.elapsed(),
+        });
     }
 }
 
@@ -326,6 +400,7 @@ fn keep(old: &Value, new: &mut Value) {
         "creationTimestamp",
         "generation",
         "deletionTimestamp",
+        "deletionGracePeriodSeconds",
     ] {
         match old["metadata"].get(name) {
             Some(value) => new["metadata"][name] = value.clone(),
@@ -336,6 +411,20 @@ fn keep(old: &Value, new: &mut Value) {
 
 fn has_status(plural: &str) -> bool {
     plural.ends_with("phonenumbers") || plural.ends_with("provideraccounts")
+}
+
+/// The defaults of the definitions.
+fn first_status(plural: &str) -> Value {
+    let condition = |kind: &str, status: &str| {
+        json!({"type": kind, "status": status, "reason": "Pending", "message": "Waiting for the operator.",
+            "lastTransitionTime": "1970-01-01T00:00:00Z"})
+    };
+    let mut status =
+        json!({"conditions": [condition("Ready", "Unknown"), condition("Reconciling", "True")]});
+    if plural == "phonenumbers" {
+        status["adopted"] = json!(false);
+    }
+    status
 }
 
 pub fn finalizers(object: &Value) -> Vec<String> {
@@ -405,7 +494,7 @@ mod tests {
         let mut object = cluster
             .create(&place(), json!({"spec": {}, "status": {"x": 1}}))
             .unwrap();
-        assert!(object.get("status").is_none());
+        assert!(object["status"].get("x").is_none());
         object["status"] = json!({"id": "PN1"});
         object["spec"] = json!({"other": true});
         let written = cluster.replace_status(&place(), &object).unwrap();

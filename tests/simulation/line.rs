@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use phonenumber_operator::emulator::{self, Emulator, Side};
 use phonenumber_operator::provider::http::{Method, Request, Response, Transport, TransportError};
 use secrecy::ExposeSecret;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::process::{Outcome, Process};
+use crate::process::{Outcome, Process, Wrong};
 
 /// Where each company is said to be.
 pub const TWILIO: &str = "http://twilio.test";
@@ -30,14 +30,29 @@ impl Transport for Line {
         };
         let asked = asked(&request);
         let operation = emulator::operation(side, &asked).to_owned();
-        let effect = self.emulator.answer(side, asked);
+        let about = request.url.path().rsplit('/').next().unwrap_or_default();
+        let about = about.trim_end_matches(".json").to_owned();
+        let is_write = request.method != Method::Get;
+        let effect = || {
+            let (emulator, asked) = (self.emulator.clone(), asked.clone());
+            let departure = request.departure.clone();
+            async move {
+                // What is held up in the process does not leave any more.
+                if is_write && departure.ask().is_err() {
+                    return None;
+                }
+                emulator.answer(side, asked).await
+            }
+        };
         let outcome = self
             .process
-            .ask(side.name(), operation.clone(), effect)
+            .ask(side.name(), (operation.clone(), about), effect)
             .await;
         let now = self.emulator.world().date(side, &operation);
+        let dates = self.process.stage().dates(side.name());
         let respond = |status, body: Vec<u8>, more: Vec<(String, String)>| {
-            let date = now.map(|now| ("date".to_owned(), httpdate::fmt_http_date(now)));
+            let date = now.and_then(|now| dates.shown(now, self.process.chance()));
+            let date = date.map(|date| ("date".to_owned(), httpdate::fmt_http_date(date)));
             Ok(Response {
                 status,
                 headers: date.into_iter().chain(more).collect(),
@@ -46,6 +61,10 @@ impl Transport for Line {
         };
         match outcome {
             Outcome::Answer(reply) => {
+                if ["list", "orders"].contains(&operation.as_str()) {
+                    let stage = self.process.stage();
+                    let _ = stage.list_before(request.url.as_str(), &reply.body);
+                }
                 if reply
                     .said_length
                     .is_some_and(|said| said != reply.body.len())
@@ -64,16 +83,56 @@ impl Transport for Line {
             Outcome::Refused(status) => {
                 let (twilio, telnyx) = match status {
                     404 => (20404, "10005"),
-                    _ => (20429, "10011"),
+                    429 => (20429, "10011"),
+                    // Codes that nobody knows.
+                    _ => (21999, "99999"),
                 };
                 let body = json!({"code": twilio, "message": "refused", "status": status,
                     "errors": [{"code": telnyx, "title": "refused"}]});
                 respond(status, body.to_string().into_bytes(), Vec::new())
             }
+            Outcome::Wrong(reply, wrong) => {
+                let stale = self
+                    .process
+                    .stage()
+                    .list_before(request.url.as_str(), &reply.body);
+                let body = match wrong {
+                    Wrong::Stale => stale.unwrap_or(reply.body),
+                    wrong => spoiled(&reply.body, wrong),
+                };
+                respond(reply.status, body, Vec::new())
+            }
+            Outcome::Ignored if side == Side::Burki => respond(
+                200,
+                br#"{"success":true,"message":"Phone number assigned"}"#.to_vec(),
+                Vec::new(),
+            ),
+            Outcome::Ignored if side == Side::Twilio => respond(204, Vec::new(), Vec::new()),
+            Outcome::Ignored => respond(
+                200,
+                br#"{"data":{"status":"deleted"}}"#.to_vec(),
+                Vec::new(),
+            ),
             Outcome::NotSent => Err(TransportError::NotSent("connection refused".into())),
             Outcome::Lost => Err(TransportError::Lost("connection reset".into())),
         }
     }
+}
+
+/// A list without some of its rows.
+fn spoiled(body: &[u8], wrong: Wrong) -> Vec<u8> {
+    let mut body: Value = serde_json::from_slice(body).unwrap_or_default();
+    for name in ["incoming_phone_numbers", "data"] {
+        let Some(rows) = body[name].as_array_mut().filter(|rows| !rows.is_empty()) else {
+            continue;
+        };
+        match wrong {
+            Wrong::Empty => rows.clear(),
+            Wrong::Shifted => drop(rows.remove(0)),
+            Wrong::Short | Wrong::Stale => drop(rows.pop()),
+        }
+    }
+    body.to_string().into_bytes()
 }
 
 fn asked(request: &Request) -> emulator::Request {

@@ -10,9 +10,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::audit::{self, Diary};
+use crate::cluster::merge;
 use crate::operator::Options;
 use crate::process::{Call, Fate};
-use crate::world::{CONNECTION, World, is_ready};
+use crate::schedule::{SERVICE, without_profiles};
+use crate::world::{CONNECTION, PROFILE, World, is_ready};
 
 /// What a request may come to. A process that dies after an answer dies before its next request.
 const ENDS: [(&str, Fate); 9] = [
@@ -52,6 +54,8 @@ pub struct Job {
     pub name: &'static str,
     pub provider: &'static str,
     spec: fn() -> Value,
+    /// What is other than usual at the companies.
+    change: fn() -> Value,
     /// The resource is Ready before the work begins.
     begins_ready: bool,
     begin: fn(&World, Value),
@@ -63,12 +67,13 @@ pub struct Job {
 
 const NAME: &str = "nyc";
 
-pub const JOBS: [Job; 14] = {
+pub const JOBS: [Job; 19] = {
     const fn job(name: &'static str, provider: &'static str, spec: fn() -> Value) -> Job {
         Job {
             name,
             provider,
             spec,
+            change: || json!({}),
             begins_ready: false,
             begin: create,
             is_done: ready,
@@ -101,6 +106,33 @@ pub const JOBS: [Job; 14] = {
             "telnyx",
             || json!({"provider": "telnyx", "search": {"country": "US", "areaCode": "617"}}),
         ),
+        job("purchase into a messaging service", "twilio", || {
+            with(
+                twilio(),
+                json!({"twilio": {"messagingServiceSid": SERVICE}}),
+            )
+        }),
+        job("order into a messaging profile", "telnyx", || {
+            with(telnyx(), json!({"telnyx": {"messagingProfileId": PROFILE}}))
+        }),
+        Job {
+            begin: create_under_limits,
+            ..job("purchase under limits", "twilio", || {
+                with(
+                    twilio(),
+                    json!({"maxMonthlyCost": {"amount": "2.00", "currency": "USD"}}),
+                )
+            })
+        },
+        Job {
+            change: || json!({"telnyx": without_profiles()}),
+            begin: create_under_limits,
+            ..job("order in an unidentified account", "telnyx", telnyx)
+        },
+        Job {
+            is_done: is_directed,
+            ..later("manage a connection", "telnyx", telnyx, misdirect)
+        },
         later("configure", "twilio", twilio, rename),
         later("configure", "telnyx", telnyx, rename),
         later("assign", "twilio", twilio, assign),
@@ -146,6 +178,35 @@ fn telnyx() -> Value {
 
 fn create(world: &World, spec: Value) {
     world.number(NAME, spec);
+}
+
+fn with(mut spec: Value, more: Value) -> Value {
+    merge(&mut spec, &more);
+    spec
+}
+
+/// What is bought reaches every limit.
+fn create_under_limits(world: &World, spec: Value) {
+    let limits = json!({"purchasesPerHour": 5, "releasesPerHour": 5, "maxNumbers": 1,
+        "maxMonthlyCost": {"amount": "1.15", "currency": "USD"}});
+    world.limit(spec["provider"].as_str().unwrap(), limits);
+    create(world, spec);
+}
+
+/// Somebody points the managed connection elsewhere.
+fn misdirect(world: &World, _: Value) {
+    let path = format!("/console/connections/{CONNECTION}");
+    world.control(
+        "POST",
+        &path,
+        json!({"webhook": "https://elsewhere.example.com"}),
+    );
+}
+
+fn is_directed(world: &World) -> bool {
+    let path = format!("/console/connections/{CONNECTION}");
+    let connection = world.control("POST", &path, json!({}));
+    ready(world) && connection["webhook"] == "https://voice.example.com/telnyx-webhook"
 }
 
 /// Of a number that the account has before.
@@ -201,7 +262,7 @@ struct Ran {
 
 impl Run<'_> {
     async fn play(&self) -> Ran {
-        let mut world = World::new(1, json!({}));
+        let mut world = World::new(1, (self.job.change)());
         let options = Options {
             leader_elect: true,
             ..Options::default()
@@ -275,11 +336,7 @@ impl Run<'_> {
     }
 
     fn faults(&self, world: &World) -> Vec<String> {
-        let mut diary = Diary::of(1);
-        if self.job.name == "retain" {
-            diary.may_lose_sight(NAME);
-        }
-        let mut faults = audit::faults(world, &diary);
+        let mut faults = audit::faults(world, &Diary::of(1));
         if !(self.job.is_done)(world) {
             faults.push(format!(
                 "- it does not end: {:#}",

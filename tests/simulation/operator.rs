@@ -3,24 +3,25 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures::future::BoxFuture;
-use futures::stream::FuturesUnordered;
+use futures::stream::{BoxStream, FuturesUnordered};
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::PartialObjectMeta;
-use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::watcher::Event;
+use kube::runtime::watcher::{self, Event};
 use kube::{Resource, ResourceExt};
 use phonenumber_operator::account::{Accounts, Directory, Endpoints};
 use phonenumber_operator::api::{PhoneNumber, ProviderAccount};
 use phonenumber_operator::chance::Chance;
 use phonenumber_operator::clock::Clock;
 use phonenumber_operator::controller::{
-    Due, Parts, Reconciler, Settings, Stores, Wakers, account_fingerprint, number_fingerprint,
+    self, ACCOUNT_DEBOUNCE, Due, Parts, Reconciler, Settings, Stores, Wakers, account_triggers,
+    cached, number_triggers,
 };
 use phonenumber_operator::leader::{Elector, Term};
 use phonenumber_operator::number::Installation;
@@ -57,6 +58,16 @@ pub struct Options {
     pub interval: Duration,
     pub purchase_timeout: Duration,
     pub purchase_visibility: Duration,
+    pub driver: Driver,
+}
+
+/// What drives passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// A queue of the simulation, whose order the seed decides.
+    Seeded,
+    /// The program's own watches and queues, whose order nobody decides.
+    Kube,
 }
 
 impl Default for Options {
@@ -68,6 +79,7 @@ impl Default for Options {
             interval: Duration::from_secs(60),
             purchase_timeout: Duration::from_secs(30),
             purchase_visibility: Duration::from_secs(600),
+            driver: Driver::Seeded,
         }
     }
 }
@@ -151,20 +163,28 @@ impl Run {
             Term::unopposed()
         };
         let lost = term.lost();
-        let mut queue = Queue::new(self.reconciler(clients, term, chance), &self);
+        let work = match self.options.driver {
+            Driver::Seeded => self.work(clients, term, chance).boxed(),
+            Driver::Kube => {
+                let (life, never) = (self.process.clone(), std::future::pending());
+                let parts = self.parts(clients, term, chance);
+                let run = controller::run(parts, async {}, never, || {});
+                while_it_moves(life, run).boxed()
+            }
+        };
         tokio::select! {
             biased;
             () = lost => {}
-            () = queue.work() => {}
+            () = work => {}
         }
     }
 
-    fn reconciler(
-        &self,
-        clients: Clients,
-        term: Term,
-        chance: Chance,
-    ) -> (Reconciler, Caches, Wakers) {
+    async fn work(&self, clients: Clients, term: Term, chance: Chance) {
+        let parts = self.parts(clients, term, chance);
+        Queue::new(parts, self).work().await;
+    }
+
+    fn parts(&self, clients: Clients, term: Term, chance: Chance) -> Parts {
         let clock = Arc::clone(&self.clock);
         let gate = {
             let clock = Arc::clone(&clock);
@@ -184,9 +204,7 @@ impl Run {
             telnyx: Some(TELNYX.parse().unwrap()),
         };
         let interval = self.options.interval;
-        let caches = Caches::default();
-        let wakers = Wakers::default();
-        let parts = Parts {
+        Parts {
             settings: Settings {
                 watch_namespaces: self.options.namespace.iter().cloned().collect(),
                 operator_namespace: self.options.operator_namespace(),
@@ -206,47 +224,84 @@ impl Run {
             chance,
             clients,
             metrics: Metrics::default(),
-        };
-        let stores = caches.stores();
-        (
-            Reconciler::new(parts, stores, wakers.clone()),
-            caches,
-            wakers,
-        )
-    }
-}
-
-/// The caches, and the hands that fill them.
-struct Caches {
-    numbers: (Store<PhoneNumber>, Writer<PhoneNumber>),
-    accounts: (Store<ProviderAccount>, Writer<ProviderAccount>),
-}
-
-impl Default for Caches {
-    fn default() -> Self {
-        Self {
-            numbers: reflector::store(),
-            accounts: reflector::store(),
         }
     }
 }
 
-impl Caches {
-    /// ClusterProviderAccounts and namespaces are a matter of the tests on a real control plane; here there are none.
-    fn stores(&self) -> Stores {
-        let (cluster_accounts, mut writer) = reflector::store();
-        writer.apply_watcher_event(&Event::Init);
-        writer.apply_watcher_event(&Event::InitDone);
-        let (namespaces, mut writer) = reflector::store::<PartialObjectMeta<Namespace>>();
-        writer.apply_watcher_event(&Event::Init);
-        writer.apply_watcher_event(&Event::InitDone);
-        Stores::new(
-            self.numbers.0.clone(),
-            self.accounts.0.clone(),
-            cluster_accounts,
-            namespaces,
-        )
+/// Polls only while the process runs: one that is frozen does nothing.
+async fn while_it_moves<T>(process: Process, work: impl Future<Output = T> + Send) -> T {
+    let mut work = Box::pin(work);
+    let mut frozen: Option<BoxFuture<'static, ()>> = None;
+    std::future::poll_fn(move |context| {
+        loop {
+            if process.life() == Life::Running {
+                frozen = None;
+                return work.as_mut().poll(context);
+            }
+            let process = process.clone();
+            let thawed = frozen.get_or_insert_with(|| async move { process.moves().await }.boxed());
+            if thawed.poll_unpin(context).is_pending() {
+                return Poll::Pending;
+            }
+            frozen = None;
+        }
+    })
+    .await
+}
+
+/// A watch, as the program takes it in.
+struct Watch<K: Resource<DynamicType = ()> + Clone + 'static> {
+    store: Store<K>,
+    events: UnboundedSender<Result<Event<K>, watcher::Error>>,
+    /// What a pass is due for.
+    due: BoxStream<'static, Result<K, watcher::Error>>,
+}
+
+type Events<K> = BoxStream<'static, Result<Event<K>, watcher::Error>>;
+
+/// A cache, the way into it, and the events that it shows.
+fn cache<K>() -> (
+    Store<K>,
+    UnboundedSender<Result<Event<K>, watcher::Error>>,
+    Events<K>,
+)
+where
+    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+{
+    let (events, told) = unbounded();
+    let (store, told) = cached(told);
+    (store, events, told.boxed())
+}
+
+impl<K: Resource<DynamicType = ()> + Clone + 'static> Watch<K> {
+    /// Tells an event, and returns what is due for a pass since.
+    fn tell(&mut self, event: Event<K>) -> Vec<ObjectRef<K>> {
+        self.events.unbounded_send(Ok(event)).unwrap();
+        let mut due = Vec::new();
+        while let Some(Some(Ok(object))) = self.due.next().now_or_never() {
+            due.push(ObjectRef::from_obj(&object));
+        }
+        due
     }
+
+    /// The events of a list.
+    fn list(&mut self, objects: Vec<K>) -> Vec<ObjectRef<K>> {
+        let init = std::iter::once(Event::Init);
+        let all = objects.into_iter().map(Event::InitApply);
+        let events = init.chain(all).chain(std::iter::once(Event::InitDone));
+        events.flat_map(|event| self.tell(event)).collect()
+    }
+}
+
+/// A cache of what there is none of: ClusterProviderAccounts and namespaces are a matter of the tests on a real control plane.
+fn empty<K>() -> Store<K>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    let (store, mut writer) = reflector::store();
+    writer.apply_watcher_event(&Event::Init);
+    writer.apply_watcher_event(&Event::InitDone);
+    store
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -260,7 +315,8 @@ type Ended = (Key, Due);
 
 struct Queue {
     reconciler: Arc<Reconciler>,
-    caches: Caches,
+    numbers: Watch<PhoneNumber>,
+    accounts: Watch<ProviderAccount>,
     cluster: Cluster,
     process: Process,
     /// Looks after this namespace alone; all, if there is none.
@@ -270,20 +326,40 @@ struct Queue {
     due: BTreeMap<Key, Instant>,
     running: FuturesUnordered<BoxFuture<'static, Ended>>,
     passing: Vec<Key>,
-    fingerprints: BTreeMap<Key, (String, u64)>,
     /// The first change that was not seen yet.
     next: usize,
+    /// How often the process has listed anew.
+    relists: usize,
 }
 
 impl Queue {
-    fn new((reconciler, caches, wakers): (Reconciler, Caches, Wakers), run: &Run) -> Self {
+    fn new(parts: Parts, run: &Run) -> Self {
         let (wake_numbers, woken_numbers) = unbounded();
         let (wake_accounts, woken_accounts) = unbounded();
+        let wakers = Wakers::default();
         wakers.add_numbers(wake_numbers);
         wakers.add_accounts(wake_accounts);
+        let (numbers, number_events, numbers_told) = cache();
+        let (accounts, account_events, accounts_told) = cache();
+        let stores = Stores::new(
+            numbers.clone(),
+            accounts.clone(),
+            empty(),
+            empty::<PartialObjectMeta<Namespace>>(),
+        );
+        let reconciler = Arc::new(Reconciler::new(parts, stores, wakers));
         Self {
-            reconciler: Arc::new(reconciler),
-            caches,
+            numbers: Watch {
+                store: numbers,
+                events: number_events,
+                due: number_triggers(numbers_told, Arc::clone(&reconciler)).boxed(),
+            },
+            accounts: Watch {
+                store: accounts,
+                events: account_events,
+                due: account_triggers(accounts_told, Arc::clone(&reconciler)).boxed(),
+            },
+            reconciler,
             cluster: run.cluster.clone(),
             process: run.process.clone(),
             namespace: run.options.namespace.clone(),
@@ -292,8 +368,8 @@ impl Queue {
             due: BTreeMap::from([(Key::Secrets, Instant::now() + SECRETS_AFTER)]),
             running: FuturesUnordered::new(),
             passing: Vec::new(),
-            fingerprints: BTreeMap::new(),
             next: 0,
+            relists: run.process.relists().get(),
         }
     }
 
@@ -310,6 +386,10 @@ impl Queue {
             let wake_up = self.next_due();
             let seen = self.next;
             let behind = length.get() > seen;
+            if let Some(until) = self.process.stalled() {
+                watched_at = watched_at.max(until);
+            }
+            let (relists, before) = (self.process.relists().clone(), self.relists);
             tokio::select! {
                 biased;
                 Some(ended) = self.running.next() => self.ended(ended),
@@ -317,12 +397,19 @@ impl Queue {
                 Some(account) = self.woken_accounts.next() => self.wake_account(&account),
                 () = tokio::time::sleep_until(watched_at), if behind => {
                     self.process.moves().await;
+                    if self.process.stalled().is_some() {
+                        continue;
+                    }
                     self.watch();
                     watched_at = Instant::now() + LAG.mul_f64(self.process.chance().fraction());
                 }
                 () = length.until(|length| *length > seen), if !behind => {
                     let lag = LAG.mul_f64(self.process.chance().fraction());
                     watched_at = watched_at.max(Instant::now() + lag);
+                }
+                () = relists.until(|relists| *relists > before) => {
+                    self.relists = relists.get();
+                    self.list();
                 }
                 () = sleep_until(wake_up) => {}
             }
@@ -334,74 +421,40 @@ impl Queue {
         own.is_none_or(|own| own == namespace)
     }
 
-    /// The first list of every watch.
+    /// A list of every watch, the first or another.
     fn list(&mut self) {
         self.next = self.cluster.length().get();
         let mut numbers: Vec<PhoneNumber> = read_all(self.cluster.list("phonenumbers"));
         numbers.retain(|number| self.watches(&number.namespace().unwrap_or_default()));
         let mut accounts: Vec<ProviderAccount> = read_all(self.cluster.list("provideraccounts"));
         accounts.retain(|account| self.watches(&account.namespace().unwrap_or_default()));
-        self.feed_number(&Event::Init);
-        numbers
-            .into_iter()
-            .for_each(|number| self.feed_number(&Event::InitApply(number)));
-        self.feed_number(&Event::InitDone);
-        self.feed_account(&Event::Init);
-        accounts
-            .into_iter()
-            .for_each(|account| self.feed_account(&Event::InitApply(account)));
-        self.feed_account(&Event::InitDone);
+        let due = self.numbers.list(numbers);
+        due.iter().for_each(|number| self.wake_number(number));
+        let due = self.accounts.list(accounts);
+        due.iter().for_each(|account| self.wake_account(account));
     }
 
     /// Some of the changes that were not seen yet.
     fn watch(&mut self) {
         let changes = self.cluster.since(self.next);
         let some = 1 + self.process.chance().below(changes.len().max(1));
-        for Change {
-            place,
-            object,
-            deleted,
-            ..
-        } in changes.into_iter().take(some)
-        {
+        for change in changes.into_iter().take(some) {
             self.next += 1;
-            if !self.watches(&place.namespace) {
+            if !self.watches(&change.place.namespace) {
                 continue;
             }
-            match place.plural.as_str() {
-                "phonenumbers" => self.feed_number(&event(read(object), deleted)),
-                "provideraccounts" => self.feed_account(&event(read(object), deleted)),
+            match change.place.plural.as_str() {
+                "phonenumbers" => {
+                    let due = self.numbers.tell(event(&change));
+                    due.iter().for_each(|number| self.wake_number(number));
+                }
+                "provideraccounts" => {
+                    let due = self.accounts.tell(event(&change));
+                    due.iter().for_each(|account| self.wake_account(account));
+                }
                 _ => {}
             }
         }
-    }
-
-    fn feed_number(&mut self, event: &Event<PhoneNumber>) {
-        self.caches.numbers.1.apply_watcher_event(event);
-        self.reconciler.saw_number(event);
-        if let Event::Apply(number) | Event::InitApply(number) = event {
-            let key = Key::Number(number.namespace().unwrap_or_default(), number.name_any());
-            let is_news = self.reconciler.is_news(number);
-            if is_news && self.is_new(&key, number, number_fingerprint(number)) {
-                self.add(key, Duration::ZERO);
-            }
-        }
-    }
-
-    fn feed_account(&mut self, event: &Event<ProviderAccount>) {
-        self.caches.accounts.1.apply_watcher_event(event);
-        if let Event::Apply(account) | Event::InitApply(account) = event {
-            let key = Key::Account(account.namespace().unwrap_or_default(), account.name_any());
-            if self.is_new(&key, account, account_fingerprint(account)) {
-                self.reconciler.wake_users_of(account);
-                self.add(key, Duration::from_millis(500));
-            }
-        }
-    }
-
-    fn is_new<K: Resource>(&mut self, key: &Key, object: &K, fingerprint: u64) -> bool {
-        let seen = (object.meta().uid.clone().unwrap_or_default(), fingerprint);
-        self.fingerprints.insert(key.clone(), seen.clone()) != Some(seen)
     }
 
     fn take_woken(&mut self) {
@@ -422,7 +475,7 @@ impl Queue {
         let namespace = account.namespace.clone().unwrap_or_default();
         self.add(
             Key::Account(namespace, account.name.clone()),
-            Duration::from_millis(500),
+            ACCOUNT_DEBOUNCE,
         );
     }
 
@@ -473,7 +526,7 @@ impl Queue {
             .boxed(),
             Key::Number(namespace, name) => {
                 let reference = ObjectRef::new(name).within(namespace);
-                match self.caches.numbers.0.get(&reference) {
+                match self.numbers.store.get(&reference) {
                     None => async { None }.boxed(),
                     Some(number) => async move {
                         let result = reconciler.number(Arc::clone(&number)).await;
@@ -485,7 +538,7 @@ impl Queue {
             }
             Key::Account(namespace, name) => {
                 let reference = ObjectRef::new(name).within(namespace);
-                match self.caches.accounts.0.get(&reference) {
+                match self.accounts.store.get(&reference) {
                     None => async { None }.boxed(),
                     Some(account) => async move {
                         let result = reconciler.account(Arc::clone(&account)).await;
@@ -515,18 +568,19 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
-fn event<K>(object: K, deleted: bool) -> Event<K> {
-    if deleted {
+fn event<K: DeserializeOwned>(change: &Change) -> Event<K> {
+    let object = read(change.object.as_ref());
+    if change.deleted {
         Event::Delete(object)
     } else {
         Event::Apply(object)
     }
 }
 
-fn read<K: DeserializeOwned>(object: serde_json::Value) -> K {
-    serde_json::from_value(object.clone()).unwrap_or_else(|error| panic!("{error}: {object:#}"))
+fn read<K: DeserializeOwned>(object: &serde_json::Value) -> K {
+    K::deserialize(object).unwrap_or_else(|error| panic!("{error}: {object:#}"))
 }
 
 fn read_all<K: DeserializeOwned>(objects: Vec<serde_json::Value>) -> Vec<K> {
-    objects.into_iter().map(read).collect()
+    objects.iter().map(read).collect()
 }

@@ -1,8 +1,9 @@
 //! A simulated process: everything that it asks of the world passes here, where a test can lose, delay or end it.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use phonenumber_operator::chance::Chance;
 use phonenumber_operator::clock::{Clock, Instant as BootInstant};
@@ -12,6 +13,12 @@ use crate::watched::Watched;
 
 /// The clock of the simulation: time since boot, on Tokio's clock.
 pub struct SimulatedClock(pub Instant);
+
+/// How every simulated panic begins.
+pub const PANIC: &str = "made up";
+
+/// When a client that is not answered has given up, whatever it asked for.
+const GIVES_UP_AFTER: Duration = Duration::from_secs(40);
 
 /// How long the machine has been up when a simulation begins.
 const UP: Duration = Duration::from_secs(1000);
@@ -33,6 +40,8 @@ pub struct Call {
     pub side: &'static str,
     /// The verb and what it is about, such as `patch phonenumbers` or `buy`.
     pub operation: String,
+    /// The last part of its path: the id or the name of what it is about.
+    pub about: String,
 }
 
 impl fmt::Display for Call {
@@ -42,6 +51,7 @@ impl fmt::Display for Call {
             process,
             side,
             operation,
+            ..
         } = self;
         write!(f, "{index} by operator {process}: {side} {operation}")
     }
@@ -64,6 +74,14 @@ pub enum Fate {
     Refused(u16),
     /// It takes effect, and half of the answer comes.
     Cut,
+    /// It takes effect this much later, after who asked has given up.
+    Delayed(Duration),
+    /// It takes effect twice.
+    Twice,
+    /// It takes no effect, and the answer says that it did.
+    Ignored,
+    /// It is answered with 200 and a list that is wrong.
+    Wrong(Wrong),
     /// It takes effect, and the answer comes this much later.
     Slow(Duration),
     /// It leaves the process this much later: it was frozen, or the network held it.
@@ -76,6 +94,49 @@ pub enum Fate {
     Panics,
 }
 
+/// How a list is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// Nothing is in it.
+    Empty,
+    /// Its first row is missing: somebody was released while it was read.
+    Shifted,
+    /// Its last row is missing.
+    Short,
+    /// It is what the same request was answered with before.
+    Stale,
+}
+
+/// The dates of answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dates {
+    /// How many seconds they are ahead.
+    pub ahead: i64,
+    /// How many of a hundred are so; the others are right.
+    pub percent: usize,
+    /// How many of a hundred have none.
+    pub missing: usize,
+}
+
+impl Dates {
+    /// The date of an answer at `now`.
+    pub fn shown(self, now: SystemTime, chance: &Chance) -> Option<SystemTime> {
+        if self == Self::default() {
+            return Some(now);
+        }
+        if chance.below(100) < self.missing {
+            return None;
+        }
+        let ahead = if chance.below(100) < self.percent {
+            self.ahead
+        } else {
+            0
+        };
+        let by = Duration::from_secs(ahead.unsigned_abs());
+        Some(if ahead < 0 { now - by } else { now + by })
+    }
+}
+
 /// Decides what becomes of each request.
 pub type Script = Arc<dyn Fn(&Call) -> Fate + Send + Sync>;
 
@@ -86,6 +147,9 @@ pub struct Stage(Arc<Mutex<StageState>>);
 struct StageState {
     script: Script,
     calls: Vec<Call>,
+    dates: BTreeMap<&'static str, Dates>,
+    /// The last answer to each request for a list, where lists go stale.
+    lists: HashMap<String, Vec<u8>>,
 }
 
 impl Stage {
@@ -93,29 +157,52 @@ impl Stage {
         Self(Arc::new(Mutex::new(StageState {
             script: Arc::new(|_| Fate::Answered),
             calls: Vec::new(),
+            dates: BTreeMap::new(),
+            lists: HashMap::new(),
         })))
     }
 
+    /// Gives the answers of one side these dates from now on.
+    pub fn set_dates(&self, side: &'static str, dates: Dates) {
+        self.lock().dates.insert(side, dates);
+    }
+
+    pub fn dates(&self, side: &'static str) -> Dates {
+        self.lock().dates.get(side).copied().unwrap_or_default()
+    }
+
+    /// Remembers an answer, and returns the one before.
+    pub fn list_before(&self, request: &str, answer: &[u8]) -> Option<Vec<u8>> {
+        self.lock()
+            .lists
+            .insert(request.to_owned(), answer.to_vec())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, StageState> {
+        self.0.lock().unwrap()
+    }
+
     pub fn set_script(&self, script: Script) {
-        self.0.lock().unwrap().script = script;
+        self.lock().script = script;
     }
 
     /// Every request so far.
     pub fn calls(&self) -> Vec<Call> {
-        self.0.lock().unwrap().calls.clone()
+        self.lock().calls.clone()
     }
 
     pub fn count(&self) -> usize {
-        self.0.lock().unwrap().calls.len()
+        self.lock().calls.len()
     }
 
-    fn enter(&self, process: usize, side: &'static str, operation: String) -> Fate {
-        let mut state = self.0.lock().unwrap();
+    fn enter(&self, process: usize, side: &'static str, operation: String, about: String) -> Fate {
+        let mut state = self.lock();
         let call = Call {
             index: state.calls.len(),
             process,
             side,
             operation,
+            about,
         };
         let fate = (state.script)(&call);
         state.calls.push(call);
@@ -139,6 +226,10 @@ pub struct Process {
     life: Watched<Life>,
     chance: Chance,
     latency: Arc<Mutex<Duration>>,
+    /// How often its watches were made to list anew.
+    relists: Watched<usize>,
+    /// Until when its watches stand still.
+    stalled: Arc<Mutex<Option<Instant>>>,
 }
 
 /// What came of a request.
@@ -149,6 +240,9 @@ pub enum Outcome<T> {
     Proxy(u16),
     Refused(u16),
     Cut(T),
+    /// The answer says what did not happen.
+    Ignored,
+    Wrong(T, Wrong),
 }
 
 impl Process {
@@ -159,7 +253,38 @@ impl Process {
             life: Watched::new(Life::Running),
             chance,
             latency: Arc::new(Mutex::new(Duration::from_millis(10))),
+            relists: Watched::new(0),
+            stalled: Arc::default(),
         }
+    }
+
+    pub fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    /// Makes its watches list anew: what happened since they last told something is swallowed.
+    pub fn relist(&self) {
+        self.relists.set(self.relists.get() + 1);
+    }
+
+    pub fn relists(&self) -> &Watched<usize> {
+        &self.relists
+    }
+
+    /// Lets its watches stand still for so long.
+    pub fn stall(&self, time: Duration) {
+        *self.stalled.lock().unwrap() = Some(Instant::now() + time);
+    }
+
+    /// Lets its watches go on.
+    pub fn flow(&self) {
+        *self.stalled.lock().unwrap() = None;
+    }
+
+    /// Until when its watches stand still, if they do.
+    pub fn stalled(&self) -> Option<Instant> {
+        let stalled = *self.stalled.lock().unwrap();
+        stalled.filter(|until| *until > Instant::now())
     }
 
     pub fn chance(&self) -> &Chance {
@@ -197,18 +322,30 @@ impl Process {
     }
 
     /// Makes a request whose `effect` takes place in the world at once.
-    pub async fn ask<T>(
+    pub async fn ask<T, E>(
         &self,
         side: &'static str,
-        operation: String,
-        effect: impl Future<Output = Option<T>>,
-    ) -> Outcome<T> {
+        (operation, about): (String, String),
+        effect: impl Fn() -> E,
+    ) -> Outcome<T>
+    where
+        E: Future<Output = Option<T>> + Send + 'static,
+    {
         self.moves().await;
-        let fate = self.stage.enter(self.id, side, operation.clone());
+        let fate = self.stage.enter(self.id, side, operation.clone(), about);
         match fate {
             Fate::NotSent => return Outcome::NotSent,
             Fate::CrashBefore => return self.crash().await,
             Fate::Late(time) => tokio::time::sleep(time).await,
+            Fate::Delayed(time) => {
+                let effect = effect();
+                let delayed = async move {
+                    tokio::time::sleep(time).await;
+                    let _ = effect.await;
+                };
+                drop(tokio::spawn(delayed));
+                tokio::time::sleep(time.min(GIVES_UP_AFTER)).await;
+            }
             _ => {}
         }
         self.pause().await;
@@ -217,18 +354,24 @@ impl Process {
             self.moves().await;
         }
         let answer = match fate {
-            Fate::RequestLost | Fate::Refused(_) => None,
-            _ => effect.await,
+            Fate::RequestLost | Fate::Refused(_) | Fate::Ignored | Fate::Delayed(_) => None,
+            Fate::Twice => {
+                effect().await;
+                effect().await
+            }
+            _ => effect().await,
         };
         self.pause().await;
         self.moves().await;
         match (fate, answer) {
             (Fate::CrashAfter, _) => self.crash().await,
-            (Fate::Panics, _) => panic!("made up, at {side} {operation}"),
+            (Fate::Panics, _) => panic!("{PANIC}, at {side} {operation}"),
             (Fate::Refused(status), _) => Outcome::Refused(status),
             (Fate::Proxy(status), _) => Outcome::Proxy(status),
+            (Fate::Ignored, _) => Outcome::Ignored,
             (Fate::ReplyLost | Fate::RequestLost, _) | (_, None) => Outcome::Lost,
             (Fate::Cut, Some(answer)) => Outcome::Cut(answer),
+            (Fate::Wrong(wrong), Some(answer)) => Outcome::Wrong(answer, wrong),
             (Fate::Slow(time), Some(answer)) => {
                 tokio::time::sleep(time).await;
                 self.moves().await;

@@ -25,6 +25,14 @@ pub const TWILIO_ACCOUNTS: [&str; 2] = [
     "AC00000000000000000000000000000002",
 ];
 
+pub const TELNYX_ACCOUNTS: [&str; 2] = [
+    "00000000-0000-4000-8000-000000000001",
+    "00000000-0000-4000-8000-000000000002",
+];
+
+/// The messaging profile of the first Telnyx account.
+pub const PROFILE: &str = "00000000-0000-4000-8000-0000000000a1";
+
 /// A Telnyx connection of the first Telnyx account.
 pub const CONNECTION: &str = "1293384261075731499";
 
@@ -127,18 +135,18 @@ impl World {
     }
 
     /// Speaks to the emulator's control side.
-    pub fn control(&self, method: &str, path: &str, body: Value) {
-        Self::control_of(&self.emulator, method, path, body);
+    pub fn control(&self, method: &str, path: &str, body: Value) -> Value {
+        Self::control_of(&self.emulator, method, path, body)
     }
 
-    pub fn control_of(emulator: &Emulator, method: &str, path: &str, body: Value) {
+    pub fn control_of(emulator: &Emulator, method: &str, path: &str, body: Value) -> Value {
         let request = emulator::Request {
             method: method.to_owned(),
             path: path.to_owned(),
             body: body.to_string().into_bytes(),
             ..emulator::Request::default()
         };
-        emulator.control(&request);
+        serde_json::from_slice(&emulator.control(&request).body).unwrap_or_default()
     }
 
     /// Somebody buys by hand, in the first account at the provider, if the number is for sale.
@@ -150,7 +158,7 @@ impl World {
     pub fn bought_by_hand_in(emulator: &Emulator, provider: &str, number: &str) {
         let account = match provider {
             "twilio" => TWILIO_ACCOUNTS[0],
-            _ => "00000000-0000-4000-8000-000000000001",
+            _ => TELNYX_ACCOUNTS[0],
         };
         Self::control_of(
             emulator,
@@ -158,6 +166,14 @@ impl World {
             "/console/buy",
             json!({"provider": provider, "account": account, "number": number}),
         );
+    }
+
+    /// The id of a number that an account has; nothing if none has it.
+    pub fn id_of(&self, number: &str) -> String {
+        let world = self.emulator.world();
+        let mut all = world.numbers.iter();
+        let found = all.find(|held| held.phone_number == number);
+        found.map(|held| held.id.clone()).unwrap_or_default()
     }
 
     pub fn released_by_hand(&self, number: &str) {

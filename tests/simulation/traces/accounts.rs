@@ -89,7 +89,7 @@ pub fn two_installations_with_ids_that_begin_alike() {
         let mut world = World::new(1, json!({}));
         // The other installation holds a number for a resource of the same namespace and name.
         world.bought_by_hand("twilio", NUMBER);
-        let theirs = audit::mark("simulated-2", NAMESPACE, "nyc");
+        let theirs = crate::marks::mark("simulated-2", NAMESPACE, "nyc");
         world.console(NUMBER, |number| {
             number.friendly_name = format!("nyc [{theirs}]")
         });
@@ -106,7 +106,7 @@ pub fn two_installations_with_ids_that_begin_alike() {
             json!({"provider": "twilio", "phoneNumber": "+12125550005"}),
         );
         until_ready(&world, "own").await;
-        let theirs = audit::mark("simulated-2", NAMESPACE, "own");
+        let theirs = crate::marks::mark("simulated-2", NAMESPACE, "own");
         world.console("+12125550005", |number| {
             number.friendly_name = format!("own [{theirs}]")
         });

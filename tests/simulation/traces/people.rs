@@ -378,7 +378,12 @@ pub fn two_resources_that_declare_one_number_and_one_of_them_looks_slowly() {
     in_simulated_time(async {
         for (provider, mut spec) in [("twilio", twilio()), ("telnyx", telnyx())] {
             // What it costs is asked for each resource by itself.
-            let slow_search = ("search", Fate::Slow(secs(1)));
+            let asks_price = if provider == "twilio" {
+                "pricing"
+            } else {
+                "search"
+            };
+            let slow_search = (asks_price, Fate::Slow(secs(1)));
             spec["maxMonthlyCost"] = json!({"amount": "5.00", "currency": "USD"});
             for world in declared_twice(provider, &spec, false, slow_search).await {
                 assert_eq!(deeds(&world, Deed::Purchase), 1, "{}", world.shown());
