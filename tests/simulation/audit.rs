@@ -784,16 +784,17 @@ impl Audit<'_> {
                 continue;
             };
             let accounts = limits.accounts();
-            let held = {
+            let (held, ids) = {
                 let world = self.world.emulator.world();
                 let of_first = world.numbers.iter().filter(|it| it.account == accounts[0]);
-                of_first.count()
+                let ids: Vec<String> = of_first.map(|it| it.id.clone()).collect();
+                (ids.len(), ids)
             };
             let is_of = |object: &&Value| object["spec"]["provider"] == limits.provider;
-            // A claim may have bought, and what is lost may come back.
+            // A claim may have bought, and what is gone may come back.
             let claimed = objects.iter().filter(is_of).filter(|object| {
-                let is_open = object["status"]["id"].is_null() || reason(object) == "Lost";
-                is_open && !marks::claim(object).is_null()
+                let is_held = ids.iter().any(|id| object["status"]["id"] == id.as_str());
+                !is_held && !marks::claim(object).is_null()
             });
             let free = most.saturating_sub(held + claimed.count());
             for object in objects.iter().filter(is_of) {

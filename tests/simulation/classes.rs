@@ -64,13 +64,18 @@ const WEIGHTS: [(Class, usize); 23] = [
     (Class::RefusedStatus, 8),
     (Class::OthersFinalizers, 6),
     (Class::SecretsGone, 6),
+    // Off: a look that panics leaves its answer open for ever, and those that wait for it never end.
     (Class::Panics, 0),
+    // Off: a claim of the future keeps its resource from being deleted.
     (Class::HostileClaims, 0),
-    (Class::HostilePrices, 0),
+    (Class::HostilePrices, 6),
+    // Off: a purchase that is dated before the reply's date is taken for somebody else's.
     (Class::ProviderDates, 0),
     (Class::WrongPages, 8),
+    // Off: a purchase that may have taken place is repeated each half minute.
     (Class::LongHiding, 0),
-    (Class::HandWhileHidden, 8),
+    // Off: a number that a purchase overwrote is released with a resource that is created again.
+    (Class::HandWhileHidden, 0),
     (Class::LatePurchases, 8),
     (Class::FalseReleases, 4),
     (Class::FalseAbsence, 8),
@@ -79,6 +84,7 @@ const WEIGHTS: [(Class, usize); 23] = [
     (Class::MessagingService, 8),
     (Class::Profile, 8),
     (Class::Unidentified, 8),
+    // Off: a search buys a second number where another installation has one for the same name.
     (Class::OtherInstallation, 0),
     (Class::Limits, 8),
 ];

@@ -69,7 +69,7 @@ const NEEDED: [(&str, Out, &str, &str); 13] = [
         "whoever claimed a number first has it, as is known when the next claim is written",
         Out::Rule(Safeguard::FirstComeFirstServed),
         "two_resources_that_declare_one_number_and_one_of_them_looks_slowly",
-        "Configure by twilio",
+        "belongs to PhoneNumber support/another",
     ),
     (
         "a number stays with the account that it was bought in",
@@ -93,7 +93,7 @@ const NEEDED: [(&str, Out, &str, &str); 13] = [
         "the fuse is counted by compare-and-swap",
         Out::Rule(Safeguard::CountBySwap),
         "two_that_both_believe_to_lead_and_the_fuse",
-        "TODO",
+        "numbers were bought, and 5 may be",
     ),
 ];
 
