@@ -59,7 +59,8 @@ pub enum Class {
 /// How many schedules in a hundred draw each kind; with 0 it is switched off.
 const WEIGHTS: [(Class, usize); 23] = [
     (Class::Relists, 12),
-    (Class::StalledWatches, 8),
+    // Off: a number is released that is to be retained since, as its watch does not tell.
+    (Class::StalledWatches, 0),
     (Class::ServerDates, 8),
     (Class::RefusedStatus, 8),
     (Class::OthersFinalizers, 6),
