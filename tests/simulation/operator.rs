@@ -169,7 +169,7 @@ impl Run {
                 let (life, never) = (self.process.clone(), std::future::pending());
                 let parts = self.parts(clients, term, chance);
                 let run = controller::run(parts, async {}, never, || {});
-                while_it_moves(life, run).boxed()
+                while_it_moves(life, run).map(drop).boxed()
             }
         };
         tokio::select! {
