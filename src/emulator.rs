@@ -103,7 +103,7 @@ impl Emulator {
             (world.state.latency(), effect)
         };
         tokio::time::sleep(latency).await;
-        let reply = match effect {
+        let reply = match &effect {
             Some(effect) if !effect.commits() => None,
             _ => Some(self.commit(side, operation, &request)),
         };
@@ -166,6 +166,15 @@ impl Emulator {
                 reply
             }
             Effect::Wrong(wrong) => reply.map(|reply| self.wrong(wrong, reply)),
+            Effect::Refuse {
+                status,
+                code,
+                message,
+            } => Some(match side {
+                Side::Twilio => twilio::refusal(status, &code, &message),
+                Side::Telnyx => telnyx::refusal(status, &code, &message),
+                Side::Burki | Side::Control => burki::refusal(status, &message),
+            }),
         }
     }
 }

@@ -103,7 +103,7 @@ pub(super) fn answer(world: &mut World, operation: &str, request: &Request) -> R
     }
 }
 
-fn refusal(status: u16, detail: &str) -> Reply {
+pub(super) fn refusal(status: u16, detail: &str) -> Reply {
     Reply::json(status, &json!({ "detail": detail }))
 }
 

@@ -25,7 +25,7 @@ const HELP: &[(&str, &str)] = &[
     ),
     (
         "POST /faults",
-        "a rule: dialect, operation, mentions, times, every, kind, seconds",
+        "a rule: dialect, operation, mentions, times, every, kind, seconds, status, code, message",
     ),
     ("DELETE /faults", "no more faults"),
     ("POST /switches", "change switches"),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// What a fault does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +48,8 @@ pub enum Kind {
     StalePage,
     /// A listing says that there is one more row than there is.
     WrongTotal,
+    /// Nothing takes place, and the answer is the side's own error body with `status`, `code` and `message`.
+    Refused,
 }
 
 /// When a fault is met.
@@ -72,16 +75,28 @@ pub struct Rule {
     /// For kinds that take time.
     #[serde(default)]
     pub seconds: Option<u64>,
+    /// The status of a refusal; 400 if absent.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// The code of a refusal: a number, a text, a list of several, or none.
+    #[serde(default)]
+    pub code: Value,
+    /// The text of a refusal.
+    #[serde(default)]
+    pub message: String,
 }
 
 /// What happens to one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     Drop,
     LoseReply,
     Hang(Duration),
     HangAfterCommit(Duration),
-    ServerError { status: u16, commits: bool },
+    ServerError {
+        status: u16,
+        commits: bool,
+    },
     Throttle(Option<Duration>),
     Truncate,
     Html,
@@ -90,6 +105,11 @@ pub(super) enum Effect {
     Twice,
     RollBack(Duration),
     Wrong(Wrong),
+    Refuse {
+        status: u16,
+        code: Value,
+        message: String,
+    },
 }
 
 /// How a listing is wrong that is answered with 200.
@@ -104,10 +124,14 @@ pub(super) enum Wrong {
 
 impl Effect {
     /// True if the request takes effect all the same.
-    pub(super) fn commits(self) -> bool {
+    pub(super) fn commits(&self) -> bool {
         match self {
-            Self::Drop | Self::Hang(_) | Self::Throttle(_) | Self::Late(_) => false,
-            Self::ServerError { commits, .. } => commits,
+            Self::Drop
+            | Self::Hang(_)
+            | Self::Throttle(_)
+            | Self::Late(_)
+            | Self::Refuse { .. } => false,
+            Self::ServerError { commits, .. } => *commits,
             Self::LoseReply
             | Self::HangAfterCommit(_)
             | Self::Truncate
@@ -183,6 +207,11 @@ impl Faults {
             Kind::ShiftedPage => Effect::Wrong(Wrong::Shifted),
             Kind::StalePage => Effect::Wrong(Wrong::Stale(time)),
             Kind::WrongTotal => Effect::Wrong(Wrong::Total),
+            Kind::Refused => Effect::Refuse {
+                status: rule.status.unwrap_or(400),
+                code: rule.code.clone(),
+                message: rule.message.clone(),
+            },
         })
     }
 }

@@ -122,6 +122,8 @@ pub struct Switches {
     pub search_rotates: bool,
     /// Telnyx shows numbers too that are only nearly as wanted, and others with their last digits hidden.
     pub best_effort: bool,
+    /// The code with which Twilio refuses to release a number with an emergency address. None is published.
+    pub locked_code: Option<u32>,
 }
 
 impl Default for Switches {
@@ -152,6 +154,7 @@ impl Default for Switches {
             on_sale: None,
             search_rotates: false,
             best_effort: false,
+            locked_code: None,
         }
     }
 }

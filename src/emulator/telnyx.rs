@@ -126,6 +126,17 @@ fn error(status: u16, code: &str, title: &str, detail: &str) -> Reply {
     )
 }
 
+/// Errors with these codes, of which any may be missing.
+pub(super) fn refusal(status: u16, codes: &Value, title: &str) -> Reply {
+    let one = std::slice::from_ref(codes);
+    let codes = codes.as_array().map_or(one, Vec::as_slice);
+    let errors: Vec<_> = codes
+        .iter()
+        .map(|code| json!({"code": code, "title": title}))
+        .collect();
+    Reply::json(status, &json!({ "errors": errors }))
+}
+
 fn pointed(status: u16, code: &str, title: &str, detail: &str, pointer: &str) -> Reply {
     let source = json!({"pointer": pointer});
     Reply::json(

@@ -389,6 +389,53 @@ async fn a_locked_number_is_not_released() {
 }
 
 #[tokio::test]
+async fn a_refusal_by_a_fault_has_the_body_of_its_side_and_no_effect() {
+    let emulator = with(json!({}));
+    for (code, at_telnyx) in [
+        (json!(21999), json!([{"code": 21999, "title": "no"}])),
+        (json!(null), json!([{"code": null, "title": "no"}])),
+        (
+            json!(["1", null]),
+            json!([{"code": "1", "title": "no"}, {"code": null, "title": "no"}]),
+        ),
+    ] {
+        for side in ["twilio", "telnyx"] {
+            let rule = json!({"dialect": side, "operation": "buy", "kind": "refused", "times": 1,
+                "status": 404, "code": code, "message": "no"});
+            control(&emulator, "POST", "/faults", rule).await;
+        }
+        let form = [("PhoneNumber", FIRST)];
+        let (status, body) = twilio(&emulator, "POST", "IncomingPhoneNumbers.json", &form).await;
+        assert_eq!((status, &body["message"]), (404, &json!("no")));
+        assert_eq!(body["code"], code);
+        let order = json!({"phone_numbers": [{"phone_number": SECOND}]});
+        let (status, body) = telnyx(&emulator, "POST", "number_orders", order).await;
+        assert_eq!((status, &body["errors"]), (404, &at_telnyx));
+    }
+    assert_eq!(entries(&emulator, "purchase", FIRST).await, 0);
+}
+
+#[tokio::test]
+async fn a_webhook_that_cannot_be_reached_over_the_internet_is_refused() {
+    let emulator = with(json!({}));
+    for (url, expected) in [
+        ("https://burki/twiml", (400, Some(json!(21402)))),
+        (
+            "https://voice-.example.com/twiml",
+            (400, Some(json!(21402))),
+        ),
+        ("https://voice.example.com/twiml", (201, None)),
+        ("", (201, None)),
+    ] {
+        for field in ["VoiceUrl", "SmsUrl"] {
+            let (status, word) = buy(&emulator, &[("PhoneNumber", FIRST), (field, url)]).await;
+            let code = (status != 201).then_some(word);
+            assert_eq!((status, code), expected, "{field} {url}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_plus_sign_in_a_filter_may_match_nothing() {
     for (matches, count) in [(true, 1), (false, 0)] {
         let emulator = with(json!({"plusMatches": matches}));

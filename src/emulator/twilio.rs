@@ -99,6 +99,36 @@ fn error(status: u16, code: u32, message: &str) -> Reply {
     )
 }
 
+/// An error whose code may be missing, as it is where Twilio has none to tell.
+pub(super) fn refusal(status: u16, code: &Value, message: &str) -> Reply {
+    let body = json!({"code": code, "message": message, "more_info": null, "status": status});
+    Reply::json(status, &body)
+}
+
+/// The refusal of a webhook that cannot be reached over the public Internet: a host without a dot, or no host name at all
+/// (<https://www.twilio.com/docs/api/errors/21402>).
+fn unreachable_webhook(request: &Request) -> Option<Reply> {
+    let form = request.form();
+    let is_name = |label: &str| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        !label.is_empty()
+            && label.bytes().all(is_plain)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let is_reachable = |text: &str| {
+        let url = url::Url::parse(text).ok();
+        let host = url.as_ref().and_then(url::Url::host_str);
+        host.is_some_and(|host| host.contains('.') && host.split('.').all(is_name))
+    };
+    let mut webhooks = ["VoiceUrl", "SmsUrl"].into_iter();
+    let wrong = webhooks.find(|name| {
+        let value = form.get(*name).filter(|value| !value.is_empty());
+        value.is_some_and(|value| !is_reachable(value))
+    });
+    wrong.map(|name| error(400, 21402, &format!("{name} is not a valid URL")))
+}
+
 fn not_found(request: &Request) -> Reply {
     error(
         404,
@@ -214,6 +244,9 @@ fn buy(world: &mut World, account: &str, request: &Request) -> Reply {
         return reply;
     }
     let number = world.spelled(&number);
+    if let Some(reply) = unreachable_webhook(request) {
+        return reply;
+    }
     if let Some(at) = world.owned("twilio", account, &number) {
         // A purchase of a number that the account has is an update.
         let updated = world.numbers.get(at).map(|number| number.updated);
@@ -297,7 +330,7 @@ fn magic(number: &str) -> Option<Reply> {
 
 fn configure(world: &mut World, account: &str, id: &str, request: &Request) -> Reply {
     match world.by_id("twilio", account, id) {
-        Some(at) => change(world, at, request, 200),
+        Some(at) => unreachable_webhook(request).unwrap_or_else(|| change(world, at, request, 200)),
         None => not_found(request),
     }
 }
@@ -353,11 +386,8 @@ fn release(world: &mut World, account: &str, id: &str, request: &Request) -> Rep
         return not_found(request);
     };
     if world.numbers.get(at).is_some_and(|number| number.locked) {
-        return error(
-            400,
-            21634,
-            "The emergency address must be removed before the number can be released",
-        );
+        let text = "The emergency address must be removed before the number can be released";
+        return refusal(400, &json!(world.state.switches.locked_code), text);
     }
     world.take_back(at, "twilio");
     Reply::empty(204)
