@@ -67,6 +67,14 @@ pub struct Claim {
     /// What the number costs, as far as that was known when it was claimed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
+    /// How many attempts on this number came before that may have bought it. The pause before the next one grows with it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempts_before: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(attempts: &u32) -> bool {
+    *attempts == 0
 }
 
 /// What the annotation of a resource says.
@@ -116,6 +124,25 @@ impl Claim {
             at,
             since,
             price: None,
+            attempts_before: 0,
+        }
+    }
+
+    /// The same claim, after so many attempts on its number that may have bought it.
+    #[must_use]
+    pub fn after(self, attempts_before: u32) -> Self {
+        Self {
+            attempts_before,
+            ..self
+        }
+    }
+
+    /// How many attempts on `number` this claim tells of, its own included.
+    pub fn attempts_on(&self, number: &E164) -> u32 {
+        if self.intent == Intent::Buy && self.number == *number {
+            self.attempts_before.saturating_add(1)
+        } else {
+            0
         }
     }
 
@@ -315,6 +342,10 @@ mod tests {
             (
                 claim().at_price(None).to_annotation().unwrap(),
                 Stored::Ours(claim().at_price(None)),
+            ),
+            (
+                claim().after(3).to_annotation().unwrap(),
+                Stored::Ours(claim().after(3)),
             ),
             (text.replace("1.15", "-1.15"), Stored::Unreadable),
             (

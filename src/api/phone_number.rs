@@ -402,6 +402,19 @@ pub struct AttemptStatus {
     /// The provider's code, if it refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// What the refusal means, if the provider refused: a reason of docs/reasons.md.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The provider's code and text, with its request id, if it refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// How many attempts in a row on this number were refused with this code, if more than one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeated: Option<i64>,
+    /// A digest of what a refused attempt asked for: the generation of this object, the spec of its account, and the
+    /// version of the account's Secret. The number is asked for again at once when it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
     /// When it was claimed, by the API server's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Time>,

@@ -115,7 +115,11 @@ impl Context {
             memories: Memories::new(Arc::clone(&clock)),
             setbacks: Setbacks::new(Arc::clone(&clock), chance.clone(), metrics.clone()),
             turns: Turns::new(settings.concurrency, wakers.clone()),
-            fuses: Fuses::new(clients.writes.clone(), &settings.operator_namespace),
+            fuses: Fuses::new(
+                clients.writes.clone(),
+                &settings.operator_namespace,
+                wakers.clone(),
+            ),
             answers: Answers::default(),
             inspections: Inspections::default(),
             time: clients.time.clone(),

@@ -90,7 +90,7 @@ impl Figures {
         for (name, deed, limit) in per_hour {
             let now = self.context.time.now();
             if let Some(used) = now.and_then(|now| self.context.fuses.used(account, deed, now)) {
-                let left = (limit - used).max(0);
+                let left = limit.saturating_sub(used).max(0);
                 shown.push((name, limit as f64, left as f64));
             }
         }

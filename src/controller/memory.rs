@@ -56,6 +56,8 @@ struct Entry {
     /// An id that was known before the purchase that was answered with it.
     met: Option<NumberId>,
     may_be_released: bool,
+    /// When the provider last refused to release the number, in which generation, and what is to be said of it.
+    release_refused: Option<(Instant, i64, String)>,
     first_seen: Option<Instant>,
     verified: Option<Verified>,
     /// When what somebody changed was last repaired, and in which generation.
@@ -146,6 +148,11 @@ impl Memories {
                 missing_for: since(entry.missing_since),
                 ordered_for: since(entry.ordered_at),
                 may_be_released: entry.may_be_released,
+                release_refused: entry
+                    .release_refused
+                    .as_ref()
+                    .filter(|(_, generation, _)| Some(*generation) == object.metadata.generation)
+                    .map(|(at, _, message)| (message.clone(), now.since(*at))),
                 fighting: entry.fighting.is_some() && entry.fighting == object.metadata.generation,
                 verified: wanted.is_some() && entry.verified.as_ref() == wanted,
             }
@@ -283,6 +290,15 @@ impl Memories {
     /// Remembers whether a release of the recorded id may have taken effect.
     pub(super) fn may_be_released(&self, object: &PhoneNumber, may_be: bool) {
         self.entry(object, |entry| entry.may_be_released = may_be);
+    }
+
+    /// Remembers that the provider refused to release the number, and what is to be said of it.
+    pub(super) fn release_refused(&self, object: &PhoneNumber, message: String) {
+        let now = self.clock.now();
+        let generation = object.metadata.generation.unwrap_or_default();
+        self.entry(object, |entry| {
+            entry.release_refused = Some((now, generation, message));
+        });
     }
 
     /// Remembers that the number was seen as it is wanted.

@@ -17,10 +17,7 @@ use super::report;
 use super::resolve::{Resolved, resolve};
 use super::turns::ASKS_AGAIN_AFTER;
 use crate::account::{Account, fingerprint};
-use crate::api::{
-    Adoption, AdoptionPolicy, AttemptOutcome, Class, Money, PhoneNumber, Reason, condition,
-    reason_of,
-};
+use crate::api::{Adoption, AdoptionPolicy, AttemptOutcome, Class, Money, PhoneNumber, Reason};
 use crate::claim::{Claim, Intent, Stored};
 use crate::number::{AccountId, Amount, Configuration, Currency, E164, NumberId, OrderId};
 use crate::provider::Error;
@@ -349,10 +346,22 @@ pub(super) fn pinned(status: Option<String>, account: Option<&Account>) -> Optio
 
 fn record(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> super::plan::Record {
     let status = number.status.clone().unwrap_or_default();
-    let reason = reason_of(&status.conditions, condition::READY);
-    let refused = status
-        .attempt
-        .filter(|attempt| attempt.outcome == AttemptOutcome::Rejected);
+    let generation = number.metadata.generation.unwrap_or_default();
+    let refused = status.attempt.and_then(|attempt| {
+        let is_certain = match attempt.outcome {
+            AttemptOutcome::Rejected => true,
+            AttemptOutcome::Refused => false,
+            _ => return None,
+        };
+        Some(super::plan::Refused {
+            reason: Reason::read(attempt.reason.as_deref()?)?,
+            message: attempt.message?,
+            is_certain,
+            times: attempt.repeated.unwrap_or(1),
+            is_same: attempt.request? == resolved.request(generation),
+            nonce: attempt.nonce,
+        })
+    });
     let (assistant, assigning) = match status.assistant {
         Some(told) if told.pending || context.memories.is_unassigned(number) => {
             (None, Some(told.id))
@@ -368,12 +377,7 @@ fn record(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> super
         ),
         assistant,
         assigning,
-        refused: refused
-            .zip(reason)
-            .map(|(attempt, reason)| super::plan::Refused {
-                nonce: attempt.nonce,
-                reason,
-            }),
+        refused,
         observed_generation: status.observed_generation,
     }
 }

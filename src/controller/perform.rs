@@ -11,6 +11,7 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use super::context::Context;
+use super::fuse::Slot;
 use super::number::FINALIZER;
 use super::plan::{Again, Blocker, Facts, Farewell, Look, Rest, Step};
 use super::report;
@@ -64,8 +65,8 @@ pub(super) struct Pass {
 /// The right to release, and the right to have the requests for it under way.
 struct Release {
     token: ReleaseToken,
-    /// When it was counted against what may be released in an hour.
-    counted: jiff::Timestamp,
+    /// What it counts for in the hour.
+    slot: Slot,
     permit: Permit,
 }
 
@@ -75,6 +76,8 @@ struct Purchase {
     /// True if every attempt before this one was certainly in vain.
     alone: bool,
     permit: Permit,
+    /// What it counts for in the hour.
+    slot: Slot,
     /// What is counted for it. It keeps others from going for the number.
     spending: Spending,
 }
@@ -290,12 +293,6 @@ async fn add_finalizer(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     patch(pass, context, metadata).await
 }
 
-/// The time `wait` after `now`, for people. It stays the same while that is waited for, so that the status does.
-fn clock_time(now: jiff::Timestamp, wait: std::time::Duration) -> String {
-    let at = now.checked_add(wait).unwrap_or(now);
-    at.strftime("%H:%M:%S UTC").to_string()
-}
-
 async fn record(holding: Holding, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let was_ordered = pass.facts.record.order_id.is_some();
     pass.facts.record.id = Some(holding.id.clone());
@@ -348,6 +345,9 @@ async fn remove_finalizer(
     // A number that is kept may still be hidden.
     if !matches!(farewell, Farewell::Retained | Farewell::DefinitionDeleted) {
         context.memories.settled(&pass.object);
+    }
+    if farewell == Farewell::NeverBought {
+        context.fuses.never_bought(&pass.object).await;
     }
     pass.farewell = Some(farewell);
     Ok(())

@@ -47,6 +47,16 @@ const MOST_CANDIDATES: usize = 5;
 /// How long a cause that needs a person, and that nobody tells us of, is left alone.
 pub const PERSON_AGAIN_AFTER: Duration = Duration::from_secs(1800);
 
+/// How often one code that is not known must come for a refusal of its own: then it is left alone as any other.
+const REFUSED_FOR_GOOD: i64 = 3;
+
+/// The longest pause between attempts on one number that may have bought it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1800);
+
+/// How many attempts are made on a candidate of a search that may have bought it. After the last the visibility period
+/// passes, and another candidate is chosen.
+const ATTEMPTS_ON_A_CANDIDATE: u32 = 4;
+
 /// How many repairs within an hour show that somebody keeps undoing them.
 pub const MOST_REPAIRS: usize = 3;
 
@@ -146,6 +156,14 @@ pub struct Refused {
     pub nonce: String,
     /// What the refusal meant.
     pub reason: Reason,
+    /// The provider's words.
+    pub message: String,
+    /// True if the provider's code says for certain that nothing was bought.
+    pub is_certain: bool,
+    /// How many attempts in a row on the number were refused with the same code.
+    pub times: i64,
+    /// True if neither the spec nor the account nor its Secret has changed since.
+    pub is_same: bool,
 }
 
 /// What this process remembers of the resource.
@@ -167,6 +185,9 @@ pub struct Memory {
     pub ordered_for: Option<Duration>,
     /// True if a release of the recorded id that this process sent may have taken effect.
     pub may_be_released: bool,
+    /// What is to be said of the provider's last refusal to release the number in this generation, and how long ago it
+    /// was. A program that has just started asks once more.
+    pub release_refused: Option<(String, Duration)>,
     /// True if somebody has undone [`MOST_REPAIRS`] repairs of this generation within an hour.
     pub fighting: bool,
     /// True if this process has verified the number with this very configuration and assistant not long ago.
@@ -268,7 +289,7 @@ pub enum Choice {
 pub enum Attempt {
     /// The provider refused it, and certainly sold nothing.
     Rejected(Refusal),
-    /// The provider refused it, for a reason that is not known here.
+    /// The provider refused it, with a code that is not known. It may have taken place.
     Refused(Refusal),
     /// It may have taken place.
     Unknown(String),
@@ -738,6 +759,12 @@ fn asked_elsewhere(reason: Reason) -> bool {
             | Reason::ConnectionNotFound
             | Reason::ConnectionWebhookMismatch
     )
+}
+
+/// The time `wait` after `at`, for people.
+pub(super) fn clock_time(at: Timestamp, wait: Duration) -> String {
+    let at = at.checked_add(wait).unwrap_or(at);
+    at.strftime("%H:%M:%S UTC").to_string()
 }
 
 fn elapsed(from: Timestamp, to: Timestamp) -> Duration {

@@ -56,6 +56,10 @@ pub(super) fn attempt(claim: &Claim, outcome: AttemptOutcome) -> AttemptStatus {
         number: claim.number.to_string(),
         outcome,
         code: None,
+        reason: None,
+        message: None,
+        repeated: None,
+        request: None,
         at: Some(Time(seconds(claim.at))),
     }
 }

@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use kube::ResourceExt;
 use secrecy::SecretString;
+use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::context::{AccountView, Context, credentials_secret, owner};
@@ -12,6 +14,7 @@ use super::fault;
 use super::index::account_key;
 use super::limits::AccountLimits;
 use super::plan::Blocker;
+use super::plan::obtain::refusal;
 use super::secrets::SecretName;
 use crate::account::{Account, Credentials, MissingKey, api_key};
 use crate::api::{BurkiRef, ConnectionWebhook, Limits, PhoneNumber, Reason, WebhookBase};
@@ -39,6 +42,24 @@ pub(super) struct Resolved {
     pub(super) name: String,
     /// The account's limits: the lowest of all accounts that open the same one at the provider.
     pub(super) limits: AccountLimits,
+    /// The account object, and the version of its Secret.
+    asked_by: Option<(AccountView, Option<String>)>,
+}
+
+impl Resolved {
+    /// A digest of what a purchase for this `generation` asks for, and by which account and credential: what a refusal
+    /// holds for.
+    pub(super) fn request(&self, generation: i64) -> String {
+        let Some((view, secret)) = &self.asked_by else {
+            return String::new();
+        };
+        let spec = serde_json::to_string(&view.spec).unwrap_or_default();
+        let secret = secret.as_deref().unwrap_or_default();
+        let text = format!("{generation} {} {secret} {spec}", view.title);
+        let mut digest = HEXLOWER.encode(&Sha256::digest(text));
+        digest.truncate(16);
+        digest
+    }
 }
 
 /// Resolves `number`. A resource that is being deleted needs no configuration, and may use a credential whose Secret is
@@ -64,6 +85,7 @@ pub(super) async fn resolve(
         ),
         name: name_of(number),
         limits: AccountLimits::of(&Limits::default(), ""),
+        asked_by: None,
     };
     let view = match context
         .account_of(number)
@@ -116,6 +138,9 @@ pub(super) async fn resolve(
         routing,
         papers: papers(number),
     });
+    let secret = credentials_secret(&view.spec, &view.namespace)
+        .and_then(|name| context.secrets.version(&name));
+    resolved.asked_by = Some((view, secret));
     Ok(resolved)
 }
 
@@ -221,6 +246,14 @@ pub(super) fn provider_blocker(error: &Error) -> Blocker {
             Reason::CredentialsInvalid,
             format!("The provider refuses the credential: {refusal}."),
         ),
+        Error::Refused(refused) => {
+            let (reason, _) = refusal(refused.kind);
+            let message = format!(
+                "The provider refuses what the operator asks it for: {refused}. Mend what it names; it is asked again \
+                 from time to time."
+            );
+            Blocker::new(reason, message)
+        }
         Error::Invariant(why) => fault::blocker(why),
         error => Blocker::new(
             Reason::ProviderUnavailable,

@@ -74,6 +74,11 @@ impl Secrets {
         held.into_iter().flatten().flatten().cloned().collect()
     }
 
+    /// The version of a Secret as it was last read.
+    pub(super) fn version(&self, name: &SecretName) -> Option<String> {
+        self.lock().get(name)?.version.clone()
+    }
+
     /// Reads every Secret in `in_use` again, forgets the others, and returns those that changed.
     pub(super) async fn refresh(&self, in_use: &BTreeSet<SecretName>) -> BTreeSet<SecretName> {
         self.lock().retain(|name, _| in_use.contains(name));

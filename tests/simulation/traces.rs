@@ -8,6 +8,7 @@ mod hostile;
 mod limits;
 mod orders;
 mod people;
+mod refusals;
 mod rights;
 
 use std::sync::Arc;
@@ -180,5 +181,13 @@ traces! {
         a_restored_resource_keeps_its_number_from_a_younger_rival,
         two_resources_that_declare_one_number_and_one_of_them_looks_slowly,
         two_resources_that_claim_one_number_at_one_moment,
+    }
+    refusals {
+        objects_that_are_refused_cost_their_neighbours_nothing,
+        purchases_of_unknown_outcome_cost_their_neighbours_nothing,
+        releases_that_are_refused_cost_their_neighbours_nothing,
+        a_webhook_that_the_provider_refuses_is_mended_in_the_account,
+        a_search_that_is_refused_is_no_outage,
+        a_claim_that_is_not_stored_counts_for_nothing,
     }
 }

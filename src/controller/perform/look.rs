@@ -5,15 +5,16 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use super::super::context::{Context, account_name};
-use super::super::plan::{Choice, Look};
+use super::super::plan::obtain::refusal;
+use super::super::plan::{Again, Choice, Look, NOT_ON_SALE_AGAIN_AFTER, Rest};
 use super::settle::unreleased;
 use super::{Pass, Stop};
 use crate::account::{Account, Candidate, Found};
-use crate::api::AccountKind;
+use crate::api::{AccountKind, Reason};
 use crate::claim::Stored;
 use crate::clock::Instant;
 use crate::number::{E164, Holding, Kind, Mark, NumberId, Owner, Place, Price, Provider};
-use crate::provider::{Error, Order, OrderState, Ours};
+use crate::provider::{Error, Order, OrderState, Ours, RefusalKind};
 use crate::sabotage::{Safeguard, stands};
 
 /// The name that the resource had whose number this one takes over.
@@ -52,7 +53,8 @@ fn fetched_as(fetched: Option<Holding>, asked: Instant, pass: &mut Pass, context
 pub(super) async fn offer(pass: &mut Pass) -> Result<(), Stop> {
     let account = pass.account()?;
     let number = pass.number()?;
-    let mut offer = account.call(account.company().offer(&number)).await?;
+    let asked = account.call(account.company().offer(&number)).await;
+    let mut offer = asked.map_err(|error| not_searched(error, pass))?;
     if let Some(offer) = &mut offer
         && offer.price.is_none()
     {
@@ -60,6 +62,42 @@ pub(super) async fn offer(pass: &mut Pass) -> Result<(), Stop> {
     }
     pass.facts.seen.offer = Some(offer);
     Ok(())
+}
+
+/// A search that is refused finds nothing, or is wrong: the provider works.
+fn not_searched(error: Error, pass: &Pass) -> Stop {
+    let Error::Refused(refused) = error else {
+        return Stop::from(error);
+    };
+    let (provider, title) = (pass.facts.provider, pass.facts.title());
+    let (reason, message) = match (refused.kind, &pass.facts.search) {
+        (RefusalKind::NotOnSale, Some(_)) => (
+            Reason::NoNumbersFound,
+            format!(
+                "{provider} offers nothing where spec.search looks: {refused}. It is searched for again every 10 minutes."
+            ),
+        ),
+        (RefusalKind::NotOnSale, None) => (
+            Reason::NumberNotAvailable,
+            format!("{title} is not on sale: {refused}."),
+        ),
+        (kind, search) => {
+            let (reason, _) = refusal(kind);
+            let field = search
+                .as_ref()
+                .map_or("spec.phoneNumber", |_| "spec.search");
+            let message = format!(
+                "{provider} refuses to search for {title} ({field}): {refused}. Delete this PhoneNumber and create it with \
+                 another {field}, or mend what the provider names. It is searched for again every 10 minutes."
+            );
+            (reason, message)
+        }
+    };
+    Stop::Rest(Rest::Wait {
+        reason,
+        message,
+        again: Again::After(NOT_ON_SALE_AGAIN_AFTER),
+    })
 }
 
 /// The price of `number` by the company's list, as [`price`] has it.
@@ -123,7 +161,8 @@ pub(super) async fn choose(pass: &mut Pass, context: &Context) -> Result<(), Sto
     pass.candidate = None;
     let found = account
         .choose(&search, &context.chance, is_free, is_cheap)
-        .await?;
+        .await
+        .map_err(|error| not_searched(error, pass))?;
     pass.facts.seen.offer = None;
     pass.facts.seen.last_look = None;
     pass.facts.seen.choice = Some(match found {
@@ -189,6 +228,12 @@ pub(super) async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop>
     let is = |state| order.as_ref().is_some_and(|order| order.state == state);
     if is(OrderState::Failure) {
         account.never_bought(&number);
+        let id = &account.identity().account;
+        let object = &pass.object;
+        context
+            .fuses
+            .order_failed(id, object, number.as_str())
+            .await;
     }
     let pending = is(OrderState::Pending);
     let service = pass.messaging_service();

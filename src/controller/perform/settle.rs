@@ -1,16 +1,17 @@
 //! Sets up, assigns and releases a number that is held.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::{Api, ResourceExt};
 
 use super::super::context::{Context, owner};
-use super::super::fuse::Deed;
+use super::super::fuse::{Deed, Slot};
 use super::super::number::is_conflict;
-use super::super::plan::{Again, Rest};
+use super::super::plan::{Again, PERSON_AGAIN_AFTER, Rest};
 use super::super::report;
-use super::{AFTER_A_CHANGE, ASSISTANT, MARK, Pass, Release, Stop, clock_time};
-use crate::account::Urgency;
+use super::{AFTER_A_CHANGE, ASSISTANT, MARK, Pass, Release, Stop};
+use crate::account::{Account, Urgency};
 use crate::api::{PhoneNumber, Reason};
 use crate::burki::{Assigned, DirectoryError};
 use crate::claim::{ReleaseToken, TOKEN_LIFETIME};
@@ -240,25 +241,7 @@ pub(super) async fn announce_release(
     let account = pass.account()?;
     pass.ours(id)?;
     let permit = account.permit(Urgency::First).await?;
-    let limit = pass.resolved.limits.releases_per_hour;
-    let now = context.time.now().unwrap_or(pass.facts.now);
-    let account_id = &account.identity().account;
-    if let Err(blown) = context
-        .fuses
-        .take(account_id, &account.names(), Deed::Release, limit, now)
-        .await?
-    {
-        return Err(Stop::Rest(Rest::Wait {
-            reason: Reason::ReleaseLimitReached,
-            message: format!(
-                "{} numbers were released in the last 60 minutes in account {account_id}, and {limit} may be \
-                 (spec.limits.releasesPerHour). The next may be released at {}.",
-                blown.used,
-                clock_time(now, blown.again)
-            ),
-            again: Again::After(blown.again),
-        }));
-    }
+    let slot = take(id, &account, pass, context).await?;
     let sent = context.clock.now();
     let fenced = report::fence(pass, context).await;
     let status = pass.object.status.as_ref();
@@ -268,7 +251,7 @@ pub(super) async fn announce_release(
         Err(_) => None,
     };
     let Some(token) = token else {
-        put_back(now, pass, context).await;
+        context.fuses.put_back(slot).await;
         return Err(match fenced {
             Ok(()) => Error::Overtaken("the number is not recorded any more").into(),
             Err(error) if is_conflict(&error) => read_again(pass, context).await?,
@@ -277,7 +260,7 @@ pub(super) async fn announce_release(
     };
     pass.release = Some(Release {
         token,
-        counted: now,
+        slot,
         permit,
     });
     pass.facts.seen.release_token = true;
@@ -302,24 +285,17 @@ async fn read_again(pass: &Pass, context: &Context) -> Result<Stop, Stop> {
 pub(super) async fn unreleased(pass: &mut Pass, context: &Context) {
     if let Some(release) = pass.release.take() {
         pass.facts.seen.release_token = false;
-        put_back(release.counted, pass, context).await;
+        context.fuses.put_back(release.slot).await;
     }
 }
 
-/// Gives back what the fuse counted for a release that certainly did not take place.
-async fn put_back(counted: jiff::Timestamp, pass: &Pass, context: &Context) {
-    if let Ok(account) = &pass.resolved.account {
-        let id = &account.identity().account;
-        context.fuses.put_back(id, Deed::Release, counted).await;
-    }
-}
-
+/// What a release that did not take effect took of its limit goes back.
 pub(super) async fn release(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let account = pass.account()?;
     let ours = pass.ours(id)?;
     let Some(Release {
         token,
-        counted,
+        slot,
         permit,
     }) = pass.release.take()
     else {
@@ -331,7 +307,7 @@ pub(super) async fn release(id: &NumberId, pass: &mut Pass, context: &Context) -
     let word = match &released {
         Ok(Released::Confirmed) => "confirmed",
         Ok(Released::Absent) => "absent",
-        Err(Error::Refused(_)) => "refused",
+        Err(Error::Refused(_) | Error::Unauthorized(_)) => "refused",
         Err(_) => "failed",
     };
     let label = context.account_label(&pass.object);
@@ -339,14 +315,16 @@ pub(super) async fn release(id: &NumberId, pass: &mut Pass, context: &Context) -
     match &released {
         Ok(Released::Confirmed) => context.memories.may_be_released(&pass.object, true),
         // A replica that lags behind says so too.
-        Ok(Released::Absent) => put_back(counted, pass, context).await,
+        Ok(Released::Absent) => context.fuses.put_back(slot).await,
         Err(error) => {
             let is_without_effect = error.is_without_effect();
             context
                 .memories
                 .may_be_released(&pass.object, !is_without_effect);
             if is_without_effect {
-                put_back(counted, pass, context).await;
+                context.fuses.put_back(slot).await;
+            } else {
+                context.fuses.may_stand(slot).await;
             }
         }
     }
@@ -361,15 +339,55 @@ pub(super) async fn release(id: &NumberId, pass: &mut Pass, context: &Context) -
             pass.facts.seen.fetched = Some(None);
             Ok(())
         }
-        Err(Error::Refused(refusal)) => Err(Stop::Rest(Rest::Wait {
-            reason: Reason::ReleaseBlocked,
-            message: format!(
+        Err(Error::Refused(refusal) | Error::Unauthorized(refusal)) => {
+            let message = format!(
                 "{} refuses to release {}: {refusal}. Remove the cause there, or set spec.deletionPolicy: Retain.",
                 pass.facts.provider,
                 pass.facts.title()
-            ),
-            again: Again::Backoff,
-        })),
+            );
+            context
+                .memories
+                .release_refused(&pass.object, message.clone());
+            Err(blocked(message, PERSON_AGAIN_AFTER))
+        }
         Err(error) => Err(error.into()),
     }
+}
+
+fn blocked(message: String, again: Duration) -> Stop {
+    Stop::Rest(Rest::Wait {
+        reason: Reason::ReleaseBlocked,
+        message,
+        again: Again::After(again),
+    })
+}
+
+/// Counts the release against what may be released in an hour. What the provider refused before says so also while it
+/// waits for that limit.
+async fn take(
+    id: &NumberId,
+    account: &Account,
+    pass: &Pass,
+    context: &Context,
+) -> Result<Slot, Stop> {
+    let limit = pass.resolved.limits.releases_per_hour;
+    let now = context.time.now().unwrap_or(pass.facts.now);
+    let account_id = &account.identity().account;
+    let what = (id.as_str(), None);
+    let fuses = &context.fuses;
+    let names = account.names();
+    let whose = (account_id, names.as_slice());
+    let taken = fuses.take(whose, Deed::Release, limit, now, &pass.object, what);
+    taken.await?.map_err(|full| {
+        let interval = pass.facts.waits.interval;
+        let (message, again) = full.told(account_id, Deed::Release, limit, now, interval);
+        match &pass.facts.memory.release_refused {
+            Some((refused, _)) => blocked(format!("{refused} {message}"), again),
+            None => Stop::Rest(Rest::Wait {
+                reason: Reason::ReleaseLimitReached,
+                message,
+                again: Again::After(again),
+            }),
+        }
+    })
 }

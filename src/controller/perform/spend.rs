@@ -8,16 +8,17 @@ use kube::ResourceExt;
 use serde_json::json;
 
 use super::super::context::{Context, owner};
-use super::super::fuse::Deed;
+use super::super::fuse::{Deed, Slot};
+use super::super::plan::obtain::refusal;
 use super::super::plan::{Again, Attempt, Limits, Look, Rest};
 use super::super::report;
 use super::super::rivals::named_for;
-use super::{Pass, Purchase, Stop, clock_time, finalizers_with_ours, patch};
+use super::{Pass, Purchase, Stop, finalizers_with_ours, patch};
 use crate::account::{Account, NotNow, SEARCH_HOLDS, Spending, Tally, Urgency};
-use crate::api::{AttemptOutcome, Reason};
+use crate::api::{AttemptOutcome, AttemptStatus, Reason};
 use crate::claim::{ANNOTATION, Claim, Intent, Stored, Token};
 use crate::number::{Amount, Currency, NumberId, Price};
-use crate::provider::{Error, OrderState, RefusalKind, Reply, Unmarked};
+use crate::provider::{Error, OrderState, Refusal, RefusalKind, Reply, Unmarked};
 use crate::sabotage::{Safeguard, stands};
 
 /// Writes the claim together with the finalizer, in one patch that fails if anybody else has written since.
@@ -32,7 +33,6 @@ pub(super) async fn claim(
     let price = offer.and_then(|offer| offer.price.clone());
     let permit = account.permit(Urgency::First).await?;
     let spending = reserve(&account, intent, price.as_ref(), pass, context)?;
-    let at = context.time.now().unwrap_or(pass.facts.now);
     // Who was there first may have come while this pass looked and waited.
     pass.facts.rival = context.rival_of(&pass.object, &account.names());
     if let Some(stop) = pass.facts.rival_blocker(Again::Backoff)
@@ -40,13 +40,58 @@ pub(super) async fn claim(
     {
         return Err(Stop::Rest(stop));
     }
-    take(&account, intent, at, pass, context).await?;
+    let slot = take(&account, intent, pass, context).await?;
+    let (token, claim) = match store(intent, since, price, &account, pass, context).await {
+        Ok(stored) => stored,
+        Err(stop) => {
+            // Without the stored claim nothing can be bought.
+            context.fuses.put_back(slot).await;
+            return Err(stop);
+        }
+    };
+    let alone = context
+        .memories
+        .claimed(&pass.object, &pass.facts.claim, &claim);
+    pass.facts.memory.never_bought = false;
+    pass.facts.claim = Stored::Ours(claim);
+    pass.facts.seen.token = true;
+    pass.facts.seen.last_look = None;
+    pass.purchase = Some(Purchase {
+        token,
+        alone,
+        permit,
+        slot,
+        spending,
+    });
+    // What a search has just shown needs no other look.
+    let is_news = |asked| context.clock.now().since(asked) < SEARCH_HOLDS;
+    if intent == Intent::Buy && pass.chosen_at.take().is_some_and(is_news) {
+        pass.facts.seen.last_look = Some(None);
+    }
+    Ok(())
+}
+
+/// Sends the claim, and returns it with the token that its stored form yields.
+async fn store(
+    intent: Intent,
+    since: Option<jiff::Timestamp>,
+    price: Option<Price>,
+    account: &Account,
+    pass: &mut Pass,
+    context: &Context,
+) -> Result<(Token, Claim), Stop> {
+    let number = pass.number()?;
+    let at = context.time.now().unwrap_or(pass.facts.now);
+    let attempts = match &pass.facts.claim {
+        Stored::Ours(before) if !pass.facts.memory.never_bought => before.attempts_on(&number),
+        _ => 0,
+    };
     let mut nonce = context.chance.nonce();
     if let (Stored::Ours(before), Some(_)) = (&pass.facts.claim, since) {
         nonce = before.next_nonce(&nonce);
     }
     let claim = Claim::to_buy(
-        pass.number()?,
+        number,
         account.identity().account.clone(),
         &owner(pass.object.as_ref()),
         &pass.object.uid().unwrap_or_default(),
@@ -56,7 +101,8 @@ pub(super) async fn claim(
             .or_else(|| account.company().provider_time())
             .unwrap_or(at),
     )
-    .at_price(price);
+    .at_price(price)
+    .after(attempts);
     let claim = match intent {
         Intent::Buy => claim,
         Intent::Adopt => claim.to_adopt(),
@@ -77,25 +123,7 @@ pub(super) async fn claim(
             "the claim was not stored as it was written",
         ))
     })?;
-    let alone = context
-        .memories
-        .claimed(&pass.object, &pass.facts.claim, &claim);
-    pass.facts.memory.never_bought = false;
-    pass.facts.claim = Stored::Ours(claim);
-    pass.facts.seen.token = true;
-    pass.facts.seen.last_look = None;
-    pass.purchase = Some(Purchase {
-        token,
-        alone,
-        permit,
-        spending,
-    });
-    // What a search has just shown needs no other look.
-    let is_news = |asked| context.clock.now().since(asked) < SEARCH_HOLDS;
-    if intent == Intent::Buy && pass.chosen_at.take().is_some_and(is_news) {
-        pass.facts.seen.last_look = Some(None);
-    }
-    Ok(())
+    Ok((token, claim))
 }
 
 /// Keeps the number for this resource while it is bought or taken over, and counts a purchase against the account's limits;
@@ -153,28 +181,27 @@ fn deed(intent: Intent) -> Deed {
 async fn take(
     account: &Account,
     intent: Intent,
-    now: jiff::Timestamp,
     pass: &Pass,
     context: &Context,
-) -> Result<(), Stop> {
+) -> Result<Slot, Stop> {
+    let deed = deed(intent);
     let id = &account.identity().account;
     let limit = pass.resolved.limits.purchases_per_hour;
-    let done = match intent {
-        Intent::Buy => "bought",
-        Intent::Adopt => "taken over",
+    let now = context.time.now().unwrap_or(pass.facts.now);
+    let number = pass.number()?;
+    // Another number is claimed instead only where it is certain that the claimed one was not bought.
+    let before = match &pass.facts.claim {
+        Stored::Ours(claim) => Some(claim.number.as_str()),
+        _ => None,
     };
-    let taken = context
-        .fuses
-        .take(id, &account.names(), deed(intent), limit, now)
-        .await?;
-    taken.map_err(|blown| {
-        let message = format!(
-            "{} numbers were {done} in the last 60 minutes in account {id}, and {limit} may be \
-             (spec.limits.purchasesPerHour). The next may be {done} at {}.",
-            blown.used,
-            clock_time(now, blown.again)
-        );
-        reached(message, blown.again)
+    let what = (number.as_str(), before);
+    let fuses = &context.fuses;
+    let names = account.names();
+    let taken = fuses.take((id, names.as_slice()), deed, limit, now, &pass.object, what);
+    taken.await?.map_err(|full| {
+        let interval = pass.facts.waits.interval;
+        let (message, again) = full.told(id, deed, limit, now, interval);
+        reached(message, again)
     })
 }
 
@@ -242,18 +269,7 @@ async fn unused(pass: &mut Pass, context: &Context) {
     if let Some(purchase) = pass.purchase.take() {
         in_vain(&purchase.token.claim().nonce, purchase.alone, pass, context);
         pass.facts.seen.token = false;
-        put_back(purchase.token.claim(), pass, context).await;
-    }
-}
-
-/// Gives back what the fuse counted for a purchase that certainly did not take place.
-async fn put_back(claim: &Claim, pass: &Pass, context: &Context) {
-    if let Ok(account) = &pass.resolved.account {
-        let id = &account.identity().account;
-        context
-            .fuses
-            .put_back(id, deed(claim.intent), claim.at)
-            .await;
+        context.fuses.put_back(purchase.slot).await;
     }
 }
 
@@ -271,6 +287,7 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
         token,
         alone,
         permit: _permit,
+        slot,
         spending,
     }) = pass.purchase.take()
     else {
@@ -287,10 +304,14 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
     context.metrics.purchased(label, word);
     if matches!(reply, Reply::Rejected(_) | Reply::NotSent(_)) {
         in_vain(&claim.nonce, alone, pass, context);
-        put_back(&claim, pass, context).await;
     }
-    if matches!(reply, Reply::Refused(_)) {
-        put_back(&claim, pass, context).await;
+    match &reply {
+        Reply::Bought(_) => {}
+        Reply::Ordered(_) => context.fuses.was_ordered(slot).await,
+        Reply::Unknown(_) => context.fuses.may_stand(slot).await,
+        Reply::Rejected(_) | Reply::Refused(_) | Reply::NotSent(_) => {
+            context.fuses.put_back(slot).await;
+        }
     }
     if matches!(
         reply,
@@ -335,11 +356,11 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
             });
         }
         Reply::Rejected(refusal) => {
-            attempt.code = Some(refusal.code.clone());
+            refused(&mut attempt, &refusal, pass);
             pass.facts.seen.attempt = Some(Attempt::Rejected(refusal));
         }
         Reply::Refused(refusal) => {
-            attempt.code = Some(refusal.code.clone());
+            refused(&mut attempt, &refusal, pass);
             pass.facts.seen.attempt = Some(Attempt::Refused(refusal));
         }
         Reply::NotSent(error) => {
@@ -362,6 +383,24 @@ fn is_settled(reply: &Reply) -> bool {
     }
 }
 
+/// What the status is to say of a refusal, so that it is not provoked again before its time, by whatever process.
+fn refused(attempt: &mut AttemptStatus, refused: &Refusal, pass: &Pass) {
+    let (reason, _) = refusal(refused.kind);
+    attempt.code = Some(refused.code.clone());
+    attempt.reason = Some(reason.to_string());
+    attempt.message = Some(refused.to_string());
+    attempt.request = Some(pass.resolved.request(pass.facts.generation));
+    let before = pass.object.status.as_ref();
+    let before = before.and_then(|status| status.attempt.as_ref());
+    let same = before.filter(|before| {
+        before.number == attempt.number
+            && before.outcome == attempt.outcome
+            && before.code == attempt.code
+            && before.request == attempt.request
+    });
+    attempt.repeated = same.map(|before| before.repeated.unwrap_or(1).saturating_add(1));
+}
+
 /// Puts our mark on a number that the account holds already and that nobody has marked.
 pub(super) async fn adopt(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let account = pass.account()?;
@@ -378,22 +417,33 @@ pub(super) async fn adopt(id: &NumberId, pass: &mut Pass, context: &Context) -> 
         )));
     };
     pass.facts.seen.token = false;
-    if !purchase.token.is_fresh(context.clock.now()) {
-        return Err(Stop::from(Error::Overtaken(
-            "the claim was written too long ago",
-        )));
-    }
-    let nobodys = Unmarked::abandoned(&now, &seen)
-        .filter(|unmarked| unmarked.id() == id)
-        .ok_or_else(|| Stop::from(Error::Overtaken("the number has just changed")))?;
+    let nobodys = Unmarked::abandoned(&now, &seen).filter(|unmarked| unmarked.id() == id);
+    let overtaken = match &nobodys {
+        _ if !purchase.token.is_fresh(context.clock.now()) => {
+            Some("the claim was written too long ago")
+        }
+        None => Some("the number has just changed"),
+        Some(_) => None,
+    };
+    let (Some(nobodys), None) = (nobodys, overtaken) else {
+        context.fuses.put_back(purchase.slot).await;
+        let why = overtaken.unwrap_or("the number has just changed");
+        return Err(Stop::from(Error::Overtaken(why)));
+    };
     pass.take_over();
     let text = pass
         .facts
         .mark
         .with_name(pass.facts.provider, &pass.resolved.name);
     // Under the claim's permit: with one more each, as many as there are permits would wait for each other for ever.
-    let holding = account.heed(account.company().mark(&nobodys, &text).await)?;
-    drop(purchase);
+    let marked = account.heed(account.company().mark(&nobodys, &text).await);
+    match &marked {
+        Ok(_) => {}
+        Err(error) if error.is_without_effect() => context.fuses.put_back(purchase.slot).await,
+        Err(_) => context.fuses.may_stand(purchase.slot).await,
+    }
+    drop(purchase.permit);
+    let holding = marked?;
     account.saw(&holding, None);
     pass.saw(
         Look {

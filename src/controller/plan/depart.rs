@@ -105,10 +105,17 @@ fn recorded(facts: &Facts, id: &NumberId) -> Step {
             match facts.record.assistant.or(facts.record.assigning) {
                 Some(assistant) => Step::Unassign(assistant),
                 None if facts.seen.release_token => Step::Release(id.clone()),
-                None => Step::AnnounceRelease(id.clone()),
+                None => still_refused(facts).unwrap_or_else(|| Step::AnnounceRelease(id.clone())),
             }
         }
     }
+}
+
+/// A release that was refused is not asked for again before its time, unless the spec has changed since.
+fn still_refused(facts: &Facts) -> Option<Step> {
+    let (message, ago) = facts.memory.release_refused.as_ref()?;
+    let left = PERSON_AGAIN_AFTER.checked_sub(*ago)?;
+    (!left.is_zero()).then(|| wait(Reason::ReleaseBlocked, message.clone(), Again::After(left)))
 }
 
 /// A number just bought may not be shown yet, so one 404 is not enough, unless it follows a release of ours that may have taken

@@ -5,12 +5,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    ASK_AGAIN_AFTER, Again, Attempt, Choice, Facts, MOST_CANDIDATES, NOT_ON_SALE_AGAIN_AFTER,
-    ORDER_TAKES, PERSON_AGAIN_AFTER, RECORDS_APART, Rest, SHOWN_WITHIN, Step, Title, is_before,
-    limits, wait,
+    ASK_AGAIN_AFTER, ATTEMPTS_ON_A_CANDIDATE, Again, Attempt, Choice, Facts, LONGEST_PAUSE,
+    MOST_CANDIDATES, NOT_ON_SALE_AGAIN_AFTER, ORDER_TAKES, PERSON_AGAIN_AFTER, RECORDS_APART,
+    REFUSED_FOR_GOOD, Refused, Rest, SHOWN_WITHIN, Step, Title, clock_time, is_before, limits,
+    wait,
 };
 use crate::api::Reason;
-use crate::claim::{ANNOTATION, Intent, Stored};
+use crate::claim::{ANNOTATION, Claim, Intent, Stored};
 use crate::number::{Capabilities, Holding, Mark, Settings, Whose};
 use crate::provider::{Order, OrderState, Refusal, RefusalKind};
 use crate::sabotage::{Safeguard, stands};
@@ -93,15 +94,15 @@ fn attempted(facts: &Facts, attempt: &Attempt) -> Step {
             let (reason, again) = refusal(refused.kind);
             wait(
                 reason,
-                format!("{} was not bought: {refused}.", facts.title()),
+                not_bought(facts, &refused.to_string()),
                 Again::After(again),
             )
         }
         Attempt::Refused(refused) => wait(
             Reason::Verifying,
             format!(
-                "{} was refused: {refused}. The account is being looked at.",
-                facts.title()
+                "{} The account is looked at before the number is asked for again.",
+                not_bought(facts, &refused.to_string())
             ),
             Again::After(ASK_AGAIN_AFTER),
         ),
@@ -196,36 +197,37 @@ fn spelled_otherwise(facts: &Facts, holding: &Holding) -> Step {
     )
 }
 
-/// A refusal is not provoked again before its time, unless the spec has changed since.
+fn not_bought(facts: &Facts, refused: &str) -> String {
+    format!("{} was not bought: {refused}.", facts.title())
+}
+
+/// The recorded refusal, if it is of the attempt of `claim` and by the account that would be asked again.
+fn refused_on<'a>(facts: &'a Facts, claim: &Claim) -> Option<&'a Refused> {
+    let refused = facts.record.refused.as_ref()?;
+    let identity = facts.account.as_ref().ok()?;
+    let is_of = refused.nonce == claim.nonce && identity.is(&claim.account_id);
+    is_of.then_some(refused)
+}
+
+/// A refusal that certainly bought nothing is not provoked again before its time, unless what is asked for has changed
+/// since.
 fn refused_not_long_ago(facts: &Facts) -> Option<Step> {
-    let (Stored::Ours(claim), Some(refused)) = (&facts.claim, &facts.record.refused) else {
+    let Stored::Ours(claim) = &facts.claim else {
         return None;
     };
+    let refused =
+        refused_on(facts, claim).filter(|refused| refused.is_certain && refused.is_same)?;
     let pause = match refused.reason {
         // Another number is searched for at once.
-        Reason::NumberNotAvailable | Reason::Searching if facts.search.is_some() => return None,
+        Reason::NumberNotAvailable if facts.search.is_some() => return None,
         Reason::NumberNotAvailable => NOT_ON_SALE_AGAIN_AFTER,
-        Reason::InsufficientBalance
-        | Reason::PurchasingNotEnabled
-        | Reason::RegulatoryRequirement
-        | Reason::CredentialsInvalid
-        | Reason::ConnectionNotFound
-        | Reason::InvalidSpec => PERSON_AGAIN_AFTER,
-        // The status tells something else by now, and must not go on telling it.
-        _ => return None,
+        _ => PERSON_AGAIN_AFTER,
     };
     let left = pause
         .checked_sub(facts.since(claim.at))
         .filter(|left| !left.is_zero())?;
-    let same = facts.record.observed_generation == Some(facts.generation)
-        && claim.nonce == refused.nonce
-        && facts
-            .account
-            .as_ref()
-            .ok()
-            .map(|identity| &identity.account)
-            == Some(&claim.account_id);
-    same.then_some(Step::Rest(Rest::Unchanged(left)))
+    let message = not_bought(facts, &refused.message);
+    Some(wait(refused.reason, message, Again::After(left)))
 }
 
 fn held(facts: &Facts, holding: &Holding, order: Option<&Order>) -> Step {
@@ -546,18 +548,16 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>, refused: bool) -> Step {
             let elapsed = looked_at
                 .map(|at| super::elapsed(claim.at, at))
                 .unwrap_or_default();
-            let certain = refused || facts.memory.never_bought || facts.seen.token;
-            if !certain && let Some(step) = doubt(facts, facts.waits.purchase, elapsed) {
-                // What the status tells of this very claim stands.
-                return refused_not_long_ago(facts).unwrap_or(step);
-            }
             let hidden_for = facts.hidden_for(claim, looked_at.unwrap_or(claim.at));
             replaceable = refused
                 || facts.memory.never_bought
                 || hidden_for.is_zero()
                 || !stands(Safeguard::Doubt);
-            let is_refused = facts.record.refused.as_ref();
-            let is_refused = is_refused.is_some_and(|refused| refused.nonce == claim.nonce);
+            let certain = refused || facts.memory.never_bought || facts.seen.token;
+            if !certain && let Some(step) = in_doubt(facts, claim, elapsed, hidden_for) {
+                return step;
+            }
+            let is_refused = refused_on(facts, claim).is_some_and(|refused| refused.is_certain);
             if facts.search.is_some() && !replaceable && !facts.seen.token && is_refused {
                 return refused_in_doubt(facts, hidden_for);
             }
@@ -647,6 +647,107 @@ fn unknown_account(facts: &Facts) -> Option<Step> {
             Again::After(facts.waits.interval),
         )
     })
+}
+
+/// What is waited for before the number of `claim` is asked for again, or another one instead of it: a purchase on it may
+/// stay hidden for `hidden_for`. The pause grows with the attempts that may have bought it.
+fn in_doubt(facts: &Facts, claim: &Claim, elapsed: Duration, hidden_for: Duration) -> Option<Step> {
+    let under_way = doubt(facts, facts.waits.purchase, elapsed);
+    match refused_on(facts, claim) {
+        Some(refused) if !refused.is_certain && refused.is_same => {
+            refused_without_a_known_code(facts, claim, refused, elapsed)
+        }
+        // What is certain has a pause of its own; what has changed since is asked for at once.
+        Some(_) => under_way.map(|step| refused_not_long_ago(facts).unwrap_or(step)),
+        None => under_way.or_else(|| not_known(facts, claim, elapsed, hidden_for)),
+    }
+}
+
+/// A code that is not known is a refusal for good once it has come often enough.
+fn refused_without_a_known_code(
+    facts: &Facts,
+    claim: &Claim,
+    refused: &Refused,
+    elapsed: Duration,
+) -> Option<Step> {
+    let is_for_good = refused.times >= REFUSED_FOR_GOOD;
+    let pause = if is_for_good {
+        PERSON_AGAIN_AFTER.max(facts.waits.purchase)
+    } else {
+        pause_after(facts, claim)
+    };
+    let left = left_of(pause, elapsed)?;
+    let again = clock_time(claim.at, pause);
+    let not_bought = not_bought(facts, &refused.message);
+    Some(if is_for_good {
+        wait(
+            refused.reason,
+            format!(
+                "{not_bought} The account does not hold it, and the provider has said so {} times. The operator does not \
+                 know this code: mend what the provider names, or delete this PhoneNumber. The number is asked for again \
+                 at {again}, or when the spec, the account or its Secret changes.",
+                refused.times
+            ),
+            Again::After(left),
+        )
+    } else {
+        wait(
+            Reason::Verifying,
+            format!(
+                "{not_bought} The account does not hold it. The number is asked for again at {again}."
+            ),
+            Again::After(left.min(facts.waits.interval)),
+        )
+    })
+}
+
+/// It is not known what became of the attempt, and it is not under way any more. A candidate of a search is given up after
+/// some attempts, when a purchase of the last would have been shown.
+fn not_known(
+    facts: &Facts,
+    claim: &Claim,
+    elapsed: Duration,
+    hidden_for: Duration,
+) -> Option<Step> {
+    let is_searched = facts.search.is_some();
+    let attempts = claim.attempts_before.saturating_add(1);
+    let pause = pause_after(facts, claim);
+    let (left, next) = if is_searched && attempts >= ATTEMPTS_ON_A_CANDIDATE {
+        let next = "that is certain, and then another number is searched for".to_owned();
+        (left_of(hidden_for, Duration::ZERO)?, next)
+    } else {
+        let again = clock_time(claim.at, pause);
+        let next = format!("it is asked for again at {again}");
+        (left_of(pause, elapsed)?, next)
+    };
+    if is_searched && hidden_for.is_zero() {
+        return None;
+    }
+    Some(wait(
+        Reason::Verifying,
+        format!(
+            "It is not known whether attempt {attempts} bought {}. The account does not show it; it is looked for until \
+             {next}.",
+            facts.title()
+        ),
+        Again::After(left.min(facts.waits.interval)),
+    ))
+}
+
+/// What is left of `pause`.
+fn left_of(pause: Duration, elapsed: Duration) -> Option<Duration> {
+    pause
+        .checked_sub(elapsed)
+        .filter(|left| !left.is_zero() && stands(Safeguard::Doubt))
+}
+
+/// How long after `claim` its number is asked for again, if the outcome is not known.
+fn pause_after(facts: &Facts, claim: &Claim) -> Duration {
+    let purchase = facts.waits.purchase;
+    purchase
+        .saturating_mul(1 << claim.attempts_before.min(16))
+        .min(LONGEST_PAUSE)
+        .max(purchase)
 }
 
 fn doubt(facts: &Facts, whole: Duration, elapsed: Duration) -> Option<Step> {

@@ -254,14 +254,11 @@ fn a_refusal_is_not_provoked_again_before_its_time() {
             let mut facts = claimed();
             facts.now = at(now);
             facts.memory.never_bought = never_bought;
-            facts.record.refused = Some(Refused {
-                nonce: "n1".into(),
-                reason: why,
-            });
-            facts.record.observed_generation = Some(1);
+            facts.record.refused = Some(refusals::certain(why));
             if never_bought && !again {
-                assert!(
-                    matches!(plan(&facts), Step::Rest(Rest::Unchanged(_))),
+                assert_eq!(
+                    reason(&plan(&facts)),
+                    Some(why),
                     "{why} at {now} needs no look"
                 );
             }
@@ -272,10 +269,10 @@ fn a_refusal_is_not_provoked_again_before_its_time() {
                 again,
                 "{why} at {now}, {never_bought}"
             );
-            facts.generation = 2;
+            facts.record.refused.as_mut().unwrap().is_same = false;
             assert!(
                 matches!(plan(&facts), Step::Claim { .. }),
-                "a changed spec is tried at once"
+                "what has changed is tried at once"
             );
         }
     }

@@ -477,10 +477,7 @@ fn a_refused_candidate_that_an_earlier_attempt_may_have_bought_is_not_claimed_ag
         now: at(60),
         ..claimed()
     };
-    facts.record.refused = Some(Refused {
-        nonce: "n1".into(),
-        reason: Reason::Verifying,
-    });
+    facts.record.refused = Some(refusals::certain(Reason::NumberNotAvailable));
     facts = looked(facts, None, None);
     facts.seen.look.as_mut().unwrap().at = Some(at(60));
     let waits = |facts: &Facts| match plan(facts) {
