@@ -329,7 +329,10 @@ async fn read_errors_are_named_for_what_to_do_next() {
     let table = [
         (
             json(401, body(20003)),
-            Error::Unauthorized(refusal(RefusalKind::Unauthorized, "20003")),
+            Error::Unauthorized(Refusal {
+                text: "no (a credential of a Twilio region other than US1 is refused too)".into(),
+                ..refusal(RefusalKind::Unauthorized, "20003")
+            }),
         ),
         (
             json(403, body(70051)),
