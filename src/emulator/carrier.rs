@@ -54,6 +54,18 @@ pub struct Number {
     /// A messaging service.
     #[serde(default)]
     pub messaging_service: String,
+    /// The Twilio address.
+    #[serde(default)]
+    pub address_sid: String,
+    /// The Twilio regulatory bundle.
+    #[serde(default)]
+    pub bundle_sid: String,
+    /// The Twilio identity.
+    #[serde(default)]
+    pub identity_sid: String,
+    /// Telnyx's word for the state of the number; `active` if empty.
+    #[serde(default)]
+    pub status: String,
     /// The Telnyx connection.
     #[serde(default)]
     pub connection_id: String,
@@ -133,6 +145,22 @@ pub(super) struct Order {
     pub(super) status: &'static str,
     pub(super) cancelled: bool,
     pub(super) requirements_met: bool,
+    /// `requirements_status` of its number; it follows from `requirements_met` if empty.
+    pub(super) requirements_status: String,
+    /// The requirement group.
+    pub(super) requirement_group: String,
+}
+
+/// A messaging service of a Twilio account.
+#[derive(Clone, Debug)]
+pub(super) struct Service {
+    pub(super) sid: String,
+    pub(super) account: String,
+    pub(super) name: String,
+    /// Who is told of messages; nobody if empty.
+    pub(super) inbound_request_url: String,
+    /// The numbers' own webhooks are told instead.
+    pub(super) use_inbound_webhook_on_number: bool,
 }
 
 /// A connection or a messaging profile of a Telnyx account.
@@ -160,6 +188,7 @@ pub struct World {
     /// The places among the orders of those that may still be pending.
     pending: BTreeSet<usize>,
     pub(super) homes: Vec<Home>,
+    pub(super) services: Vec<Service>,
     pub(super) gone: BTreeSet<String>,
     pub(super) searched: BTreeMap<(String, String), Instant>,
     /// Which assistant answers which number.
@@ -181,12 +210,23 @@ impl World {
             };
             let profile = (!account.profile.is_empty())
                 .then(|| home(&account.profile, true, "Default profile", "2"));
+            let other = (!account.other_connection.is_empty())
+                .then(|| home(&account.other_connection, false, "Other application", "2"));
             [home(&account.connection, false, "Default application", "1")]
                 .into_iter()
+                .chain(other)
                 .chain(profile)
+        });
+        let services = state.twilio.iter().map(|account| Service {
+            sid: account.sid.replace("AC", "MG"),
+            account: account.sid.clone(),
+            name: "Default service".to_owned(),
+            inbound_request_url: String::new(),
+            use_inbound_webhook_on_number: true,
         });
         Self {
             homes: homes.collect(),
+            services: services.collect(),
             state,
             ledger: Ledger::default(),
             numbers: Numbers::default(),
@@ -393,6 +433,10 @@ impl World {
             voice_application_sid: String::new(),
             sms_application_sid: String::new(),
             messaging_service: String::new(),
+            address_sid: String::new(),
+            bundle_sid: String::new(),
+            identity_sid: String::new(),
+            status: String::new(),
             connection_id: String::new(),
             messaging_profile_id: String::new(),
             billing_group_id: String::new(),

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::carrier::{Number, World};
+use super::carrier::{Number, Service, World};
 use super::faults::Rule;
 use super::ledger::Deed;
 use super::message::{Reply, Request};
@@ -52,6 +52,15 @@ const HELP: &[(&str, &str)] = &[
     (
         "POST /console/connections/ID",
         "edit a connection's or messaging profile's webhook: webhook, apiVersion",
+    ),
+    (
+        "POST /console/services/SID",
+        "make or edit a messaging service: account, inboundRequestUrl, useInboundWebhookOnNumber",
+    ),
+    ("DELETE /console/services/SID", "delete a messaging service"),
+    (
+        "POST /console/orders/NUMBER",
+        "edit the papers of the order of a number: requirementsMet, requirementsStatus",
     ),
     (
         "POST /console/accounts/ID",
@@ -124,6 +133,12 @@ fn answered(world: &mut World, request: &Request) -> Answer {
         ("POST", ["console", "assignments", number]) => assign(world, number, request),
         ("POST", ["console", "assistants", id]) => assistant(world, id, request),
         ("POST", ["console", "connections", id]) => connection(world, id, request),
+        ("POST", ["console", "services", sid]) => service(world, sid, request),
+        ("DELETE", ["console", "services", sid]) => {
+            world.services.retain(|service| service.sid != *sid);
+            Ok(Value::Null)
+        }
+        ("POST", ["console", "orders", number]) => order(world, number, request),
         ("POST", ["console", "accounts", id]) => account(world, id, request),
         _ => Err(missing(&format!(
             "{} {}; GET / lists what there is",
@@ -246,6 +261,61 @@ fn connection(world: &mut World, id: &str, request: &Request) -> Answer {
         home.api_version = version;
     }
     Ok(json!({"webhook": home.webhook, "apiVersion": home.api_version}))
+}
+
+fn service(world: &mut World, sid: &str, request: &Request) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Edit {
+        account: Option<String>,
+        inbound_request_url: Option<String>,
+        use_inbound_webhook_on_number: Option<bool>,
+    }
+    let edit: Edit = read(request)?;
+    if !world.services.iter().any(|service| service.sid == sid) {
+        let account = edit.account.clone();
+        let first = world.state.twilio.first().map(|first| first.sid.clone());
+        world.services.push(Service {
+            sid: sid.to_owned(),
+            account: account.or(first).unwrap_or_default(),
+            name: "Made by hand".to_owned(),
+            inbound_request_url: String::new(),
+            use_inbound_webhook_on_number: false,
+        });
+    }
+    let mut services = world.services.iter_mut();
+    let service = services.find(|service| service.sid == sid);
+    let service = service.ok_or_else(|| missing(sid))?;
+    if let Some(account) = edit.account {
+        service.account = account;
+    }
+    if let Some(url) = edit.inbound_request_url {
+        service.inbound_request_url = url;
+    }
+    if let Some(defers) = edit.use_inbound_webhook_on_number {
+        service.use_inbound_webhook_on_number = defers;
+    }
+    Ok(Value::Null)
+}
+
+fn order(world: &mut World, number: &str, request: &Request) -> Answer {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Edit {
+        requirements_met: Option<bool>,
+        requirements_status: Option<String>,
+    }
+    let edit: Edit = read(request)?;
+    let mut orders = world.orders.iter_mut().rev();
+    let order = orders.find(|order| order.number == number);
+    let order = order.ok_or_else(|| missing(number))?;
+    if let Some(met) = edit.requirements_met {
+        order.requirements_met = met;
+    }
+    if let Some(status) = edit.requirements_status {
+        order.requirements_status = status;
+    }
+    Ok(json!({"status": order.status, "requirementGroup": order.requirement_group}))
 }
 
 fn account(world: &mut World, id: &str, request: &Request) -> Answer {

@@ -22,6 +22,8 @@ pub enum Deed {
     Assign,
     /// An assistant let go of a number.
     Unassign,
+    /// A requirement group was attached to an order.
+    Papers,
     /// A connection's or a messaging profile's webhook changed.
     Webhook,
 }

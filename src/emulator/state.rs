@@ -40,6 +40,9 @@ pub struct TelnyxAccount {
     pub key: String,
     /// A Call Control Application of it.
     pub connection: String,
+    /// Another Call Control Application of it; none if empty.
+    #[serde(default)]
+    pub other_connection: String,
     /// A messaging profile of it; none if empty.
     #[serde(default)]
     pub profile: String,
@@ -120,6 +123,18 @@ pub struct Switches {
     /// Each search shows what follows on what the last one showed. Unset: every search shows the first of what is left, also what
     /// somebody is about to buy. Neither is documented.
     pub search_rotates: bool,
+    /// Twilio refuses SMS webhooks on numbers that take no messages (21407), instead of dropping them.
+    pub sms_webhooks_refused: bool,
+    /// Twilio leaves the papers of a purchase out, as it does with other fields of a purchase.
+    pub papers_ignored_on_purchase: bool,
+    /// No Twilio credential may read or change messaging services.
+    pub messaging_services_forbidden: bool,
+    /// How many numbers a messaging service takes.
+    pub messaging_service_holds: usize,
+    /// Telnyx cannot look up messaging profiles: listings that allow for it lack them, all others fail.
+    pub profiles_unavailable: bool,
+    /// Telnyx attaches no requirement group, because it is not fulfilled.
+    pub requirement_groups_unfulfilled: bool,
     /// Telnyx shows numbers too that are only nearly as wanted, and others with their last digits hidden.
     pub best_effort: bool,
     /// The code with which Twilio refuses to release a number with an emergency address. None is published.
@@ -153,6 +168,12 @@ impl Default for Switches {
             sold_meanwhile: 0,
             on_sale: None,
             search_rotates: false,
+            sms_webhooks_refused: false,
+            papers_ignored_on_purchase: false,
+            messaging_services_forbidden: false,
+            messaging_service_holds: 400,
+            profiles_unavailable: false,
+            requirement_groups_unfulfilled: false,
             best_effort: false,
             locked_code: None,
         }
@@ -198,6 +219,7 @@ impl Default for State {
             organization: format!("00000000-0000-4000-8000-00000000000{digit}"),
             key: key.into(),
             connection: format!("129338426107573149{}", 10 - digit),
+            other_connection: format!("129338426107573150{digit}"),
             profile: format!("00000000-0000-4000-8000-0000000000a{digit}"),
             solvent: true,
         };

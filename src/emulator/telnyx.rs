@@ -40,6 +40,7 @@ pub(super) fn operation(request: &Request) -> &'static str {
         ["v2", "number_orders", _] => "order",
         ["v2", "sub_number_orders"] => "sub-orders",
         ["v2", "sub_number_orders", _, "cancel"] => "cancel",
+        ["v2", "sub_number_orders", _, "requirement_group"] => "requirement-group",
         ["v2", "connections", _] => "connection",
         ["v2", "call_control_applications", _] => "application",
         ["v2", "messaging_profiles"] => "profiles",
@@ -77,6 +78,7 @@ fn answered(world: &mut World, operation: &str, request: &Request) -> Reply {
     match (operation, method) {
         ("list", "GET") => list(world, organization, request),
         ("identity", "GET") => identity(world, organization, request),
+        ("fetch", _) if world.state.switches.profiles_unavailable => no_profiles(),
         ("fetch", _) => match world.fetched("telnyx", organization, id) {
             Some(number) => data(&shown(number)),
             None => not_found(),
@@ -100,6 +102,7 @@ fn answered(world: &mut World, operation: &str, request: &Request) -> Reply {
         },
         ("sub-orders", "GET") => sub_orders(world, organization, request),
         ("cancel", "PATCH") => cancel(world, organization, id),
+        ("requirement-group", "POST") => attach_group(world, organization, id, request),
         ("connection" | "application", "GET") => home(world, organization, id, false),
         ("profile", "GET") => home(world, organization, id, true),
         ("application", "PATCH") => change_home(world, organization, id, false, request),
@@ -154,6 +157,15 @@ fn not_found() -> Reply {
     )
 }
 
+fn no_profiles() -> Reply {
+    error(
+        503,
+        "10037",
+        "Service unavailable",
+        "Messaging profiles cannot be looked up",
+    )
+}
+
 fn data(value: &Value) -> Reply {
     Reply::json(200, &json!({ "data": value }))
 }
@@ -174,7 +186,19 @@ fn page<T>(rows: Vec<T>, shown: impl Fn(T) -> Value, request: &Request) -> Reply
     Reply::json(200, &json!({"data": rows, "meta": meta}))
 }
 
+/// Where messaging profiles cannot be looked up, listings that do not allow for it fail.
 fn list(world: &World, organization: &str, request: &Request) -> Reply {
+    let hides = world.state.switches.profiles_unavailable;
+    if hides && request.query("handle_messaging_profile_error") != Some("true") {
+        return no_profiles();
+    }
+    let shown = |number: &Number| {
+        let mut shown = shown(number);
+        if let Some(profile) = shown.get_mut("messaging_profile_id").filter(|_| hides) {
+            *profile = Value::Null;
+        }
+        shown
+    };
     let pattern = request.query("filter[phone_number]");
     let strict = !world.state.switches.plus_matches;
     if pattern.is_some_and(|pattern| strict && !pattern.bytes().all(|byte| byte.is_ascii_digit())) {
@@ -430,6 +454,8 @@ fn order(world: &mut World, organization: &str, request: &Request) -> Reply {
         status: "pending",
         cancelled: false,
         requirements_met,
+        requirements_status: String::new(),
+        requirement_group: documents.to_owned(),
     };
     world.enter(
         Deed::Order,
@@ -513,6 +539,37 @@ fn cancel(world: &mut World, organization: &str, id: &str) -> Reply {
         &order.number,
         &order.id,
         &order.reference,
+    );
+    data(&shown_sub_order(&order))
+}
+
+/// Only pending orders take a group, and only one that is fulfilled.
+fn attach_group(world: &mut World, organization: &str, id: &str, request: &Request) -> Reply {
+    let body = request.json();
+    let group = body.get("requirement_group_id").and_then(Value::as_str);
+    let unfulfilled = world.state.switches.requirement_groups_unfulfilled;
+    let after = Duration::from_millis(world.state.switches.order_ms);
+    let mut orders = world.orders.iter_mut();
+    let order = orders.find(|order| order.account == organization && order.sub_order == id);
+    let (Some(order), Some(group)) = (order, group) else {
+        return not_found();
+    };
+    if order.status != "pending" || unfulfilled {
+        let detail = "The requirement group cannot be attached: it is not fulfilled, or the order is not pending";
+        return error(422, "10027", "Unprocessable entity", detail);
+    }
+    group.clone_into(&mut order.requirement_group);
+    order.requirements_met = true;
+    order.requirements_status.clear();
+    order.due = Instant::now() + after;
+    let order = order.clone();
+    world.enter(
+        Deed::Papers,
+        "telnyx",
+        organization,
+        &order.number,
+        &order.id,
+        &order.requirement_group,
     );
     data(&shown_sub_order(&order))
 }
@@ -602,7 +659,12 @@ fn or_null(text: &str) -> Value {
 }
 
 fn shown(number: &Number) -> Value {
-    json!({"id": number.id, "record_type": "phone_number", "phone_number": number.phone_number, "status": "active",
+    let status = if number.status.is_empty() {
+        "active"
+    } else {
+        &number.status
+    };
+    json!({"id": number.id, "record_type": "phone_number", "phone_number": number.phone_number, "status": status,
         "country_iso_alpha2": country_of(&number.phone_number), "tags": [],
         "connection_id": or_null(&number.connection_id),
         "customer_reference": or_null(&number.customer_reference),
@@ -645,6 +707,12 @@ fn shown_order(order: &Order, whole: bool) -> Value {
         "regulatory_requirements": [], "requirements_met": order.requirements_met});
     if whole && let Some(number) = number.as_object_mut() {
         number.insert("status".into(), json!(order.status));
+        let requirements = match (order.requirements_status.as_str(), order.requirements_met) {
+            ("", true) => "approved",
+            ("", false) => "requirement-info-pending",
+            (given, _) => given,
+        };
+        number.insert("requirements_status".into(), json!(requirements));
     }
     json!({"id": order.id, "record_type": "number_order", "status": order.status, "phone_numbers_count": 1,
         "phone_numbers": [number], "sub_number_orders_ids": [order.sub_order],

@@ -1,6 +1,7 @@
 //! Twilio's dialect. Source: `twilio_api_v2010.json` and `twilio_messaging_v1.json` of
 //! <https://github.com/twilio/twilio-oai>, and <https://www.twilio.com/docs/api/errors>.
 
+mod messaging;
 mod shop;
 
 use std::time::SystemTime;
@@ -8,7 +9,7 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use super::carrier::{Number, World};
-use super::catalogue::{Kind, abilities, country_of, kind_of};
+use super::catalogue::{Kind, abilities, kind_of};
 use super::ledger::Deed;
 use super::message::{Reply, Request, rfc2822};
 
@@ -42,7 +43,12 @@ pub(super) fn operation(request: &Request) -> &'static str {
             "AvailablePhoneNumbers.json" | "AvailablePhoneNumbers",
             ..,
         ] => "search",
-        ["v1", "Services", _, "PhoneNumbers", ..] => "messaging-service",
+        ["v1", "Services"] => "services",
+        ["v1", "Services", _] => "service",
+        ["v1", "Services", _, "PhoneNumbers"] if method == "GET" => "members",
+        ["v1", "Services", _, "PhoneNumbers"] => "attach",
+        ["v1", "Services", _, "PhoneNumbers", _] if method == "GET" => "member",
+        ["v1", "Services", _, "PhoneNumbers", _] => "detach",
         ["v1", "PhoneNumbers", "Countries", ..] => "pricing",
         _ => "unknown",
     }
@@ -86,7 +92,9 @@ pub(super) fn answer(world: &mut World, operation: &str, request: &Request) -> R
         "release" => release(world, &account, &last, request),
         "search" => shop::search(world, &account, request),
         "pricing" => shop::pricing(world, request),
-        "messaging-service" => messaging_service(world, &account, &segments, request),
+        "services" | "service" | "members" | "attach" | "member" | "detach" => {
+            messaging::answer(world, operation, &account, request)
+        }
         _ => not_found(request),
     }
 }
@@ -302,10 +310,20 @@ fn buy(world: &mut World, account: &str, request: &Request) -> Reply {
             return error(400, 21649, "Bundle required");
         }
     }
+    if let Some(reply) = papers_error(&form) {
+        return reply;
+    }
+    if refuses_messages(world, &number, &form) {
+        return no_messages();
+    }
     let sold = world.sell("twilio", account, &number);
     let Some(at) = world.by_id("twilio", account, &sold.id) else {
         return not_found(request);
     };
+    let mut form = form;
+    if world.state.switches.papers_ignored_on_purchase {
+        form.retain(|name, _| !["AddressSid", "BundleSid", "IdentitySid"].contains(&name.as_str()));
+    }
     set(world, at, &form);
     let name = world
         .numbers
@@ -336,7 +354,11 @@ fn configure(world: &mut World, account: &str, id: &str, request: &Request) -> R
 }
 
 fn change(world: &mut World, at: usize, request: &Request, status: u16) -> Reply {
-    set(world, at, &request.form());
+    let form = request.form();
+    if let Some(reply) = papers_error(&form).or_else(|| webhook_error(world, at, &form)) {
+        return reply;
+    }
+    set(world, at, &form);
     let Some(number) = world.numbers.get(at).cloned() else {
         return not_found(request);
     };
@@ -351,13 +373,58 @@ fn change(world: &mut World, at: usize, request: &Request, status: u16) -> Reply
     Reply::json(status, &shown(&number))
 }
 
+/// Papers that no regulation is satisfied by: SIDs of zeros.
+fn papers_error(form: &std::collections::BTreeMap<String, String>) -> Option<Reply> {
+    let is_void = |name: &str| {
+        let sid = form.get(name)?;
+        let digits = sid.get(2..)?;
+        (!digits.is_empty() && digits.bytes().all(|byte| byte == b'0')).then_some(())
+    };
+    is_void("BundleSid").map(|()| error(400, 21649, "Bundle does not satisfy the regulation"))
+}
+
+/// True if these webhooks are refused because numbers of this type take no messages
+/// (<https://www.twilio.com/docs/api/errors/21407>).
+fn refuses_messages(
+    world: &World,
+    number: &str,
+    form: &std::collections::BTreeMap<String, String>,
+) -> bool {
+    let can = abilities(number);
+    let names = ["SmsUrl", "SmsMethod", "SmsFallbackUrl", "SmsFallbackMethod"];
+    world.state.switches.sms_webhooks_refused
+        && !can.sms
+        && !can.mms
+        && names.iter().any(|name| form.contains_key(*name))
+}
+
+fn no_messages() -> Reply {
+    error(
+        400,
+        21407,
+        "This Phone Number type does not support SMS or does not support SmsUrl",
+    )
+}
+
+fn webhook_error(
+    world: &World,
+    at: usize,
+    form: &std::collections::BTreeMap<String, String>,
+) -> Option<Reply> {
+    let number = world.numbers.get(at)?;
+    refuses_messages(world, &number.phone_number, form).then(no_messages)
+}
+
 fn set(world: &mut World, at: usize, form: &std::collections::BTreeMap<String, String>) {
     let now = world.database_now();
     let Some(number) = world.numbers.get_mut(at) else {
         return;
     };
     number.updated = now;
-    let fields: [(&str, &mut String); 8] = [
+    let fields: [(&str, &mut String); 11] = [
+        ("AddressSid", &mut number.address_sid),
+        ("BundleSid", &mut number.bundle_sid),
+        ("IdentitySid", &mut number.identity_sid),
         ("FriendlyName", &mut number.friendly_name),
         ("VoiceUrl", &mut number.voice_url),
         ("VoiceMethod", &mut number.voice_method),
@@ -371,6 +438,10 @@ fn set(world: &mut World, at: usize, form: &std::collections::BTreeMap<String, S
         if let Some(value) = form.get(name) {
             field.clone_from(value);
         }
+    }
+    let can = abilities(&number.phone_number);
+    if !can.sms && !can.mms {
+        number.sms_url.clear();
     }
     let given = |name: &str| form.get(name).is_some_and(|value| !value.is_empty());
     // A trunk and a voice application exclude each other; the one that is set deletes the other.
@@ -391,72 +462,6 @@ fn release(world: &mut World, account: &str, id: &str, request: &Request) -> Rep
     }
     world.take_back(at, "twilio");
     Reply::empty(204)
-}
-
-fn messaging_service(
-    world: &mut World,
-    account: &str,
-    segments: &[&str],
-    request: &Request,
-) -> Reply {
-    let service = segments.get(2).copied().unwrap_or_default().to_owned();
-    let row = |number: &Number| {
-        json!({"sid": number.id, "account_sid": account, "service_sid": service,
-            "phone_number": number.phone_number, "country_code": country_of(&number.phone_number),
-            "capabilities": ["Voice", "SMS"], "date_created": whole_seconds(number.created),
-            "date_updated": whole_seconds(number.created),
-            "url": format!("https://messaging.twilio.com/v1/Services/{service}/PhoneNumbers/{}", number.id)})
-    };
-    match (request.method.as_str(), segments.get(4).copied()) {
-        ("POST", None) => {
-            let id = request
-                .form()
-                .get("PhoneNumberSid")
-                .cloned()
-                .unwrap_or_default();
-            let Some(at) = world.by_id("twilio", account, &id) else {
-                return not_found(request);
-            };
-            let Some(number) = world.numbers.get_mut(at) else {
-                return not_found(request);
-            };
-            if number.messaging_service == service {
-                return error(
-                    409,
-                    21710,
-                    "Phone Number is already in the Messaging Service",
-                );
-            }
-            number.messaging_service.clone_from(&service);
-            let number = number.clone();
-            world.enter(
-                Deed::Configure,
-                "twilio",
-                account,
-                &number.phone_number,
-                &number.id,
-                &number.friendly_name,
-            );
-            Reply::json(201, &row(&number))
-        }
-        ("GET", Some(id)) => match world
-            .by_id("twilio", account, id)
-            .and_then(|at| world.numbers.get(at))
-        {
-            Some(number) if number.messaging_service == service => Reply::json(200, &row(number)),
-            _ => not_found(request),
-        },
-        ("DELETE", Some(id)) => match world.by_id("twilio", account, id) {
-            Some(at) => {
-                if let Some(number) = world.numbers.get_mut(at) {
-                    number.messaging_service.clear();
-                }
-                Reply::empty(204)
-            }
-            None => not_found(request),
-        },
-        _ => not_found(request),
-    }
 }
 
 /// A time as Twilio's newer APIs write it. Twilio's own clients cannot read parts of a second.
@@ -490,7 +495,8 @@ fn shown(number: &Number) -> Value {
         "sms_url": number.sms_url, "sms_method": number.sms_method,
         "sms_fallback_url": "", "sms_fallback_method": "POST", "sms_application_sid": number.sms_application_sid,
         "trunk_sid": number.trunk_sid, "status_callback": "", "status_callback_method": "POST",
-        "address_sid": "", "address_requirements": "none", "identity_sid": "", "bundle_sid": "",
+        "address_sid": number.address_sid, "address_requirements": "none",
+        "identity_sid": number.identity_sid, "bundle_sid": number.bundle_sid,
         "emergency_status": "Inactive", "emergency_address_sid": "", "emergency_address_status": "unregistered",
         "api_version": "2010-04-01", "beta": false, "origin": "twilio", "status": "in-use", "type": kind,
         "date_created": rfc2822(number.created), "date_updated": rfc2822(number.updated),

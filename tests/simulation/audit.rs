@@ -419,7 +419,11 @@ impl Audit<'_> {
                 Deed::Order => {
                     ordered.insert(entry.reference, at);
                 }
-                Deed::Cancel | Deed::Assign | Deed::Unassign | Deed::Webhook => {}
+                Deed::Cancel
+                | Deed::Papers
+                | Deed::Assign
+                | Deed::Unassign
+                | Deed::Webhook => {}
             }
         }
     }
