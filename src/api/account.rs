@@ -330,8 +330,8 @@ pub struct TelnyxAccount {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), regex(pattern = r"^[0-9a-zA-Z-]+$"))]
     pub messaging_profile_id: Option<String>,
-    /// Verify: a connection or messaging profile with another webhook is reported. Manage: the operator sets its
-    /// webhook, also for all other numbers that share it.
+    /// Verify: a connection or messaging profile with another webhook is reported. Manage: the operator sets the webhooks
+    /// of the connectionId and the messagingProfileId above, also for all other numbers that share them, and of no others.
     #[serde(default)]
     pub connection_webhook: ConnectionWebhook,
 }

@@ -66,7 +66,8 @@ use crate::number::{Provider, Search};
         type_ = "string",
         json_path = ".spec.deletionPolicy",
         priority = 1
-    )
+    ),
+    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.id) || (has(self.spec.telnyx) && has(self.spec.telnyx.requirementGroupId) ? self.spec.telnyx.requirementGroupId : '') == (has(oldSelf.spec.telnyx) && has(oldSelf.spec.telnyx.requirementGroupId) ? oldSelf.spec.telnyx.requirementGroupId : '')").message("spec.telnyx.requirementGroupId cannot be changed once the number is bought: change the papers of a number at Telnyx").field_path(".spec.telnyx")
 )]
 #[x_kube(
     validation = Rule::new("has(self.phoneNumber) != has(self.search)").message("declare either spec.phoneNumber or spec.search"),
@@ -194,19 +195,21 @@ pub struct Webhooks {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TwilioOptions {
-    /// The address (AD…) that some countries require for a purchase.
+    /// The address (AD…) that some countries require. A change is written on the number; leaving it out changes nothing there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 34), regex(pattern = r"^AD[0-9a-fA-F]{32}$"))]
     pub address_sid: Option<String>,
-    /// The regulatory bundle (BU…) that some countries require for a purchase.
+    /// The regulatory bundle (BU…) that some countries require. A change is written on the number; leaving it out changes
+    /// nothing there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 34), regex(pattern = r"^BU[0-9a-fA-F]{32}$"))]
     pub bundle_sid: Option<String>,
-    /// The identity (RI…) that some countries require for a purchase.
+    /// The identity (RI…) that some countries require. A change is written on the number; leaving it out changes nothing there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 34), regex(pattern = r"^RI[0-9a-fA-F]{32}$"))]
     pub identity_sid: Option<String>,
-    /// The messaging service (MG…) that the number joins. It may override the SMS webhook.
+    /// The messaging service (MG…) that the number joins. Where the service does not use the webhooks of its numbers, it
+    /// takes their messages itself, and WebhooksConfigured is False.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 34), regex(pattern = r"^MG[0-9a-fA-F]{32}$"))]
     pub messaging_service_sid: Option<String>,
@@ -229,7 +232,8 @@ pub struct TelnyxOptions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), regex(pattern = r"^[0-9a-zA-Z-]+$"))]
     pub billing_group_id: Option<String>,
-    /// The requirement group that some countries require for a purchase.
+    /// The requirement group that some countries require for a purchase. While the order waits for papers, a changed group
+    /// is attached to it. Cannot be changed once the number is bought.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), regex(pattern = r"^[0-9a-zA-Z-]+$"))]
     pub requirement_group_id: Option<String>,
@@ -345,6 +349,9 @@ pub struct TelnyxStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub order_status: Option<OrderStatus>,
+    /// The requirement group that the order has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requirement_group_id: Option<String>,
     /// The phone-number id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone_number_id: Option<String>,

@@ -122,7 +122,7 @@ reasons! {
         ConnectionMissing,
         /// The Telnyx account has no such connection or messaging profile.
         ConnectionNotFound,
-        /// The connection's webhook is not the declared one.
+        /// The webhook of the connection, messaging profile or messaging service is not the declared one.
         ConnectionWebhookMismatch,
         /// No webhook URL is declared.
         WebhookBaseMissing,
@@ -134,6 +134,10 @@ reasons! {
         PurchasingNotEnabled,
         /// The country's regulator wants papers.
         RegulatoryRequirement,
+        /// The provider lets the number make emergency calls only.
+        EmergencyOnly,
+        /// Another company has asked to take the number over.
+        PortOutPending,
         /// The order was refused after it had been accepted.
         OrderFailed,
         /// The account holds the number already, without our mark.

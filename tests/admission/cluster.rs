@@ -150,6 +150,19 @@ impl Cluster {
             .await
     }
 
+    /// Merges this into the status, as the operator does.
+    pub async fn set_status(
+        &self,
+        kind: Kind,
+        name: &str,
+        status: &Value,
+    ) -> Result<Value, String> {
+        let path = format!("{}/{name}/status", kind.path(&self.namespace));
+        let patch = json!({"status": status});
+        self.request("PATCH", &path, "application/merge-patch+json", &patch)
+            .await
+    }
+
     async fn change_with(
         &self,
         kind: Kind,

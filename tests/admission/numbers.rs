@@ -303,5 +303,17 @@ pub fn transitions() -> Vec<Transition> {
             refused: json!({"provider": "telnyx"}),
             message: r#"spec.provider: Invalid value: "telnyx": spec.provider cannot be changed: create another PhoneNumber at the other provider"#,
         },
+        Transition {
+            rule: "the papers of a number that is bought stay",
+            existing: {
+                let mut bought = least(Kind::PhoneNumber, "telnyx", "papers");
+                bought["spec"]["telnyx"] = json!({"requirementGroupId": "rg-1"});
+                bought["status"] = json!({"id": "21"});
+                bought
+            },
+            accepted: json!({"telnyx": {"connectionId": "11"}}),
+            refused: json!({"telnyx": {"requirementGroupId": "rg-2"}}),
+            message: "spec.telnyx: Invalid value: spec.telnyx.requirementGroupId cannot be changed once the number is bought: change the papers of a number at Telnyx",
+        },
     ]
 }

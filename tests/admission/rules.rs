@@ -86,6 +86,9 @@ async fn every_rule_for_changes_accepts_and_refuses() {
             let rule = transition.rule;
             cluster.create(&transition.existing).await.unwrap();
             let name = transition.existing["metadata"]["name"].as_str().unwrap();
+            if let Some(status) = transition.existing.get("status") {
+                cluster.set_status(kind, name, status).await.expect(rule);
+            }
             cluster
                 .try_change(kind, name, &transition.accepted)
                 .await
