@@ -11,7 +11,9 @@ mod opening;
 mod orders;
 mod permits;
 mod search;
+mod services;
 mod spending;
+mod webhooks;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -20,11 +22,14 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Instant};
 use crate::flight::Flight;
-use crate::number::{AccountId, E164, Holding, Kind, Mark, NumberId, Price, Provider};
+use crate::number::{
+    AccountId, E164, Holding, Kind, Mark, MessagingService, NumberId, Price, Provider, Settings,
+    Shown,
+};
 use crate::provider::http::Client;
 use crate::provider::telnyx::Telnyx;
 use crate::provider::twilio::Twilio;
-use crate::provider::{Error, Identity, PhoneCompany, Webhook};
+use crate::provider::{Error, Home, Identity, PhoneCompany, Webhook};
 
 use cached::Cached;
 pub use credentials::{Credentials, Fingerprint, MissingKey, api_key};
@@ -38,6 +43,7 @@ use permits::Permits;
 pub use permits::{Permit, Urgency};
 use search::Candidates;
 pub use search::{Candidate, Found, Reservation, SEARCH_HOLDS};
+use services::Services;
 use spending::Purchases;
 pub use spending::{Asker, NotNow, Spending, Tally, Told};
 
@@ -53,6 +59,8 @@ const PAUSE_AFTER_429: Duration = Duration::from_secs(2);
 
 /// How often an account is listed in a row until two listings agree.
 const MOST_LISTINGS: usize = 3;
+/// How many numbers are asked for alone after a listing that has hidden what was known of them.
+const MOST_LOOKS_BEHIND: usize = 50;
 
 /// Where the phone companies are. `None` is the company's own hosts.
 #[derive(Clone, Debug, Default)]
@@ -82,6 +90,7 @@ struct Shared {
     inventory: Inventory,
     /// With whose credential the account was listed, and the outcome.
     listing: Flight<(Fingerprint, Result<(), Error>)>,
+    services: Services,
     looks: Looks,
     orders: Orders,
     candidates: Candidates,
@@ -108,8 +117,10 @@ pub struct Account {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
     proof: Mutex<Proof>,
-    connections: Cached<String, Result<Option<Webhook>, Error>>,
-    profiles: Cached<String, Result<Option<Webhook>, Error>>,
+    webhooks: Cached<(Home, String), Result<Option<Webhook>, Error>>,
+    services: Cached<(), Result<Arc<[MessagingService]>, Error>>,
+    service_by_sid: Cached<String, Result<Option<MessagingService>, Error>>,
+    member_looks: Cached<String, Result<(), Error>>,
 }
 
 impl Accounts {
@@ -233,6 +244,7 @@ impl Accounts {
                 paused_until: Mutex::default(),
                 inventory: Inventory::default(),
                 listing: Flight::default(),
+                services: Services::default(),
                 looks: Looks::default(),
                 orders: Orders::default(),
                 candidates: Candidates::default(),
@@ -252,8 +264,10 @@ impl Accounts {
             shared,
             clock: Arc::clone(&self.clock),
             proof: Mutex::new(Proof::new(self.clock.now())),
-            connections: Cached::new(Arc::clone(&self.clock), lifetime),
-            profiles: Cached::new(Arc::clone(&self.clock), lifetime),
+            webhooks: Cached::new(Arc::clone(&self.clock), lifetime),
+            services: Cached::new(Arc::clone(&self.clock), lifetime),
+            service_by_sid: Cached::new(Arc::clone(&self.clock), lifetime),
+            member_looks: Cached::new(Arc::clone(&self.clock), lifetime),
         }
     }
 }
@@ -334,34 +348,25 @@ impl Account {
     pub async fn look(
         self: &Arc<Self>,
         number: &E164,
-        service: Option<&str>,
         not_before: Instant,
     ) -> Result<Option<Holding>, Error> {
         let inventory = &self.shared.inventory;
         if inventory
             .listed()
             .is_some_and(|listed| listed >= not_before)
-            && self.knows(service)
         {
-            return Ok(inventory.by_number(number, service));
+            return Ok(self.known(inventory.by_number(number)));
         }
-        match service {
-            Some(_) => self.find(number, service).await,
-            None => self.shared.looks.look(self, number).await,
-        }
+        self.shared.looks.look(self, number).await
     }
 
     /// Asks for `number` alone, now.
     ///
     /// # Errors
     /// Those of the provider.
-    pub async fn find(
-        &self,
-        number: &E164,
-        service: Option<&str>,
-    ) -> Result<Option<Holding>, Error> {
+    pub async fn find(&self, number: &E164) -> Result<Option<Holding>, Error> {
         let permit = self.permit(Urgency::Later).await?;
-        self.find_under(&permit, number, service).await
+        self.find_under(&permit, number).await
     }
 
     /// The same, under a permit that the caller has. A number that a listing has shown and this does not is asked for by its
@@ -369,26 +374,18 @@ impl Account {
     ///
     /// # Errors
     /// Those of the provider.
-    pub async fn find_under(
-        &self,
-        _: &Permit,
-        number: &E164,
-        service: Option<&str>,
-    ) -> Result<Option<Holding>, Error> {
-        let mut found = self.heed(self.company.find(number, service).await)?;
+    pub async fn find_under(&self, _: &Permit, number: &E164) -> Result<Option<Holding>, Error> {
+        let mut found = self.heed(self.company.find(number).await)?;
         if found.is_none()
-            && let Some(known) = self.shared.inventory.by_number(number, None)
+            && let Some(known) = self.shared.inventory.by_number(number)
         {
-            let fetched = self.heed(self.company.fetch(&known.id, service).await)?;
+            let fetched = self.heed(self.company.fetch(&known.id).await)?;
             if fetched.is_none() {
                 self.shared.inventory.gone(&known.id, None);
             }
             found = fetched.filter(|holding| holding.number == *number);
         }
-        if let Some(holding) = &found {
-            self.saw(holding, service);
-        }
-        Ok(found)
+        Ok(found.map(|holding| self.saw(holding)))
     }
 
     /// The numbers that carry `mark`, oldest first, in a listing that began at `not_before` or later. None is an answer only
@@ -400,7 +397,7 @@ impl Account {
         self.list(not_before).await?;
         let inventory = &self.shared.inventory;
         for _ in 0..MOST_LISTINGS {
-            let found = inventory.by_mark(mark);
+            let found = self.known_marked(mark);
             if !found.is_empty() || inventory.lacks(|it| inventory::is_marked(it, mark)) {
                 return Ok(found);
             }
@@ -427,7 +424,10 @@ impl Account {
 
     /// The numbers that are known to carry `mark`, however long ago that was seen.
     pub fn known_marked(&self, mark: &Mark) -> Vec<Holding> {
-        self.shared.inventory.by_mark(mark)
+        let mut marked = self.shared.inventory.by_mark(mark);
+        let services = &self.shared.services;
+        marked.iter_mut().for_each(|held| services.put_into(held));
+        marked
     }
 
     /// The number with this id: as it is known, if that was asked for at `not_before` or later, else asked for now.
@@ -438,24 +438,17 @@ impl Account {
     pub async fn held(
         &self,
         id: &NumberId,
-        service: Option<&str>,
         not_before: Option<Instant>,
     ) -> Result<Option<Holding>, Error> {
         let inventory = &self.shared.inventory;
         if let Some(not_before) = not_before {
-            if !self.knows(service)
-                && let Some(service) = service
-            {
-                let members = self.call(self.company.members(service)).await?;
-                inventory.set_members(service, members);
-            }
             self.list(not_before).await?;
-            if let Some(holding) = inventory.by_id(id, service) {
+            if let Some(holding) = self.known(inventory.by_id(id)) {
                 return Ok(Some(holding));
             }
         }
         let permit = self.permit(Urgency::Later).await?;
-        self.held_now(&permit, id, service).await
+        self.held_now(&permit, id).await
     }
 
     /// The number with this id, asked for now under a permit that is at hand.
@@ -466,14 +459,19 @@ impl Account {
         &self,
         _permit: &Permit,
         id: &NumberId,
-        service: Option<&str>,
     ) -> Result<Option<Holding>, Error> {
-        let found = self.heed(self.company.fetch(id, service).await)?;
-        match &found {
-            Some(holding) => self.saw(holding, service),
-            None => self.shared.inventory.gone(id, None),
+        let found = self.heed(self.company.fetch(id).await)?;
+        if found.is_none() {
+            self.shared.inventory.gone(id, None);
         }
-        Ok(found)
+        Ok(found.map(|holding| self.saw(holding)))
+    }
+
+    /// `holding` with the messaging service that the number was seen in.
+    fn known(&self, holding: Option<Holding>) -> Option<Holding> {
+        let mut holding = holding?;
+        self.shared.services.put_into(&mut holding);
+        Some(holding)
     }
 
     /// Lists the account, unless a listing that began at `not_before` or later is known or under way.
@@ -503,16 +501,33 @@ impl Account {
     async fn list_now(&self, begun: Instant) -> Result<(), Error> {
         let inventory = &self.shared.inventory;
         let listing = self.call(self.company.list()).await?;
-        for service in inventory.services() {
-            let members = self.call(self.company.members(&service)).await?;
-            inventory.set_members(&service, members);
-        }
         // Every page of a Twilio listing names the account, and the adapter has compared them.
         if self.company.provider() == Provider::Twilio {
             lock(&self.proof).renew(begun);
         }
-        inventory.install(begun, self.clock.now(), listing);
+        let hidden = inventory.install(begun, self.clock.now(), listing);
+        self.look_behind(&hidden).await;
         Ok(())
+    }
+
+    /// Asks alone for numbers whose messaging profile the last listing has hidden, until one shows that it still has its
+    /// own: the listing was incomplete then. The others are as they were before it.
+    async fn look_behind(&self, hidden: &[NumberId]) {
+        for id in hidden.iter().take(MOST_LOOKS_BEHIND) {
+            let Ok(Some(found)) = self.call(self.company.fetch(id)).await else {
+                return;
+            };
+            let is_shown = match &found.settings {
+                Settings::Telnyx(settings) => {
+                    matches!(settings.messaging_profile_id, Shown::Known(Some(_)))
+                }
+                Settings::Twilio(_) => true,
+            };
+            self.saw(found);
+            if is_shown {
+                return;
+            }
+        }
     }
 
     /// When the last listing that worked began.
@@ -520,27 +535,34 @@ impl Account {
         self.shared.inventory.listed()
     }
 
-    /// Notes what a call has just shown of a number, and of its being in `service`.
-    pub fn saw(&self, holding: &Holding, service: Option<&str>) {
+    /// Notes what a call has just shown of a number, and returns it with the messaging service that it was seen in.
+    pub fn saw(&self, mut holding: Holding) -> Holding {
         let now = self.clock.now();
-        self.shared.inventory.saw(holding, service, now);
+        let services = &self.shared.services;
+        if let Settings::Twilio(settings) = &mut holding.settings
+            && let Some(service) = settings.messaging_service.take()
+        {
+            services.attached(&holding.id, &service.sid, now);
+        }
+        self.shared.inventory.saw(&holding, now);
+        services.put_into(&mut holding);
+        holding
     }
 
     /// Notes that the number with this id was released now.
     pub fn released(&self, id: &NumberId) {
         let inventory = &self.shared.inventory;
-        if let Some(holding) = inventory.by_id(id, None) {
+        if let Some(holding) = inventory.by_id(id) {
             self.shared.purchases.forget(&holding.number);
         }
+        self.shared.services.gone(id);
         inventory.gone(id, Some(self.clock.now()));
     }
 
     /// A hash of everything that is known of the number with this id; `None` if it is not known.
-    pub fn fingerprint(&self, id: &NumberId, service: Option<&str>) -> Option<u64> {
-        self.shared
-            .inventory
-            .by_id(id, service)
-            .map(|holding| fingerprint(&holding))
+    pub fn fingerprint(&self, id: &NumberId) -> Option<u64> {
+        let known = self.known(self.shared.inventory.by_id(id));
+        known.map(|holding| fingerprint(&holding))
     }
 
     /// Everything that the account is known to hold.
@@ -551,16 +573,6 @@ impl Account {
     /// Every number that the account is known to hold.
     pub fn holdings(&self) -> Vec<Holding> {
         self.shared.inventory.holdings()
-    }
-
-    fn knows(&self, service: Option<&str>) -> bool {
-        service.is_none_or(|service| {
-            self.shared
-                .inventory
-                .services()
-                .iter()
-                .any(|known| known == service)
-        })
     }
 
     /// How many calls a listing takes.
@@ -593,57 +605,6 @@ impl Account {
     /// Lets at most `most` requests be under way from now on.
     pub fn limit_requests(&self, most: usize) {
         self.shared.permits.resize(most);
-    }
-
-    /// The connection `id`, as seen not longer ago than the interval. With `managed`, its webhook is set to that URL
-    /// first if it differs.
-    ///
-    /// # Errors
-    /// Those of the provider.
-    pub async fn connection(
-        &self,
-        id: &str,
-        managed: Option<&str>,
-    ) -> Result<Option<Webhook>, Error> {
-        let check = async {
-            let found = self.call(self.company.connection(id)).await?;
-            match (managed, found) {
-                (Some(url), Some(found)) if found.url.as_deref() != Some(url) => {
-                    self.call(self.company.set_connection_webhook(id, url))
-                        .await?;
-                    self.call(self.company.connection(id)).await
-                }
-                (_, found) => Ok(found),
-            }
-        };
-        self.connections
-            .get_or(format!("{id} {}", managed.unwrap_or_default()), check)
-            .await
-    }
-
-    /// The messaging profile `id`, in the same way.
-    ///
-    /// # Errors
-    /// Those of the provider.
-    pub async fn messaging_profile(
-        &self,
-        id: &str,
-        managed: Option<&str>,
-    ) -> Result<Option<Webhook>, Error> {
-        let check = async {
-            let found = self.call(self.company.messaging_profile(id)).await?;
-            match (managed, found) {
-                (Some(url), Some(found)) if found.url.as_deref() != Some(url) => {
-                    self.call(self.company.set_messaging_profile_webhook(id, url))
-                        .await?;
-                    self.call(self.company.messaging_profile(id)).await
-                }
-                (_, found) => Ok(found),
-            }
-        };
-        self.profiles
-            .get_or(format!("{id} {}", managed.unwrap_or_default()), check)
-            .await
     }
 }
 

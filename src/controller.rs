@@ -32,6 +32,7 @@ mod stores;
 mod turns;
 mod verdict;
 mod wakers;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -18,8 +18,8 @@ pub use mark::{Installation, Mark, Origin, Owner, Whose};
 pub use price::{Amount, Currency, Offer, Price};
 pub use search::{Capability, Kind, Place, Search};
 pub use setup::{
-    Capabilities, Configuration, Field, Holding, Papers, Routing, Settings, TelnyxSettings,
-    TwilioSettings,
+    Capabilities, Configuration, Field, Holding, Inbound, Line, MessagingService, Papers, Routing,
+    Settings, Shown, TelnyxSettings, TwilioSettings,
 };
 
 /// A phone company that numbers are bought from.

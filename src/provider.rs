@@ -6,6 +6,7 @@ pub mod http;
 pub mod telnyx;
 pub mod twilio;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,8 +15,8 @@ use jiff::Timestamp;
 use crate::claim::{Claim, ReleaseToken, Token};
 use crate::clock::Instant;
 use crate::number::{
-    AccountId, Configuration, E164, Holding, Kind, Mark, NumberId, Offer, OrderId, Origin, Price,
-    Provider, Search, Whose,
+    AccountId, Configuration, E164, Holding, Kind, Mark, MessagingService, NumberId, Offer,
+    OrderId, Origin, Price, Provider, Search, Settings, Whose,
 };
 use crate::sabotage::{Safeguard, stands};
 
@@ -38,32 +39,24 @@ pub trait PhoneCompany: Send + Sync {
     /// Which account the credential opens. An answer proves that the credential works.
     async fn identify(&self) -> Result<Identity, Error>;
 
-    /// The live number `number` in the account, compared exactly.
-    /// `messaging_service` is the Twilio messaging service to look the number up in, if one is wanted.
-    async fn find(
-        &self,
-        number: &E164,
-        messaging_service: Option<&str>,
-    ) -> Result<Option<Holding>, Error>;
+    /// The live number `number` in the account, compared exactly. Messaging services are not looked up.
+    async fn find(&self, number: &E164) -> Result<Option<Holding>, Error>;
 
-    /// The number with this id; `None` is the provider's own 404, or (Telnyx) a row that is not held any more.
-    async fn fetch(
-        &self,
-        id: &NumberId,
-        messaging_service: Option<&str>,
-    ) -> Result<Option<Holding>, Error>;
+    /// The number with this id; `None` is the provider's own 404, or (Telnyx) a row that is not held any more. Messaging
+    /// services are not looked up.
+    async fn fetch(&self, id: &NumberId) -> Result<Option<Holding>, Error>;
 
     /// Every live number in the account. Messaging services are not looked up.
     async fn list(&self) -> Result<Listing, Error>;
 
-    /// The ids of the numbers in a Twilio messaging service. Telnyx has none.
-    async fn members(
-        &self,
-        messaging_service: &str,
-    ) -> Result<std::collections::HashSet<NumberId>, Error> {
-        let _ = messaging_service;
-        Ok(std::collections::HashSet::new())
-    }
+    /// Every messaging service of the account. Telnyx has none.
+    async fn messaging_services(&self) -> Result<Vec<MessagingService>, Error>;
+
+    /// The messaging service with this SID; `None` is the provider's own 404. Telnyx has none.
+    async fn messaging_service(&self, sid: &str) -> Result<Option<MessagingService>, Error>;
+
+    /// The ids of the numbers in a messaging service; `None` is the provider's own 404. Telnyx has none.
+    async fn members(&self, messaging_service: &str) -> Result<Option<HashSet<NumberId>>, Error>;
 
     /// The order that says most about `number` among those with our mark that `claim` may have placed: success before pending
     /// before failure. Always `None` where purchases need no order (Twilio).
@@ -76,10 +69,7 @@ pub trait PhoneCompany: Send + Sync {
 
     /// The orders that were made at `since` or later, by the provider's clock. They may lack what became of their numbers:
     /// only a success is certain.
-    async fn orders(&self, since: Timestamp) -> Result<Vec<Order>, Error> {
-        let _ = since;
-        Ok(Vec::new())
-    }
+    async fn orders(&self, since: Timestamp) -> Result<Vec<Order>, Error>;
 
     /// The order with this id; `None` is the provider's own 404.
     async fn order(&self, id: &OrderId) -> Result<Option<Order>, Error>;
@@ -121,17 +111,16 @@ pub trait PhoneCompany: Send + Sync {
     /// Asks to cancel a pending order. What became of it is for [`PhoneCompany::order`] to say.
     async fn cancel(&self, order: &Order) -> Result<(), Error>;
 
-    /// The connection, or `None` if the account has none with this id. Twilio has none at all.
-    async fn connection(&self, id: &str) -> Result<Option<Webhook>, Error>;
+    /// Attaches a requirement group to a pending order. Telnyx takes only a fulfilled group, and leaves approved
+    /// requirements as they are. Twilio has no orders.
+    async fn attach_requirement_group(&self, order: &Order, group: &str) -> Result<(), Error>;
 
-    /// The messaging profile, or `None` if the account has none with this id. Twilio has none at all.
-    async fn messaging_profile(&self, id: &str) -> Result<Option<Webhook>, Error>;
+    /// The webhook of a connection or a messaging profile, or `None` if the account has none with this id. Twilio has none
+    /// at all.
+    async fn webhook(&self, home: Home, id: &str) -> Result<Option<Webhook>, Error>;
 
-    /// Points a connection's webhook at `url`, API version 2.
-    async fn set_connection_webhook(&self, id: &str, url: &str) -> Result<(), Error>;
-
-    /// Points a messaging profile's webhook at `url`, API version 2.
-    async fn set_messaging_profile_webhook(&self, id: &str, url: &str) -> Result<(), Error>;
+    /// Points a webhook at `url`, API version 2.
+    async fn set_webhook(&self, home: Home, id: &str, url: &str) -> Result<(), Error>;
 }
 
 /// Which account a credential opens.
@@ -163,12 +152,25 @@ pub struct Order {
     pub state: OrderState,
     /// The sub-orders, by which it is cancelled.
     pub sub_orders: Vec<String>,
-    /// True while the regulator's requirements for it are not met.
-    pub requirements_open: bool,
+    /// How far the papers are that the regulator wants for it.
+    pub papers: OrderPapers,
     /// The numbers it is for, if the answer names them (listings may not).
     pub numbers: Vec<E164>,
     /// When it was made, by the provider's clock.
     pub created: Option<Timestamp>,
+}
+
+/// How far the papers are that a regulator wants for an order. The worst comes last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OrderPapers {
+    /// None are wanted, or all are approved.
+    Met,
+    /// They are being reviewed.
+    UnderReview,
+    /// Some are missing.
+    Missing,
+    /// Some were rejected.
+    Rejected,
 }
 
 /// What became of an order.
@@ -182,6 +184,24 @@ pub enum OrderState {
     Success,
 }
 
+/// What has a webhook of its own at Telnyx, which all its numbers share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Home {
+    /// A Call Control Application: calls.
+    Connection,
+    /// A messaging profile: messages.
+    MessagingProfile,
+}
+
+impl std::fmt::Display for Home {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Connection => "connection",
+            Self::MessagingProfile => "messaging profile",
+        })
+    }
+}
+
 /// A webhook as a connection or a messaging profile has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webhook {
@@ -191,9 +211,21 @@ pub struct Webhook {
     pub api_version: Option<String>,
 }
 
+impl Webhook {
+    /// True if events go to `url` in API version 2, as far as a version is shown.
+    pub fn leads_to(&self, url: &str) -> bool {
+        let version = self.api_version.as_deref();
+        self.url.as_deref() == Some(url) && version.is_none_or(|version| version == "2")
+    }
+}
+
 /// Proof that a number carries our mark: the only thing that can be configured or released.
 #[derive(Clone, Debug)]
-pub struct Ours(NumberId);
+pub struct Ours {
+    id: NumberId,
+    takes_messages: bool,
+    messaging_service: Option<String>,
+}
 
 /// Proof that a number carries the mark of a purchase of ours. Whether it was that purchase that brought it is not proved: a
 /// purchase of a number that the account has writes the mark over its name (Twilio).
@@ -241,12 +273,33 @@ impl Ours {
     pub fn prove(holding: &Holding, mark: &Mark, recorded: &NumberId) -> Option<Self> {
         let ours = matches!(mark.whose(&holding.marked_text), Whose::Ours(_))
             || !stands(Safeguard::ForeignMark);
-        (ours && holding.id == *recorded).then(|| Self(holding.id.clone()))
+        let (takes_messages, messaging_service) = match &holding.settings {
+            Settings::Twilio(settings) => (
+                settings.takes_messages(),
+                settings.messaging_service.as_ref().map(|it| it.sid.clone()),
+            ),
+            Settings::Telnyx(_) => (true, None),
+        };
+        (ours && holding.id == *recorded).then(|| Self {
+            id: holding.id.clone(),
+            takes_messages,
+            messaging_service,
+        })
     }
 
     /// The number's id.
     pub fn id(&self) -> &NumberId {
-        &self.0
+        &self.id
+    }
+
+    /// False if the provider showed that the number takes no messages.
+    pub fn takes_messages(&self) -> bool {
+        self.takes_messages
+    }
+
+    /// True if the number was seen in this messaging service.
+    pub fn is_in(&self, messaging_service: &str) -> bool {
+        self.messaging_service.as_deref() == Some(messaging_service)
     }
 }
 
@@ -338,6 +391,8 @@ pub enum RefusalKind {
     Invalid,
     /// A connection, profile or group that the request named does not exist.
     ReferenceMissing,
+    /// The number takes no messages, and so no SMS webhook: the rest of the request may be repeated without one.
+    TakesNoMessages,
     /// The regulator wants papers.
     Regulatory,
     /// The account has no money.

@@ -30,9 +30,19 @@ impl<K: Eq + Hash, V: Clone> Cached<K, V> {
 
     /// The answer for `key`, from `ask` unless it is kept.
     pub(super) async fn get_or(&self, key: K, ask: impl Future<Output = V>) -> V {
+        self.get_if_or(key, |_| true, ask).await
+    }
+
+    /// The answer for `key`, from `ask` unless one is kept that is `right`.
+    pub(super) async fn get_if_or(
+        &self,
+        key: K,
+        right: impl Fn(&V) -> bool,
+        ask: impl Future<Output = V>,
+    ) -> V {
         let entry = self.entry(key);
         let clock = self.clock.as_ref();
-        let serves = |put, _: &V| clock.now().since(put) < self.lifetime;
+        let serves = |put, value: &V| clock.now().since(put) < self.lifetime && right(value);
         entry.last_or(clock, serves, |_| ask).await
     }
 }
@@ -87,6 +97,9 @@ mod tests {
         assert_eq!(cached.get_or("b", ask()).await, 1);
         clock.0.store(60, Ordering::Relaxed);
         assert_eq!(cached.get_or("a", ask()).await, 2);
+        let changes = (0..5).map(|_| cached.get_if_or("a", |answer| *answer > 2, ask()));
+        assert_eq!(futures::future::join_all(changes).await, [3; 5]);
+        assert_eq!(cached.get_or("a", ask()).await, 3);
     }
 
     #[tokio::test]

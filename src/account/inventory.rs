@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::lock;
 use crate::clock::Instant;
-use crate::number::{E164, Holding, Mark, NumberId, Settings};
+use crate::number::{E164, Holding, Mark, NumberId, Settings, Shown};
 use crate::provider::Listing;
 use crate::sabotage::{Safeguard, stands};
 
@@ -60,8 +60,6 @@ struct State {
     /// The numbers that carry the marks of resources of each name, of whatever installation.
     by_owner: HashMap<String, Vec<NumberId>>,
     released: HashMap<NumberId, Instant>,
-    /// The numbers of each messaging service that somebody declares.
-    members: HashMap<String, HashSet<NumberId>>,
 }
 
 struct Row {
@@ -91,18 +89,6 @@ impl Inventory {
         lock(&self.state).rows.len()
     }
 
-    /// The messaging services whose members are known.
-    pub(super) fn services(&self) -> Vec<String> {
-        lock(&self.state).members.keys().cloned().collect()
-    }
-
-    /// Notes which numbers are in a messaging service.
-    pub(super) fn set_members(&self, service: &str, members: HashSet<NumberId>) {
-        lock(&self.state)
-            .members
-            .insert(service.to_owned(), members);
-    }
-
     /// When the last listing that worked ended; a listing that begins then or later is another one.
     pub(super) fn ended(&self) -> Option<Instant> {
         lock(&self.state).ended
@@ -119,8 +105,15 @@ impl Inventory {
         state.witnesses >= needed && !state.vanished.iter().any(is_it)
     }
 
-    /// Takes over a listing that ran from `begun` to `ended`. What our own calls have shown since is newer.
-    pub(super) fn install(&self, begun: Instant, ended: Instant, listing: Listing) {
+    /// Takes over a listing that ran from `begun` to `ended`. What our own calls have shown since is newer, and what the
+    /// listing does not show of a number is as it was. Returns the numbers of which it does not show what is known to have
+    /// been set.
+    pub(super) fn install(
+        &self,
+        begun: Instant,
+        ended: Instant,
+        listing: Listing,
+    ) -> Vec<NumberId> {
         let mut state = lock(&self.state);
         state.bear_witness(begun, &listing);
         state.ended = Some(ended.max(begun + Duration::from_nanos(1)));
@@ -131,11 +124,15 @@ impl Inventory {
             .iter()
             .map(|(id, row)| (id.clone(), row.known))
             .collect();
-        let mut newer: HashMap<_, _> = std::mem::take(rows)
+        let (mut newer, older): (HashMap<_, _>, HashMap<_, _>) = std::mem::take(rows)
             .into_iter()
-            .filter(|(_, row)| row.seen >= begun)
-            .collect();
-        for holding in holdings {
+            .partition(|(_, row)| row.seen >= begun);
+        let mut hidden = Vec::new();
+        for mut holding in holdings {
+            let before = older.get(&holding.id).map(|row| &row.holding);
+            if keep_what_is_hidden(&mut holding, before) {
+                hidden.push(holding.id.clone());
+            }
             if !released.contains_key(&holding.id) && !newer.contains_key(&holding.id) {
                 let known = known.get(&holding.id).copied().unwrap_or(ended);
                 let row = Row {
@@ -150,10 +147,11 @@ impl Inventory {
         state.index_anew();
         state.listed = Some(begun);
         state.version = state.version.next();
+        hidden
     }
 
-    /// Notes what a call that ended at `seen` has shown of one number, and of its being in `service`.
-    pub(super) fn saw(&self, holding: &Holding, service: Option<&str>, seen: Instant) {
+    /// Notes what a call that ended at `seen` has shown of one number.
+    pub(super) fn saw(&self, holding: &Holding, seen: Instant) {
         let mut state = lock(&self.state);
         if state.released.contains_key(&holding.id) {
             return;
@@ -167,15 +165,6 @@ impl Inventory {
             known,
         };
         state.rows.insert(holding.id.clone(), Box::new(row));
-        if let (Some(service), Settings::Twilio(settings)) = (service, &holding.settings)
-            && let Some(members) = state.members.get_mut(service)
-        {
-            if settings.in_messaging_service {
-                members.insert(holding.id.clone());
-            } else {
-                members.remove(&holding.id);
-            }
-        }
     }
 
     /// Notes that the provider says that there is no number with this id (any more).
@@ -190,20 +179,16 @@ impl Inventory {
         }
     }
 
-    /// The number with this id, and whether it is in `service`. `None` also if the members of `service` are not known.
-    pub(super) fn by_id(&self, id: &NumberId, service: Option<&str>) -> Option<Holding> {
+    /// The number with this id.
+    pub(super) fn by_id(&self, id: &NumberId) -> Option<Holding> {
         let state = lock(&self.state);
-        let mut holding = state.rows.get(id)?.holding.clone();
-        if let (Some(service), Settings::Twilio(settings)) = (service, &mut holding.settings) {
-            settings.in_messaging_service = state.members.get(service)?.contains(id);
-        }
-        Some(holding)
+        state.rows.get(id).map(|row| row.holding.clone())
     }
 
-    /// The number, if the account has it; `service` as above.
-    pub(super) fn by_number(&self, number: &E164, service: Option<&str>) -> Option<Holding> {
+    /// The number, if the account has it.
+    pub(super) fn by_number(&self, number: &E164) -> Option<Holding> {
         let id = lock(&self.state).by_number.get(number).cloned()?;
-        self.by_id(&id, service)
+        self.by_id(&id)
     }
 
     /// True if a number with this id was known before `at`.
@@ -327,10 +312,26 @@ impl State {
     }
 }
 
+/// Keeps the messaging profile that was known before where `holding` does not show whether there is one. True if one was
+/// set.
+fn keep_what_is_hidden(holding: &mut Holding, before: Option<&Holding>) -> bool {
+    let (Settings::Telnyx(now), Some(Settings::Telnyx(before))) =
+        (&mut holding.settings, before.map(|before| &before.settings))
+    else {
+        return false;
+    };
+    if now.messaging_profile_id != Shown::Unknown {
+        return false;
+    }
+    now.messaging_profile_id
+        .clone_from(&before.messaging_profile_id);
+    matches!(now.messaging_profile_id, Shown::Known(Some(_)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::number::{Installation, Origin, Owner, TwilioSettings};
+    use crate::number::{Installation, Line, Origin, Owner, TelnyxSettings, TwilioSettings};
 
     fn at(seconds: u64) -> Instant {
         Instant::since_boot(Duration::from_secs(seconds))
@@ -350,7 +351,7 @@ mod tests {
             number: format!("+1212555000{}", id.len()).parse().unwrap(),
             marked_text: name.to_owned(),
             created: None,
-            active: true,
+            line: Line::Live,
             settings: Settings::Twilio(TwilioSettings::default()),
         }
     }
@@ -377,7 +378,7 @@ mod tests {
             1,
             vec![holding("a", "old"), holding("bb", "other")],
         );
-        inventory.saw(&holding("a", "new"), None, at(11));
+        inventory.saw(&holding("a", "new"), at(11));
         list(&inventory, 10, vec![holding("a", "old")]);
         assert_eq!(names(&inventory), ["new"]);
         list(&inventory, 20, vec![holding("a", "newest")]);
@@ -406,9 +407,9 @@ mod tests {
         list(&inventory, 1, vec![holding("a", "mine")]);
         inventory.gone(&NumberId::new("a"), Some(at(15)));
         list(&inventory, 10, vec![holding("a", "mine")]);
-        inventory.saw(&holding("a", "mine"), None, at(16));
+        inventory.saw(&holding("a", "mine"), at(16));
         assert_eq!(names(&inventory), [""; 0]);
-        assert_eq!(inventory.by_number(&holding("a", "").number, None), None);
+        assert_eq!(inventory.by_number(&holding("a", "").number), None);
     }
 
     #[test]
@@ -423,7 +424,7 @@ mod tests {
         assert!(may_be_lost());
         list(&inventory, 1, vec![holding("bb", "y")]);
         assert!(may_be_lost(), "within one tick of the clock too");
-        inventory.saw(&holding("ccc", "z"), None, at(2));
+        inventory.saw(&holding("ccc", "z"), at(2));
         inventory.gone(&NumberId::new("bb"), Some(at(3)));
         assert!(!may_be_lost(), "one has come, one was released");
         inventory.gone(&NumberId::new("ccc"), None);
@@ -440,28 +441,43 @@ mod tests {
             vec![holding("a", &marked), holding("bb", "plain")],
         );
         assert_eq!(inventory.by_mark(&mark().adopted()).len(), 1);
-        inventory.saw(&holding("a", "renamed"), None, at(2));
+        inventory.saw(&holding("a", "renamed"), at(2));
         assert!(inventory.by_mark(&mark()).is_empty());
-        inventory.saw(&holding("bb", &marked), None, at(3));
+        inventory.saw(&holding("bb", &marked), at(3));
         assert_eq!(inventory.by_mark(&mark())[0].id, NumberId::new("bb"));
     }
 
     #[test]
-    fn a_messaging_service_has_the_members_that_were_last_seen() {
+    fn a_profile_that_a_listing_hides_is_as_it_was_and_is_told_of() {
         let inventory = Inventory::default();
-        list(&inventory, 1, vec![holding("a", "x")]);
-        let in_service = |service| {
-            let found = inventory.by_id(&NumberId::new("a"), Some(service))?;
-            match found.settings {
-                Settings::Twilio(settings) => Some(settings.in_messaging_service),
-                Settings::Telnyx(_) => None,
+        let with = |profile: Shown<Option<&str>>| {
+            let profile = match profile {
+                Shown::Known(profile) => Shown::Known(profile.map(str::to_owned)),
+                Shown::Unknown => Shown::Unknown,
+            };
+            Holding {
+                settings: Settings::Telnyx(TelnyxSettings {
+                    messaging_profile_id: profile,
+                    ..TelnyxSettings::default()
+                }),
+                ..holding("a", "x")
             }
         };
-        assert_eq!(in_service("MG1"), None, "nobody has asked about it");
-        inventory.set_members("MG1", HashSet::from([NumberId::new("a")]));
-        assert_eq!(in_service("MG1"), Some(true));
-        inventory.saw(&holding("a", "x"), Some("MG1"), at(2));
-        assert_eq!(in_service("MG1"), Some(false));
+        let id = NumberId::new("a");
+        let known = |inventory: &Inventory| match inventory.by_id(&id)?.settings {
+            Settings::Telnyx(settings) => Some(settings.messaging_profile_id),
+            Settings::Twilio(_) => None,
+        };
+        assert!(list(&inventory, 1, vec![with(Shown::Unknown)]).is_empty());
+        assert_eq!(known(&inventory), Some(Shown::Unknown));
+        list(&inventory, 2, vec![with(Shown::Known(Some("mp-1")))]);
+        let hidden = list(&inventory, 3, vec![with(Shown::Unknown)]);
+        assert_eq!(hidden, [id.clone()]);
+        assert_eq!(known(&inventory), Some(Shown::Known(Some("mp-1".into()))));
+        inventory.saw(&with(Shown::Known(None)), at(4));
+        let hidden = list(&inventory, 5, vec![with(Shown::Unknown)]);
+        assert!(hidden.is_empty());
+        assert_eq!(known(&inventory), Some(Shown::Known(None)));
     }
 
     #[test]
@@ -521,10 +537,10 @@ mod tests {
             let inventory = Inventory::default();
             let created = |id| if id == "old" { 1 } else { 2 };
             for id in rows {
-                inventory.saw(&same(id, created(id)), None, at(1));
+                inventory.saw(&same(id, created(id)), at(1));
             }
             inventory.gone(&NumberId::new("old"), Some(at(2)));
-            let found = inventory.by_number(&same("new", 2).number, None);
+            let found = inventory.by_number(&same("new", 2).number);
             assert_eq!(found.unwrap().id, NumberId::new("new"), "{rows:?}");
         }
     }

@@ -65,7 +65,7 @@ async fn answer(account: &Account, waiting: Vec<(E164, oneshot::Sender<Answer>)>
         return answer_by_listing(account, waiting).await;
     }
     let singly = waiting.into_iter().map(|(number, sender)| async move {
-        let answer = account.find(&number, None).await;
+        let answer = account.find(&number).await;
         // Whoever asked may have gone; nobody misses the answer then.
         let _ = sender.send(answer);
     });
@@ -75,7 +75,7 @@ async fn answer(account: &Account, waiting: Vec<(E164, oneshot::Sender<Answer>)>
 async fn answer_by_listing(account: &Account, waiting: Vec<(E164, oneshot::Sender<Answer>)>) {
     let inventory = &account.shared.inventory;
     let mut listed = account.list(account.clock.now()).await;
-    let known = |number: &E164| match inventory.by_number(number, None) {
+    let known = |number: &E164| match inventory.by_number(number) {
         None if !inventory.lacks(|holding| holding.number == *number) => Err(disagreement()),
         known => Ok(known),
     };
@@ -84,7 +84,10 @@ async fn answer_by_listing(account: &Account, waiting: Vec<(E164, oneshot::Sende
         listed = account.list_again().await;
     }
     for (number, sender) in waiting {
-        let answer = listed.clone().and_then(|()| known(&number));
+        let answer = listed
+            .clone()
+            .and_then(|()| known(&number))
+            .map(|found| account.known(found));
         let _ = sender.send(answer);
     }
 }

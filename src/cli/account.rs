@@ -222,9 +222,9 @@ fn texts(secret: Secret) -> BTreeMap<String, SecretString> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::PhoneCompany;
     use crate::provider::http::fake::{Fake, json};
     use crate::provider::telnyx::Telnyx;
+    use crate::provider::{Home, PhoneCompany};
     use serde_json::json;
 
     #[tokio::test]
@@ -235,13 +235,13 @@ mod tests {
             SecretString::from("fake-key"),
             None,
         );
-        let written = company.set_messaging_profile_webhook("1", "https://voice.example.com");
+        let written = company.set_webhook(Home::MessagingProfile, "1", "https://voice.example.com");
         assert_eq!(
             written.await,
             Err(ProviderError::Shut(crate::cli::ONLY_READS))
         );
         assert!(fake.asked().is_empty());
-        assert!(company.connection("1").await.is_ok());
+        assert!(company.webhook(Home::Connection, "1").await.is_ok());
         assert_eq!(fake.asked().len(), 1, "reads are sent");
     }
 

@@ -101,7 +101,7 @@ mod tests {
             number: number.parse().unwrap(),
             marked_text: text.to_owned(),
             created: None,
-            active: true,
+            line: crate::number::Line::Live,
             settings: Settings::Twilio(TwilioSettings::default()),
         }
     }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use url::Url;
 
-use crate::number::{Holding, Settings};
+use crate::number::{Holding, Settings, Shown};
 use crate::shown::is_hidden;
 
 /// What stands where there is nothing, as in kubectl.
@@ -86,10 +86,16 @@ pub(super) fn answered_by(holding: &Holding) -> [String; 2] {
                 .or_else(|| settings.sms_url.as_deref().map(webhook));
             [calls.unwrap_or_else(none), messages.unwrap_or_else(none)]
         }
-        Settings::Telnyx(settings) => [
-            named("connection", &settings.connection_id).unwrap_or_else(none),
-            named("profile", &settings.messaging_profile_id).unwrap_or_else(none),
-        ],
+        Settings::Telnyx(settings) => {
+            let messages = match &settings.messaging_profile_id {
+                Shown::Known(profile) => named("profile", profile),
+                Shown::Unknown => None,
+            };
+            [
+                named("connection", &settings.connection_id).unwrap_or_else(none),
+                messages.unwrap_or_else(none),
+            ]
+        }
     }
 }
 
@@ -206,7 +212,7 @@ mod tests {
             number: "+12125551234".parse().unwrap(),
             marked_text: String::new(),
             created: None,
-            active: true,
+            line: crate::number::Line::Live,
             settings,
         };
         let twilio = TwilioSettings {

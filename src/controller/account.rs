@@ -177,9 +177,11 @@ async fn pass_over<A: AnyAccount>(account: Arc<A>, context: &Context) -> Result<
             status.account_id = Some(opened.identity().account.to_string());
             context.limits_of(&opened, &key, &account.spec().limits);
             match inspect(account.as_ref(), &opened, &users, context).await? {
-                Ok(()) => {
+                Ok(note) => {
                     show_figures(account.as_ref(), &opened, &mut status, context);
-                    opened_as(opened.identity())
+                    let (ready, reason, message) = opened_as(opened.identity());
+                    let note = note.map(|note| format!(" {note}")).unwrap_or_default();
+                    (ready, reason, format!("{message}{note}"))
                 }
                 Err(blocker) => (false, blocker.reason, blocker.message),
             }
@@ -231,19 +233,20 @@ fn label(kind: AccountKind) -> &'static str {
     }
 }
 
-/// Lists the account, and wakes what is not as it was.
+/// Lists the account, and wakes what is not as it was. Returns a note for people, if there is one.
 async fn inspect<A: AnyAccount>(
     account: &A,
     opened: &Arc<Account>,
     users: &[Arc<PhoneNumber>],
     context: &Context,
-) -> Result<Result<(), Blocker>, kube::Error> {
+) -> Result<Result<Option<String>, Blocker>, kube::Error> {
     // Slightly less than the interval, so that accounts that share one at the provider share its listing.
     let interval = context.settings.interval.mul_f64(0.9);
     let not_before = context.clock.now().before(interval);
     if let Err(error) = opened.list(not_before).await {
         return Ok(Err(provider_blocker(&error)));
     }
+    let note = inspect::look_into_services(opened, users, not_before).await;
     let uid = account.uid().unwrap_or_default();
     if context.inspections.begins(&uid, opened.listed()) {
         let missing = inspect::wake_what_differs(opened, users, context);
@@ -262,7 +265,7 @@ async fn inspect<A: AnyAccount>(
             ),
         )));
     }
-    Ok(Ok(()))
+    Ok(Ok(note))
 }
 
 fn opened_as(identity: &Identity) -> (bool, Reason, String) {

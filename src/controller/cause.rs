@@ -5,8 +5,8 @@ use super::perform::Pass;
 use super::plan::Step;
 use crate::provider::http::Cause;
 
-/// The cause of what is written before any step: what a connection or a messaging profile is to be like.
-pub(super) const TO_RESOLVE: &str = "its account manages the webhook of this connection or profile";
+/// The cause of what happens before any step. Nothing is written there.
+pub(super) const TO_RESOLVE: &str = "";
 
 /// The cause of `step`.
 pub(super) fn of(step: &Step, pass: &Pass) -> Cause {
@@ -24,6 +24,10 @@ pub(super) fn of(step: &Step, pass: &Pass) -> Cause {
             let fields: Vec<_> = fields.iter().map(ToString::to_string).collect();
             format!("not as declared: {}", fields.join(", "))
         }
+        Step::SetWebhook(_) => {
+            "its account manages the webhook of this connection or profile".to_owned()
+        }
+        Step::AttachPapers(..) => "the order lacks papers, and this group is declared".to_owned(),
         Step::Cancel(_) => "being deleted, and its order is pending".to_owned(),
         Step::Release(_) => "being deleted, and the number is to be released".to_owned(),
         Step::Fetch(_)
@@ -69,6 +73,8 @@ pub(super) fn word(step: &Step) -> &'static str {
         Step::Disclaim(_) => "disclaim",
         Step::RestoreMark(_) => "restore_mark",
         Step::Configure(..) => "configure",
+        Step::SetWebhook(_) => "set_webhook",
+        Step::AttachPapers(..) => "attach_papers",
         Step::Cancel(_) => "cancel",
         Step::AnnounceRelease(_) => "announce_release",
         Step::Release(_) => "release",

@@ -1,6 +1,6 @@
 //! Looks at everything that an account holds, once an interval: wakes the numbers that are not as they were, and counts.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,8 @@ use super::resolve::resolve;
 use crate::account::Account;
 use crate::api::{Money, PhoneNumber, Reason};
 use crate::clock::Instant;
-use crate::number::{Amount, E164, NumberId};
+use crate::number::{Amount, E164, NumberId, Provider};
+use crate::provider::Error;
 
 /// What an account holds, in figures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -122,9 +123,7 @@ pub(super) fn wake_what_differs(
         let Some(id) = status.and_then(|status| status.id.clone()) else {
             continue;
         };
-        let service = user.spec.twilio.as_ref();
-        let service = service.and_then(|options| options.messaging_service_sid.as_deref());
-        let seen = account.fingerprint(&NumberId::new(id), service);
+        let seen = account.fingerprint(&NumberId::new(id));
         let is_lost = status.is_some_and(|status| {
             let mut conditions = status.conditions.iter();
             conditions.any(|found| Reason::read(&found.reason) == Some(Reason::Lost))
@@ -142,6 +141,44 @@ pub(super) fn wake_what_differs(
         }
     }
     missing
+}
+
+/// Looks into the messaging services that the users of a Twilio account declare, and those that may take the messages of
+/// numbers without one. Returns why that cannot be done, for people: nothing else depends on it.
+pub(super) async fn look_into_services(
+    account: &Account,
+    users: &[Arc<PhoneNumber>],
+    not_before: Instant,
+) -> Option<String> {
+    if account.company().provider() != Provider::Twilio {
+        return None;
+    }
+    let mut declared = BTreeSet::new();
+    let mut others = false;
+    for user in users {
+        let service = user.spec.twilio.as_ref();
+        match service.and_then(|options| options.messaging_service_sid.as_ref()) {
+            Some(service) => {
+                declared.insert(service.clone());
+            }
+            None => others = true,
+        }
+    }
+    if declared.is_empty() && !others {
+        return None;
+    }
+    let looked = account.look_into_services(&declared, others, not_before);
+    let error = looked.await.err()?;
+    tracing::info!(account = %account.identity().account, %error, "messaging services were not read");
+    let why = match error {
+        Error::Unauthorized(_) | Error::Refused(_) => {
+            "The credential may not read messaging services"
+        }
+        _ => "Messaging services cannot be read now",
+    };
+    Some(format!(
+        "{why}, so it is not seen when one takes the messages of a number."
+    ))
 }
 
 /// How many answers are kept; each is of one assistant and routing that resources want, or once wanted.
@@ -203,7 +240,8 @@ pub(super) async fn wake_what_is_answered_anew(
         if no_answer {
             continue;
         }
-        let answer = hash(&format!("{routing:?} {assistant:?}"));
+        let webhooks = resolved.webhooks;
+        let answer = hash(&format!("{routing:?} {webhooks:?} {assistant:?}"));
         if context.answers.changed(question, answer) {
             users.iter().for_each(|user| context.wakers.number(user));
         }

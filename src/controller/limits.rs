@@ -176,7 +176,7 @@ pub(super) fn key_of<A: AnyAccount>(account: &A) -> Key {
 
 /// What an account is called where people read that use the account `viewer`: who has no key of their own is told nothing of
 /// other namespaces.
-fn title(key: &Key, viewer: &Key) -> String {
+pub(super) fn title(key: &Key, viewer: &Key) -> String {
     let is_shared = matches!(
         viewer,
         Key::Account(AccountKind::ClusterProviderAccount, ..)

@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::context::owner;
-use super::plan::{Again, Doubt, MOST_REPAIRS, Memory, Rest};
+use super::plan::{Again, Doubt, MOST_REPAIRS, Memory, RefusedSetup, Rest};
 use crate::api::PhoneNumber;
 use crate::claim::{Claim, Intent, Stored};
 use crate::clock::{Clock, Instant};
-use crate::number::{NumberId, Owner};
+use crate::number::{E164, NumberId, Owner};
 
 /// The first and the longest wait of a backoff.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
@@ -64,6 +64,10 @@ struct Entry {
     repairs: Vec<(Instant, i64)>,
     /// The generation in which repairs were undone too often.
     fighting: Option<i64>,
+    /// What the provider has refused to set up, and when.
+    refused: Option<(Instant, RefusedSetup)>,
+    /// The number that takes no messages, by the provider's refusal.
+    takes_no_messages: Option<E164>,
     /// True if Burki has the number on no assistant or on another one, whatever the status says.
     unassigned: bool,
     failures: u32,
@@ -153,6 +157,13 @@ impl Memories {
                     .as_ref()
                     .filter(|(_, generation, _)| Some(*generation) == object.metadata.generation)
                     .map(|(at, _, message)| (message.clone(), now.since(*at))),
+                refused: entry.refused.as_ref().and_then(|(at, refused)| {
+                    let left = refused.left.checked_sub(now.since(*at))?;
+                    (!left.is_zero()).then(|| RefusedSetup {
+                        left,
+                        ..refused.clone()
+                    })
+                }),
                 fighting: entry.fighting.is_some() && entry.fighting == object.metadata.generation,
                 verified: wanted.is_some() && entry.verified.as_ref() == wanted,
             }
@@ -333,6 +344,24 @@ impl Memories {
                 entry.fighting = Some(generation);
             }
             true
+        })
+    }
+
+    /// Remembers what the provider has just refused to set up.
+    pub(super) fn refused(&self, object: &PhoneNumber, refused: RefusedSetup) {
+        let now = self.clock.now();
+        self.entry(object, |entry| entry.refused = Some((now, refused)));
+    }
+
+    /// Remembers that the provider has refused an SMS webhook on this number.
+    pub(super) fn takes_no_messages(&self, object: &PhoneNumber, number: E164) {
+        self.entry(object, |entry| entry.takes_no_messages = Some(number));
+    }
+
+    /// True if the provider has refused an SMS webhook on this number.
+    pub(super) fn is_without_messages(&self, object: &PhoneNumber, number: &E164) -> bool {
+        self.entry(object, |entry| {
+            entry.takes_no_messages.as_ref() == Some(number)
         })
     }
 

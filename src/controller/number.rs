@@ -237,6 +237,7 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
             .map(|account| account.identity().clone())
             .map_err(Clone::clone),
         configuration: resolved.configuration.clone(),
+        webhooks: resolved.webhooks.clone(),
         assistant: resolved
             .assistant
             .as_ref()
@@ -245,12 +246,13 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
         recorded_by: None,
         seen: super::plan::Seen::default(),
     };
+    if let (Ok(configuration), Some(in_question)) = (&mut facts.configuration, &facts.number)
+        && context.memories.is_without_messages(number, in_question)
+    {
+        configuration.leave_out_messages();
+    }
     let seen = match (&resolved.account, &facts.record.id) {
-        (Ok(account), Some(id)) => {
-            let service = number.spec.twilio.as_ref();
-            let service = service.and_then(|options| options.messaging_service_sid.as_deref());
-            account.fingerprint(id, service)
-        }
+        (Ok(account), Some(id)) => account.fingerprint(id),
         _ => None,
     };
     let verified = seen.and_then(|seen| wanted(&facts, seen));
@@ -362,6 +364,10 @@ fn record(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> super
             nonce: attempt.nonce,
         })
     });
+    let ready = status.conditions.iter();
+    let mut ready = ready.filter(|found| found.type_ == condition::READY);
+    let is_ready = ready.any(|found| found.status == "True");
+    let requirement_group = status.telnyx.and_then(|telnyx| telnyx.requirement_group_id);
     let (assistant, assigning) = match status.assistant {
         Some(told) if told.pending || context.memories.is_unassigned(number) => {
             (None, Some(told.id))
@@ -371,6 +377,7 @@ fn record(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> super
     super::plan::Record {
         id: status.id.map(NumberId::new),
         order_id: status.order_id.map(OrderId::new),
+        requirement_group,
         account_id: pinned(
             status.account_id,
             resolved.account.as_ref().ok().map(Arc::as_ref),
@@ -379,5 +386,6 @@ fn record(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> super
         assigning,
         refused,
         observed_generation: status.observed_generation,
+        is_ready,
     }
 }

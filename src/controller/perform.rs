@@ -26,7 +26,8 @@ use crate::sabotage::{Safeguard, stands};
 
 use look::{choose, fetch, look, offer, price_of};
 use settle::{
-    announce_release, assign, configure, disclaim, release, rename, restore_mark, unassign,
+    announce_release, assign, attach_papers, configure, disclaim, release, rename, restore_mark,
+    set_webhook, unassign,
 };
 use spend::{adopt, buy, claim, last_look};
 
@@ -60,6 +61,8 @@ pub(super) struct Pass {
     release: Option<Release>,
     /// When the number was last asked for, as this pass knows it.
     looked_at: Option<Instant>,
+    /// Whether what this pass sets up is a repair, once it is counted.
+    is_repair: Option<bool>,
 }
 
 /// The right to release, and the right to have the requests for it under way.
@@ -142,7 +145,15 @@ impl Pass {
             purchase: None,
             release: None,
             looked_at: None,
+            is_repair: None,
         }
+    }
+
+    /// Counts what this pass sets up as a repair, if the number was right before: once, however many writes it takes.
+    fn counts_repair(&mut self, context: &Context) -> bool {
+        *self
+            .is_repair
+            .get_or_insert_with(|| context.memories.repairs(&self.object))
     }
 
     fn account(&self) -> Result<Arc<Account>, Stop> {
@@ -242,6 +253,8 @@ pub(super) async fn perform(step: Step, pass: &mut Pass, context: &Context) -> R
         Step::Disclaim(id) => disclaim(&id, pass, context).await,
         Step::RestoreMark(id) => restore_mark(&id, pass, context).await,
         Step::Configure(id, fields) => configure(&id, &fields, pass, context).await,
+        Step::SetWebhook(webhook) => set_webhook(&webhook, pass).await,
+        Step::AttachPapers(order, group) => attach_papers(&order, &group, pass, context).await,
         Step::Cancel(order) => {
             let account = pass.account()?;
             account.call_first(account.company().cancel(&order)).await?;

@@ -2,7 +2,7 @@
 //! randomness. `perform` carries a step out and comes back with what it learned.
 
 pub(crate) mod depart;
-mod hold;
+pub(crate) mod hold;
 mod limits;
 pub(crate) mod obtain;
 
@@ -16,7 +16,7 @@ use crate::number::{
     AccountId, Configuration, E164, Field, Holding, Mark, NumberId, Offer, OrderId, Origin, Price,
     Provider, Search, Whose,
 };
-use crate::provider::{Identity, Order, OrderState, Refusal};
+use crate::provider::{Home, Identity, Order, OrderState, Refusal};
 use crate::sabotage::{Safeguard, stands};
 
 pub use limits::{Allowed, Budget, Limits};
@@ -120,6 +120,8 @@ pub struct Facts {
     pub account: Result<Identity, Blocker>,
     /// How the number is to be set up, or why that is not known.
     pub configuration: Result<Configuration, Blocker>,
+    /// The webhooks that the account manages and that are not as it wants them.
+    pub webhooks: Vec<ManagedWebhook>,
     /// The declared assistant, and whether it can be assigned.
     pub assistant: Option<(i64, Result<(), Blocker>)>,
     /// The resource that was first to want the same number, as people may name it.
@@ -130,6 +132,17 @@ pub struct Facts {
     pub seen: Seen,
 }
 
+/// How an account wants the webhook of a connection or a messaging profile that it names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManagedWebhook {
+    /// What has the webhook.
+    pub home: Home,
+    /// Its id.
+    pub id: String,
+    /// The URL that it is to have.
+    pub url: String,
+}
+
 /// What the status has recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
@@ -137,6 +150,8 @@ pub struct Record {
     pub id: Option<NumberId>,
     /// The order.
     pub order_id: Option<OrderId>,
+    /// The requirement group that the order has.
+    pub requirement_group: Option<String>,
     /// The account that holds the number.
     pub account_id: Option<AccountId>,
     /// The assistant it is assigned to.
@@ -147,6 +162,8 @@ pub struct Record {
     pub refused: Option<Refused>,
     /// The generation that the status speaks of.
     pub observed_generation: Option<i64>,
+    /// True if the status says that the number is Ready.
+    pub is_ready: bool,
 }
 
 /// An attempt that the provider refused.
@@ -190,6 +207,8 @@ pub struct Memory {
     pub release_refused: Option<(String, Duration)>,
     /// True if somebody has undone [`MOST_REPAIRS`] repairs of this generation within an hour.
     pub fighting: bool,
+    /// What the provider has refused to set up, and not long ago.
+    pub refused: Option<RefusedSetup>,
     /// True if this process has verified the number with this very configuration and assistant not long ago.
     pub verified: bool,
 }
@@ -205,6 +224,28 @@ pub struct Doubt {
     pub since: Timestamp,
     /// How long ago the last attempt was.
     pub age: Duration,
+}
+
+/// What the provider has refused to set up. The same is not asked for again before its time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RefusedSetup {
+    /// What was asked for.
+    pub setup: Setup,
+    /// What the refusal means.
+    pub reason: Reason,
+    /// What a person should know.
+    pub message: String,
+    /// How long it is left alone.
+    pub left: Duration,
+}
+
+/// What is asked of the provider for a number or an order that it has.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Setup {
+    /// These settings of this configuration.
+    Number(Box<Configuration>, Vec<Field>),
+    /// This requirement group for this order.
+    Papers(OrderId, String),
 }
 
 /// How long each wait is; the flags of the program.
@@ -358,6 +399,10 @@ pub enum Step {
     RestoreMark(NumberId),
     /// Set it up.
     Configure(NumberId, Vec<Field>),
+    /// Set the webhook that the account manages.
+    SetWebhook(ManagedWebhook),
+    /// Attach this requirement group to the order.
+    AttachPapers(Box<Order>, String),
     /// Cancel the order.
     Cancel(Box<Order>),
     /// Write down that the number is released, and get the right to do so.
@@ -387,6 +432,8 @@ impl Step {
             | Self::Disclaim(_)
             | Self::RestoreMark(_)
             | Self::Configure(..)
+            | Self::SetWebhook(_)
+            | Self::AttachPapers(..)
             | Self::Cancel(_)
             | Self::AnnounceRelease(_)
             | Self::Release(_) => true,
@@ -548,6 +595,24 @@ impl Facts {
             .as_ref()
             .err()
             .map(|blocker| self.blocked(blocker))
+    }
+
+    /// Sets the first webhook that the account manages and that is not as it wants it.
+    fn webhook_step(&self) -> Option<Step> {
+        self.webhooks.first().cloned().map(Step::SetWebhook)
+    }
+
+    /// `step`, unless the provider has refused the same not long ago.
+    fn unless_refused(&self, setup: &Setup, step: Step) -> Step {
+        let refused = self.memory.refused.as_ref();
+        match refused.filter(|refused| refused.setup == *setup) {
+            Some(refused) => wait(
+                refused.reason,
+                refused.message.clone(),
+                Again::After(refused.left),
+            ),
+            None => step,
+        }
     }
 
     /// The number in question, for messages.

@@ -11,6 +11,7 @@ use kube::{Api, Resource, ResourceExt};
 use super::context::{Context, owner};
 use super::events::Told;
 use super::perform::{Pass, order_id};
+use super::plan::hold::destination;
 use super::plan::{Farewell, Rest, Step, plan};
 use super::verdict::{Verdict, seconds};
 use crate::api::{
@@ -18,7 +19,7 @@ use crate::api::{
     OrderStatus, PhoneNumber, PhoneNumberStatus, Reason, TelnyxStatus, TwilioStatus, condition,
 };
 use crate::claim::Claim;
-use crate::number::{Holding, Price, Settings};
+use crate::number::{Configuration, Holding, Line, Price, Settings, Shown};
 use crate::provider::{OrderState, Reply};
 use crate::shown::{self, MOST, MOST_OF_MESSAGE};
 
@@ -119,7 +120,7 @@ fn under_way(step: &Step) -> (Reason, &'static str) {
         Step::AnnounceRelease(_) | Step::Release(_) | Step::Cancel(_) => {
             (Reason::Releasing, "The number is given back.")
         }
-        Step::Configure(..) | Step::RestoreMark(_) => {
+        Step::Configure(..) | Step::RestoreMark(_) | Step::SetWebhook(_) => {
             (Reason::Configuring, "The number is set up.")
         }
         _ => (Reason::Verifying, "The number is looked at."),
@@ -266,6 +267,9 @@ fn status(
     if status.telnyx.is_some() || status.order_id.is_some() {
         let telnyx = status.telnyx.get_or_insert_with(TelnyxStatus::default);
         telnyx.order_id.clone_from(&status.order_id);
+        telnyx
+            .requirement_group_id
+            .clone_from(&facts.record.requirement_group);
         telnyx.webhook_url = pass
             .resolved
             .webhook_url
@@ -313,16 +317,17 @@ fn show(holding: &Holding, status: &mut PhoneNumberStatus) {
     let date_created = holding.created.map(|at| Time(seconds(at)));
     match &holding.settings {
         Settings::Twilio(settings) => {
+            let capabilities = settings.capabilities.unwrap_or_default();
             status.twilio = Some(TwilioStatus {
                 sid: holding.id.to_string(),
                 friendly_name: shown::line(&holding.marked_text, MOST),
                 voice_url: settings.voice_url.as_deref().map(url),
                 sms_url: settings.sms_url.as_deref().map(url),
                 capabilities: CapabilitiesStatus {
-                    voice: settings.capabilities.voice,
-                    sms: settings.capabilities.sms,
-                    mms: settings.capabilities.mms,
-                    fax: settings.capabilities.fax,
+                    voice: capabilities.voice,
+                    sms: capabilities.sms,
+                    mms: capabilities.mms,
+                    fax: capabilities.fax,
                 },
                 date_created,
             });
@@ -331,7 +336,9 @@ fn show(holding: &Holding, status: &mut PhoneNumberStatus) {
             let telnyx = status.telnyx.get_or_insert_with(TelnyxStatus::default);
             telnyx.phone_number_id = Some(holding.id.to_string());
             telnyx.connection_id = settings.connection_id.as_deref().map(id);
-            telnyx.messaging_profile_id = settings.messaging_profile_id.as_deref().map(id);
+            if let Shown::Known(profile) = &settings.messaging_profile_id {
+                telnyx.messaging_profile_id = profile.as_deref().map(id);
+            }
             telnyx.date_created = date_created;
         }
     }
@@ -344,7 +351,7 @@ fn conditions(conditions: &mut Vec<Condition>, pass: &Pass, rest: &Rest, now: Ti
             Some(true),
             Verdict {
                 reason: Reason::Ready,
-                message: format!("{} is bought and set up as declared.", facts.title()),
+                message: ready(pass),
             },
         ),
         Rest::Wait {
@@ -396,27 +403,23 @@ fn conditions(conditions: &mut Vec<Condition>, pass: &Pass, rest: &Rest, now: Ti
         facts.record.id.is_some() && verdict.reason != Reason::Lost,
         &purchased,
     );
-    let configured = match (
-        &facts.configuration,
-        facts.seen.fetched.as_ref().and_then(Option::as_ref),
-    ) {
-        (Ok(configuration), Some(holding)) => Some(configuration.differences(holding).is_empty()),
+    let holding = facts.seen.fetched.as_ref().and_then(Option::as_ref);
+    let configured = match (&facts.configuration, holding) {
+        (Ok(configuration), Some(holding))
+            if facts.webhooks.is_empty() && configuration.differences(holding).is_empty() =>
+        {
+            Some(webhooks(configuration, holding))
+        }
         (_, None) if facts.record.id.is_some() => None,
-        _ => Some(false),
+        _ => Some(Err(Verdict {
+            reason: verdict.reason,
+            message: "The webhooks are not set as declared.".into(),
+        })),
     };
     if let Some(configured) = configured {
-        let verdict = if configured {
-            Verdict {
-                reason: Reason::Ready,
-                message: "The webhooks were read back as declared.".into(),
-            }
-        } else {
-            Verdict {
-                reason: verdict.reason,
-                message: "The webhooks are not set as declared.".into(),
-            }
-        };
-        set(condition::WEBHOOKS_CONFIGURED, configured, &verdict);
+        let truth = configured.is_ok();
+        let (Ok(verdict) | Err(verdict)) = configured;
+        set(condition::WEBHOOKS_CONFIGURED, truth, &verdict);
     }
     match &facts.assistant {
         None => conditions.retain(|found| found.type_ != condition::ASSISTANT_ASSIGNED),
@@ -442,6 +445,45 @@ fn conditions(conditions: &mut Vec<Condition>, pass: &Pass, rest: &Rest, now: Ti
                 now,
             );
         }
+    }
+}
+
+/// What is said of the webhooks of a number that is set up as declared: a messaging service may still take its messages.
+fn webhooks(configuration: &Configuration, holding: &Holding) -> Result<Verdict, Verdict> {
+    if let Some((service, _)) = configuration.diverted(holding) {
+        return Err(Verdict {
+            reason: Reason::ConnectionWebhookMismatch,
+            message: format!(
+                "Messages do not reach the declared SMS webhook: messaging service {} {}.",
+                service.sid,
+                destination(service)
+            ),
+        });
+    }
+    let takes_messages = match &holding.settings {
+        Settings::Twilio(settings) => settings.takes_messages(),
+        Settings::Telnyx(_) => true,
+    };
+    let message = if takes_messages {
+        "The webhooks were read back as declared."
+    } else {
+        "The voice webhook was read back as declared. The number takes no messages."
+    };
+    Ok(Verdict {
+        reason: Reason::Ready,
+        message: message.into(),
+    })
+}
+
+/// What is said of a number that is Ready.
+fn ready(pass: &Pass) -> String {
+    let message = format!("{} is bought and set up as declared.", pass.facts.title());
+    let holding = pass.facts.seen.fetched.as_ref().and_then(Option::as_ref);
+    match holding.map(|holding| &holding.line) {
+        Some(Line::Other(word)) => format!(
+            "{message} The provider shows it as {word:?}, a state that this operator does not know."
+        ),
+        _ => message,
     }
 }
 

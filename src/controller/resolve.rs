@@ -11,20 +11,24 @@ use url::Url;
 
 use super::context::{AccountView, Context, credentials_secret, owner};
 use super::fault;
-use super::index::account_key;
-use super::limits::AccountLimits;
-use super::plan::Blocker;
+use super::index::{Key, account_key};
+use super::limits::{self, AccountLimits};
 use super::plan::obtain::refusal;
+use super::plan::{Blocker, ManagedWebhook};
 use super::secrets::SecretName;
+use super::webhooks::Manager;
 use crate::account::{Account, Credentials, MissingKey, api_key};
-use crate::api::{BurkiRef, ConnectionWebhook, Limits, PhoneNumber, Reason, WebhookBase};
+use crate::api::{BurkiRef, Limits, PhoneNumber, Reason, WebhookBase};
 use crate::burki::{Assistant, Burki, DirectoryError};
 use crate::number::{Configuration, Mark, Origin, Papers, Provider, Routing};
-use crate::provider::{Error, RefusalKind, Webhook};
+use crate::provider::{Error, Home, RefusalKind, Webhook};
 use crate::shown;
 
 /// Burki's own hosted service, the only origin that needs no flag.
 const BURKI_ORIGIN: &str = "https://api.burki.dev";
+
+/// Where Burki takes Telnyx's events.
+const TELNYX_PATH: &str = "/telnyx-webhook";
 
 /// The longest name that leaves room for the mark in Twilio's friendly name, in bytes.
 const NAME_BYTES: usize = 36;
@@ -38,6 +42,8 @@ pub(super) struct Resolved {
     pub(super) burki: Option<Burki>,
     /// The webhook of the connection (Telnyx), as it was verified.
     pub(super) webhook_url: Option<String>,
+    /// The webhooks that the account manages and that are not as it wants them (Telnyx).
+    pub(super) webhooks: Vec<ManagedWebhook>,
     pub(super) mark: Mark,
     pub(super) name: String,
     /// The account's limits: the lowest of all accounts that open the same one at the provider.
@@ -78,6 +84,7 @@ pub(super) async fn resolve(
         assistant: None,
         burki: None,
         webhook_url: None,
+        webhooks: Vec::new(),
         mark: Mark::new(
             Origin::Bought,
             &context.settings.installation,
@@ -127,7 +134,7 @@ pub(super) async fn resolve(
         resolved.assistant = Some((id, assistant(id, burki.as_ref(), &view, context).await));
     }
     let routing = match number.spec.provider {
-        Provider::Twilio => twilio_routing(number, &view),
+        Provider::Twilio => twilio_routing(number, &view, &resolved).await,
         Provider::Telnyx => {
             telnyx_routing(number, &view, burki.as_ref(), context, &mut resolved).await
         }
@@ -389,13 +396,34 @@ fn directory_blocker(error: &DirectoryError, view: &AccountView) -> Blocker {
     }
 }
 
-fn twilio_routing(number: &PhoneNumber, view: &AccountView) -> Result<Routing, Blocker> {
+/// A credential that may not read messaging services loses only the check.
+async fn twilio_routing(
+    number: &PhoneNumber,
+    view: &AccountView,
+    resolved: &Resolved,
+) -> Result<Routing, Blocker> {
     let (voice_url, sms_url) = webhooks(number, view, "/twiml")?;
     let options = number.spec.twilio.as_ref();
+    let service = options.and_then(|options| options.messaging_service_sid.clone());
+    if let Some(sid) = &service {
+        let account = resolved.account.clone()?;
+        match account.messaging_service(sid).await {
+            Ok(Some(_)) | Err(Error::Unauthorized(_) | Error::Refused(_)) => {}
+            Ok(None) => {
+                return Err(Blocker::new(
+                    Reason::ConnectionNotFound,
+                    format!(
+                        "The Twilio account has no messaging service {sid} (spec.twilio.messagingServiceSid)."
+                    ),
+                ));
+            }
+            Err(error) => return Err(provider_blocker(&error)),
+        }
+    }
     Ok(Routing::Twilio {
         voice_url,
-        sms_url,
-        messaging_service_sid: options.and_then(|options| options.messaging_service_sid.clone()),
+        sms_url: Some(sms_url),
+        messaging_service_sid: service,
     })
 }
 
@@ -407,7 +435,7 @@ async fn telnyx_routing(
     resolved: &mut Resolved,
 ) -> Result<Routing, Blocker> {
     let account = resolved.account.clone()?;
-    let (voice_url, sms_url) = webhooks(number, view, "/telnyx-webhook")?;
+    let (voice_url, sms_url) = webhooks(number, view, TELNYX_PATH)?;
     let options = number.spec.telnyx.clone().unwrap_or_default();
     let defaults = view.spec.telnyx.as_ref();
     let of_assistant = match &resolved.assistant {
@@ -436,27 +464,25 @@ async fn telnyx_routing(
                 ),
             )
         })?;
-    let manage =
-        defaults.is_some_and(|account| account.connection_webhook == ConnectionWebhook::Manage);
-    let of_account = view.spec.webhooks.as_ref().filter(|_| manage);
-    let managed = of_account.map(|base| urls(base, "/telnyx-webhook"));
-    let connection = account
-        .connection(
-            &connection_id,
-            managed.as_ref().map(|(voice, _)| voice.as_str()),
-        )
-        .await;
-    verify_webhook("connection", &connection_id, connection, &voice_url)?;
-    resolved.webhook_url = Some(voice_url);
+    let own = account_key(number);
+    let managed = context.managers(&own, &account);
+    let verify = async |home: Home, id: &str, wanted: &str| {
+        let manager = managed.get(&(home, id.to_owned()));
+        let found = account.webhook(home, id).await;
+        verified(home, id, found, wanted, manager, &own)
+    };
+    let calls = verify(Home::Connection, &connection_id, &voice_url).await?;
+    if calls.is_none() {
+        resolved.webhook_url = Some(voice_url);
+    }
     let profile_id = options
         .messaging_profile_id
         .or_else(|| defaults.and_then(|account| account.messaging_profile_id.clone()));
-    if let Some(id) = &profile_id {
-        let profile = account
-            .messaging_profile(id, managed.as_ref().map(|(_, sms)| sms.as_str()))
-            .await;
-        verify_webhook("messaging profile", id, profile, &sms_url)?;
-    }
+    let messages = match &profile_id {
+        Some(id) => verify(Home::MessagingProfile, id, &sms_url).await?,
+        None => None,
+    };
+    resolved.webhooks = calls.into_iter().chain(messages).collect();
     Ok(Routing::Telnyx {
         connection_id,
         messaging_profile_id: profile_id,
@@ -464,32 +490,49 @@ async fn telnyx_routing(
     })
 }
 
-fn verify_webhook(
-    what: &str,
+/// `None` if the webhook is as wanted, else how the account is to set it, or why it may not.
+fn verified(
+    home: Home,
     id: &str,
     found: Result<Option<Webhook>, Error>,
     wanted: &str,
-) -> Result<(), Blocker> {
+    manager: Option<&Manager>,
+    own: &Key,
+) -> Result<Option<ManagedWebhook>, Blocker> {
     let Some(found) = found.map_err(|error| provider_blocker(&error))? else {
         return Err(Blocker::new(
             Reason::ConnectionNotFound,
-            format!("The Telnyx account has no {what} {id}."),
+            format!("The Telnyx account has no {home} {id}."),
         ));
     };
-    let version_differs = found
-        .api_version
-        .as_deref()
-        .is_some_and(|version| version != "2");
-    if found.url.as_deref() == Some(wanted) && !version_differs {
-        return Ok(());
+    if found.leads_to(wanted) {
+        return Ok(None);
     }
+    let step = match manager {
+        Some(Manager { key, url }) if key == own && url == wanted => {
+            return Ok(Some(ManagedWebhook {
+                home,
+                id: id.to_owned(),
+                url: url.clone(),
+            }));
+        }
+        Some(Manager { key, url }) => format!(
+            "{} manages it and sets it to {}. Declare the same URL here, or use another {home}.",
+            limits::title(key, own),
+            shown::address(url)
+        ),
+        None => format!(
+            "Set it at Telnyx, or name the {home} in spec.telnyx of {} with connectionWebhook: Manage: the operator sets \
+             only the webhooks of what the account itself names.",
+            limits::title(own, own)
+        ),
+    };
     let url = found.url.as_deref().map(shown::address);
     let version = found.api_version.as_deref().and_then(shown::code);
     Err(Blocker::new(
         Reason::ConnectionWebhookMismatch,
         format!(
-            "The Telnyx {what} {id} has the webhook {} (API version {}), not {wanted} (API version 2). Set it at Telnyx, \
-             or set spec.telnyx.connectionWebhook: Manage on the account.",
+            "The Telnyx {home} {id} has the webhook {} (API version {}), not {wanted} (API version 2). {step}",
             url.as_deref().unwrap_or("(none)"),
             version.unwrap_or("unknown"),
         ),
@@ -522,6 +565,11 @@ fn webhooks(
             ),
         )),
     }
+}
+
+/// The voice and SMS webhooks that an account at Telnyx derives from its base URL.
+pub(super) fn telnyx_urls(base: &WebhookBase) -> (String, String) {
+    urls(base, TELNYX_PATH)
 }
 
 fn urls(base: &WebhookBase, path: &str) -> (String, String) {

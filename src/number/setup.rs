@@ -13,8 +13,8 @@ pub enum Routing {
     Twilio {
         /// The voice webhook.
         voice_url: String,
-        /// The SMS webhook.
-        sms_url: String,
+        /// The SMS webhook; `None` for a number that is known to take no messages.
+        sms_url: Option<String>,
         /// The messaging service (`MG…`) that the number belongs to.
         messaging_service_sid: Option<String>,
     },
@@ -80,6 +80,37 @@ impl Capabilities {
     }
 }
 
+/// A setting that a provider sometimes does not show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Shown<T> {
+    /// The provider showed this.
+    Known(T),
+    /// The provider could not tell. Nothing follows from that.
+    #[default]
+    Unknown,
+}
+
+/// The state of a number at its provider.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Line {
+    /// It works.
+    Live,
+    /// The provider still sets it up.
+    Coming,
+    /// The regulator wants papers that nobody has handed in.
+    PapersMissing,
+    /// The regulator's papers are being reviewed.
+    PapersUnderReview,
+    /// The regulator's papers were rejected.
+    PapersRejected,
+    /// It can only be used for emergency calls.
+    EmergencyOnly,
+    /// Another company has asked to take it over.
+    PortingOut,
+    /// A state that this program does not know, in the provider's word.
+    Other(String),
+}
+
 /// A number that the account holds, as the provider showed it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Holding {
@@ -91,8 +122,8 @@ pub struct Holding {
     pub marked_text: String,
     /// When the account got it, by the provider's clock; `None` if the provider did not say.
     pub created: Option<Timestamp>,
-    /// False while the provider still sets the number up.
-    pub active: bool,
+    /// Its state.
+    pub line: Line,
     /// How it is set up.
     pub settings: Settings,
 }
@@ -113,18 +144,57 @@ pub struct TwilioSettings {
     pub voice_url: Option<String>,
     /// The SMS webhook.
     pub sms_url: Option<String>,
-    /// True if both webhooks are called by POST.
-    pub by_post: bool,
+    /// True if the voice webhook is called by POST.
+    pub voice_by_post: bool,
+    /// True if the SMS webhook is called by POST.
+    pub sms_by_post: bool,
     /// A SIP trunk; overrides voice webhook and application.
     pub trunk_sid: Option<String>,
     /// A voice application; overrides the voice webhook.
     pub voice_application_sid: Option<String>,
     /// An SMS application; overrides the SMS webhook.
     pub sms_application_sid: Option<String>,
-    /// True if the number is in the messaging service that the configuration names. Only looked up when it names one.
-    pub in_messaging_service: bool,
-    /// What the number can do.
-    pub capabilities: Capabilities,
+    /// The messaging service that the number was seen in. Only those are looked into that a resource declares, or that
+    /// take the messages of their numbers.
+    pub messaging_service: Option<MessagingService>,
+    /// The address.
+    pub address_sid: Option<String>,
+    /// The regulatory bundle.
+    pub bundle_sid: Option<String>,
+    /// The identity.
+    pub identity_sid: Option<String>,
+    /// What the number can do, if Twilio shows it.
+    pub capabilities: Option<Capabilities>,
+}
+
+impl TwilioSettings {
+    /// True unless the number is known to take no messages. Twilio refuses an SMS webhook on one that does not
+    /// (<https://www.twilio.com/docs/api/errors/21407>).
+    pub fn takes_messages(&self) -> bool {
+        self.capabilities.is_none_or(|can| can.sms || can.mms)
+    }
+}
+
+/// A Twilio messaging service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MessagingService {
+    /// Its SID (`MG…`).
+    pub sid: String,
+    /// Where messages to its numbers go.
+    pub inbound: Inbound,
+}
+
+/// Where a messaging service sends the messages that its numbers receive.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Inbound {
+    /// To the webhook of the number (`use_inbound_webhook_on_number`).
+    ToNumber,
+    /// To this URL of its own.
+    ToUrl(String),
+    /// Nowhere: Twilio drops them.
+    Nowhere,
+    /// The service could not be read.
+    Unknown,
 }
 
 /// A Telnyx number's settings.
@@ -133,7 +203,7 @@ pub struct TelnyxSettings {
     /// The connection that answers calls.
     pub connection_id: Option<String>,
     /// The messaging profile that answers messages.
-    pub messaging_profile_id: Option<String>,
+    pub messaging_profile_id: Shown<Option<String>>,
     /// The billing group.
     pub billing_group_id: Option<String>,
 }
@@ -155,6 +225,12 @@ pub enum Field {
     SmsApplication,
     /// The messaging service.
     MessagingService,
+    /// The address that the regulator wants.
+    Address,
+    /// The regulatory bundle.
+    Bundle,
+    /// The identity that the regulator wants.
+    Identity,
     /// The connection.
     Connection,
     /// The messaging profile.
@@ -165,7 +241,7 @@ pub enum Field {
 
 impl Field {
     /// Every setting.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Name,
         Self::VoiceUrl,
         Self::SmsUrl,
@@ -173,6 +249,9 @@ impl Field {
         Self::VoiceApplication,
         Self::SmsApplication,
         Self::MessagingService,
+        Self::Address,
+        Self::Bundle,
+        Self::Identity,
         Self::Connection,
         Self::MessagingProfile,
         Self::BillingGroup,
@@ -188,6 +267,9 @@ impl Field {
             Self::VoiceApplication => "voice_application",
             Self::SmsApplication => "sms_application",
             Self::MessagingService => "messaging_service",
+            Self::Address => "address",
+            Self::Bundle => "bundle",
+            Self::Identity => "identity",
             Self::Connection => "connection",
             Self::MessagingProfile => "messaging_profile",
             Self::BillingGroup => "billing_group",
@@ -205,6 +287,9 @@ impl fmt::Display for Field {
             Self::VoiceApplication => "voice application",
             Self::SmsApplication => "SMS application",
             Self::MessagingService => "messaging service",
+            Self::Address => "address",
+            Self::Bundle => "regulatory bundle",
+            Self::Identity => "identity",
             Self::Connection => "connection",
             Self::MessagingProfile => "messaging profile",
             Self::BillingGroup => "billing group",
@@ -224,7 +309,9 @@ impl Configuration {
 
     /// The settings of `holding` that differ from this configuration, in a fixed order. Empty means configured.
     ///
-    /// Twilio: a trunk or an application overrides the webhooks (contracts 1.4), so one that nobody declared counts.
+    /// What the provider did not show is no difference; [`Configuration::lacks`] tells of it. Twilio: a trunk or an
+    /// application overrides the webhooks, so one that nobody declared counts. What concerns messages is not compared on
+    /// a number that takes none.
     pub fn differences(&self, holding: &Holding) -> Vec<Field> {
         let mut fields = Vec::new();
         let mut check = |field, same: bool| {
@@ -233,6 +320,7 @@ impl Configuration {
             }
         };
         check(Field::Name, holding.marked_text == self.marked_text());
+        let wanted = |want: &Option<String>, have: &Option<String>| want.is_none() || want == have;
         match (&self.routing, &holding.settings) {
             (
                 Routing::Twilio {
@@ -244,21 +332,37 @@ impl Configuration {
             ) => {
                 check(
                     Field::VoiceUrl,
-                    held.voice_url.as_ref() == Some(voice_url) && held.by_post,
-                );
-                check(
-                    Field::SmsUrl,
-                    held.sms_url.as_ref() == Some(sms_url) && held.by_post,
+                    held.voice_url.as_ref() == Some(voice_url) && held.voice_by_post,
                 );
                 check(Field::Trunk, held.trunk_sid.is_none());
                 check(
                     Field::VoiceApplication,
                     held.voice_application_sid.is_none(),
                 );
-                check(Field::SmsApplication, held.sms_application_sid.is_none());
+                if held.takes_messages() {
+                    check(
+                        Field::SmsUrl,
+                        wanted(sms_url, &held.sms_url) && held.sms_by_post,
+                    );
+                    check(Field::SmsApplication, held.sms_application_sid.is_none());
+                }
+                let service = held.messaging_service.as_ref();
                 check(
                     Field::MessagingService,
-                    messaging_service_sid.is_none() || held.in_messaging_service,
+                    wanted(
+                        messaging_service_sid,
+                        &service.map(|service| service.sid.clone()),
+                    ),
+                );
+                let papers = &self.papers;
+                check(
+                    Field::Address,
+                    wanted(&papers.address_sid, &held.address_sid),
+                );
+                check(Field::Bundle, wanted(&papers.bundle_sid, &held.bundle_sid));
+                check(
+                    Field::Identity,
+                    wanted(&papers.identity_sid, &held.identity_sid),
                 );
             }
             (
@@ -269,15 +373,16 @@ impl Configuration {
                 },
                 Settings::Telnyx(held),
             ) => {
-                let wanted =
-                    |want: &Option<String>, have: &Option<String>| want.is_none() || want == have;
                 check(
                     Field::Connection,
                     held.connection_id.as_ref() == Some(connection_id),
                 );
                 check(
                     Field::MessagingProfile,
-                    wanted(messaging_profile_id, &held.messaging_profile_id),
+                    match &held.messaging_profile_id {
+                        Shown::Known(profile) => wanted(messaging_profile_id, profile),
+                        Shown::Unknown => true,
+                    },
                 );
                 check(
                     Field::BillingGroup,
@@ -289,6 +394,52 @@ impl Configuration {
         }
         fields
     }
+
+    /// Leaves out what concerns messages, for a number that takes none. False if it was left out already.
+    pub fn leave_out_messages(&mut self) -> bool {
+        match &mut self.routing {
+            Routing::Twilio { sms_url, .. } => sms_url.take().is_some(),
+            Routing::Telnyx { .. } => false,
+        }
+    }
+
+    /// True if `holding` does not show a setting that this configuration declares.
+    pub fn lacks(&self, holding: &Holding) -> bool {
+        match (&self.routing, &holding.settings) {
+            (
+                Routing::Telnyx {
+                    messaging_profile_id: Some(_),
+                    ..
+                },
+                Settings::Telnyx(held),
+            ) => held.messaging_profile_id == Shown::Unknown,
+            _ => false,
+        }
+    }
+
+    /// The messaging service that takes the messages to `holding` away from the declared SMS webhook, and whether this
+    /// configuration declares that service.
+    pub fn diverted<'a>(&self, holding: &'a Holding) -> Option<(&'a MessagingService, bool)> {
+        let (
+            Routing::Twilio {
+                sms_url: Some(sms_url),
+                messaging_service_sid,
+                ..
+            },
+            Settings::Twilio(held),
+        ) = (&self.routing, &holding.settings)
+        else {
+            return None;
+        };
+        let service = held.messaging_service.as_ref()?;
+        let diverts = match &service.inbound {
+            Inbound::ToNumber | Inbound::Unknown => false,
+            Inbound::ToUrl(url) => url != sms_url,
+            Inbound::Nowhere => true,
+        };
+        let is_declared = messaging_service_sid.as_ref() == Some(&service.sid);
+        (diverts && held.takes_messages()).then_some((service, is_declared))
+    }
 }
 
 #[cfg(test)]
@@ -296,44 +447,68 @@ mod tests {
     use super::super::{Installation, Origin, Owner};
     use super::*;
 
-    #[test]
-    fn every_override_of_a_webhook_is_a_difference() {
+    fn configuration(messaging_service_sid: Option<&str>, papers: Papers) -> Configuration {
         let owner = Owner {
             namespace: "support".into(),
             name: "nyc-support".into(),
         };
-        let configuration = Configuration {
+        Configuration {
             name: "n".into(),
             mark: Mark::new(Origin::Bought, &Installation::new("here"), &owner),
             routing: Routing::Twilio {
                 voice_url: "https://v/twiml".into(),
-                sms_url: "https://v/twiml".into(),
-                messaging_service_sid: None,
+                sms_url: Some("https://v/sms".into()),
+                messaging_service_sid: messaging_service_sid.map(str::to_owned),
             },
-            papers: Papers::default(),
-        };
-        let right = TwilioSettings {
+            papers,
+        }
+    }
+
+    fn right() -> TwilioSettings {
+        TwilioSettings {
             voice_url: Some("https://v/twiml".into()),
-            sms_url: Some("https://v/twiml".into()),
-            by_post: true,
+            sms_url: Some("https://v/sms".into()),
+            voice_by_post: true,
+            sms_by_post: true,
             ..TwilioSettings::default()
-        };
+        }
+    }
+
+    fn holding(configuration: &Configuration, settings: TwilioSettings) -> Holding {
+        Holding {
+            id: NumberId::new("PN1"),
+            number: "+12125551234".parse().unwrap(),
+            marked_text: configuration.marked_text(),
+            created: None,
+            line: Line::Live,
+            settings: Settings::Twilio(settings),
+        }
+    }
+
+    fn service(sid: &str, inbound: Inbound) -> Option<MessagingService> {
+        Some(MessagingService {
+            sid: sid.into(),
+            inbound,
+        })
+    }
+
+    #[test]
+    fn every_override_of_a_webhook_is_a_difference() {
+        let configuration = configuration(None, Papers::default());
         let set = |change: fn(&mut TwilioSettings)| {
-            let mut settings = right.clone();
+            let mut settings = right();
             change(&mut settings);
             settings
         };
         let table = [
-            (right.clone(), vec![]),
+            (right(), vec![]),
             (set(|s| s.voice_url = None), vec![Field::VoiceUrl]),
             (
                 set(|s| s.sms_url = Some("https://else".into())),
                 vec![Field::SmsUrl],
             ),
-            (
-                set(|s| s.by_post = false),
-                vec![Field::VoiceUrl, Field::SmsUrl],
-            ),
+            (set(|s| s.voice_by_post = false), vec![Field::VoiceUrl]),
+            (set(|s| s.sms_by_post = false), vec![Field::SmsUrl]),
             (
                 set(|s| s.trunk_sid = Some("TK1".into())),
                 vec![Field::Trunk],
@@ -348,15 +523,164 @@ mod tests {
             ),
         ];
         for (settings, fields) in table {
-            let holding = Holding {
-                id: NumberId::new("PN1"),
-                number: "+12125551234".parse().unwrap(),
-                marked_text: configuration.marked_text(),
-                created: None,
-                active: true,
-                settings: Settings::Twilio(settings.clone()),
-            };
+            let holding = holding(&configuration, settings.clone());
             assert_eq!(configuration.differences(&holding), fields, "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn what_concerns_messages_is_not_compared_on_a_number_that_takes_none() {
+        let configuration = configuration(None, Papers::default());
+        let can = |sms, mms| {
+            Some(Capabilities {
+                voice: true,
+                sms,
+                mms,
+                fax: false,
+            })
+        };
+        for (capabilities, differs) in [
+            (None, true),
+            (can(true, false), true),
+            (can(false, true), true),
+            (can(false, false), false),
+        ] {
+            let settings = TwilioSettings {
+                sms_url: None,
+                sms_by_post: false,
+                sms_application_sid: Some("AP1".into()),
+                capabilities,
+                ..right()
+            };
+            let expected = if differs {
+                vec![Field::SmsUrl, Field::SmsApplication]
+            } else {
+                vec![]
+            };
+            let holding = holding(&configuration, settings);
+            assert_eq!(
+                configuration.differences(&holding),
+                expected,
+                "{capabilities:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn declared_papers_and_services_are_compared_and_others_are_left() {
+        let papers = Papers {
+            address_sid: Some("AD1".into()),
+            bundle_sid: Some("BU1".into()),
+            identity_sid: Some("RI1".into()),
+            requirement_group_id: None,
+        };
+        let all = vec![
+            Field::MessagingService,
+            Field::Address,
+            Field::Bundle,
+            Field::Identity,
+        ];
+        let held = |service, digit: &str| TwilioSettings {
+            messaging_service: service,
+            address_sid: Some(format!("AD{digit}")),
+            bundle_sid: Some(format!("BU{digit}")),
+            identity_sid: Some(format!("RI{digit}")),
+            ..right()
+        };
+        let declared = configuration(Some("MG1"), papers);
+        for (settings, fields) in [
+            (right(), all.clone()),
+            (held(service("MG2", Inbound::ToNumber), "2"), all),
+            (held(service("MG1", Inbound::Nowhere), "1"), vec![]),
+        ] {
+            let holding = holding(&declared, settings.clone());
+            assert_eq!(declared.differences(&holding), fields, "{settings:?}");
+        }
+        let undeclared = configuration(None, Papers::default());
+        let settings = held(service("MG2", Inbound::Nowhere), "2");
+        let holding = holding(&undeclared, settings);
+        assert_eq!(undeclared.differences(&holding), []);
+    }
+
+    #[test]
+    fn a_messaging_service_diverts_messages_unless_it_defers_to_the_number() {
+        let cannot = Some(Capabilities {
+            voice: true,
+            ..Capabilities::default()
+        });
+        let own = || Inbound::ToUrl("https://v/sms".into());
+        let other = || Inbound::ToUrl("https://else".into());
+        for (declared, sid, inbound, capabilities, diverted) in [
+            (None, "MG1", Inbound::ToNumber, None, None),
+            (None, "MG1", Inbound::Unknown, None, None),
+            (None, "MG1", own(), None, None),
+            (None, "MG1", other(), None, Some(false)),
+            (None, "MG1", Inbound::Nowhere, None, Some(false)),
+            (None, "MG1", other(), cannot, None),
+            (Some("MG1"), "MG1", Inbound::ToNumber, None, None),
+            (Some("MG1"), "MG1", other(), None, Some(true)),
+            (Some("MG1"), "MG1", Inbound::Nowhere, None, Some(true)),
+            (Some("MG1"), "MG2", other(), None, Some(false)),
+        ] {
+            let title = format!("{declared:?} {sid} {inbound:?} {capabilities:?}");
+            let configuration = configuration(declared, Papers::default());
+            let settings = TwilioSettings {
+                messaging_service: service(sid, inbound),
+                capabilities,
+                ..right()
+            };
+            let holding = holding(&configuration, settings);
+            let found = configuration.diverted(&holding);
+            assert_eq!(
+                found.map(|(_, is_declared)| is_declared),
+                diverted,
+                "{title}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_profile_that_was_not_shown_is_no_difference() {
+        let configuration = |profile: Option<&str>| Configuration {
+            routing: Routing::Telnyx {
+                connection_id: "11".into(),
+                messaging_profile_id: profile.map(str::to_owned),
+                billing_group_id: None,
+            },
+            ..configuration(None, Papers::default())
+        };
+        let known = |profile: Option<&str>| Shown::Known(profile.map(str::to_owned));
+        for (wanted, shown, fields, lacks) in [
+            (None, Shown::Unknown, vec![], false),
+            (None, known(Some("mp-2")), vec![], false),
+            (Some("mp-1"), Shown::Unknown, vec![], true),
+            (Some("mp-1"), known(Some("mp-1")), vec![], false),
+            (
+                Some("mp-1"),
+                known(None),
+                vec![Field::MessagingProfile],
+                false,
+            ),
+            (
+                Some("mp-1"),
+                known(Some("mp-2")),
+                vec![Field::MessagingProfile],
+                false,
+            ),
+        ] {
+            let title = format!("{wanted:?} {shown:?}");
+            let configuration = configuration(wanted);
+            let holding = Holding {
+                marked_text: configuration.marked_text(),
+                settings: Settings::Telnyx(TelnyxSettings {
+                    connection_id: Some("11".into()),
+                    messaging_profile_id: shown,
+                    billing_group_id: None,
+                }),
+                ..holding(&configuration, right())
+            };
+            assert_eq!(configuration.differences(&holding), fields, "{title}");
+            assert_eq!(configuration.lacks(&holding), lacks, "{title}");
         }
     }
 }

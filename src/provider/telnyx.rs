@@ -22,13 +22,13 @@ use url::Url;
 
 use super::http::{Answer, Body, Call, Client, Listed, MAX_PAGES, Method, Session, segment};
 use super::{
-    Error, Identity, Listing, Order, OrderState, Ours, PhoneCompany, Refusal, RefusalKind,
+    Error, Home, Identity, Listing, Order, OrderState, Ours, PhoneCompany, Refusal, RefusalKind,
     Released, Renamed, Reply, Unmarked, Unproven, Webhook, release_ends,
 };
 use crate::claim::{Claim, ReleaseToken, Token};
 use crate::number::{
-    AccountId, Configuration, E164, Holding, Kind, Mark, NumberId, Offer, OrderId, Price, Provider,
-    Routing, Search, Settings,
+    AccountId, Configuration, E164, Holding, Kind, Mark, MessagingService, NumberId, Offer,
+    OrderId, Price, Provider, Routing, Search, Settings, Shown,
 };
 use wire::{Envelope, Hit, Messaging, Number, NumberOrder, Owned, Page, SubOrder, WebhookHome};
 
@@ -227,14 +227,19 @@ impl Telnyx {
         Ok(rows.into_iter().map(NumberOrder::into_order).collect())
     }
 
-    async fn webhook(&self, path: &str, id: &str) -> Result<Option<Webhook>, Error> {
-        let Ok(id) = segment(id) else {
-            return Ok(None);
-        };
-        let home: Option<WebhookHome> = self
-            .read("webhook", self.url(&format!("{path}/{id}"), &[])?)
+    /// The sub-orders of `order`, asked for if it does not name them.
+    async fn sub_orders(&self, order: &Order) -> Result<Vec<String>, Error> {
+        if !order.sub_orders.is_empty() {
+            return Ok(order.sub_orders.clone());
+        }
+        let filter = [("filter[order_request_id]", order.id.as_str())];
+        let (rows, _): (Vec<SubOrder>, _) = self
+            .rows("list_orders", "/sub_number_orders", &filter)
             .await?;
-        Ok(home.map(WebhookHome::into_webhook))
+        let own = rows
+            .into_iter()
+            .filter(|row| row.order_request_id == order.id.as_str());
+        Ok(own.map(|row| row.id).collect())
     }
 }
 
@@ -262,7 +267,7 @@ impl PhoneCompany for Telnyx {
     }
 
     /// The filter wants digits alone, and finds numbers that contain them, so the rows are compared.
-    async fn find(&self, number: &E164, _: Option<&str>) -> Result<Option<Holding>, Error> {
+    async fn find(&self, number: &E164) -> Result<Option<Holding>, Error> {
         let (rows, is_whole): (Vec<Number>, _) = self
             .rows(
                 "find",
@@ -281,7 +286,7 @@ impl PhoneCompany for Telnyx {
         }
     }
 
-    async fn fetch(&self, id: &NumberId, _: Option<&str>) -> Result<Option<Holding>, Error> {
+    async fn fetch(&self, id: &NumberId) -> Result<Option<Holding>, Error> {
         match self.read::<Number>("fetch", self.of_number(id)?).await? {
             Some(number) if number.id != id.as_str() => Err(Error::Unreadable(
                 "the answer is about another number".into(),
@@ -297,7 +302,7 @@ impl PhoneCompany for Telnyx {
     }
 
     /// Where Telnyx cannot look up messaging profiles, it lists the numbers without them rather than not at all: a
-    /// messaging profile that is `None` here may only be unknown.
+    /// messaging profile that is not shown here is unknown.
     async fn list(&self) -> Result<Listing, Error> {
         let query = [("handle_messaging_profile_error", "true")];
         let (rows, is_counted): (Vec<Number>, _) =
@@ -305,10 +310,22 @@ impl PhoneCompany for Telnyx {
         let count = rows.len();
         let mut ids = HashSet::new();
         let new = rows.into_iter().filter(|row| ids.insert(row.id.clone()));
-        let holdings = new.filter_map(Number::into_holding).collect();
+        let holdings = new.filter_map(Number::into_listed).collect();
         // A number that was bought meanwhile moves others to the next page.
         let is_whole = is_counted && ids.len() == count;
         Ok(Listing { holdings, is_whole })
+    }
+
+    async fn messaging_services(&self) -> Result<Vec<MessagingService>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn messaging_service(&self, _: &str) -> Result<Option<MessagingService>, Error> {
+        Ok(None)
+    }
+
+    async fn members(&self, _: &str) -> Result<Option<HashSet<NumberId>>, Error> {
+        Ok(None)
     }
 
     /// Listings can be filtered by time, not by the beginning of a reference. They show an order without the state of
@@ -465,13 +482,13 @@ impl PhoneCompany for Telnyx {
             .await?;
         if let (Some(profile), Settings::Telnyx(settings)) =
             (messaging_profile_id, &mut holding.settings)
-            && settings.messaging_profile_id.as_ref() != Some(profile)
+            && settings.messaging_profile_id != Shown::Known(Some(profile.clone()))
         {
             let id = number.id().as_str();
             let path = format!("/phone_numbers/{}/messaging", segment(id)?);
             let fields = json!({ "messaging_profile_id": profile });
             let messaging: Messaging = self.change("attach", id, &path, &fields).await?;
-            settings.messaging_profile_id = messaging.profile();
+            settings.messaging_profile_id = Shown::Known(messaging.profile());
         }
         Ok(holding)
     }
@@ -508,21 +525,7 @@ impl PhoneCompany for Telnyx {
     }
 
     async fn cancel(&self, order: &Order) -> Result<(), Error> {
-        let mut sub_orders = order.sub_orders.clone();
-        if sub_orders.is_empty() {
-            let (rows, _): (Vec<SubOrder>, _) = self
-                .rows(
-                    "list_orders",
-                    "/sub_number_orders",
-                    &[("filter[order_request_id]", order.id.as_str())],
-                )
-                .await?;
-            let own = rows
-                .into_iter()
-                .filter(|row| row.order_request_id == order.id.as_str());
-            sub_orders.extend(own.map(|row| row.id));
-        }
-        for id in &sub_orders {
+        for id in &self.sub_orders(order).await? {
             let path = format!("/sub_number_orders/{}/cancel", segment(id)?);
             self.change::<Value>("cancel", id, &path, &json!({}))
                 .await?;
@@ -530,36 +533,65 @@ impl PhoneCompany for Telnyx {
         Ok(())
     }
 
-    async fn connection(&self, id: &str) -> Result<Option<Webhook>, Error> {
-        self.webhook("/connections", id).await
+    async fn attach_requirement_group(&self, order: &Order, group: &str) -> Result<(), Error> {
+        for id in &self.sub_orders(order).await? {
+            let path = format!("/sub_number_orders/{}/requirement_group", segment(id)?);
+            let fields = json!({ "requirement_group_id": group });
+            let call = Call {
+                method: Method::Post,
+                url: self.url(&path, &[])?,
+                body: Some(Body::json(&fields)),
+                operation: "attach requirement group",
+                subject: id,
+                id_in: None,
+            };
+            let answer = self.session.write(call).await?;
+            self.body::<Envelope<Value>>(&answer)?;
+        }
+        Ok(())
     }
 
-    async fn messaging_profile(&self, id: &str) -> Result<Option<Webhook>, Error> {
-        self.webhook("/messaging_profiles", id).await
+    async fn webhook(&self, home: Home, id: &str) -> Result<Option<Webhook>, Error> {
+        let Ok(id) = segment(id) else {
+            return Ok(None);
+        };
+        let path = match home {
+            Home::Connection => format!("/connections/{id}"),
+            Home::MessagingProfile => format!("/messaging_profiles/{id}"),
+        };
+        let found: Option<WebhookHome> = self.read("webhook", self.url(&path, &[])?).await?;
+        Ok(found.map(WebhookHome::into_webhook))
     }
 
     /// A change of an application must repeat its name.
-    async fn set_connection_webhook(&self, id: &str, url: &str) -> Result<(), Error> {
-        let path = format!("/call_control_applications/{}", segment(id)?);
-        let home: Option<WebhookHome> = self.read("webhook", self.url(&path, &[])?).await?;
-        let name = home.and_then(|home| home.application_name).ok_or_else(|| {
-            Error::Refused(Refusal {
-                kind: RefusalKind::ReferenceMissing,
-                code: "connection".into(),
-                text: "it is not a Call Control Application of this account, so its webhook cannot be set".into(),
-                request_id: None,
-            })
-        })?;
-        let fields = json!({ "application_name": name, "webhook_event_url": url, "webhook_api_version": "2" });
-        self.change::<Value>("set connection webhook", id, &path, &fields)
-            .await
-            .map(drop)
-    }
-
-    async fn set_messaging_profile_webhook(&self, id: &str, url: &str) -> Result<(), Error> {
-        let path = format!("/messaging_profiles/{}", segment(id)?);
-        let fields = json!({ "webhook_url": url, "webhook_api_version": "2" });
-        self.change::<Value>("set messaging profile webhook", id, &path, &fields)
+    async fn set_webhook(&self, home: Home, id: &str, url: &str) -> Result<(), Error> {
+        let id = segment(id)?;
+        let (operation, path, fields) = match home {
+            Home::Connection => {
+                let path = format!("/call_control_applications/{id}");
+                let found: Option<WebhookHome> =
+                    self.read("webhook", self.url(&path, &[])?).await?;
+                let name = found.and_then(|found| found.application_name).ok_or_else(|| {
+                    Error::Refused(Refusal {
+                        kind: RefusalKind::ReferenceMissing,
+                        code: "connection".into(),
+                        text: "it is not a Call Control Application of this account, so its webhook cannot be set".into(),
+                        request_id: None,
+                    })
+                })?;
+                let fields = json!({ "application_name": name, "webhook_event_url": url, "webhook_api_version": "2" });
+                ("set connection webhook", path, fields)
+            }
+            Home::MessagingProfile => {
+                let fields = json!({ "webhook_url": url, "webhook_api_version": "2" });
+                (
+                    "set messaging profile webhook",
+                    format!("/messaging_profiles/{id}"),
+                    fields,
+                )
+            }
+        };
+        self.change::<Value>(operation, id, &path, &fields)
             .await
             .map(drop)
     }

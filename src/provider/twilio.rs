@@ -22,16 +22,16 @@ use url::Url;
 
 use super::http::{Answer, Body, Call, Client, Listed, MAX_PAGES, Method, Session, segment};
 use super::{
-    Error, Identity, Listing, Order, Ours, PhoneCompany, Refusal, RefusalKind, Released, Renamed,
-    Reply, Unmarked, Unproven, Webhook, release_ends,
+    Error, Home, Identity, Listing, Order, Ours, PhoneCompany, Refusal, RefusalKind, Released,
+    Renamed, Reply, Unmarked, Unproven, Webhook, release_ends,
 };
 use crate::claim::{Claim, ReleaseToken, Token};
 use crate::number::{
-    AccountId, Configuration, E164, Holding, Kind, Mark, NumberId, Offer, OrderId, Price, Provider,
-    Routing, Search, Settings,
+    AccountId, Configuration, E164, Holding, Inbound, Kind, Mark, MessagingService, NumberId,
+    Offer, OrderId, Papers, Price, Provider, Routing, Search, Settings,
 };
 use classify::Asked;
-use wire::{Number, Page};
+use wire::{Number, Page, Service, ServicePage};
 
 /// The largest page that Twilio gives.
 const PAGE_SIZE: &str = "1000";
@@ -99,11 +99,6 @@ impl Twilio {
         )
     }
 
-    fn of_service(&self, service: &str, rest: &str) -> Result<Url, Error> {
-        let path = format!("/v1/Services/{}/PhoneNumbers{rest}", segment(service)?);
-        Ok(self.session.url(&self.messaging, &path, &[])?)
-    }
-
     /// The body of `answer` if its status is one of `wanted`, else the error that it is.
     fn body<T: DeserializeOwned>(&self, answer: &Answer, wanted: &[u16]) -> Result<T, Error> {
         if !wanted.contains(&answer.response.status) {
@@ -151,32 +146,41 @@ impl Twilio {
         Err(Error::Unreadable("the listing does not end".into()))
     }
 
-    async fn is_in_service(&self, id: &NumberId, service: &str) -> Result<bool, Error> {
-        let url = self.of_service(service, &format!("/{}", segment(id.as_str())?))?;
-        let answer = self.session.get("member", url).await?;
-        if classify::is_absent(&answer) {
-            return Ok(false);
-        }
-        #[derive(serde::Deserialize)]
-        struct Member {
-            sid: String,
-        }
-        let member: Member = self.body(&answer, &[200])?;
-        Ok(member.sid == id.as_str())
-    }
-
-    /// The number as a holding, with its messaging service looked up if one is wanted.
-    async fn holding(
+    /// Reads page after page of the messaging API from `path` on. The links of its pages are whole URLs, of which only the
+    /// query is followed. `None` is Twilio's own 404.
+    async fn service_pages(
         &self,
-        number: Number,
-        messaging_service: Option<&str>,
-    ) -> Result<Option<Holding>, Error> {
-        let id = NumberId::new(number.sid.clone());
-        let is_in = match messaging_service {
-            Some(service) => self.is_in_service(&id, service).await?,
-            None => false,
-        };
-        Ok(number.into_holding(is_in))
+        operation: &'static str,
+        key: &str,
+        path: &str,
+        mut visit: impl FnMut(ServicePage) + Send,
+    ) -> Result<Option<()>, Error> {
+        let mut next = self
+            .session
+            .url(&self.messaging, path, &[("PageSize", PAGE_SIZE)])?;
+        let mut seen = HashSet::new();
+        while seen.insert(next.as_str().to_owned()) && seen.len() <= MAX_PAGES {
+            let answer = self.session.get(operation, next.clone()).await?;
+            if classify::is_service_absent(&answer) {
+                return Ok(None);
+            }
+            let mut page: ServicePage = self.body(&answer, &[200])?;
+            if page.meta.key != key {
+                return Err(Error::Unreadable(format!(
+                    "the page shows something else than {key}"
+                )));
+            }
+            let link = page.meta.next_page_url.take();
+            visit(page);
+            let Some(link) = link.filter(|link| !link.is_empty()) else {
+                return Ok(Some(()));
+            };
+            let link = Url::parse(&link).ok().filter(|link| link.path() == path);
+            let link =
+                link.ok_or_else(|| Error::Unreadable("a link leads to another resource".into()))?;
+            next.set_query(link.query());
+        }
+        Err(Error::Unreadable("the listing does not end".into()))
     }
 
     /// Changes a number, and returns it as Twilio then shows it.
@@ -202,22 +206,26 @@ impl Twilio {
             ));
         }
         number
-            .into_holding(false)
+            .into_holding()
             .ok_or_else(|| Error::Unreadable("the answer has no phone number".into()))
     }
 
     /// Puts the number into a messaging service. That it is there already is no error.
     async fn attach(&self, id: &NumberId, service: &str) -> Result<(), Error> {
+        let path = format!("/v1/Services/{}/PhoneNumbers", segment(service)?);
         let call = Call {
             method: Method::Post,
-            url: self.of_service(service, "")?,
+            url: self.session.url(&self.messaging, &path, &[])?,
             body: Some(Body::form(&[("PhoneNumberSid", id.as_str())])),
             operation: "attach",
             subject: id.as_str(),
             id_in: None,
         };
         let answer = self.session.write(call).await?;
-        if classify::is_absent(&answer) {
+        if classify::is_attached(&answer) {
+            return Ok(());
+        }
+        if classify::is_service_absent(&answer) {
             let kind = RefusalKind::ReferenceMissing;
             return Err(Error::Refused(classify::absence(
                 kind,
@@ -225,13 +233,8 @@ impl Twilio {
                 &self.session,
             )));
         }
-        match self.body::<serde_json::Value>(&answer, &[200, 201]) {
-            Err(Error::Refused(refusal)) if !self.is_in_service(id, service).await? => {
-                Err(Error::Refused(refusal))
-            }
-            Err(Error::Refused(_)) | Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        }
+        self.body::<serde_json::Value>(&answer, &[200, 201])
+            .map(drop)
     }
 }
 
@@ -281,11 +284,7 @@ impl PhoneCompany for Twilio {
     }
 
     /// The filter takes partial numbers too, so the rows are compared.
-    async fn find(
-        &self,
-        number: &E164,
-        messaging_service: Option<&str>,
-    ) -> Result<Option<Holding>, Error> {
+    async fn find(&self, number: &E164) -> Result<Option<Holding>, Error> {
         let query = [("PhoneNumber", number.as_str()), ("PageSize", "50")];
         let url = self.of_account("/IncomingPhoneNumbers.json", &query)?;
         let mut found = None;
@@ -297,17 +296,10 @@ impl PhoneCompany for Twilio {
             Ok(found.is_none())
         })
         .await?;
-        match found {
-            Some(row) => self.holding(row, messaging_service).await,
-            None => Ok(None),
-        }
+        Ok(found.and_then(Number::into_holding))
     }
 
-    async fn fetch(
-        &self,
-        id: &NumberId,
-        messaging_service: Option<&str>,
-    ) -> Result<Option<Holding>, Error> {
+    async fn fetch(&self, id: &NumberId) -> Result<Option<Holding>, Error> {
         let answer = self.session.get("fetch", self.of_number(id)?).await?;
         if classify::is_absent(&answer) {
             return Ok(None);
@@ -318,7 +310,7 @@ impl PhoneCompany for Twilio {
                 "the answer is about another number".into(),
             ));
         }
-        let holding = self.holding(number, messaging_service).await?;
+        let holding = number.into_holding();
         holding
             .map(Some)
             .ok_or_else(|| Error::Unreadable("the answer has no phone number".into()))
@@ -333,13 +325,50 @@ impl PhoneCompany for Twilio {
             count += page.incoming_phone_numbers.len();
             let rows = page.incoming_phone_numbers.into_iter();
             let new = rows.filter(|row| ids.insert(row.sid.clone()));
-            holdings.extend(new.filter_map(|row| row.into_holding(false)));
+            holdings.extend(new.filter_map(Number::into_holding));
             Ok(true)
         })
         .await?;
         // A number that was bought meanwhile moves others to the next page, and one that was released hides others.
         let is_whole = ids.len() == count;
         Ok(Listing { holdings, is_whole })
+    }
+
+    async fn messaging_services(&self) -> Result<Vec<MessagingService>, Error> {
+        let mut services = Vec::new();
+        let listed = self.service_pages("list_services", "services", "/v1/Services", |page| {
+            services.extend(page.services.into_iter().map(Service::into_service));
+        });
+        match listed.await? {
+            Some(()) => Ok(services),
+            None => Err(Error::Unreadable("there is no listing of services".into())),
+        }
+    }
+
+    async fn messaging_service(&self, sid: &str) -> Result<Option<MessagingService>, Error> {
+        let path = format!("/v1/Services/{}", segment(sid)?);
+        let url = self.session.url(&self.messaging, &path, &[])?;
+        let answer = self.session.get("service", url).await?;
+        if classify::is_service_absent(&answer) {
+            return Ok(None);
+        }
+        let service: Service = self.body(&answer, &[200])?;
+        if service.sid != sid {
+            return Err(Error::Unreadable(
+                "the answer is about another messaging service".into(),
+            ));
+        }
+        Ok(Some(service.into_service()))
+    }
+
+    async fn members(&self, messaging_service: &str) -> Result<Option<HashSet<NumberId>>, Error> {
+        let path = format!("/v1/Services/{}/PhoneNumbers", segment(messaging_service)?);
+        let mut members = HashSet::new();
+        let listed = self.service_pages("list_members", "phone_numbers", &path, |page| {
+            let rows = page.phone_numbers.into_iter();
+            members.extend(rows.map(|row| NumberId::new(row.sid)));
+        });
+        Ok(listed.await?.map(|()| members))
     }
 
     async fn find_order(
@@ -349,6 +378,10 @@ impl PhoneCompany for Twilio {
         _: Option<&Claim>,
     ) -> Result<Option<Order>, Error> {
         Ok(None)
+    }
+
+    async fn orders(&self, _: Timestamp) -> Result<Vec<Order>, Error> {
+        Ok(Vec::new())
     }
 
     async fn order(&self, _: &OrderId) -> Result<Option<Order>, Error> {
@@ -421,23 +454,16 @@ impl PhoneCompany for Twilio {
             Err(error) => return Reply::NotSent(error),
         };
         let marked_text = configuration.marked_text();
-        let papers = &configuration.papers;
         let mut fields = vec![
             ("PhoneNumber", claim.number.as_str()),
             ("FriendlyName", marked_text.as_str()),
             ("VoiceUrl", voice_url.as_str()),
             ("VoiceMethod", "POST"),
-            ("SmsUrl", sms_url.as_str()),
-            ("SmsMethod", "POST"),
         ];
-        fields.extend(papers.address_sid.as_deref().map(|sid| ("AddressSid", sid)));
-        fields.extend(papers.bundle_sid.as_deref().map(|sid| ("BundleSid", sid)));
-        fields.extend(
-            papers
-                .identity_sid
-                .as_deref()
-                .map(|sid| ("IdentitySid", sid)),
-        );
+        if let Some(sms_url) = sms_url {
+            fields.extend([("SmsUrl", sms_url.as_str()), ("SmsMethod", "POST")]);
+        }
+        fields.extend(of_papers(&configuration.papers));
         let call = Call {
             method: Method::Post,
             url,
@@ -463,7 +489,9 @@ impl PhoneCompany for Twilio {
         }
     }
 
-    /// A trunk or an application overrides the webhooks, so both are cleared by sending them empty.
+    /// The messaging service comes first, since Twilio may refuse it and nothing is written then. A trunk or an application
+    /// overrides the webhooks, so both are cleared by sending them empty. A number that takes no messages takes no field
+    /// about them either (<https://www.twilio.com/docs/api/errors/21407>).
     async fn configure(
         &self,
         number: &Ours,
@@ -478,22 +506,35 @@ impl PhoneCompany for Twilio {
             return Err(Error::Invariant("the configuration is not for Twilio"));
         };
         let marked_text = configuration.marked_text();
-        let fields = [
+        if let Some(service) = messaging_service_sid
+            .as_ref()
+            .filter(|it| !number.is_in(it))
+        {
+            self.attach(number.id(), service).await?;
+        }
+        let mut fields = vec![
             ("FriendlyName", marked_text.as_str()),
             ("VoiceUrl", voice_url.as_str()),
             ("VoiceMethod", "POST"),
-            ("SmsUrl", sms_url.as_str()),
-            ("SmsMethod", "POST"),
             ("TrunkSid", ""),
             ("VoiceApplicationSid", ""),
-            ("SmsApplicationSid", ""),
         ];
+        if let Some(sms_url) = sms_url.as_ref().filter(|_| number.takes_messages()) {
+            fields.extend([
+                ("SmsUrl", sms_url.as_str()),
+                ("SmsMethod", "POST"),
+                ("SmsApplicationSid", ""),
+            ]);
+        }
+        fields.extend(of_papers(&configuration.papers));
         let mut holding = self.change("configure", number.id(), &fields).await?;
-        if let Some(service) = messaging_service_sid {
-            self.attach(number.id(), service).await?;
-            if let Settings::Twilio(settings) = &mut holding.settings {
-                settings.in_messaging_service = true;
-            }
+        if let (Some(sid), Settings::Twilio(settings)) =
+            (messaging_service_sid, &mut holding.settings)
+        {
+            settings.messaging_service = Some(MessagingService {
+                sid: sid.clone(),
+                inbound: Inbound::Unknown,
+            });
         }
         Ok(holding)
     }
@@ -525,7 +566,7 @@ impl PhoneCompany for Twilio {
         }
         let at = after.updated().filter(|at| Some(*at) > before.updated());
         let holding = after
-            .into_holding(false)
+            .into_holding()
             .ok_or_else(|| Error::Unreadable("the answer has no phone number".into()))?;
         Ok(Renamed { holding, at })
     }
@@ -554,19 +595,28 @@ impl PhoneCompany for Twilio {
         Err(Error::Invariant("Twilio has no orders"))
     }
 
-    async fn connection(&self, _: &str) -> Result<Option<Webhook>, Error> {
+    async fn attach_requirement_group(&self, _: &Order, _: &str) -> Result<(), Error> {
+        Err(Error::Invariant("Twilio has no orders"))
+    }
+
+    async fn webhook(&self, _: Home, _: &str) -> Result<Option<Webhook>, Error> {
         Ok(None)
     }
 
-    async fn messaging_profile(&self, _: &str) -> Result<Option<Webhook>, Error> {
-        Ok(None)
+    async fn set_webhook(&self, _: Home, _: &str, _: &str) -> Result<(), Error> {
+        Err(Error::Invariant(
+            "Twilio has no webhooks but those of numbers",
+        ))
     }
+}
 
-    async fn set_connection_webhook(&self, _: &str, _: &str) -> Result<(), Error> {
-        Err(Error::Invariant("Twilio has no connections"))
-    }
-
-    async fn set_messaging_profile_webhook(&self, _: &str, _: &str) -> Result<(), Error> {
-        Err(Error::Invariant("Twilio has no messaging profiles"))
-    }
+/// The papers that are declared. Twilio takes all three when a number is bought and when it is changed.
+fn of_papers(papers: &Papers) -> Vec<(&'static str, &str)> {
+    let fields = [
+        ("AddressSid", papers.address_sid.as_deref()),
+        ("BundleSid", papers.bundle_sid.as_deref()),
+        ("IdentitySid", papers.identity_sid.as_deref()),
+    ];
+    let set = fields.into_iter();
+    set.filter_map(|(name, sid)| Some((name, sid?))).collect()
 }

@@ -2,6 +2,7 @@
 //! own word.
 
 use phonenumber_operator::number::{Kind, NumberId, OrderId, Provider, Search};
+use phonenumber_operator::provider::Home;
 use phonenumber_operator::provider::http::Response;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -64,7 +65,7 @@ fn judge(provider: Provider, response: &Response) -> Result<(), TestCaseError> {
     let mut told = Vec::new();
     let is_ok = response.status == 200;
 
-    let fetched = run(company.fetch(&id, None));
+    let fetched = run(company.fetch(&id));
     if fetched == Ok(None) {
         // A row of Telnyx that is history is not held either.
         let is_history = provider == Provider::Telnyx && is_ok;
@@ -76,7 +77,7 @@ fn judge(provider: Provider, response: &Response) -> Result<(), TestCaseError> {
     }
     told.push(format!("{fetched:?}"));
 
-    let found = run(company.find(&number(), None));
+    let found = run(company.find(&number()));
     if let Ok(found) = &found {
         prop_assert!(is_ok, "{:?}", found);
         prop_assert!(found.as_ref().is_none_or(|found| found.number == number()));
@@ -108,11 +109,17 @@ fn judge(provider: Provider, response: &Response) -> Result<(), TestCaseError> {
     ));
     told.push(format!("{:?}", run(company.offer(&number()))));
     told.push(format!("{:?}", run(company.price("US", Kind::Local))));
-    told.push(format!("{:?}", run(company.connection("11"))));
-    told.push(format!("{:?}", run(company.messaging_profile("11"))));
     told.push(format!(
         "{:?}",
-        run(company.set_connection_webhook("11", "https://a.example.com"))
+        run(company.webhook(Home::Connection, "11"))
+    ));
+    told.push(format!(
+        "{:?}",
+        run(company.webhook(Home::MessagingProfile, "11"))
+    ));
+    told.push(format!(
+        "{:?}",
+        run(company.set_webhook(Home::Connection, "11", "https://a.example.com"))
     ));
     // What the company holds may say anything; what went wrong is shown to people.
     for error in told.iter().filter(|text| text.starts_with("Err")) {

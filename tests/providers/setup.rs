@@ -81,7 +81,7 @@ pub fn configuration(provider: Provider, connection: &str, profile: Option<&str>
     let routing = match provider {
         Provider::Twilio => Routing::Twilio {
             voice_url: "https://voice.example.com/twiml".into(),
-            sms_url: "https://voice.example.com/sms".into(),
+            sms_url: Some("https://voice.example.com/sms".into()),
             messaging_service_sid: None,
         },
         Provider::Telnyx => Routing::Telnyx {

@@ -38,8 +38,8 @@ async fn nothing_is_concluded_from(script: Vec<Say>, why: &str) {
         let listener = Listener::saying(script.clone()).await;
         let company = company(provider, &listener.url, SECRET);
         let errors = [
-            company.find(&number(), None).await.unwrap_err(),
-            company.fetch(&NumberId::new("21"), None).await.unwrap_err(),
+            company.find(&number()).await.unwrap_err(),
+            company.fetch(&NumberId::new("21")).await.unwrap_err(),
             company.list().await.unwrap_err(),
             company.identify().await.unwrap_err(),
         ];
@@ -180,7 +180,7 @@ async fn a_purchase_is_sent_once_even_if_a_kept_connection_breaks() {
         ];
         let listener = Listener::saying(script).await;
         let company = company(provider, &listener.url, SECRET);
-        assert_eq!(company.find(&number(), None).await, Ok(None), "{provider}");
+        assert_eq!(company.find(&number()).await, Ok(None), "{provider}");
         let reply = company
             .buy(token(&number()), &configuration(provider, "11", None))
             .await;

@@ -10,7 +10,7 @@ fn holding(number: &str, text: &str) -> Holding {
         number: number.parse().unwrap(),
         marked_text: text.to_owned(),
         created: None,
-        active: true,
+        line: crate::number::Line::Live,
         settings: Settings::Twilio(TwilioSettings::default()),
     }
 }

@@ -20,14 +20,13 @@ use crate::sabotage::{Safeguard, stands};
 /// The name that the resource had whose number this one takes over.
 const FORMERLY: &str = "telephony.burki.dev/formerly";
 
-/// A number that is kept may be known from a listing; one that goes is asked for.
+/// A number that is kept may be known from a listing; one that goes is asked for, and one of which the listing does not show
+/// what is declared.
 pub(super) async fn fetch(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let account = pass.account()?;
-    let service = pass.messaging_service();
     if let Some(release) = &pass.release {
         let asked = context.clock.now();
-        let fetched = account.held_now(&release.permit, id, service.as_deref());
-        let fetched = fetched.await;
+        let fetched = account.held_now(&release.permit, id).await;
         let is_ours = matches!(&fetched, Ok(Some(holding)) if Ours::prove(holding, &pass.facts.mark, id).is_some());
         if !is_ours {
             unreleased(pass, context).await;
@@ -35,10 +34,18 @@ pub(super) async fn fetch(id: &NumberId, pass: &mut Pass, context: &Context) -> 
         fetched_as(fetched?, asked, pass, context);
         return Ok(());
     }
+    if let Some(service) = pass.messaging_service().filter(|_| !pass.facts.deleting) {
+        account.know_members(&service).await?;
+    }
     let asked = context.clock.now();
     let known = !pass.facts.deleting && !pass.facts.seen.assigned;
     let not_before = known.then(|| context.memories.first_seen(&pass.object));
-    let fetched = account.held(id, service.as_deref(), not_before).await?;
+    let mut fetched = account.held(id, not_before).await?;
+    if let (Ok(configuration), Some(holding)) = (&pass.facts.configuration, &fetched)
+        && configuration.lacks(holding)
+    {
+        fetched = account.held(id, None).await?;
+    }
     fetched_as(fetched, asked, pass, context);
     Ok(())
 }
@@ -236,19 +243,16 @@ pub(super) async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop>
             .await;
     }
     let pending = is(OrderState::Pending);
-    let service = pass.messaging_service();
     let mut holding = if pending {
         None
     } else {
-        account
-            .look(&number, service.as_deref(), not_before)
-            .await?
+        account.look(&number, not_before).await?
     };
     // What is not listed yet may be found by the id that the answer to its purchase told.
     if holding.is_none()
         && let Some(id) = context.memories.bought_as(&pass.object)
     {
-        let fetch = account.company().fetch(&id, service.as_deref());
+        let fetch = account.company().fetch(&id);
         let fetched = account.call(fetch).await?;
         holding = fetched.filter(|fetched| fetched.number == number);
     }

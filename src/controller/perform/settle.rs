@@ -8,7 +8,7 @@ use kube::{Api, ResourceExt};
 use super::super::context::{Context, owner};
 use super::super::fuse::{Deed, Slot};
 use super::super::number::is_conflict;
-use super::super::plan::{Again, PERSON_AGAIN_AFTER, Rest};
+use super::super::plan::{Again, ManagedWebhook, PERSON_AGAIN_AFTER, RefusedSetup, Rest, Setup};
 use super::super::report;
 use super::{AFTER_A_CHANGE, ASSISTANT, MARK, Pass, Release, Stop};
 use crate::account::{Account, Urgency};
@@ -16,7 +16,7 @@ use crate::api::{PhoneNumber, Reason};
 use crate::burki::{Assigned, DirectoryError};
 use crate::claim::{ReleaseToken, TOKEN_LIFETIME};
 use crate::number::{Field, Holding, NumberId};
-use crate::provider::{Error, RefusalKind, Released, Renamed, Unmarked, Unproven};
+use crate::provider::{Error, Home, Order, RefusalKind, Released, Renamed, Unmarked, Unproven};
 
 /// On deletion a number is released even if Burki cannot be told.
 pub(super) async fn unassign(assistant: i64, pass: &mut Pass) -> Result<(), Stop> {
@@ -151,7 +151,7 @@ async fn write_name(
     let Renamed { holding, at } = account
         .call(account.company().rename(&unproven, name))
         .await?;
-    account.saw(&holding, None);
+    let holding = account.saw(holding);
     pass.read_clocks(context);
     let seen = &mut pass.facts.seen;
     let look = seen.look.iter_mut();
@@ -179,7 +179,8 @@ pub(super) async fn restore_mark(
     let holding = account
         .call(account.company().mark(&unmarked, &text))
         .await?;
-    account.saw(&holding, None);
+    let holding = account.saw(holding);
+    pass.counts_repair(context);
     context.metrics.drifted(MARK);
     pass.facts.seen.marked = true;
     pass.looked_at = Some(context.clock.now());
@@ -196,7 +197,7 @@ pub(super) async fn configure(
     let account = pass.account()?;
     let configuration = pass.facts.configuration.clone().map_err(Stop::from)?;
     let ours = pass.ours(id)?;
-    let is_repair = context.memories.repairs(&pass.object);
+    let is_repair = pass.counts_repair(context);
     match account
         .call(account.company().configure(&ours, &configuration))
         .await
@@ -206,7 +207,7 @@ pub(super) async fn configure(
                 let repaired = fields.iter();
                 repaired.for_each(|field| context.metrics.drifted(field.label()));
             }
-            account.saw(&holding, pass.messaging_service().as_deref());
+            let holding = account.saw(holding);
             pass.facts.seen.configured = true;
             pass.holds(holding);
             Ok(())
@@ -221,11 +222,85 @@ pub(super) async fn configure(
                 "{} cannot be set up as declared: {refusal}.",
                 pass.facts.title()
             );
-            Err(Stop::Rest(Rest::Wait {
-                reason,
-                message,
-                again: Again::After(pass.facts.waits.interval),
-            }))
+            let setup = Setup::Number(Box::new(configuration), fields.to_vec());
+            Err(refused(setup, reason, message, pass, context))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Remembers what was refused, so that it is not asked for again before its time.
+fn refused(setup: Setup, reason: Reason, message: String, pass: &Pass, context: &Context) -> Stop {
+    let left = PERSON_AGAIN_AFTER;
+    context.memories.refused(
+        &pass.object,
+        RefusedSetup {
+            setup,
+            reason,
+            message: message.clone(),
+            left,
+        },
+    );
+    Stop::Rest(Rest::Wait {
+        reason,
+        message,
+        again: Again::After(left),
+    })
+}
+
+/// Sets a webhook that the account manages. Others that see the same meanwhile do not write it again.
+pub(super) async fn set_webhook(webhook: &ManagedWebhook, pass: &mut Pass) -> Result<(), Stop> {
+    let ManagedWebhook { home, id, url } = webhook;
+    let account = pass.account()?;
+    let why = match account.set_webhook(*home, id, url).await {
+        Ok(Some(now)) if now.leads_to(url) => {
+            if *home == Home::Connection {
+                pass.resolved.webhook_url = Some(url.clone());
+            }
+            pass.facts.webhooks.retain(|other| other != webhook);
+            return Ok(());
+        }
+        Ok(_) => "Telnyx does not show it yet".to_owned(),
+        Err(Error::Refused(refusal)) => refusal.to_string(),
+        Err(error) => return Err(error.into()),
+    };
+    Err(Stop::Rest(Rest::Wait {
+        reason: Reason::ConnectionWebhookMismatch,
+        message: format!(
+            "The webhook of the Telnyx {home} {id} is not {url} and cannot be set: {why}. Set it at Telnyx."
+        ),
+        again: Again::After(pass.facts.waits.interval),
+    }))
+}
+
+/// Attaches a requirement group to an order that lacks papers, and lets the order be looked at again.
+pub(super) async fn attach_papers(
+    order: &Order,
+    group: &str,
+    pass: &mut Pass,
+    context: &Context,
+) -> Result<(), Stop> {
+    let account = pass.account()?;
+    let company = account.company();
+    match account
+        .call(company.attach_requirement_group(order, group))
+        .await
+    {
+        Ok(()) => {
+            pass.facts.record.requirement_group = Some(group.to_owned());
+            pass.facts.seen.look = None;
+            Ok(())
+        }
+        Err(Error::Refused(refusal)) => {
+            let message = format!(
+                "Requirement group {group} cannot be attached to order {} for {}: {refusal}. Telnyx takes only a \
+                 fulfilled group for the same country and type. Nothing is paid.",
+                order.id,
+                pass.facts.title()
+            );
+            let setup = Setup::Papers(order.id.clone(), group.to_owned());
+            let reason = Reason::RegulatoryRequirement;
+            Err(refused(setup, reason, message, pass, context))
         }
         Err(error) => Err(error.into()),
     }

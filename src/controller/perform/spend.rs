@@ -17,7 +17,7 @@ use super::{Pass, Purchase, Stop, finalizers_with_ours, patch};
 use crate::account::{Account, NotNow, SEARCH_HOLDS, Spending, Tally, Urgency};
 use crate::api::{AttemptOutcome, AttemptStatus, Reason};
 use crate::claim::{ANNOTATION, Claim, Intent, Stored, Token};
-use crate::number::{Amount, Currency, NumberId, Price};
+use crate::number::{Amount, Configuration, Currency, NumberId, Price};
 use crate::provider::{Error, OrderState, Refusal, RefusalKind, Reply, Unmarked};
 use crate::sabotage::{Safeguard, stands};
 
@@ -56,6 +56,7 @@ pub(super) async fn claim(
     pass.facts.claim = Stored::Ours(claim);
     pass.facts.seen.token = true;
     pass.facts.seen.last_look = None;
+    pass.facts.seen.attempt = None;
     pass.purchase = Some(Purchase {
         token,
         alone,
@@ -234,7 +235,6 @@ fn is_over(limits: &Limits, numbers: i64, cost: impl Fn(&Currency) -> Amount) ->
 
 pub(super) async fn last_look(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     let account = pass.account()?;
-    let service = pass.messaging_service();
     let number = pass.number()?;
     let adopting =
         matches!(&pass.facts.claim, Stored::Ours(claim) if claim.intent == Intent::Adopt);
@@ -243,9 +243,7 @@ pub(super) async fn last_look(pass: &mut Pass, context: &Context) -> Result<(), 
             "there is no claim to look for",
         )));
     };
-    let found = account
-        .find_under(&purchase.permit, &number, service.as_deref())
-        .await;
+    let found = account.find_under(&purchase.permit, &number).await;
     match found {
         Ok(holding) => {
             pass.facts.recorded_by = holding
@@ -332,7 +330,7 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
                 context.memories.met(&pass.object, &holding.id);
                 pass.facts.memory.met = Some(holding.id.clone());
             }
-            account.saw(&holding, pass.messaging_service().as_deref());
+            let holding = account.saw(holding);
             pass.saw(
                 Look {
                     holding: Some(holding.clone()),
@@ -347,6 +345,7 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
         }
         Reply::Ordered(order) => {
             context.memories.ordered(&pass.object);
+            pass.facts.record.requirement_group = configuration.papers.requirement_group_id;
             pass.order = Some(order.clone());
             let pending = order.state == OrderState::Pending;
             pass.facts.seen.look = pending.then_some(Look {
@@ -355,7 +354,16 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
                 ..Look::default()
             });
         }
-        Reply::Rejected(refusal) => {
+        Reply::Rejected(mut refusal) => {
+            if refusal.kind == RefusalKind::TakesNoMessages {
+                let configuration = pass.facts.configuration.as_mut();
+                if configuration.is_ok_and(Configuration::leave_out_messages) {
+                    let number = claim.number;
+                    context.memories.takes_no_messages(&pass.object, number);
+                } else {
+                    refusal.kind = RefusalKind::Invalid;
+                }
+            }
             refused(&mut attempt, &refusal, pass);
             pass.facts.seen.attempt = Some(Attempt::Rejected(refusal));
         }
@@ -444,7 +452,7 @@ pub(super) async fn adopt(id: &NumberId, pass: &mut Pass, context: &Context) -> 
     }
     drop(purchase.permit);
     let holding = marked?;
-    account.saw(&holding, None);
+    let holding = account.saw(holding);
     pass.saw(
         Look {
             holding: Some(holding),

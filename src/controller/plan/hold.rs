@@ -3,10 +3,10 @@
 use super::obtain::mark_on;
 use super::{
     ABSENCE_CONFIRMED_AFTER, ASK_AGAIN_AFTER, Again, Facts, MOST_REPAIRS, PERSON_AGAIN_AFTER, Rest,
-    Step, wait,
+    Setup, Step, wait,
 };
 use crate::api::Reason;
-use crate::number::{Holding, NumberId, Whose};
+use crate::number::{Configuration, Holding, Inbound, Line, MessagingService, NumberId, Whose};
 use crate::sabotage::{Safeguard, stands};
 
 pub(super) fn hold(facts: &Facts, id: &NumberId) -> Step {
@@ -17,7 +17,9 @@ pub(super) fn hold(facts: &Facts, id: &NumberId) -> Step {
         return step;
     }
     match &facts.seen.fetched {
-        None if facts.memory.verified => assistant(facts).unwrap_or(Step::Rest(Rest::Ready)),
+        None if facts.memory.verified && facts.webhooks.is_empty() => {
+            assistant(facts).unwrap_or(Step::Rest(Rest::Ready))
+        }
         None => Step::Fetch(id.clone()),
         Some(None) => missing(facts, id),
         Some(Some(holding)) => held(facts, id, holding),
@@ -76,16 +78,14 @@ fn held(facts: &Facts, id: &NumberId, holding: &Holding) -> Step {
         Ok(configuration) => configuration,
         Err(blocker) => return facts.blocked(blocker),
     };
-    let differences = configuration.differences(holding);
-    if differences.is_empty() && !holding.active {
-        return wait(
-            Reason::OrderPending,
-            format!("The provider is still setting {} up.", facts.title()),
-            Again::After(ASK_AGAIN_AFTER),
-        );
+    if let Some(step) = facts.webhook_step() {
+        return step;
     }
+    let differences = configuration.differences(holding);
     if differences.is_empty() {
-        return Step::Rest(Rest::Ready);
+        return line(facts, holding)
+            .or_else(|| diverted(facts, configuration, holding))
+            .unwrap_or(Step::Rest(Rest::Ready));
     }
     if facts.memory.fighting && !facts.seen.configured {
         let fields: Vec<_> = differences.iter().map(ToString::to_string).collect();
@@ -115,7 +115,96 @@ fn held(facts: &Facts, id: &NumberId, holding: &Holding) -> Step {
             Again::Backoff,
         );
     }
-    Step::Configure(id.clone(), differences)
+    let setup = Setup::Number(Box::new(configuration.clone()), differences.clone());
+    facts.unless_refused(&setup, Step::Configure(id.clone(), differences))
+}
+
+/// What stands in the way of a number that is set up as declared, by its state at the provider.
+fn line(facts: &Facts, holding: &Holding) -> Option<Step> {
+    let (provider, title) = (facts.provider, facts.title());
+    let (reason, message, again) = match &holding.line {
+        Line::Live => return None,
+        Line::Other(_) if facts.record.is_ready => return None,
+        Line::Coming => (
+            Reason::OrderPending,
+            format!("The provider is still setting {title} up."),
+            ASK_AGAIN_AFTER,
+        ),
+        Line::Other(word) => (
+            Reason::OrderPending,
+            format!(
+                "The provider shows {title} as {word:?}, a state that this operator does not know. It waits for the \
+                 state to change."
+            ),
+            facts.waits.interval,
+        ),
+        Line::PapersUnderReview => (
+            Reason::OrderPending,
+            format!("{provider} reviews the papers for {title}. Nothing is to be done meanwhile."),
+            facts.waits.interval,
+        ),
+        Line::PapersMissing => (
+            Reason::RegulatoryRequirement,
+            format!(
+                "{title} is held and paid, and lacks papers that the regulator wants. Hand them in at {provider}, at \
+                 the requirements of this number; else it may be switched off."
+            ),
+            PERSON_AGAIN_AFTER,
+        ),
+        Line::PapersRejected => (
+            Reason::RegulatoryRequirement,
+            format!(
+                "{title} is held and paid, and its papers were rejected. Correct them at {provider}, at the \
+                 requirements of this number, and hand them in again; else it may be switched off."
+            ),
+            PERSON_AGAIN_AFTER,
+        ),
+        Line::EmergencyOnly => (
+            Reason::EmergencyOnly,
+            format!(
+                "{title} is held and paid, and {provider} lets it make emergency calls only. Ask {provider} why."
+            ),
+            PERSON_AGAIN_AFTER,
+        ),
+        Line::PortingOut => (
+            Reason::PortOutPending,
+            format!(
+                "Another company has asked to take {title} over. Unless the port-out order is rejected at {provider} \
+                 within a day, the number is gone."
+            ),
+            facts.waits.interval,
+        ),
+    };
+    Some(wait(reason, message, Again::After(again)))
+}
+
+/// A messaging service that nobody declared takes the messages. Taking the number out of it may cut it off from a campaign
+/// that is registered for it, so that is left to people.
+fn diverted(facts: &Facts, configuration: &Configuration, holding: &Holding) -> Option<Step> {
+    let (service, is_declared) = configuration.diverted(holding)?;
+    (!is_declared).then(|| {
+        wait(
+            Reason::ConnectionWebhookMismatch,
+            format!(
+                "{} is in messaging service {}, which this PhoneNumber does not declare and which {}, so messages do not \
+                 reach the declared SMS webhook. At Twilio, let the service use the webhooks of its numbers or take the \
+                 number out of it; or declare it in spec.twilio.messagingServiceSid.",
+                facts.title(),
+                service.sid,
+                destination(service)
+            ),
+            Again::After(facts.waits.interval),
+        )
+    })
+}
+
+/// Where a messaging service that does not defer to its numbers sends messages, for people. A URL may hold a password.
+pub(crate) fn destination(service: &MessagingService) -> &'static str {
+    match service.inbound {
+        Inbound::ToUrl(_) => "sends messages to a webhook of its own",
+        Inbound::Nowhere => "has no webhook, so that Twilio drops messages",
+        Inbound::ToNumber | Inbound::Unknown => "uses the webhooks of its numbers",
+    }
 }
 
 /// Who answers comes before the webhooks, because Burki rewrites them when it takes a number.

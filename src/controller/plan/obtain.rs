@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use super::{
     ASK_AGAIN_AFTER, ATTEMPTS_ON_A_CANDIDATE, Again, Attempt, Choice, Facts, LONGEST_PAUSE,
     MOST_CANDIDATES, NOT_ON_SALE_AGAIN_AFTER, ORDER_TAKES, PERSON_AGAIN_AFTER, RECORDS_APART,
-    REFUSED_FOR_GOOD, Refused, Rest, SHOWN_WITHIN, Step, Title, clock_time, is_before, limits,
-    wait,
+    REFUSED_FOR_GOOD, Refused, Rest, SHOWN_WITHIN, Setup, Step, Title, clock_time, is_before,
+    limits, wait,
 };
 use crate::api::Reason;
 use crate::claim::{ANNOTATION, Claim, Intent, Stored};
 use crate::number::{Capabilities, Holding, Mark, Settings, Whose};
-use crate::provider::{Order, OrderState, Refusal, RefusalKind};
+use crate::provider::{Order, OrderPapers, OrderState, Refusal, RefusalKind};
 use crate::sabotage::{Safeguard, stands};
 
 pub(super) fn obtain(facts: &Facts) -> Step {
@@ -79,7 +79,9 @@ pub(crate) fn refusal(kind: RefusalKind) -> (Reason, Duration) {
         RefusalKind::Regulatory => (Reason::RegulatoryRequirement, PERSON_AGAIN_AFTER),
         RefusalKind::Unauthorized => (Reason::CredentialsInvalid, PERSON_AGAIN_AFTER),
         RefusalKind::ReferenceMissing => (Reason::ConnectionNotFound, PERSON_AGAIN_AFTER),
-        RefusalKind::Invalid | RefusalKind::Unlisted => (Reason::InvalidSpec, PERSON_AGAIN_AFTER),
+        RefusalKind::Invalid | RefusalKind::TakesNoMessages | RefusalKind::Unlisted => {
+            (Reason::InvalidSpec, PERSON_AGAIN_AFTER)
+        }
     }
 }
 
@@ -90,6 +92,12 @@ fn attempted(facts: &Facts, attempt: &Attempt) -> Step {
         {
             candidate_refused(facts, refused)
         }
+        // Nothing was bought: the same number is bought without an SMS webhook.
+        Attempt::Rejected(refused) if refused.kind == RefusalKind::TakesNoMessages => claim(
+            facts,
+            Intent::Buy,
+            facts.claim.claim().map(|claim| claim.since),
+        ),
         Attempt::Rejected(refused) => {
             let (reason, again) = refusal(refused.kind);
             wait(
@@ -379,7 +387,7 @@ fn fits(facts: &Facts, holding: &Holding) -> bool {
     };
     let claimed = matches!(&facts.claim, Stored::Ours(claim) if claim.number == holding.number);
     let capabilities = match &holding.settings {
-        Settings::Twilio(settings) => settings.capabilities,
+        Settings::Twilio(settings) => settings.capabilities.unwrap_or_default(),
         // Telnyx shows no capabilities on a number that is held.
         Settings::Telnyx(_) => Capabilities {
             voice: true,
@@ -401,10 +409,7 @@ fn adopt(facts: &Facts, holding: &Holding) -> Step {
         if let Some(step) = limits::forbids_adoption(facts, is_orphan) {
             return step;
         }
-        return Step::Claim {
-            intent: Intent::Adopt,
-            since: None,
-        };
+        return claim(facts, Intent::Adopt, None);
     }
     match &facts.seen.last_look {
         None => Step::LastLook,
@@ -427,15 +432,7 @@ fn ordered(facts: &Facts, order: &Order, looked_at: Option<Timestamp>) -> Step {
     match order.state {
         OrderState::Failure => order_failed(facts, order, recorded, looked_at),
         _ if !recorded => Step::RecordOrder(Box::new(order.clone())),
-        OrderState::Pending if order.requirements_open => wait(
-            Reason::RegulatoryRequirement,
-            format!(
-                "Order {} for {} waits for regulatory requirements. Fulfil them at the provider.",
-                order.id,
-                facts.title()
-            ),
-            Again::After(facts.waits.interval),
-        ),
+        OrderState::Pending if order.papers > OrderPapers::Met => papers(facts, order),
         OrderState::Pending => wait(
             Reason::OrderPending,
             format!("Order {} for {} is not finished.", order.id, facts.title()),
@@ -466,6 +463,45 @@ fn ordered(facts: &Facts, order: &Order, looked_at: Option<Timestamp>) -> Step {
             Again::Backoff,
         ),
     }
+}
+
+/// An order waits for papers. A group that was declared since it was placed is attached to it.
+fn papers(facts: &Facts, order: &Order) -> Step {
+    let (provider, title) = (facts.provider, facts.title());
+    let group = facts.configuration.as_ref().ok();
+    let group = group.and_then(|configuration| configuration.papers.requirement_group_id.clone());
+    if let Some(group) = group.filter(|group| {
+        order.papers > OrderPapers::UnderReview
+            && facts.record.requirement_group.as_ref() != Some(group)
+    }) {
+        let setup = Setup::Papers(order.id.clone(), group.clone());
+        let step = Step::AttachPapers(Box::new(order.clone()), group);
+        return facts.unless_refused(&setup, step);
+    }
+    let what = match order.papers {
+        OrderPapers::Met | OrderPapers::UnderReview => {
+            return wait(
+                Reason::OrderPending,
+                format!(
+                    "{provider} reviews the papers of order {} for {title}. Nothing is paid meanwhile.",
+                    order.id
+                ),
+                Again::After(facts.waits.interval),
+            );
+        }
+        OrderPapers::Missing => "lacks papers that the regulator wants",
+        OrderPapers::Rejected => "has papers that were rejected",
+    };
+    wait(
+        Reason::RegulatoryRequirement,
+        format!(
+            "Order {} for {title} {what}. Nothing is paid until they are approved. Hand them in at {provider} for this \
+             order, or set spec.telnyx.requirementGroupId to a fulfilled requirement group, which is then attached to \
+             it. To let go of it, delete this PhoneNumber, which cancels the order.",
+            order.id
+        ),
+        Again::After(facts.waits.interval),
+    )
 }
 
 /// A refused order costs nothing. The same number is ordered again after a pause, or when the spec changes; an order of
@@ -593,23 +629,23 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>, refused: bool) -> Step {
             format!("{} is not on sale.", facts.title()),
             Again::After(NOT_ON_SALE_AGAIN_AFTER),
         ),
-        Some(Some(offer)) => {
-            limits::forbids_price(facts, offer.price.as_ref()).unwrap_or(Step::Claim {
-                intent: Intent::Buy,
-                since,
-            })
-        }
+        Some(Some(offer)) => limits::forbids_price(facts, offer.price.as_ref())
+            .unwrap_or_else(|| claim(facts, Intent::Buy, since)),
     }
+}
+
+/// Claims the number, once the webhooks are right that it will share.
+fn claim(facts: &Facts, intent: Intent, since: Option<Timestamp>) -> Step {
+    let claim = Step::Claim { intent, since };
+    facts.webhook_step().unwrap_or(claim)
 }
 
 /// Picks a number that is as wanted. What is wanted is never widened.
 fn choose(facts: &Facts) -> Step {
     match (&facts.seen.choice, &facts.seen.offer) {
         (Some(Choice::Chosen), Some(Some(offer))) => {
-            limits::forbids_price(facts, offer.price.as_ref()).unwrap_or(Step::Claim {
-                intent: Intent::Buy,
-                since: None,
-            })
+            limits::forbids_price(facts, offer.price.as_ref())
+                .unwrap_or_else(|| claim(facts, Intent::Buy, None))
         }
         (None | Some(Choice::Chosen), _) => Step::Choose,
         (Some(Choice::NoneFound), _) => wait(

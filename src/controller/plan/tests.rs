@@ -3,11 +3,13 @@ mod departing;
 mod evidence;
 mod history;
 mod refusals;
+mod setup;
 
 use super::*;
 use crate::api::Adoption;
 use crate::claim::{Claim, Intent};
-use crate::number::{Installation, Origin, Owner, Papers, Routing, Settings, TwilioSettings};
+use crate::number::{Installation, Line, Origin, Owner, Papers, Routing, Settings, TwilioSettings};
+use crate::provider::OrderPapers;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + seconds).unwrap()
@@ -34,7 +36,7 @@ fn configuration() -> Configuration {
         mark: mark(),
         routing: Routing::Twilio {
             voice_url: "https://v/twiml".into(),
-            sms_url: "https://v/twiml".into(),
+            sms_url: Some("https://v/twiml".into()),
             messaging_service_sid: None,
         },
         papers: Papers::default(),
@@ -86,6 +88,7 @@ fn fresh() -> Facts {
         },
         account: Ok(identity()),
         configuration: Ok(configuration()),
+        webhooks: Vec::new(),
         assistant: None,
         rival: None,
         recorded_by: None,
@@ -135,11 +138,12 @@ fn holding() -> Holding {
         number: number(),
         marked_text: configuration().marked_text(),
         created: Some(at(1)),
-        active: true,
+        line: Line::Live,
         settings: Settings::Twilio(TwilioSettings {
             voice_url: Some("https://v/twiml".into()),
             sms_url: Some("https://v/twiml".into()),
-            by_post: true,
+            voice_by_post: true,
+            sms_by_post: true,
             ..TwilioSettings::default()
         }),
     }
@@ -151,7 +155,7 @@ fn order(state: OrderState) -> Order {
         reference: format!("{}.n1", mark()),
         state,
         sub_orders: vec!["s1".into()],
-        requirements_open: false,
+        papers: OrderPapers::Met,
         numbers: vec![number()],
         created: Some(at(1)),
     }
@@ -477,7 +481,7 @@ fn an_order_is_waited_for_and_not_repeated() {
     known.record.order_id = Some(OrderId::new("o1"));
     assert_eq!(reason(&plan(&known)), Some(Reason::OrderPending));
     let mut papers_missing = order(OrderState::Pending);
-    papers_missing.requirements_open = true;
+    papers_missing.papers = OrderPapers::Missing;
     assert_eq!(
         reason(&plan(&looked(known.clone(), None, Some(papers_missing)))),
         Some(Reason::RegulatoryRequirement)

@@ -78,6 +78,15 @@ impl Fake {
     }
 }
 
+impl Fake {
+    /// The hosts that were asked so far.
+    pub(crate) fn hosts(&self) -> Vec<String> {
+        let asked = self.asked.lock().unwrap();
+        let host = |request: &Request| request.url.host_str().unwrap_or_default().to_owned();
+        asked.iter().map(host).collect()
+    }
+}
+
 #[async_trait]
 impl Transport for Fake {
     async fn send(&self, request: Request) -> Result {

@@ -12,11 +12,12 @@ use serde_json::{Value, json};
 
 use super::Telnyx;
 use super::classify::{MAY_BE_OURS, TABLE};
-use crate::number::{Configuration, NumberId, OrderId, Papers, Routing, Settings};
+use crate::number::{Configuration, Line, NumberId, OrderId, Papers, Routing, Settings, Shown};
 use crate::provider::http::fake::{Fake, NUMBER, json, mark_of, release_token, text, token};
 use crate::provider::http::{Response, TransportError};
 use crate::provider::{
-    Error, Order, OrderState, Ours, PhoneCompany, Refusal, RefusalKind, Released, Reply, Webhook,
+    Error, Home, Order, OrderPapers, OrderState, Ours, PhoneCompany, Refusal, RefusalKind,
+    Released, Reply, Webhook,
 };
 
 const KEY: &str = "fake-api-key";
@@ -106,6 +107,6 @@ async fn reply(answer: Answer) -> Reply {
 async fn ours() -> Ours {
     let fake = Fake::with([json(200, json!({"data": row(json!({}))}))]);
     let id = NumberId::new("21");
-    let holding = telnyx(&fake).fetch(&id, None).await.unwrap().unwrap();
+    let holding = telnyx(&fake).fetch(&id).await.unwrap().unwrap();
     Ours::prove(&holding, &mark_of("nyc"), &id).unwrap()
 }

@@ -7,10 +7,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::number::{
-    Capabilities, E164, Holding, NumberId, Offer, OrderId, Price, Search, Settings, TelnyxSettings,
+    Capabilities, E164, Holding, Line, NumberId, Offer, OrderId, Price, Search, Settings, Shown,
+    TelnyxSettings,
 };
 use crate::provider::http::Response;
-use crate::provider::{Order, OrderState, Webhook};
+use crate::provider::{Order, OrderPapers, OrderState, Webhook};
 
 /// Rows of these states are history: nothing is held, and nothing is paid.
 const DEAD: [&str; 4] = ["deleted", "ported-out", "purchase-failed", "port-failed"];
@@ -64,6 +65,18 @@ impl Number {
         !DEAD.contains(&self.status.as_str())
     }
 
+    /// The same as [`Number::into_holding`] of a listing that allows for messaging profiles that cannot be looked up: one
+    /// that is not shown may only be unknown.
+    pub(super) fn into_listed(self) -> Option<Holding> {
+        let mut holding = self.into_holding()?;
+        if let Settings::Telnyx(settings) = &mut holding.settings
+            && settings.messaging_profile_id == Shown::Known(None)
+        {
+            settings.messaging_profile_id = Shown::Unknown;
+        }
+        Some(holding)
+    }
+
     /// The number as a holding; `None` if it is not held, or not an E.164 number and so cannot be one of ours.
     pub(super) fn into_holding(self) -> Option<Holding> {
         let number: E164 = self.phone_number.parse().ok().filter(|_| self.is_held())?;
@@ -74,14 +87,34 @@ impl Number {
             number,
             marked_text: self.customer_reference.unwrap_or_default(),
             created,
-            active: self.status == "active",
+            line: line(&self.status),
             settings: Settings::Telnyx(TelnyxSettings {
                 connection_id: set(self.connection_id),
-                messaging_profile_id: set(self.messaging_profile_id),
+                messaging_profile_id: Shown::Known(set(self.messaging_profile_id)),
                 billing_group_id: set(self.billing_group_id),
             }),
         })
     }
+}
+
+/// What a status means (`PhoneNumberDetailed.status`). The list of words differs by endpoint, so an unknown one is kept.
+fn line(status: &str) -> Line {
+    match status {
+        "active" => Line::Live,
+        "purchase-pending" | "provision-pending" | "port-pending" => Line::Coming,
+        "requirement-info-pending" => Line::PapersMissing,
+        "requirement-info-under-review" => Line::PapersUnderReview,
+        "requirement-info-exception" => Line::PapersRejected,
+        "emergency-only" => Line::EmergencyOnly,
+        "port-out-pending" => Line::PortingOut,
+        other => Line::Other(word(other)),
+    }
+}
+
+/// At most 40 characters of letters, digits and hyphens.
+fn word(text: &str) -> String {
+    let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    text.chars().filter(plain).take(40).collect()
 }
 
 /// `PhoneNumberWithMessagingSettings`, as far as it matters.
@@ -135,6 +168,22 @@ struct OrderedNumber {
     status: Option<String>,
     #[serde(default)]
     requirements_met: Option<bool>,
+    #[serde(default)]
+    requirements_status: Option<String>,
+}
+
+impl OrderedNumber {
+    /// The status says more than the flag, which may be true while papers are rejected
+    /// (<https://developers.telnyx.com/docs/numbers/phone-numbers/number-orders>).
+    fn papers(&self) -> OrderPapers {
+        match self.requirements_status.as_deref() {
+            Some("requirement-info-exception") => OrderPapers::Rejected,
+            Some("requirement-info-pending") => OrderPapers::Missing,
+            Some("requirement-info-under-review") => OrderPapers::UnderReview,
+            _ if self.requirements_met == Some(false) => OrderPapers::Missing,
+            _ => OrderPapers::Met,
+        }
+    }
 }
 
 impl NumberOrder {
@@ -155,14 +204,17 @@ impl NumberOrder {
             Some(OrderState::Failure) if whole == OrderState::Success => OrderState::Success,
             Some(state) => state,
         };
-        let requirements_open = self.requirements_met == Some(false)
-            || rows.iter().any(|row| row.requirements_met == Some(false));
+        let worst = rows.iter().map(OrderedNumber::papers).max();
+        let papers = match (worst, self.requirements_met) {
+            (None | Some(OrderPapers::Met), Some(false)) => OrderPapers::Missing,
+            (worst, _) => worst.unwrap_or(OrderPapers::Met),
+        };
         Order {
             id: OrderId::new(self.id),
             reference: self.customer_reference.unwrap_or_default(),
             state,
             sub_orders: self.sub_number_orders_ids.unwrap_or_default(),
-            requirements_open,
+            papers,
             numbers: rows
                 .iter()
                 .filter_map(|row| row.phone_number.parse().ok())

@@ -34,6 +34,8 @@ pub(super) const TABLE: &[(i64, RefusalKind)] = &[
     (21649, RefusalKind::Regulatory),
     (21650, RefusalKind::Regulatory),
     (21651, RefusalKind::Regulatory),
+    // "This phone number type does not support SMS."
+    (21407, RefusalKind::TakesNoMessages),
     // A wrong user or token; a key without the right to this.
     (20003, RefusalKind::Unauthorized),
     (20006, RefusalKind::Unauthorized),
@@ -56,8 +58,7 @@ pub(super) const TABLE: &[(i64, RefusalKind)] = &[
     (21403, RefusalKind::Invalid),
     (21405, RefusalKind::Invalid),
     (21406, RefusalKind::Invalid),
-    // What this number or its type cannot do: SMS, a caller's name.
-    (21407, RefusalKind::Invalid),
+    // What this number or its type cannot do: a caller's name.
     (21409, RefusalKind::Invalid),
     // An area code, and a type that is not that of the number.
     (21451, RefusalKind::Invalid),
@@ -75,6 +76,11 @@ const NOT_AUTHENTICATED: i64 = 20003;
 /// A key opens the region that it was made in (<https://www.twilio.com/docs/global-infrastructure/create-an-api-key-in-region>), and
 /// requests go to US1.
 const OTHER_REGIONS: &str = " (a credential of a Twilio region other than US1 is refused too)";
+/// There is no such messaging service (<https://www.twilio.com/docs/api/errors/21701>).
+const NO_SERVICE: i64 = 21701;
+
+/// The number is in this messaging service already (<https://www.twilio.com/docs/api/errors/21710>).
+const ATTACHED: i64 = 21710;
 
 /// Too many concurrent requests: "never processed and always safe to retry"
 /// (<https://www.twilio.com/docs/errors/20429>).
@@ -92,6 +98,20 @@ pub(super) fn is_absent(answer: &Answer) -> bool {
     answer.response.status == 404
         && Complaint::read(&answer.response)
             .is_some_and(|complaint| complaint.code == Some(NOT_FOUND))
+}
+
+/// True if this is Twilio's own word that there is no such messaging service.
+pub(super) fn is_service_absent(answer: &Answer) -> bool {
+    let complaint = Complaint::read(&answer.response);
+    answer.response.status == 404
+        && complaint.is_some_and(|it| matches!(it.code, Some(NOT_FOUND | NO_SERVICE)))
+}
+
+/// True if this is Twilio's own word that the number is in the messaging service already.
+pub(super) fn is_attached(answer: &Answer) -> bool {
+    let complaint = Complaint::read(&answer.response);
+    (400..=499).contains(&answer.response.status)
+        && complaint.is_some_and(|it| it.code == Some(ATTACHED))
 }
 
 /// The refusal that [`is_absent`] is where not the number but something that the request refers to is asked for.
@@ -177,7 +197,7 @@ fn bought(answer: &Answer, asked: &Asked<'_>) -> Result<Holding, &'static str> {
         return Err("the number does not carry our mark");
     }
     number.created().ok_or("it has no date_created")?;
-    number.into_holding(false).ok_or("it has no phone number")
+    number.into_holding().ok_or("it has no phone number")
 }
 
 fn kind_of(code: Option<i64>) -> Option<RefusalKind> {

@@ -34,7 +34,7 @@ fn configuration(messaging_service_sid: Option<&str>) -> Configuration {
         mark: mark_of("nyc"),
         routing: Routing::Twilio {
             voice_url: "https://voice.example.com/twiml".into(),
-            sms_url: "https://voice.example.com/sms".into(),
+            sms_url: Some("https://voice.example.com/sms".into()),
             messaging_service_sid: messaging_service_sid.map(str::to_owned),
         },
         papers: Papers {
@@ -73,7 +73,7 @@ async fn reply(answer: Result<crate::provider::http::Response, TransportError>) 
 async fn ours(id: &str) -> Ours {
     let fake = Fake::with([json(200, row(json!({"sid": id})))]);
     let id = NumberId::new(id);
-    let holding = twilio(&fake).fetch(&id, None).await.unwrap().unwrap();
+    let holding = twilio(&fake).fetch(&id).await.unwrap().unwrap();
     Ours::prove(&holding, &mark_of("nyc"), &id).unwrap()
 }
 
@@ -402,7 +402,7 @@ async fn read_errors_are_named_for_what_to_do_next() {
     for (answer, error) in table {
         let fake = Fake::with([answer]);
         assert_eq!(
-            twilio(&fake).find(&NUMBER.parse().unwrap(), None).await,
+            twilio(&fake).find(&NUMBER.parse().unwrap()).await,
             Err(error)
         );
     }
@@ -424,10 +424,7 @@ async fn an_error_never_shows_the_credential() {
 async fn a_number_is_found_only_if_it_is_the_very_number() {
     let near = row(json!({"phone_number": "+121255512345", "sid": "PN2"}));
     let fake = Fake::with([json(200, page(json!([near, row(json!({}))]), json!(null)))]);
-    let found = twilio(&fake)
-        .find(&NUMBER.parse().unwrap(), None)
-        .await
-        .unwrap();
+    let found = twilio(&fake).find(&NUMBER.parse().unwrap()).await.unwrap();
     assert_eq!(found.unwrap().id.as_str(), "PN1");
     assert_eq!(
         fake.asked(),
@@ -436,17 +433,14 @@ async fn a_number_is_found_only_if_it_is_the_very_number() {
         )]
     );
     let fake = Fake::with([json(200, page(json!([near]), json!("")))]);
-    assert_eq!(
-        twilio(&fake).find(&NUMBER.parse().unwrap(), None).await,
-        Ok(None)
-    );
+    assert_eq!(twilio(&fake).find(&NUMBER.parse().unwrap()).await, Ok(None));
 }
 
 #[tokio::test]
 async fn absence_is_concluded_from_twilios_own_404_alone() {
     let id = NumberId::new("PN1");
     let own = Fake::with([json(404, json!({"code": 20404, "message": "gone"}))]);
-    assert_eq!(twilio(&own).fetch(&id, None).await, Ok(None));
+    assert_eq!(twilio(&own).fetch(&id).await, Ok(None));
     for answer in [
         text(404, "<html>"),
         text(404, ""),
@@ -456,7 +450,7 @@ async fn absence_is_concluded_from_twilios_own_404_alone() {
         json(200, row(json!({"account_sid": "AC2"}))),
     ] {
         let fake = Fake::with([answer]);
-        assert!(twilio(&fake).fetch(&id, None).await.is_err());
+        assert!(twilio(&fake).fetch(&id).await.is_err());
     }
 }
 
@@ -600,67 +594,197 @@ async fn an_account_is_proved_by_a_listing_of_its_own() {
     assert!(matches!(error, Error::Unauthorized(_)), "{error}");
 }
 
+const SERVICES: &str = "https://messaging.twilio.com/v1/Services";
+
 #[tokio::test]
-async fn a_messaging_service_is_looked_up_and_joined() {
-    let configured = row(json!({"voice_url": "https://voice.example.com/twiml"}));
-    let already = json!({"code": 21710, "message": "already in it"});
-    let member = json!({"sid": "PN1"});
-    let table = [
-        (
-            vec![json(200, configured.clone()), json(201, member.clone())],
-            true,
-        ),
-        (
-            vec![
-                json(200, configured.clone()),
-                json(409, already.clone()),
-                json(200, member),
-            ],
-            true,
-        ),
-        (
-            vec![
-                json(200, configured),
-                json(409, already),
-                json(404, json!({"code": 20404, "message": ""})),
-            ],
-            false,
-        ),
-    ];
-    for (answers, joined) in table {
-        let fake = Fake::with(answers);
-        let result = twilio(&fake)
+async fn a_messaging_service_is_joined_before_the_number_is_changed() {
+    let whole = || json(200, row(json!({})));
+    for joined in [
+        json(200, json!({"sid": "PN1"})),
+        json(201, json!({"sid": "PN1"})),
+        json(409, json!({"code": 21710, "message": "already in it"})),
+        json(400, json!({"code": 21710, "message": "already in it"})),
+    ] {
+        let fake = Fake::with([joined, whole()]);
+        let configured = twilio(&fake)
             .configure(&ours("PN1").await, &configuration(Some("MG1")))
             .await;
-        match result {
-            Ok(holding) => {
-                let Settings::Twilio(settings) = holding.settings else {
-                    panic!("a Twilio number")
-                };
-                assert!(joined && settings.in_messaging_service);
-            }
-            Err(error) => assert!(!joined && matches!(error, Error::Refused(_)), "{error}"),
-        }
+        let Settings::Twilio(settings) = configured.unwrap().settings else {
+            panic!("a Twilio number")
+        };
+        assert_eq!(settings.messaging_service.unwrap().sid, "MG1");
         assert_eq!(
-            fake.asked()[1],
+            fake.asked()[0],
             "Post /v1/Services/MG1/PhoneNumbers PhoneNumberSid=PN1"
         );
-        assert!(fake.asked()[0].ends_with("&TrunkSid=&VoiceApplicationSid=&SmsApplicationSid="));
+        assert!(fake.asked()[1].starts_with(&format!("Post {PATH}/PN1.json FriendlyName=NYC")));
+    }
+    // In another service, full, without messages, in another region, no service, no permission.
+    for (status, code, kind) in [
+        (409, 21712, Some(RefusalKind::Unlisted)),
+        (400, 21714, Some(RefusalKind::Unlisted)),
+        (400, 21715, Some(RefusalKind::Unlisted)),
+        (400, 21669, Some(RefusalKind::Unlisted)),
+        (404, 21701, Some(RefusalKind::ReferenceMissing)),
+        (404, 20404, Some(RefusalKind::ReferenceMissing)),
+        (403, 70051, None),
+    ] {
+        let refused = json(status, json!({"code": code, "message": "no"}));
+        let fake = Fake::with([refused, whole()]);
+        let error = twilio(&fake)
+            .configure(&ours("PN1").await, &configuration(Some("MG1")))
+            .await
+            .unwrap_err();
+        match kind {
+            Some(kind) => assert!(
+                matches!(&error, Error::Refused(refusal) if refusal.kind == kind),
+                "{code}: {error}"
+            ),
+            None => assert!(matches!(error, Error::Unauthorized(_)), "{code}: {error}"),
+        }
+        assert_eq!(fake.asked().len(), 1, "{code}: the number is not written");
     }
 }
 
 #[tokio::test]
-async fn a_messaging_service_that_does_not_exist_is_named_missing() {
-    let gone = json!({"code": 20404, "message": "MG1 was not found"});
-    let fake = Fake::with([json(200, row(json!({}))), json(404, gone)]);
-    let error = twilio(&fake)
-        .configure(&ours("PN1").await, &configuration(Some("MG1")))
-        .await
-        .unwrap_err();
+async fn what_is_set_up_is_what_is_declared_and_the_number_can_have() {
+    let papers = Papers {
+        address_sid: Some("AD1".into()),
+        bundle_sid: Some("BU1".into()),
+        identity_sid: Some("RI1".into()),
+        requirement_group_id: None,
+    };
+    let configuration = Configuration {
+        papers,
+        ..configuration(None)
+    };
+    let voice = "&VoiceUrl=https%3A%2F%2Fvoice.example.com%2Ftwiml&VoiceMethod=POST&TrunkSid=&VoiceApplicationSid=";
+    let messages =
+        "&SmsUrl=https%3A%2F%2Fvoice.example.com%2Fsms&SmsMethod=POST&SmsApplicationSid=";
+    let papers = "&AddressSid=AD1&BundleSid=BU1&IdentitySid=RI1";
+    for (capabilities, messages) in [
+        (json!(null), messages),
+        (json!({"voice": true, "sms": true, "mms": false}), messages),
+        (json!({"voice": true, "sms": false, "mms": true}), messages),
+        (json!({"voice": true, "sms": false, "mms": false}), ""),
+    ] {
+        let shown = row(json!({"capabilities": capabilities}));
+        let fake = Fake::with([json(200, shown.clone()), json(200, shown)]);
+        let twilio = twilio(&fake);
+        let id = NumberId::new("PN1");
+        let holding = twilio.fetch(&id).await.unwrap().unwrap();
+        let ours = Ours::prove(&holding, &mark_of("nyc"), &id).unwrap();
+        twilio.configure(&ours, &configuration).await.unwrap();
+        let mark = mark_of("nyc");
+        assert_eq!(
+            fake.asked()[1],
+            format!("Post {PATH}/PN1.json FriendlyName=NYC+%5B{mark}%5D{voice}{messages}{papers}"),
+            "{capabilities}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_takes_no_messages_is_bought_without_a_webhook_for_them() {
+    let refused = reply(json(400, json!({"code": 21407, "message": "no SMS"}))).await;
     assert!(
-        matches!(&error, Error::Refused(refusal) if refusal.kind == RefusalKind::ReferenceMissing),
-        "{error}"
+        matches!(&refused, Reply::Rejected(refusal) if refusal.kind == RefusalKind::TakesNoMessages),
+        "{refused:?}"
     );
+    let mut silent = configuration(None);
+    assert!(silent.leave_out_messages());
+    assert!(!silent.leave_out_messages());
+    let fake = Fake::with([json(201, row(json!({})))]);
+    let reply = twilio(&fake)
+        .buy(token(ACCOUNT, Duration::ZERO), &silent)
+        .await;
+    assert!(matches!(reply, Reply::Bought(_)), "{reply:?}");
+    assert!(!fake.asked()[0].contains("Sms"), "{:?}", fake.asked());
+}
+
+fn services_page(key: &str, rows: Value, next: Value) -> Value {
+    json!({key: rows, "meta": {"key": key, "page": 0, "page_size": 1000, "next_page_url": next}})
+}
+
+#[tokio::test]
+async fn messaging_services_and_their_numbers_are_read_page_by_page() {
+    let service = |sid: &str| json!({"sid": sid, "use_inbound_webhook_on_number": true});
+    let next = format!("{SERVICES}?PageSize=1000&Page=1&PageToken=PT1");
+    let fake = Fake::with([
+        json(
+            200,
+            services_page("services", json!([service("MG1")]), json!(next)),
+        ),
+        json(
+            200,
+            services_page("services", json!([service("MG2")]), json!(null)),
+        ),
+    ]);
+    let services = twilio(&fake).messaging_services().await.unwrap();
+    let sids: Vec<_> = services
+        .iter()
+        .map(|service| service.sid.as_str())
+        .collect();
+    assert_eq!(sids, ["MG1", "MG2"]);
+    assert_eq!(
+        fake.asked(),
+        [
+            "Get /v1/Services?PageSize=1000",
+            "Get /v1/Services?PageSize=1000&Page=1&PageToken=PT1"
+        ]
+    );
+
+    let next = format!("{SERVICES}/MG1/PhoneNumbers?PageSize=1000&Page=1");
+    let fake = Fake::with([
+        json(
+            200,
+            services_page("phone_numbers", json!([{"sid": "PN1"}]), json!(next)),
+        ),
+        json(
+            200,
+            services_page("phone_numbers", json!([{"sid": "PN2"}]), json!("")),
+        ),
+    ]);
+    let members = twilio(&fake).members("MG1").await.unwrap().unwrap();
+    assert_eq!(members, ["PN1", "PN2"].map(NumberId::new).into());
+
+    for code in [20404, 21701] {
+        let gone = || json(404, json!({"code": code, "message": "no"}));
+        let twilio = twilio(&Fake::with([gone(), gone()]));
+        assert_eq!(twilio.members("MG1").await, Ok(None));
+        assert_eq!(twilio.messaging_service("MG1").await, Ok(None));
+    }
+    let other = twilio(&Fake::with([json(200, service("MG2"))]));
+    assert!(other.messaging_service("MG1").await.is_err());
+}
+
+#[tokio::test]
+async fn a_page_of_services_that_leads_elsewhere_is_not_followed() {
+    for next in [
+        "https://messaging.twilio.com/v1/Services/MG2/PhoneNumbers?Page=1",
+        "https://messaging.twilio.com/v1/Services/MG1/PhoneNumbers?PageSize=1000",
+        "/v1/Services/MG1/PhoneNumbers?Page=1",
+        "not a link",
+    ] {
+        let page = services_page("phone_numbers", json!([]), json!(next));
+        let fake = Fake::with([json(200, page)]);
+        let error = twilio(&fake).members("MG1").await.unwrap_err();
+        assert!(matches!(error, Error::Unreadable(_)), "{next}: {error}");
+        assert_eq!(fake.asked().len(), 1, "{next}");
+    }
+    // The credential stays on its host whatever host the link names.
+    let next = "https://evil.example.com/v1/Services/MG1/PhoneNumbers?Page=1";
+    let fake = Fake::with([
+        json(200, services_page("phone_numbers", json!([]), json!(next))),
+        json(200, services_page("phone_numbers", json!([]), json!(null))),
+    ]);
+    assert!(twilio(&fake).members("MG1").await.is_ok());
+    assert_eq!(fake.hosts(), ["messaging.twilio.com"; 2]);
+    let other_key = services_page("services", json!([]), json!(null));
+    let error = twilio(&Fake::with([json(200, other_key)]))
+        .members("MG1")
+        .await;
+    assert!(matches!(error, Err(Error::Unreadable(_))), "{error:?}");
 }
 
 #[tokio::test]
@@ -698,7 +822,7 @@ async fn an_id_that_would_change_the_path_is_not_sent() {
     for id in ["", "..", "PN1/../AC2", "PN1?x", "PN 1", "%2e%2e"] {
         let fake = Fake::with([]);
         assert!(
-            twilio(&fake).fetch(&NumberId::new(id), None).await.is_err(),
+            twilio(&fake).fetch(&NumberId::new(id)).await.is_err(),
             "{id}"
         );
         assert!(fake.asked().is_empty());

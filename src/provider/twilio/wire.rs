@@ -7,7 +7,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::number::{Capabilities, E164, Holding, NumberId, Settings, TwilioSettings};
+use crate::number::{
+    Capabilities, E164, Holding, Inbound, Line, MessagingService, NumberId, Settings,
+    TwilioSettings,
+};
 use crate::provider::http::Response;
 
 /// A page of a listing.
@@ -47,7 +50,67 @@ pub(super) struct Number {
     #[serde(default)]
     trunk_sid: Option<String>,
     #[serde(default)]
+    address_sid: Option<String>,
+    #[serde(default)]
+    bundle_sid: Option<String>,
+    #[serde(default)]
+    identity_sid: Option<String>,
+    #[serde(default)]
     capabilities: Value,
+}
+
+/// `messaging.v1.service`.
+#[derive(Deserialize)]
+pub(super) struct Service {
+    pub(super) sid: String,
+    #[serde(default)]
+    inbound_request_url: Option<String>,
+    #[serde(default)]
+    use_inbound_webhook_on_number: Option<bool>,
+}
+
+impl Service {
+    /// The flag decides; without it the service's own URL is called, and without that messages are dropped, by the texts
+    /// of the two fields in `twilio_messaging_v1.json`.
+    pub(super) fn into_service(self) -> MessagingService {
+        let inbound = match (
+            self.use_inbound_webhook_on_number,
+            set(self.inbound_request_url),
+        ) {
+            (Some(true), _) => Inbound::ToNumber,
+            (Some(false), Some(url)) => Inbound::ToUrl(url),
+            (Some(false), None) => Inbound::Nowhere,
+            (None, _) => Inbound::Unknown,
+        };
+        MessagingService {
+            sid: self.sid,
+            inbound,
+        }
+    }
+}
+
+/// A page of messaging services, or of the numbers in one.
+#[derive(Deserialize)]
+pub(super) struct ServicePage {
+    #[serde(default)]
+    pub(super) services: Vec<Service>,
+    #[serde(default)]
+    pub(super) phone_numbers: Vec<Member>,
+    pub(super) meta: PageMeta,
+}
+
+/// A number in a messaging service.
+#[derive(Deserialize)]
+pub(super) struct Member {
+    pub(super) sid: String,
+}
+
+/// Where a page stands: the link is a whole URL.
+#[derive(Deserialize)]
+pub(super) struct PageMeta {
+    pub(super) key: String,
+    #[serde(default)]
+    pub(super) next_page_url: Option<String>,
 }
 
 /// Twilio's own error body (<https://www.twilio.com/docs/usage/twilios-response>): an object with a message, a code, or
@@ -98,7 +161,7 @@ impl Number {
     }
 
     /// The number as a holding; `None` if it is not an E.164 number and so cannot be one of ours.
-    pub(super) fn into_holding(self, in_messaging_service: bool) -> Option<Holding> {
+    pub(super) fn into_holding(self) -> Option<Holding> {
         let number: E164 = self.phone_number.parse().ok()?;
         let created = self.created();
         // Where Twilio names no method, it calls by POST.
@@ -107,22 +170,29 @@ impl Number {
                 .as_deref()
                 .is_none_or(|method| method.is_empty() || method.eq_ignore_ascii_case("POST"))
         };
-        let by_post = post(&self.voice_method) && post(&self.sms_method);
+        let (voice_by_post, sms_by_post) = (post(&self.voice_method), post(&self.sms_method));
         Some(Holding {
             id: NumberId::new(self.sid),
             number,
             marked_text: self.friendly_name.unwrap_or_default(),
             created,
-            active: true,
+            line: Line::Live,
             settings: Settings::Twilio(TwilioSettings {
                 voice_url: set(self.voice_url),
                 sms_url: set(self.sms_url),
-                by_post,
+                voice_by_post,
+                sms_by_post,
                 trunk_sid: set(self.trunk_sid),
                 voice_application_sid: set(self.voice_application_sid),
                 sms_application_sid: set(self.sms_application_sid),
-                in_messaging_service,
-                capabilities: capabilities(&self.capabilities),
+                messaging_service: None,
+                address_sid: set(self.address_sid),
+                bundle_sid: set(self.bundle_sid),
+                identity_sid: set(self.identity_sid),
+                capabilities: self
+                    .capabilities
+                    .is_object()
+                    .then(|| capabilities(&self.capabilities)),
             }),
         })
     }
@@ -174,7 +244,7 @@ mod tests {
         }
         serde_json::from_value::<Number>(row)
             .unwrap()
-            .into_holding(false)
+            .into_holding()
     }
 
     fn settings(change: Value) -> TwilioSettings {
@@ -188,12 +258,14 @@ mod tests {
     fn null_empty_and_missing_are_all_unset() {
         for unset in [
             json!({}),
-            json!({"voice_url": "", "sms_url": "", "trunk_sid": "", "voice_application_sid": "", "sms_application_sid": ""}),
+            json!({"voice_url": "", "sms_url": "", "trunk_sid": "", "voice_application_sid": "", "sms_application_sid": "",
+                   "address_sid": "", "bundle_sid": "", "identity_sid": ""}),
             json!({"voice_url": null, "sms_url": null, "trunk_sid": null, "voice_application_sid": null,
-                   "sms_application_sid": null, "capabilities": null, "friendly_name": null}),
+                   "sms_application_sid": null, "address_sid": null, "bundle_sid": null, "identity_sid": null, "capabilities": null, "friendly_name": null}),
         ] {
             let expected = TwilioSettings {
-                by_post: true,
+                voice_by_post: true,
+                sms_by_post: true,
                 ..TwilioSettings::default()
             };
             assert_eq!(settings(unset.clone()), expected, "{unset}");
@@ -204,28 +276,71 @@ mod tests {
     fn what_routes_calls_elsewhere_is_read() {
         let held = settings(
             json!({"voice_url": "https://v", "sms_url": "https://s", "trunk_sid": "TK1",
-            "voice_application_sid": "AP1", "sms_application_sid": "AP2"}),
+            "voice_application_sid": "AP1", "sms_application_sid": "AP2",
+            "address_sid": "AD1", "bundle_sid": "BU1", "identity_sid": "RI1"}),
         );
         let expected = TwilioSettings {
             voice_url: Some("https://v".into()),
             sms_url: Some("https://s".into()),
-            by_post: true,
+            voice_by_post: true,
+            sms_by_post: true,
             trunk_sid: Some("TK1".into()),
             voice_application_sid: Some("AP1".into()),
             sms_application_sid: Some("AP2".into()),
+            address_sid: Some("AD1".into()),
+            bundle_sid: Some("BU1".into()),
+            identity_sid: Some("RI1".into()),
             ..TwilioSettings::default()
         };
         assert_eq!(held, expected);
     }
 
     #[test]
-    fn one_webhook_by_get_is_not_by_post() {
+    fn each_webhook_has_a_method_of_its_own() {
         for (change, by_post) in [
-            (json!({"voice_method": "POST", "sms_method": "POST"}), true),
-            (json!({"voice_method": "GET", "sms_method": "POST"}), false),
-            (json!({"voice_method": "POST", "sms_method": "GET"}), false),
+            (
+                json!({"voice_method": "POST", "sms_method": "POST"}),
+                (true, true),
+            ),
+            (
+                json!({"voice_method": "GET", "sms_method": ""}),
+                (false, true),
+            ),
+            (
+                json!({"voice_method": null, "sms_method": "GET"}),
+                (true, false),
+            ),
         ] {
-            assert_eq!(settings(change.clone()).by_post, by_post, "{change}");
+            let held = settings(change.clone());
+            assert_eq!((held.voice_by_post, held.sms_by_post), by_post, "{change}");
+        }
+    }
+
+    #[test]
+    fn the_flag_of_a_service_decides_where_messages_go() {
+        for (change, inbound) in [
+            (
+                json!({"use_inbound_webhook_on_number": true, "inbound_request_url": "https://else"}),
+                Inbound::ToNumber,
+            ),
+            (
+                json!({"use_inbound_webhook_on_number": false, "inbound_request_url": "https://else"}),
+                Inbound::ToUrl("https://else".into()),
+            ),
+            (
+                json!({"use_inbound_webhook_on_number": false, "inbound_request_url": null}),
+                Inbound::Nowhere,
+            ),
+            (
+                json!({"use_inbound_webhook_on_number": false, "inbound_request_url": ""}),
+                Inbound::Nowhere,
+            ),
+            (json!({}), Inbound::Unknown),
+        ] {
+            let mut row = change.clone();
+            row["sid"] = json!("MG1");
+            let service = serde_json::from_value::<Service>(row).unwrap();
+            assert_eq!(service.into_service().inbound, inbound, "{change}");
         }
     }
 
@@ -239,7 +354,7 @@ mod tests {
             sms: true,
             ..Capabilities::default()
         };
-        assert_eq!(held.capabilities, expected);
+        assert_eq!(held.capabilities, Some(expected));
     }
 
     #[test]

@@ -143,10 +143,10 @@ fn a_doubtful_candidate_is_tried_again_and_replaced_only_when_it_would_have_been
 #[test]
 fn a_resource_whose_mark_is_on_a_number_never_buys_a_second() {
     let able = TwilioSettings {
-        capabilities: Capabilities {
+        capabilities: Some(Capabilities {
             voice: true,
             ..Capabilities::default()
-        },
+        }),
         ..TwilioSettings::default()
     };
     let fitting = Holding {

@@ -4,17 +4,28 @@ use super::*;
 use crate::shown::is_hidden;
 
 #[tokio::test]
-async fn history_is_not_held_and_what_is_not_active_yet_is() {
-    for (status, held, active) in [
-        ("active", true, true),
-        ("purchase-pending", true, false),
-        ("provision-pending", true, false),
-        ("requirement-info-pending", true, false),
-        ("no-such-status", true, false),
-        ("deleted", false, false),
-        ("ported-out", false, false),
-        ("purchase-failed", false, false),
-        ("port-failed", false, false),
+async fn each_status_is_read_and_history_is_not_held() {
+    for (status, line) in [
+        ("active", Some(Line::Live)),
+        ("purchase-pending", Some(Line::Coming)),
+        ("provision-pending", Some(Line::Coming)),
+        ("port-pending", Some(Line::Coming)),
+        ("requirement-info-pending", Some(Line::PapersMissing)),
+        (
+            "requirement-info-under-review",
+            Some(Line::PapersUnderReview),
+        ),
+        ("requirement-info-exception", Some(Line::PapersRejected)),
+        ("emergency-only", Some(Line::EmergencyOnly)),
+        ("port-out-pending", Some(Line::PortingOut)),
+        (
+            "no-such-status\u{202e}\n",
+            Some(Line::Other("no-such-status".into())),
+        ),
+        ("deleted", None),
+        ("ported-out", None),
+        ("purchase-failed", None),
+        ("port-failed", None),
     ] {
         let shown = row(json!({"status": status}));
         let fake = Fake::with([
@@ -23,14 +34,14 @@ async fn history_is_not_held_and_what_is_not_active_yet_is() {
             json(200, page(json!([shown]), 1, 1)),
         ]);
         let telnyx = telnyx(&fake);
-        let found = telnyx.find(&NUMBER.parse().unwrap(), None).await.unwrap();
+        let found = telnyx.find(&NUMBER.parse().unwrap()).await.unwrap();
         assert_eq!(
-            found.as_ref().map(|holding| holding.active),
-            held.then_some(active),
+            found.as_ref().map(|holding| &holding.line),
+            line.as_ref(),
             "{status}"
         );
         assert_eq!(
-            telnyx.fetch(&NumberId::new("21"), None).await.unwrap(),
+            telnyx.fetch(&NumberId::new("21")).await.unwrap(),
             found,
             "{status}"
         );
@@ -50,10 +61,7 @@ async fn a_live_number_is_found_behind_its_history() {
         200,
         page(json!([near, old, row(json!({"id": 21}))]), 1, 1),
     )]);
-    let found = telnyx(&fake)
-        .find(&NUMBER.parse().unwrap(), None)
-        .await
-        .unwrap();
+    let found = telnyx(&fake).find(&NUMBER.parse().unwrap()).await.unwrap();
     assert_eq!(found.unwrap().id.as_str(), "21");
     assert_eq!(
         fake.asked(),
@@ -67,7 +75,7 @@ async fn a_live_number_is_found_behind_its_history() {
 async fn absence_is_concluded_from_telnyxs_own_404_alone() {
     let id = NumberId::new("21");
     let own = Fake::with([json(404, errors("10005"))]);
-    assert_eq!(telnyx(&own).fetch(&id, None).await, Ok(None));
+    assert_eq!(telnyx(&own).fetch(&id).await, Ok(None));
     for answer in [
         text(404, "<html>"),
         json(404, errors("404")),
@@ -75,12 +83,7 @@ async fn absence_is_concluded_from_telnyxs_own_404_alone() {
         text(200, "{}"),
         json(200, json!({"data": row(json!({"id": "22"}))})),
     ] {
-        assert!(
-            telnyx(&Fake::with([answer]))
-                .fetch(&id, None)
-                .await
-                .is_err()
-        );
+        assert!(telnyx(&Fake::with([answer])).fetch(&id).await.is_err());
     }
 }
 
@@ -353,7 +356,8 @@ async fn a_number_is_set_up_with_as_few_calls_as_it_takes() {
         panic!("a Telnyx number")
     };
     assert_eq!(
-        settings.messaging_profile_id, None,
+        settings.messaging_profile_id,
+        Shown::Known(None),
         "what is shown counts, not what was asked for"
     );
 }
@@ -404,21 +408,24 @@ async fn webhooks_are_read_and_set_where_they_live() {
         api_version: Some(version.into()),
     };
     assert_eq!(
-        telnyx.connection("11").await,
+        telnyx.webhook(Home::Connection, "11").await,
         Ok(Some(webhook(Some("https://a"), "1")))
     );
     assert_eq!(
-        telnyx.messaging_profile("mp-1").await,
+        telnyx.webhook(Home::MessagingProfile, "mp-1").await,
         Ok(Some(webhook(None, "2")))
     );
-    assert_eq!(telnyx.connection("12").await, Ok(None));
-    assert_eq!(telnyx.connection("../balance").await, Ok(None));
+    assert_eq!(telnyx.webhook(Home::Connection, "12").await, Ok(None));
+    assert_eq!(
+        telnyx.webhook(Home::Connection, "../balance").await,
+        Ok(None)
+    );
     telnyx
-        .set_connection_webhook("11", "https://b")
+        .set_webhook(Home::Connection, "11", "https://b")
         .await
         .unwrap();
     telnyx
-        .set_messaging_profile_webhook("mp-1", "https://b")
+        .set_webhook(Home::MessagingProfile, "mp-1", "https://b")
         .await
         .unwrap();
     assert_eq!(
@@ -551,4 +558,30 @@ async fn a_release_needs_a_fresh_token_for_this_very_number() {
     let token = release_token("21", Duration::from_secs(3));
     assert!(telnyx(&fake).release(ours().await, token).await.is_err());
     assert!(fake.may_leave_after(0) && !fake.may_leave_after(1));
+}
+
+#[tokio::test]
+async fn a_profile_that_a_listing_does_not_show_is_unknown_and_otherwise_unset() {
+    let shown = row(json!({"messaging_profile_id": null}));
+    let fake = Fake::with([
+        json(200, page(json!([shown]), 1, 1)),
+        json(200, page(json!([shown]), 1, 1)),
+        json(200, json!({"data": shown})),
+        json(
+            200,
+            page(json!([row(json!({"messaging_profile_id": "mp-1"}))]), 1, 1),
+        ),
+    ]);
+    let telnyx = telnyx(&fake);
+    let profile = |holding: &crate::number::Holding| match &holding.settings {
+        Settings::Telnyx(settings) => settings.messaging_profile_id.clone(),
+        Settings::Twilio(_) => panic!("a Telnyx number"),
+    };
+    assert_eq!(profile(&telnyx.list().await.unwrap()[0]), Shown::Unknown);
+    let found = telnyx.find(&NUMBER.parse().unwrap()).await.unwrap();
+    assert_eq!(profile(&found.unwrap()), Shown::Known(None));
+    let fetched = telnyx.fetch(&NumberId::new("21")).await.unwrap();
+    assert_eq!(profile(&fetched.unwrap()), Shown::Known(None));
+    let listed = telnyx.list().await.unwrap();
+    assert_eq!(profile(&listed[0]), Shown::Known(Some("mp-1".into())));
 }

@@ -16,7 +16,7 @@ async fn an_order_carries_the_mark_the_nonce_and_the_routing() {
         reference: reference(),
         state: OrderState::Pending,
         sub_orders: vec!["s-1".into()],
-        requirements_open: false,
+        papers: OrderPapers::Met,
         numbers: vec![NUMBER.parse().unwrap()],
         created: Some("2026-01-02T03:04:05Z".parse().unwrap()),
     };
@@ -309,14 +309,30 @@ async fn an_orders_state_is_that_of_its_number_where_one_is_shown() {
 }
 
 #[tokio::test]
-async fn open_requirements_are_seen_on_the_order_and_on_its_number() {
-    for (change, open) in [
-        (json!({}), false),
-        (json!({"requirements_met": null}), false),
-        (json!({"requirements_met": false}), true),
+async fn how_far_the_papers_are_is_read_from_the_order_and_its_number() {
+    let number = |met: Value, status: &str| json!({"phone_numbers": [{"phone_number": NUMBER, "requirements_met": met, "requirements_status": status}]});
+    for (change, papers) in [
+        (json!({}), OrderPapers::Met),
+        (json!({"requirements_met": null}), OrderPapers::Met),
+        (json!({"requirements_met": false}), OrderPapers::Missing),
         (
             json!({"phone_numbers": [{"phone_number": NUMBER, "requirements_met": false}]}),
-            true,
+            OrderPapers::Missing,
+        ),
+        (number(json!(true), "approved"), OrderPapers::Met),
+        (number(json!(true), "no-such-word"), OrderPapers::Met),
+        (number(json!(false), "no-such-word"), OrderPapers::Missing),
+        (
+            number(json!(true), "requirement-info-pending"),
+            OrderPapers::Missing,
+        ),
+        (
+            number(json!(false), "requirement-info-under-review"),
+            OrderPapers::UnderReview,
+        ),
+        (
+            number(json!(true), "requirement-info-exception"),
+            OrderPapers::Rejected,
         ),
     ] {
         let fake = Fake::with([json(200, json!({"data": order(change.clone())}))]);
@@ -325,7 +341,7 @@ async fn open_requirements_are_seen_on_the_order_and_on_its_number() {
             .await
             .unwrap()
             .unwrap();
-        assert_eq!(read.requirements_open, open, "{change}");
+        assert_eq!(read.papers, papers, "{change}");
     }
 }
 
@@ -435,4 +451,36 @@ async fn no_part_of_an_answer_is_taken_for_the_whole() {
         let reply = reply(text(200, &whole[..end])).await;
         assert!(matches!(reply, Reply::Unknown(_)), "{}", &whole[..end]);
     }
+}
+
+#[tokio::test]
+async fn a_requirement_group_is_attached_to_each_sub_order() {
+    let fake = Fake::with([
+        json(200, json!({"data": {"id": "s-1"}})),
+        json(200, json!({"data": {"id": "s-2"}})),
+    ]);
+    let order = Order {
+        sub_orders: vec!["s-1".into(), "s-2".into()],
+        ..telnyx(&Fake::with([json(200, json!({"data": order(json!({}))}))]))
+            .order(&OrderId::new("o-1"))
+            .await
+            .unwrap()
+            .unwrap()
+    };
+    let attached = telnyx(&fake).attach_requirement_group(&order, "rg-2").await;
+    assert_eq!(attached, Ok(()));
+    let body = "{\"requirement_group_id\":\"rg-2\"}";
+    assert_eq!(
+        fake.asked(),
+        [
+            format!("Post /v2/sub_number_orders/s-1/requirement_group {body}"),
+            format!("Post /v2/sub_number_orders/s-2/requirement_group {body}"),
+        ]
+    );
+    let refused = Fake::with([json(422, errors("10027"))]);
+    let error = telnyx(&refused)
+        .attach_requirement_group(&order, "rg-2")
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Refused(_)), "{error}");
 }
