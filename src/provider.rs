@@ -342,7 +342,7 @@ impl Unmarked {
 pub enum Reply {
     /// The account has the number: the answer decodes, is about our number and carries our mark. Whether the request brought
     /// the number is for its creation date to say (Twilio).
-    Bought(Holding),
+    Bought(Box<Holding>),
     /// An order of ours was accepted (Telnyx).
     Ordered(Order),
     /// The provider's own error body, with a code from the table of that provider: nothing was bought.

@@ -357,9 +357,9 @@ mod tests {
     }
 
     /// A whole listing that takes a second.
-    fn list(inventory: &Inventory, begun: u64, holdings: Vec<Holding>) {
+    fn list(inventory: &Inventory, begun: u64, holdings: Vec<Holding>) -> Vec<NumberId> {
         let is_whole = true;
-        inventory.install(at(begun), at(begun + 1), Listing { holdings, is_whole });
+        inventory.install(at(begun), at(begun + 1), Listing { holdings, is_whole })
     }
 
     fn names(inventory: &Inventory) -> Vec<String> {
@@ -396,7 +396,7 @@ mod tests {
                 was_known(3) && !was_known(2),
                 "a listing shows it once it has ended"
             );
-            inventory.saw(&holding("a", "y"), None, at(5));
+            inventory.saw(&holding("a", "y"), at(5));
             list(&inventory, 6, vec![holding("a", "x")]);
         }
     }
@@ -472,7 +472,7 @@ mod tests {
         assert_eq!(known(&inventory), Some(Shown::Unknown));
         list(&inventory, 2, vec![with(Shown::Known(Some("mp-1")))]);
         let hidden = list(&inventory, 3, vec![with(Shown::Unknown)]);
-        assert_eq!(hidden, [id.clone()]);
+        assert_eq!(hidden, std::slice::from_ref(&id));
         assert_eq!(known(&inventory), Some(Shown::Known(Some("mp-1".into()))));
         inventory.saw(&with(Shown::Known(None)), at(4));
         let hidden = list(&inventory, 5, vec![with(Shown::Unknown)]);

@@ -17,7 +17,9 @@ use super::report;
 use super::resolve::{Resolved, resolve};
 use super::turns::ASKS_AGAIN_AFTER;
 use crate::account::{Account, fingerprint};
-use crate::api::{Adoption, AdoptionPolicy, AttemptOutcome, Class, Money, PhoneNumber, Reason};
+use crate::api::{
+    Adoption, AdoptionPolicy, AttemptOutcome, Class, Money, PhoneNumber, Reason, condition,
+};
 use crate::claim::{Claim, Intent, Stored};
 use crate::number::{AccountId, Amount, Configuration, Currency, E164, NumberId, OrderId};
 use crate::provider::Error;

@@ -185,6 +185,7 @@ pub fn account(
     });
     if provider == "telnyx" {
         spec["telnyx"]["connectionWebhook"] = json!("Manage");
+        spec["telnyx"]["connectionId"] = json!("1293384261075731499");
     }
     if kind == "ClusterProviderAccount" {
         spec["allowedNamespaces"] = json!({});

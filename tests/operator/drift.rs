@@ -45,6 +45,9 @@ async fn every_setting_that_matters_is_found_and_repaired() {
     }
 
     let number = "+16175558002";
+    let profile = "/console/connections/00000000-0000-4000-8000-0000000000a1";
+    let right = json!({"webhook": "https://voice.example.com/telnyx-webhook", "apiVersion": "2"});
+    world.emulator.post(profile, right).await;
     world
         .create(
             "tel",
@@ -121,6 +124,7 @@ async fn a_number_that_was_reassigned_at_burki_comes_back() {
 async fn a_connection_that_was_edited_is_set_again_where_the_operator_manages_it() {
     let world = World::new("managed").await;
     let spec = json!({"telnyx": {"connectionId": CONNECTION}});
+    world.change_account("telnyx", spec.clone()).await;
     world
         .create("managed", "telnyx", "+16175558003", spec)
         .await;

@@ -409,7 +409,7 @@ async fn what_the_provider_refuses_is_told_with_its_code_and_not_provoked_again(
         &world,
         "papers-too",
         "RegulatoryRequirement",
-        &["regulatory requirements"],
+        &["lacks papers", "requirementGroupId"],
     )
     .await;
     world

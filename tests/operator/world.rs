@@ -201,6 +201,11 @@ impl World {
         world
             .account("telnyx", json!({"telnyx": {"connectionWebhook": "Manage"}}))
             .await;
+        // Only what the account itself names is managed; most numbers name the connection themselves.
+        let webhook =
+            json!({"webhook": "https://voice.example.com/telnyx-webhook", "apiVersion": "2"});
+        let path = format!("/console/connections/{CONNECTION}");
+        world.emulator.post(&path, webhook).await;
         world.start_operator();
         world
     }

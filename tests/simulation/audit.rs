@@ -419,11 +419,7 @@ impl Audit<'_> {
                 Deed::Order => {
                     ordered.insert(entry.reference, at);
                 }
-                Deed::Cancel
-                | Deed::Papers
-                | Deed::Assign
-                | Deed::Unassign
-                | Deed::Webhook => {}
+                Deed::Cancel | Deed::Papers | Deed::Assign | Deed::Unassign | Deed::Webhook => {}
             }
         }
     }

@@ -9,6 +9,7 @@ mod limits;
 mod orders;
 mod people;
 mod refusals;
+mod rest;
 mod rights;
 
 use std::sync::Arc;
@@ -166,6 +167,19 @@ traces! {
         forged_claims_with_amounts_without_bounds_stop_nobody,
         a_number_that_is_kept_at_the_last_moment_is_not_released,
         a_number_that_is_denied_once_is_not_taken_for_released,
+    }
+    rest {
+        every_shape_of_a_spec_comes_to_rest,
+        a_messaging_service_that_nobody_declared_is_named,
+        a_service_that_refuses_a_number_is_asked_once_in_half_an_hour,
+        an_outage_of_telnyx_messaging_is_no_drift,
+        papers_that_change_after_the_purchase_are_written_or_refused,
+        who_renames_a_number_again_and_again_is_left_to_people,
+        two_accounts_that_manage_one_connection_do_not_write_against_each_other,
+        a_webhook_is_managed_only_where_the_account_names_it_and_somebody_may_write,
+        papers_for_an_order_that_waits_are_attached_to_it,
+        papers_that_are_rejected_need_a_person,
+        a_number_whose_state_changes_at_telnyx_says_so_and_recovers,
     }
     people {
         a_number_that_is_bought_by_hand_while_it_is_being_claimed,

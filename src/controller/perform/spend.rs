@@ -330,7 +330,7 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
                 context.memories.met(&pass.object, &holding.id);
                 pass.facts.memory.met = Some(holding.id.clone());
             }
-            let holding = account.saw(holding);
+            let holding = account.saw(*holding);
             pass.saw(
                 Look {
                     holding: Some(holding.clone()),

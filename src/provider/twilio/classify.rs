@@ -153,7 +153,7 @@ pub(super) fn reply(answer: &Answer, asked: &Asked<'_>, session: &Session) -> Re
     let response = &answer.response;
     match response.status {
         201 => match bought(answer, asked) {
-            Ok(holding) => Reply::Bought(holding),
+            Ok(holding) => Reply::Bought(Box::new(holding)),
             Err(why) => Reply::Unknown(format!("HTTP 201, but {why}")),
         },
         status => match Complaint::read(response) {

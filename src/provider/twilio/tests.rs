@@ -505,7 +505,7 @@ async fn each_page_must_name_the_account() {
         let error = twilio(&fake).list().await.unwrap_err();
         assert!(matches!(error, Error::Unreadable(_)), "{error}");
         let fake = Fake::with([json(200, wrong)]);
-        let found = twilio(&fake).find(&NUMBER.parse().unwrap(), None).await;
+        let found = twilio(&fake).find(&NUMBER.parse().unwrap()).await;
         assert!(matches!(found, Err(Error::Unreadable(_))), "{found:?}");
     }
 }
@@ -529,7 +529,7 @@ async fn a_change_of_the_name_shows_the_time_by_the_clock_of_the_rows() {
         ]);
         let held = dated(before.clone());
         let reader = Fake::with([json(200, held)]);
-        let held = twilio(&reader).fetch(&NumberId::new("PN1"), None).await;
+        let held = twilio(&reader).fetch(&NumberId::new("PN1")).await;
         let unproven = Unproven::prove(&held.unwrap().unwrap(), &mark_of("nyc")).unwrap();
         let renamed = twilio(&fake).rename(&unproven, "a name").await.unwrap();
         assert_eq!(renamed.at, shown, "{before} {after}");

@@ -111,7 +111,7 @@ async fn a_listing_is_whole_if_it_shows_as_many_rows_as_every_page_counts() {
         (json!([]), 1, Err(())),
     ] {
         let fake = Fake::with([json(200, counted(rows, 1, 1, json!(total)))]);
-        let answer = telnyx(&fake).find(&NUMBER.parse().unwrap(), None).await;
+        let answer = telnyx(&fake).find(&NUMBER.parse().unwrap()).await;
         assert_eq!(answer.map(|it| it.is_some()).map_err(drop), found);
     }
 }
@@ -577,11 +577,17 @@ async fn a_profile_that_a_listing_does_not_show_is_unknown_and_otherwise_unset()
         Settings::Telnyx(settings) => settings.messaging_profile_id.clone(),
         Settings::Twilio(_) => panic!("a Telnyx number"),
     };
-    assert_eq!(profile(&telnyx.list().await.unwrap()[0]), Shown::Unknown);
+    assert_eq!(
+        profile(&telnyx.list().await.unwrap().holdings[0]),
+        Shown::Unknown
+    );
     let found = telnyx.find(&NUMBER.parse().unwrap()).await.unwrap();
     assert_eq!(profile(&found.unwrap()), Shown::Known(None));
     let fetched = telnyx.fetch(&NumberId::new("21")).await.unwrap();
     assert_eq!(profile(&fetched.unwrap()), Shown::Known(None));
     let listed = telnyx.list().await.unwrap();
-    assert_eq!(profile(&listed[0]), Shown::Known(Some("mp-1".into())));
+    assert_eq!(
+        profile(&listed.holdings[0]),
+        Shown::Known(Some("mp-1".into()))
+    );
 }
