@@ -252,18 +252,18 @@ async fn while_it_moves<T>(process: Process, work: impl Future<Output = T> + Sen
 /// A watch, as the program takes it in.
 struct Watch<K: Resource<DynamicType = ()> + Clone + 'static> {
     store: Store<K>,
-    events: UnboundedSender<Result<Event<K>, watcher::Error>>,
+    events: UnboundedSender<Told<K>>,
     /// What a pass is due for.
     due: BoxStream<'static, Result<K, watcher::Error>>,
 }
 
-type Events<K> = BoxStream<'static, Result<Event<K>, watcher::Error>>;
+type Told<K> = Result<Event<K>, watcher::Error>;
 
 /// A cache, the way into it, and the events that it shows.
 fn cache<K>() -> (
     Store<K>,
-    UnboundedSender<Result<Event<K>, watcher::Error>>,
-    Events<K>,
+    UnboundedSender<Told<K>>,
+    BoxStream<'static, Told<K>>,
 )
 where
     K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
