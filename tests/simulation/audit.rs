@@ -867,9 +867,16 @@ fn settings<'a>(number: &'a Number, spec: &'a Value) -> Vec<(&'static str, &'a s
     if number.provider == "twilio" {
         let webhook =
             |which: &str| text(&spec["webhooks"][which], "https://voice.example.com/twiml");
+        // Of what is bought here only numbers of North America take messages.
+        let takes_messages = number.phone_number.starts_with("+1");
+        let messages = if takes_messages {
+            webhook("smsUrl")
+        } else {
+            ""
+        };
         return vec![
             ("voice webhook", &number.voice_url, webhook("voiceUrl")),
-            ("SMS webhook", &number.sms_url, webhook("smsUrl")),
+            ("SMS webhook", &number.sms_url, messages),
             (
                 "messaging service",
                 &number.messaging_service,
