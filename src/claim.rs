@@ -267,7 +267,7 @@ pub struct ReleaseToken {
 impl ReleaseToken {
     /// Makes the token from the id that the reply to the write records, which was sent at `sent`. `None` if that is not the id
     /// of `number`.
-    pub fn from_reply(recorded: Option<&str>, number: &NumberId, sent: Instant) -> Option<Self> {
+    pub fn of_reply(recorded: Option<&str>, number: &NumberId, sent: Instant) -> Option<Self> {
         (recorded == Some(number.as_str())).then(|| Self {
             number: number.clone(),
             sent,
@@ -441,9 +441,9 @@ mod tests {
             NumberId::new("PN1"),
         );
         for recorded in [None, Some("PN2"), Some("")] {
-            assert!(ReleaseToken::from_reply(recorded, &number, sent).is_none());
+            assert!(ReleaseToken::of_reply(recorded, &number, sent).is_none());
         }
-        let token = ReleaseToken::from_reply(Some("PN1"), &number, sent).unwrap();
+        let token = ReleaseToken::of_reply(Some("PN1"), &number, sent).unwrap();
         assert_eq!(token.number(), &number);
         assert_eq!(token.ends(), sent + Duration::from_secs(5));
     }

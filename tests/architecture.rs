@@ -114,8 +114,9 @@ const RULES: &[Rule] = &[
     },
 ];
 
-/// The right to buy comes from the reply of the claiming write alone.
-const MAKES_TOKENS: &str = "from_reply";
+/// The right to buy comes from the reply to the claiming write alone, and the right to release from the reply to the write
+/// that decides on it.
+const MAKES_TOKENS: [&str; 2] = ["from_reply", "of_reply"];
 
 /// Enough to parse, to build and to call.
 const LINES_OF_A_BINARY: usize = 120;
@@ -433,25 +434,27 @@ fn every_rule_is_about_modules_that_exist() {
 /// Compiled for unit tests alone.
 const FAKE: &str = "provider/http/fake.rs";
 
-/// Where tokens are made, besides the module that defines them.
-fn makers_of_tokens(sources: &[Source]) -> Vec<&str> {
+/// Where the tokens that `maker` makes are made, outside the module that defines them.
+fn makers_of_tokens<'a>(sources: &'a [Source], maker: &str) -> Vec<&'a str> {
     let elsewhere = sources
         .iter()
         .filter(|source| !source.is_in("claim") && source.name != FAKE);
     elsewhere
-        .filter(|source| source.mentions_word(MAKES_TOKENS))
+        .filter(|source| source.mentions_word(maker))
         .map(|source| source.name.as_str())
         .collect()
 }
 
 #[test]
-fn the_right_to_buy_is_made_in_one_place() {
+fn the_right_to_buy_and_the_right_to_release_are_each_made_in_one_place() {
     let sources = sources();
-    let makers = makers_of_tokens(&sources);
-    assert!(
-        makers.len() == 1 && makers[0].starts_with("controller/"),
-        "made in {makers:?}"
-    );
+    for maker in MAKES_TOKENS {
+        let makers = makers_of_tokens(&sources, maker);
+        assert!(
+            makers.len() == 1 && makers[0].starts_with("controller/"),
+            "{maker} in {makers:?}"
+        );
+    }
 }
 
 #[test]
@@ -621,7 +624,7 @@ fn a_second_place_that_makes_tokens_is_noticed() {
         ),
     ];
     assert_eq!(
-        makers_of_tokens(&sources),
+        makers_of_tokens(&sources, MAKES_TOKENS[0]),
         ["controller/perform.rs", "controller/number.rs"]
     );
 }

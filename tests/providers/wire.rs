@@ -256,8 +256,13 @@ async fn a_release_that_is_held_up_on_its_way_out_does_not_leave() {
         };
         let sent = Reqwest::new().unwrap().send(request).await;
         assert_eq!(sent.is_ok(), leaves, "{sent:?}");
-        let is_lost = matches!(&sent, Err(TransportError::Lost(_)));
-        assert_eq!(is_lost, !leaves, "{sent:?}");
+        // What may not begin was certainly not sent; what is held up later may have been.
+        let is_expected = match may_get_on {
+            0 => matches!(&sent, Err(TransportError::NotSent(_))),
+            1 => matches!(&sent, Err(TransportError::Lost(_))),
+            _ => sent.is_ok(),
+        };
+        assert!(is_expected, "{may_get_on}: {sent:?}");
         assert_eq!(!listener.heard().is_empty(), leaves, "{may_get_on}");
     }
 }

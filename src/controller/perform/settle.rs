@@ -322,7 +322,7 @@ pub(super) async fn announce_release(
     let status = pass.object.status.as_ref();
     let recorded = status.and_then(|status| status.id.as_deref());
     let token = match &fenced {
-        Ok(()) => ReleaseToken::from_reply(recorded, id, sent),
+        Ok(()) => ReleaseToken::of_reply(recorded, id, sent),
         Err(_) => None,
     };
     let Some(token) = token else {

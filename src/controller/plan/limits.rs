@@ -76,7 +76,7 @@ impl Limits {
 
 impl Facts {
     /// True if neither the resource's own limit nor the account's forbids a number at `price`.
-    pub(in crate::controller) fn may_cost(&self, price: &Price) -> bool {
+    pub(crate) fn may_cost(&self, price: &Price) -> bool {
         forbids_price(self, Some(price)).is_none()
     }
 }

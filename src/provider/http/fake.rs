@@ -143,7 +143,7 @@ pub(crate) fn token(account: &str, age: Duration) -> Token {
 /// A token to release `number`, whose write was sent `age` before the clock's first instant.
 pub(crate) fn release_token(number: &str, age: Duration) -> ReleaseToken {
     let sent = Instant::since_boot(Duration::from_secs(1000) - age);
-    ReleaseToken::from_reply(Some(number), &NumberId::new(number), sent).unwrap()
+    ReleaseToken::of_reply(Some(number), &NumberId::new(number), sent).unwrap()
 }
 
 /// An answer with a JSON body.
