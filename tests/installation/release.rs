@@ -162,6 +162,9 @@ async fn a_release_is_installed_upgraded_rolled_back_and_uninstalled() {
     let notes = helm_on(&plane, &["get", "notes", RELEASE]).unwrap();
     assert!(notes.contains("--clusterrole=phonenumber-buyer"), "{notes}");
     assert!(!notes.contains("WARNING"), "{notes}");
+    for open in ["networkPolicy.metricsFrom", "networkPolicy.apiServerCIDRs"] {
+        assert!(notes.contains(open), "{open} is named: {notes}");
+    }
     let deployment = || {
         get(
             &plane,
