@@ -266,6 +266,8 @@ async fn webhooks_have_a_base_and_connections_are_right_before_money_is_spent() 
             json!({"webhook": "https://old.example.com"}),
         )
         .await;
+    // What the other account of the same key saw of the connection is kept for an interval.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     world.create("looks", "telnyx", "+12125550035", looks).await;
     stalled(
         &world,
