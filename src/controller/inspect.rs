@@ -242,7 +242,8 @@ pub(super) async fn wake_what_is_answered_anew(
         }
         let webhooks = resolved.webhooks;
         let answer = hash(&format!("{routing:?} {webhooks:?} {assistant:?}"));
-        if context.answers.changed(question, answer) {
+        // A webhook that is to be set is news also where nothing is known of how it was before.
+        if context.answers.changed(question, answer) || !webhooks.is_empty() {
             users.iter().for_each(|user| context.wakers.number(user));
         }
     }

@@ -815,7 +815,9 @@ impl Audit<'_> {
                 let waits = condition(object, "Ready").is_some_and(|(_, reason, message)| {
                     reason == "LimitReached" && message.starts_with("The account holds")
                 });
-                if free > 0 && waits {
+                // What is suspended is as it was.
+                let is_suspended = object["spec"]["suspend"] == true;
+                if free > 0 && waits && !is_suspended {
                     let (name, status) = (&object["metadata"]["name"], &object["status"]);
                     self.fault(format!(
                         "{name} waits for a limit of {most} numbers, of which {held} are held: {status:#}"

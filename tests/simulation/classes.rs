@@ -59,24 +59,20 @@ pub enum Class {
 /// How many schedules in a hundred draw each kind; with 0 it is switched off.
 const WEIGHTS: [(Class, usize); 23] = [
     (Class::Relists, 12),
-    // Off: a number is released that is to be retained since, as its watch does not tell.
+    // Off: an assistant is assigned again by an operator whose watch does not tell that it is not declared any more.
     (Class::StalledWatches, 0),
     (Class::ServerDates, 8),
     (Class::RefusedStatus, 8),
     (Class::OthersFinalizers, 6),
     (Class::SecretsGone, 6),
-    // Off: a look that panics leaves its answer open for ever, and those that wait for it never end.
-    (Class::Panics, 0),
-    // Off: a claim of the future keeps its resource from being deleted.
-    (Class::HostileClaims, 0),
+    (Class::Panics, 6),
+    (Class::HostileClaims, 6),
     (Class::HostilePrices, 6),
-    // Off: a purchase that is dated before the reply's date is taken for somebody else's.
+    // Off: where dates lie apart and a search may have bought, it buys again.
     (Class::ProviderDates, 0),
     (Class::WrongPages, 8),
-    // Off: a purchase that may have taken place is repeated each half minute.
-    (Class::LongHiding, 0),
-    // Off: a number that a purchase overwrote is released with a resource that is created again.
-    (Class::HandWhileHidden, 0),
+    (Class::LongHiding, 6),
+    (Class::HandWhileHidden, 6),
     (Class::LatePurchases, 8),
     (Class::FalseReleases, 4),
     (Class::FalseAbsence, 8),

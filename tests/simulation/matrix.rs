@@ -112,9 +112,12 @@ pub const JOBS: [Job; 19] = {
                 json!({"twilio": {"messagingServiceSid": SERVICE}}),
             )
         }),
-        job("order into a messaging profile", "telnyx", || {
-            with(telnyx(), json!({"telnyx": {"messagingProfileId": PROFILE}}))
-        }),
+        Job {
+            begin: create_with_a_profile,
+            ..job("order into a messaging profile", "telnyx", || {
+                with(telnyx(), json!({"telnyx": {"messagingProfileId": PROFILE}}))
+            })
+        },
         Job {
             begin: create_under_limits,
             ..job("purchase under limits", "twilio", || {
@@ -183,6 +186,13 @@ fn create(world: &World, spec: Value) {
 fn with(mut spec: Value, more: Value) -> Value {
     merge(&mut spec, &more);
     spec
+}
+
+/// The account does not name the profile, so people have set its webhook.
+fn create_with_a_profile(world: &World, spec: Value) {
+    let right = json!({"webhook": "https://voice.example.com/telnyx-webhook"});
+    world.control("POST", &format!("/console/connections/{PROFILE}"), right);
+    create(world, spec);
 }
 
 /// What is bought reaches every limit.

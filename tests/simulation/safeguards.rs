@@ -63,7 +63,7 @@ const NEEDED: [(&str, Out, &str, &str); 13] = [
         "one resource at a time goes for a number",
         Out::Rule(Safeguard::OneAtATime),
         "two_resources_that_claim_one_number_at_one_moment",
-        "Configure by twilio",
+        "belongs to PhoneNumber support/another",
     ),
     (
         "whoever claimed a number first has it, as is known when the next claim is written",
@@ -86,8 +86,8 @@ const NEEDED: [(&str, Out, &str, &str); 13] = [
     (
         "an adopted number is marked as one",
         Out::Rule(Safeguard::AdoptedMark),
-        "an_adopted_number_whose_resource_is_restored_and_deleted",
-        "it was not ours to give back",
+        "a_number_that_was_written_over_is_never_released",
+        "Release by twilio",
     ),
     (
         "the fuse is counted by compare-and-swap",
