@@ -87,7 +87,7 @@ const NEEDED: [(&str, Out, &str, &str); 13] = [
         "an adopted number is marked as one",
         Out::Rule(Safeguard::AdoptedMark),
         "a_number_that_was_written_over_is_never_released",
-        "Release by twilio",
+        "left: Bool(false)\n right: true",
     ),
     (
         "the fuse is counted by compare-and-swap",
