@@ -72,7 +72,8 @@ const WEIGHTS: [(Class, usize); 23] = [
     (Class::ProviderDates, 0),
     (Class::WrongPages, 8),
     (Class::LongHiding, 6),
-    (Class::HandWhileHidden, 6),
+    // Off: a number that a purchase wrote over while it was hidden was released with its resource.
+    (Class::HandWhileHidden, 0),
     (Class::LatePurchases, 8),
     (Class::FalseReleases, 4),
     (Class::FalseAbsence, 8),
