@@ -50,14 +50,11 @@ impl Amount {
 
     /// The amount that a plain decimal text names; `None` for a text that is no amount.
     pub fn read(text: &str) -> Option<Self> {
-        let written = Decimal::from_str_exact(text.trim()).ok()?;
-        let amount = written.normalize();
+        let amount = Decimal::from_str_exact(text.trim()).ok()?.normalize();
         let is_amount = !amount.is_sign_negative()
             && amount < Decimal::from(Self::LIMIT)
             && amount.scale() <= Self::MOST_DECIMALS;
-        // Shown as it was written, unless that is longer than any amount.
-        let is_short = written.scale() <= Self::MOST_DECIMALS;
-        is_amount.then_some(Self(if is_short { written } else { amount }))
+        is_amount.then_some(Self(amount))
     }
 
     /// The sum of two amounts. A sum that cannot be represented is the largest amount.

@@ -95,7 +95,7 @@ async fn what_costs_too_much_is_not_bought_until_it_may_cost_that() {
         let number = world.until_reason(&name, "CostLimitExceeded").await;
         let said = message(&number);
         assert!(
-            said.contains("2.01 USD") && said.contains("2.00"),
+            said.contains("2.01 USD") && said.contains("maxMonthlyCost of 2."),
             "{name}: {said}"
         );
         assert!(said.contains("maxMonthlyCost"), "{name}: {said}");
