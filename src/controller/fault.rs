@@ -23,6 +23,9 @@ use crate::telemetry::metrics::{Fault, LOOP};
 /// How long an account whose pass panicked is left alone, in intervals of its passes.
 const ACCOUNT_PAUSES_FOR: u32 = 5;
 
+/// What may panic too: nothing may end the queue that the pass came from.
+const SHOWING: &str = "showing that a pass panicked";
+
 /// What a rule that does not hold means for the object of a pass.
 pub(super) fn blocker(why: &str) -> Blocker {
     Blocker::new(
@@ -86,9 +89,12 @@ pub(super) async fn number_panicked(
         .again(&number, &rest, context.chance.fraction());
     let namespace = number.namespace().unwrap_or_default();
     let api = Api::namespaced(context.clients.writes.clone(), &namespace);
-    if let Some(written) = show(number.as_ref(), api, conditions_of, context).await {
-        context.wrote(&Arc::new(written), false);
-    }
+    survived_round(SHOWING, context, async {
+        if let Some(written) = show(number.as_ref(), api, conditions_of, context).await {
+            context.wrote(&Arc::new(written), false);
+        }
+    })
+    .await;
     due
 }
 
@@ -104,7 +110,10 @@ pub(super) async fn account_panicked<A: AnyAccount>(
 ) -> Due {
     pass_panicked(account.as_ref(), panic, context);
     let api = account.api(context);
-    show(account.as_ref(), api, A::conditions, context).await;
+    survived_round(SHOWING, context, async {
+        show(account.as_ref(), api, A::conditions, context).await;
+    })
+    .await;
     Some(context.settings.interval.saturating_mul(ACCOUNT_PAUSES_FOR))
 }
 

@@ -73,3 +73,26 @@ pub fn what_keeps_panicking_says_so_is_tried_less_and_less_often_and_goes_on_onc
         assert_eq!((deeds(&world, Deed::Purchase), held(&world)), (2, 2));
     });
 }
+
+#[test]
+pub fn a_panic_while_a_panic_is_shown_costs_the_pass_alone() {
+    for refused in ["provideraccounts", "phonenumbers"] {
+        in_simulated_time(async {
+            let broken = format!("put {refused}/status");
+            let world = bought_with(move |call| {
+                let is_listed = call.side == "twilio" && call.operation == "list";
+                match is_listed || call.operation == broken {
+                    true => Fate::Panics,
+                    false => Fate::Answered,
+                }
+            })
+            .await;
+            world.stage.set_script(Arc::new(|_| Fate::Answered));
+            world.run_for(secs(1800)).await;
+            for name in ["nyc", "bos"] {
+                assert!(is_ready(&world.get(name)), "{}", world.shown());
+            }
+            assert_eq!((deeds(&world, Deed::Purchase), held(&world)), (2, 2));
+        });
+    }
+}
