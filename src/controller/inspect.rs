@@ -242,12 +242,21 @@ pub(super) async fn wake_what_is_answered_anew(
         }
         let webhooks = resolved.webhooks;
         let answer = hash(&format!("{routing:?} {webhooks:?} {assistant:?}"));
-        // A webhook that is to be set is news also where nothing is known of how it was before.
-        if context.answers.changed(question, answer) || !webhooks.is_empty() {
-            users.iter().for_each(|user| context.wakers.number(user));
+        let is_changed = context.answers.changed(question, answer);
+        // A webhook that was never seen right is set for the numbers that share it. What holds none sets it before it buys.
+        let is_wanted = |user: &PhoneNumber| !webhooks.is_empty() && has_number(user);
+        for user in users {
+            if is_changed || is_wanted(user) {
+                context.wakers.number(user);
+            }
         }
     }
     Ok(())
+}
+
+fn has_number(user: &PhoneNumber) -> bool {
+    let status = user.status.as_ref();
+    status.is_some_and(|status| status.id.is_some())
 }
 
 /// A hash of everything that what a resource is answered depends on.

@@ -325,7 +325,7 @@ impl World {
 
     fn is_ordered(&self, number: &str) -> bool {
         let mut pending = self.pending.iter().filter_map(|at| self.orders.get(*at));
-        pending.any(|order| order.number == number && order.status == "pending")
+        pending.any(|order| order.number == number && order.status != "failure")
     }
 
     /// Accepts an order.
@@ -338,7 +338,7 @@ impl World {
     pub(super) fn unavailable(&self) -> impl Iterator<Item = &str> {
         let pending = self.pending.iter().filter_map(|at| self.orders.get(*at));
         let ordered = pending
-            .filter(|order| order.status == "pending")
+            .filter(|order| order.status != "failure")
             .map(|order| order.number.as_str());
         let owned = self.numbers.iter().map(|owned| owned.phone_number.as_str());
         ordered.chain(owned)
@@ -491,7 +491,7 @@ impl World {
         let orders = &self.orders;
         let settled = |at: &usize| {
             let order = orders.get(*at);
-            order.is_none_or(|order| order.status != "pending" || order.due <= now)
+            order.is_none_or(|order| order.status == "failure" || order.due <= now)
         };
         let due: Vec<usize> = self.pending.iter().copied().filter(settled).collect();
         for at in due {
@@ -499,16 +499,21 @@ impl World {
             let Some(order) = self.orders.get(at).cloned() else {
                 continue;
             };
-            if order.status != "pending" {
+            let switches = &self.state.switches;
+            let fails = switches.orders_fail
+                || (order.cancelled && !switches.cancelled_orders_succeed)
+                || order.status == "success";
+            let is_undone = switches.orders_undone && !fails;
+            if order.status == "failure" {
                 continue;
             }
-            let fails = self.state.switches.orders_fail
-                || (order.cancelled && !self.state.switches.cancelled_orders_succeed);
-            let status = if fails { "failure" } else { "success" };
             if let Some(order) = self.orders.get_mut(at) {
-                order.status = status;
+                order.status = if fails { "failure" } else { "success" };
+                order.due = now + UNDONE_AFTER;
             }
-            if !fails {
+            if is_undone {
+                self.pending.insert(at);
+            } else if !fails {
                 self.deliver(&order);
             }
         }
@@ -536,6 +541,9 @@ impl World {
         );
     }
 }
+
+/// How long an order is shown as successful that brings no number.
+const UNDONE_AFTER: Duration = Duration::from_secs(60);
 
 /// `at`, so many milliseconds later, or earlier if that is negative.
 fn moved(at: SystemTime, milliseconds: i64) -> SystemTime {

@@ -98,6 +98,10 @@ pub struct Switches {
     pub order_ms: u64,
     /// Every Telnyx order is refused in the end.
     pub orders_fail: bool,
+    /// A Telnyx order is shown as successful for a minute, brings no number, and has failed then.
+    pub orders_undone: bool,
+    /// Numbers at Telnyx do not tell when they were bought.
+    pub no_purchase_time: bool,
     /// A Telnyx order's reference is copied onto its number.
     pub copy_reference: bool,
     /// Telnyx finds numbers also if the filter begins with a plus sign.
@@ -156,6 +160,8 @@ impl Default for Switches {
             overwritten_unnoticed: false,
             order_ms: 300,
             orders_fail: false,
+            orders_undone: false,
+            no_purchase_time: false,
             copy_reference: false,
             plus_matches: true,
             cancelled_orders_succeed: false,

@@ -80,7 +80,7 @@ fn answered(world: &mut World, operation: &str, request: &Request) -> Reply {
         ("identity", "GET") => identity(world, organization, request),
         ("fetch", _) if world.state.switches.profiles_unavailable => no_profiles(),
         ("fetch", _) => match world.fetched("telnyx", organization, id) {
-            Some(number) => data(&shown(number)),
+            Some(number) => data(&shown(world, number)),
             None => not_found(),
         },
         ("configure", "PATCH") => configure(world, organization, id, request),
@@ -193,7 +193,7 @@ fn list(world: &World, organization: &str, request: &Request) -> Reply {
         return no_profiles();
     }
     let shown = |number: &Number| {
-        let mut shown = shown(number);
+        let mut shown = shown(world, number);
         if let Some(profile) = shown.get_mut("messaging_profile_id").filter(|_| hides) {
             *profile = Value::Null;
         }
@@ -294,7 +294,7 @@ fn configure(world: &mut World, organization: &str, id: &str, request: &Request)
     }
     let number = number.clone();
     note(world, Deed::Configure, &number);
-    data(&shown(&number))
+    data(&shown(world, &number))
 }
 
 fn note(world: &mut World, deed: Deed, number: &Number) {
@@ -367,7 +367,7 @@ fn release(world: &mut World, organization: &str, id: &str) -> Reply {
     let Some(number) = world.take_back(at, "telnyx") else {
         return not_found();
     };
-    let mut shown = shown(&number);
+    let mut shown = shown(world, &number);
     if let Some(status) = shown.get_mut("status") {
         *status = json!("deleted");
     }
@@ -658,7 +658,8 @@ fn or_null(text: &str) -> Value {
     }
 }
 
-fn shown(number: &Number) -> Value {
+fn shown(world: &World, number: &Number) -> Value {
+    let bought = iso8601(number.created);
     let status = if number.status.is_empty() {
         "active"
     } else {
@@ -670,8 +671,8 @@ fn shown(number: &Number) -> Value {
         "customer_reference": or_null(&number.customer_reference),
         "messaging_profile_id": or_null(&number.messaging_profile_id),
         "billing_group_id": or_null(&number.billing_group_id), "phone_number_type": kind_word(kind_of(&number.phone_number)),
-        "deletion_lock_enabled": number.locked, "purchased_at": iso8601(number.created),
-        "created_at": iso8601(number.created)})
+        "deletion_lock_enabled": number.locked, 
+        "purchased_at": (!world.state.switches.no_purchase_time).then_some(&bought), "created_at": bought})
 }
 
 fn kind_word(kind: Kind) -> &'static str {

@@ -247,6 +247,17 @@ async fn orders_fail_where_they_are_told_to() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_order_that_is_undone_succeeds_brings_nothing_and_fails() {
+    let emulator = with(json!({"ordersUndone": true}));
+    let order = ordered(&emulator, FIRST).await;
+    assert_eq!(status_of(&emulator, &order).await, "success");
+    advance(seconds(61)).await;
+    assert_eq!(status_of(&emulator, &order).await, "failure");
+    assert_eq!(entries(&emulator, "purchase", FIRST).await, 0);
+    assert!(search(&emulator, FIRST).await, "nobody bought it");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cancelled_order_fails() {
     let emulator = with(json!({"orderMs": 10_000}));
     let order = ordered(&emulator, FIRST).await;

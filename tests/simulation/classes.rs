@@ -52,12 +52,14 @@ pub enum Class {
     Unidentified,
     /// Another installation holds numbers for resources of the same names in the same account.
     OtherInstallation,
+    /// Telnyx orders fail after they have succeeded, and numbers do not tell when they were bought.
+    UndoneOrders,
     /// Limits on what Telnyx accounts buy, and on what accounts cost.
     Limits,
 }
 
 /// How many schedules in a hundred draw each kind; with 0 it is switched off.
-const WEIGHTS: [(Class, usize); 23] = [
+const WEIGHTS: [(Class, usize); 24] = [
     (Class::Relists, 12),
     // Off: an assistant is assigned again by an operator whose watch does not tell that it is not declared any more.
     (Class::StalledWatches, 0),
@@ -84,6 +86,7 @@ const WEIGHTS: [(Class, usize); 23] = [
     (Class::Unidentified, 8),
     // Off: a search buys a second number where another installation has one for the same name.
     (Class::OtherInstallation, 0),
+    (Class::UndoneOrders, 6),
     (Class::Limits, 8),
 ];
 

@@ -341,8 +341,11 @@ impl Play {
             operator.process.flow();
         }
         self.world.stage.set_dates("kubernetes", Dates::default());
-        self.world
-            .control("POST", "/switches", json!({"monthlyPrice": null}));
+        self.world.control(
+            "POST",
+            "/switches",
+            json!({"monthlyPrice": null, "ordersUndone": false}),
+        );
         for object in self.world.cluster.list("phonenumbers") {
             self.let_go_of(object["metadata"]["name"].as_str().unwrap_or_default());
         }
@@ -396,6 +399,7 @@ impl Play {
             Class::HostileClaims => self.forge(),
             Class::HostilePrices => self.raise_the_price(),
             Class::HandWhileHidden => self.buy_in_console(),
+            Class::UndoneOrders => self.undo_orders(),
             // The others are in the script, or in what there is from the beginning.
             _ => {}
         }
@@ -507,6 +511,15 @@ impl Play {
         self.note(&format!("each number costs {price:?}"));
         self.world
             .control("POST", "/switches", json!({"monthlyPrice": price}));
+    }
+
+    fn undo_orders(&mut self) {
+        let [undone, timeless] = [self.below(2) == 0, self.below(2) == 0];
+        self.note(&format!(
+            "orders are undone: {undone}, numbers tell no time of purchase: {timeless}"
+        ));
+        let switches = json!({"ordersUndone": undone, "noPurchaseTime": timeless});
+        self.world.control("POST", "/switches", switches);
     }
 
     fn create(&mut self, name: &'static str) {
