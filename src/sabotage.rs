@@ -33,6 +33,8 @@ pub enum Safeguard {
     AdoptedMark,
     /// The count of purchases and releases is taken by compare-and-swap.
     CountBySwap,
+    /// An assistant is assigned only where the same pass has announced it, by compare-and-swap.
+    Announcement,
 }
 
 #[cfg(not(feature = "sabotage"))]

@@ -26,8 +26,8 @@ use crate::sabotage::{Safeguard, stands};
 
 use look::{choose, fetch, look, offer, price_of};
 use settle::{
-    announce_release, assign, attach_papers, configure, disclaim, release, rename, restore_mark,
-    set_webhook, unassign,
+    announce, announce_release, assign, attach_papers, configure, disclaim, release, rename,
+    restore_mark, set_webhook, unassign,
 };
 use spend::{adopt, buy, claim, last_look};
 
@@ -61,6 +61,8 @@ pub(super) struct Pass {
     release: Option<Release>,
     /// When the number was last asked for, as this pass knows it.
     looked_at: Option<Instant>,
+    /// When the status was sent that announced an assignment in this pass.
+    pub(super) announced_at: Option<Instant>,
     /// Whether what this pass sets up is a repair, once it is counted.
     is_repair: Option<bool>,
 }
@@ -145,6 +147,7 @@ impl Pass {
             purchase: None,
             release: None,
             looked_at: None,
+            announced_at: None,
             is_repair: None,
         }
     }
@@ -247,7 +250,7 @@ pub(super) async fn perform(step: Step, pass: &mut Pass, context: &Context) -> R
             write_down(pass, context).await
         }
         Step::Unassign(assistant) => unassign(assistant, pass).await,
-        Step::Announce(_) => write_down(pass, context).await,
+        Step::Announce(assistant) => announce(assistant, pass, context).await,
         Step::Assign(assistant) => assign(assistant, pass, context).await,
         Step::Rename(id) => rename(&id, pass, context).await,
         Step::Disclaim(id) => disclaim(&id, pass, context).await,

@@ -278,6 +278,9 @@ pub struct Seen {
     pub last_look: Option<Option<Holding>>,
     /// What the purchase came to, unless it was bought or ordered.
     pub attempt: Option<Attempt>,
+    /// The assistant that the status names as the one that Burki is going to be told of, by a write of this pass on the version
+    /// that the pass decides on.
+    pub announced: Option<i64>,
     /// True once Burki was told who answers in this pass: it rewrites the webhooks meanwhile.
     pub assigned: bool,
     /// True once the number was configured in this pass.
@@ -387,7 +390,8 @@ pub enum Step {
     RecordOrder(Box<Order>),
     /// Tell Burki that the assistant no longer answers.
     Unassign(i64),
-    /// Write down which assistant Burki is going to be told of: whatever happens then, it is known whom to ask.
+    /// Write down which assistant Burki is going to be told of: whatever happens then, it is known whom to ask. The write fails
+    /// if anybody has changed the object since the decision.
     Announce(i64),
     /// Tell Burki that the assistant answers.
     Assign(i64),

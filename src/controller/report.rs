@@ -88,8 +88,8 @@ pub(super) async fn record(pass: &mut Pass, context: &Context) -> Result<bool, k
     write(pass, &next, Put::IfChanged, context).await
 }
 
-/// Writes down that the number is released, also where the status says so already: the write fails if anybody has written
-/// since the version that the release was decided on.
+/// Writes down what is about to be done, also where the status says so already: the write fails if anybody has written since the
+/// version that it was decided on.
 ///
 /// # Errors
 /// Those of the API server, a conflict among them.
@@ -185,6 +185,7 @@ async fn write(
     let name = pass.object.name_any();
     let mut object = PhoneNumber::clone(&pass.object);
     let mut has_changed = false;
+    let sent = context.clock.now();
     for attempt in 1..=TRIES {
         object.status = Some(status.clone());
         object.metadata.managed_fields = None;
@@ -215,6 +216,10 @@ async fn write(
             }
             Err(error) => return Err(error),
         }
+    }
+    if !has_changed {
+        pass.facts.seen.announced = pass.facts.record.assigning;
+        pass.announced_at = Some(sent);
     }
     context.wrote(&pass.object, !has_changed);
     transitions(&before, &status, pass, context);

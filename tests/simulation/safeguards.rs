@@ -16,7 +16,7 @@ enum Out {
 }
 
 /// A safeguard for people, how it is taken out, the trace that misses it, and what that trace finds then.
-const NEEDED: [(&str, Out, &str, &str); 13] = [
+const NEEDED: [(&str, Out, &str, &str); 14] = [
     (
         "the claim is stored by compare-and-swap",
         Out::CompareAndSwap,
@@ -94,6 +94,12 @@ const NEEDED: [(&str, Out, &str, &str); 13] = [
         Out::Rule(Safeguard::CountBySwap),
         "two_that_both_believe_to_lead_and_the_fuse",
         "numbers were bought, and 5 may be",
+    ),
+    (
+        "an assignment is announced by compare-and-swap",
+        Out::Rule(Safeguard::Announcement),
+        "what_is_not_declared_any_more_is_not_assigned_by_who_does_not_know",
+        "left: Number(101)",
     ),
 ];
 

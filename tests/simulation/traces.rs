@@ -195,6 +195,7 @@ traces! {
         a_restored_resource_keeps_its_number_from_a_younger_rival,
         two_resources_that_declare_one_number_and_one_of_them_looks_slowly,
         two_resources_that_claim_one_number_at_one_moment,
+        what_is_not_declared_any_more_is_not_assigned_by_who_does_not_know,
     }
     refusals {
         objects_that_are_refused_cost_their_neighbours_nothing,

@@ -17,6 +17,7 @@ use crate::burki::{Assigned, DirectoryError};
 use crate::claim::{ReleaseToken, TOKEN_LIFETIME};
 use crate::number::{Field, Holding, NumberId};
 use crate::provider::{Error, Home, Order, RefusalKind, Released, Renamed, Unmarked, Unproven};
+use crate::sabotage::{Safeguard, stands};
 
 /// On deletion a number is released even if Burki cannot be told.
 pub(super) async fn unassign(assistant: i64, pass: &mut Pass) -> Result<(), Stop> {
@@ -52,8 +53,34 @@ fn directory_stop(error: &DirectoryError) -> Stop {
     })
 }
 
-/// Burki rewrites the provider's webhooks when it takes a number, so the number is looked at again.
+/// Writes down which assistant Burki is going to be told of, by a write of the status that fails if anybody has changed the
+/// object since: the assistant may not be declared any more.
+pub(super) async fn announce(
+    assistant: i64,
+    pass: &mut Pass,
+    context: &Context,
+) -> Result<(), Stop> {
+    pass.facts.record.assigning = Some(assistant);
+    match report::fence(pass, context).await {
+        Ok(()) => Ok(()),
+        Err(error) if is_conflict(&error) => Err(read_again(pass, context).await?),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Burki rewrites the provider's webhooks when it takes a number, so the number is looked at again. What was announced too long
+/// ago is announced again.
 pub(super) async fn assign(assistant: i64, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+    let announced_at = pass.announced_at;
+    let is_late = || {
+        let age = announced_at.map(|at| context.clock.now().since(at));
+        age.is_none_or(|age| age >= TOKEN_LIFETIME) && stands(Safeguard::Announcement)
+    };
+    let late = || {
+        Stop::from(Error::Overtaken(
+            "the assignment was announced too long ago",
+        ))
+    };
     let Some(burki) = &pass.resolved.burki else {
         return Err(directory_stop(&DirectoryError::Unavailable(
             "the account has no usable spec.burki".into(),
@@ -61,6 +88,9 @@ pub(super) async fn assign(assistant: i64, pass: &mut Pass, context: &Context) -
     };
     let number = &pass.number()?;
     let name = Some(pass.resolved.name.as_str());
+    if is_late() {
+        return Err(late());
+    }
     let mut assigned = burki
         .assign(number, assistant, name)
         .await
@@ -76,6 +106,9 @@ pub(super) async fn assign(assistant: i64, pass: &mut Pass, context: &Context) -
             .unassign(number, other)
             .await
             .map_err(|error| directory_stop(&error))?;
+        if is_late() {
+            return Err(late());
+        }
         assigned = burki
             .assign(number, assistant, name)
             .await

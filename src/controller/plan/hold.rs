@@ -208,7 +208,8 @@ pub(crate) fn destination(service: &MessagingService) -> &'static str {
 }
 
 /// Who answers comes before the webhooks, because Burki rewrites them when it takes a number.
-/// An assistant that cannot be asked about is no reason to disturb an assignment that stands.
+/// An assistant that cannot be asked about is no reason to disturb an assignment that stands. Each assignment is announced in
+/// its own pass, also where the status announces it already: that write shows that the assistant is still declared.
 fn assistant(facts: &Facts) -> Option<Step> {
     let wanted = match &facts.assistant {
         Some((wanted, Ok(()))) => Some(*wanted),
@@ -224,9 +225,16 @@ fn assistant(facts: &Facts) -> Option<Step> {
         (_, Some((_, Err(blocker)))) => Some(facts.blocked(blocker)),
         (Some(assigned), _) => Some(Step::Unassign(assigned)),
         (None, _) => match (facts.record.assigning, wanted) {
-            (Some(announced), Some(wanted)) if announced == wanted => Some(Step::Assign(wanted)),
-            (Some(announced), _) => Some(Step::Unassign(announced)),
-            (None, wanted) => wanted.map(Step::Announce),
+            (Some(announced), wanted) if Some(announced) != wanted => {
+                Some(Step::Unassign(announced))
+            }
+            (announced, Some(wanted))
+                if facts.seen.announced == Some(wanted)
+                    || (announced == Some(wanted) && !stands(Safeguard::Announcement)) =>
+            {
+                Some(Step::Assign(wanted))
+            }
+            (_, wanted) => wanted.map(Step::Announce),
         },
     }
 }

@@ -614,6 +614,12 @@ fn who_answers_is_settled_before_the_webhooks() {
     facts.record.assistant = None;
     assert_eq!(plan(&facts), Step::Announce(102));
     facts.record.assigning = Some(102);
+    assert_eq!(
+        plan(&facts),
+        Step::Announce(102),
+        "what an earlier pass has announced may not be declared any more"
+    );
+    facts.seen.announced = Some(102);
     assert_eq!(plan(&facts), Step::Assign(102));
     facts.record.assistant = Some(102);
     facts.record.assigning = None;

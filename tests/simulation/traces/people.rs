@@ -406,3 +406,33 @@ pub fn two_resources_that_claim_one_number_at_one_moment() {
         }
     });
 }
+
+/// The assistant that answers the number of `spec` at Burki.
+fn answering(world: &World, spec: &Value) -> Value {
+    let number = spec["phoneNumber"].as_str().unwrap();
+    world.control("GET", "/assignments", Value::Null)[number].clone()
+}
+
+/// Found by schedules: an operator whose watches tell nothing asks Burki who answers, and repairs what is not declared any more.
+#[test]
+pub fn what_is_not_declared_any_more_is_not_assigned_by_who_does_not_know() {
+    in_simulated_time(async {
+        for mut spec in [twilio(), telnyx()] {
+            let mut world = World::new(1, json!({}));
+            world.start(Options::default());
+            world.start(Options::default());
+            spec["assistantId"] = json!(101);
+            world.number("nyc", spec.clone());
+            until_ready(&world, "nyc").await;
+            world.run_for(secs(60)).await;
+            world.operators[0].process.stall(secs(3600));
+            world.patch("nyc", json!({"spec": {"assistantId": null}}));
+            world
+                .run_until("unassigned", |world| answering(world, &spec).is_null())
+                .await;
+            world.run_for(secs(300)).await;
+            assert_eq!(answering(&world, &spec), Value::Null, "{}", world.shown());
+            assert!(is_ready(&world.get("nyc")), "{}", world.shown());
+        }
+    });
+}

@@ -54,7 +54,7 @@ fn an_assistant_that_may_answer_is_unassigned_once_it_is_not_wanted() {
     facts.assistant = Some((102, Ok(())));
     assert_eq!(plan(&facts), Step::Unassign(101));
     facts.assistant = Some((101, Ok(())));
-    assert_eq!(plan(&facts), Step::Assign(101));
+    assert_eq!(plan(&facts), Step::Announce(101));
     facts.deleting = true;
     assert_eq!(plan(&facts), Step::Unassign(101));
 }
