@@ -12,13 +12,13 @@ use super::context::{Context, owner};
 use super::events::Told;
 use super::perform::{Pass, order_id};
 use super::plan::hold::destination;
-use super::plan::{Farewell, Rest, Step, plan};
+use super::plan::{Facts, Farewell, Rest, Step, plan};
 use super::verdict::{Verdict, seconds};
 use crate::api::{
     AssistantStatus, AttemptOutcome, AttemptStatus, CapabilitiesStatus, Class, CostStatus,
     OrderStatus, PhoneNumber, PhoneNumberStatus, Reason, TelnyxStatus, TwilioStatus, condition,
 };
-use crate::claim::Claim;
+use crate::claim::{Claim, Stored};
 use crate::number::{Configuration, Holding, Line, Price, Settings, Shown};
 use crate::provider::{OrderState, Reply};
 use crate::shown::{self, MOST, MOST_OF_MESSAGE};
@@ -242,6 +242,7 @@ fn status(
         status.attempt = Some(attempt.clone());
     }
     let assistant = facts.record.assistant.or(facts.record.assigning);
+    let assistant = assistant.or_else(|| may_answer(facts));
     status.assistant = assistant.map(|id| AssistantStatus {
         id,
         pending: facts.record.assistant.is_none(),
@@ -290,6 +291,14 @@ fn status(
     }
     conditions(&mut status.conditions, pass, rest, now);
     status
+}
+
+/// The declared assistant, if Burki has it and an earlier resource of this name has claimed a number: it may answer that number
+/// before this resource has seen it.
+fn may_answer(facts: &Facts) -> Option<i64> {
+    let (wanted, able) = facts.assistant.as_ref()?;
+    let is_restored = matches!(facts.claim, Stored::EarlierUid(_));
+    (is_restored && able.is_ok()).then_some(*wanted)
 }
 
 /// What the number costs that is held, or may have been bought: as the claim says, whatever became of the status since, or as

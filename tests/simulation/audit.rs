@@ -760,18 +760,16 @@ impl Audit<'_> {
             }
             let spec = &object["spec"];
             let assigned = &assignments[&number.phone_number];
-            // What an earlier resource assigned, and this one never spoke of, stays.
-            let uid = &object["metadata"]["uid"];
-            let speaks = self.versions(name, self.world.elapsed()).any(|change| {
-                let it = &change.object;
-                it["metadata"]["uid"] == *uid && !it["spec"]["assistantId"].is_null()
-            });
-            if speaks && *assigned != spec["assistantId"] {
-                let wanted = &spec["assistantId"];
-                self.fault(format!(
-                    "{name} is Ready for assistant {wanted}, and {assigned} answers"
-                ));
-            }
+            let wanted = &spec["assistantId"];
+            let text = format!("{name} is Ready for assistant {wanted}, and {assigned} answers");
+            let fault = (assigned != wanted).then_some(text);
+            let is_excused = fault.is_some()
+                && wanted.is_null()
+                && self.is_inherited(&object, &number.phone_number, assigned);
+            self.judge(
+                fault,
+                is_excused.then_some("assigned for an earlier resource"),
+            );
             for (what, is, wanted) in settings(&number, spec) {
                 if is != wanted {
                     self.fault(format!(
@@ -780,6 +778,29 @@ impl Audit<'_> {
                 }
             }
         }
+    }
+
+    /// True if the assistant answered the number before the resource was there, and no status of the resource names it: nothing
+    /// tells that it was declared for this one, and what nobody declares is left as it is.
+    fn is_inherited(&self, object: &Value, number: &str, assistant: &Value) -> bool {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let uid = &object["metadata"]["uid"];
+        let mut versions = self
+            .versions(name, self.world.elapsed())
+            .filter(|change| change.object["metadata"]["uid"] == *uid);
+        let Some(created) = versions.next() else {
+            return false;
+        };
+        let is_named = versions.any(|it| it.object["status"]["assistant"]["id"] == *assistant);
+        let id = assistant.to_string();
+        let world = self.world.emulator.world();
+        let mut entries = world.ledger.entries.iter().rev();
+        let assigned = entries.find(|entry| {
+            entry.deed == Deed::Assign && entry.number == number && entry.account == id
+        });
+        let is_older = assigned
+            .is_some_and(|entry| self.world.since_begun(entry.time.parse().unwrap()) < created.at);
+        is_older && !is_named
     }
 
     /// True if somebody released the number so short a time ago that nobody need have asked twice.

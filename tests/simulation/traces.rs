@@ -195,6 +195,7 @@ traces! {
         a_restored_resource_keeps_its_number_from_a_younger_rival,
         two_resources_that_declare_one_number_and_one_of_them_looks_slowly,
         two_resources_that_claim_one_number_at_one_moment,
+        an_assistant_that_is_taken_out_soon_after_a_restore_no_longer_answers,
         what_is_not_declared_any_more_is_not_assigned_by_who_does_not_know,
     }
     refusals {

@@ -413,6 +413,32 @@ fn answering(world: &World, spec: &Value) -> Value {
     world.control("GET", "/assignments", Value::Null)[number].clone()
 }
 
+/// Found by a schedule: the status that named the assistant was gone, and the declaration went before the number was seen.
+#[test]
+pub fn an_assistant_that_is_taken_out_soon_after_a_restore_no_longer_answers() {
+    in_simulated_time(async {
+        for (provider, mut spec) in [("twilio", twilio()), ("telnyx", telnyx())] {
+            let mut world = World::new(1, json!({}));
+            world.start(Options::default());
+            spec["assistantId"] = json!(101);
+            world.number("nyc", spec.clone());
+            until_ready(&world, "nyc").await;
+            world.secret(provider, credentials(provider, 2));
+            world.run_for(secs(60)).await;
+            world.restore("nyc");
+            until_reason(&world, "nyc", "AccountMismatch").await;
+            assert_eq!(answering(&world, &spec), 101);
+            world.patch("nyc", json!({"spec": {"assistantId": null}}));
+            world.run_for(secs(10)).await;
+            world.secret(provider, credentials(provider, 1));
+            until_ready(&world, "nyc").await;
+            world.run_for(secs(60)).await;
+            assert_eq!(answering(&world, &spec), Value::Null, "{}", world.shown());
+            assert_right(&world);
+        }
+    });
+}
+
 /// Found by schedules: an operator whose watches tell nothing asks Burki who answers, and repairs what is not declared any more.
 #[test]
 pub fn what_is_not_declared_any_more_is_not_assigned_by_who_does_not_know() {
