@@ -551,9 +551,19 @@ impl Facts {
 
     /// True if nothing tells of an attempt.
     pub(super) fn is_untouched(&self) -> bool {
-        self.claim == Stored::Nothing
-            && self.record.order_id.is_none()
-            && self.memory.doubt.is_none()
+        self.is_stored_untouched() && self.memory.doubt.is_none()
+    }
+
+    /// True if nothing that is stored with the resource tells of an attempt.
+    fn is_stored_untouched(&self) -> bool {
+        self.claim == Stored::Nothing && self.record.order_id.is_none()
+    }
+
+    /// What forbids spending to a resource that nothing stored tells of an attempt of, and that has been looked for: a process
+    /// that remembers an attempt says the same of a number that is not ours as one that does not.
+    fn blocked_as_stored(&self) -> Option<Step> {
+        let blocker = || self.spending_blocker();
+        self.is_stored_untouched().then(blocker).flatten()
     }
 
     /// The account that holds the number, or in which it may have been bought.

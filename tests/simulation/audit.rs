@@ -20,9 +20,6 @@ use crate::world::{
 /// How many Events and how many writes of each that leads an object may see while all is well.
 const MOST_WHILE_WELL: usize = 10;
 
-/// How many looks at a resource that waits may fall into [`WELL_FOR`].
-const MOST_LOOKS_WHILE_WELL: usize = 15;
-
 /// What is written within this time counts, except for the first moments after something went wrong.
 const WELL_FOR: Duration = Duration::from_secs(840);
 const TO_CALM_DOWN: Duration = Duration::from_secs(60);
@@ -873,11 +870,7 @@ impl Audit<'_> {
             };
             writes.entry(what).or_default().push(change);
         }
-        // Two that both lead may each write at every look what the other sees otherwise.
-        let most = match self.diary.leaders {
-            0 | 1 => MOST_WHILE_WELL,
-            leaders => MOST_LOOKS_WHILE_WELL * leaders,
-        };
+        let most = MOST_WHILE_WELL * self.diary.leaders;
         let too_many = writes.into_iter().filter(|(_, writes)| writes.len() > most);
         let faults = too_many.map(|(what, writes)| {
             let count = writes.len();

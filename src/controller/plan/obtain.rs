@@ -249,6 +249,9 @@ fn held(facts: &Facts, holding: &Holding, order: Option<&Order>) -> Step {
         return another_candidate(facts);
     }
     if let Some(owner) = &facts.recorded_by {
+        if let Some(step) = facts.blocked_as_stored() {
+            return step;
+        }
         return wait(
             Reason::OwnedByAnother,
             format!("{} belongs to {owner}. It is left alone.", holding.number),
@@ -264,6 +267,9 @@ fn held(facts: &Facts, holding: &Holding, order: Option<&Order>) -> Step {
         } else {
             Step::AddFinalizer
         };
+    }
+    if let Some(step) = facts.blocked_as_stored() {
+        return step;
     }
     let orphaned = facts.seen.look.as_ref().is_some_and(|look| look.orphaned);
     match (title, order) {

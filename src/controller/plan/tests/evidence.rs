@@ -258,6 +258,33 @@ fn an_attempt_without_its_claim_is_waited_out_like_one_with_it() {
     assert_eq!(reason(&plan(&facts)), Some(Reason::AccountMismatch));
 }
 
+/// Two processes that both believe to lead would write against each other.
+#[test]
+fn who_remembers_an_attempt_says_the_same_of_anothers_number_as_who_does_not() {
+    let unmarked = Holding {
+        marked_text: "by hand".into(),
+        ..holding()
+    };
+    let rival = Some("PhoneNumber support/rival".to_owned());
+    let blocked = Some((101, Err(Blocker::new(Reason::AssistantNotFound, "none"))));
+    for (rival, assistant) in [(rival, None), (None, blocked)] {
+        for recorded_by in [None, Some("PhoneNumber support/rival".to_owned())] {
+            let mut facts = fresh();
+            facts.finalizer = true;
+            facts.rival.clone_from(&rival);
+            facts.assistant.clone_from(&assistant);
+            let knows_nothing = plan(&facts);
+            facts.memory.doubt = Some(doubt(700));
+            let mut remembers = looked(facts, Some(unmarked.clone()), None);
+            remembers.recorded_by = recorded_by;
+            assert_eq!(plan(&remembers), knows_nothing);
+            remembers.memory.doubt = None;
+            remembers.claim = claimed().claim;
+            assert_ne!(plan(&remembers), knows_nothing, "a claim is evidence");
+        }
+    }
+}
+
 #[test]
 fn a_claim_that_cannot_be_read_needs_its_account_and_the_whole_period() {
     let mut facts = fresh();
