@@ -61,8 +61,7 @@ pub enum Class {
 /// How many schedules in a hundred draw each kind; with 0 it is switched off.
 const WEIGHTS: [(Class, usize); 24] = [
     (Class::Relists, 12),
-    // Off: an assistant is assigned again by an operator whose watch does not tell that it is not declared any more.
-    (Class::StalledWatches, 0),
+    (Class::StalledWatches, 6),
     (Class::ServerDates, 8),
     (Class::RefusedStatus, 8),
     (Class::OthersFinalizers, 6),
