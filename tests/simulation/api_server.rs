@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tower::Service;
 
 use crate::cluster::{Change, Cluster, Place, Refused};
-use crate::process::{Life, Outcome, Process};
+use crate::process::{Life, Outcome, Process, STALL_ASKED_AFTER};
 
 /// The longest that a watch lags behind.
 const LAG: Duration = Duration::from_millis(300);
@@ -177,8 +177,8 @@ impl Watch {
                 self.has_ended = true;
                 return Some(json!({"type": "ERROR", "object": status(&EXPIRED)}));
             }
-            if let Some(until) = self.process.stalled() {
-                tokio::time::sleep_until(until).await;
+            if self.process.stalled().is_some() {
+                tokio::time::sleep(STALL_ASKED_AFTER).await;
                 continue;
             }
             let changes = self.cluster.since(self.next);

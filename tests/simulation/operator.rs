@@ -36,7 +36,7 @@ use tokio::time::Instant;
 use crate::api_server::ApiServer;
 use crate::cluster::{Change, Cluster};
 use crate::line::{BURKI, Line, TELNYX, TWILIO};
-use crate::process::{Life, Process};
+use crate::process::{Life, Process, STALL_ASKED_AFTER};
 use crate::world::{INSTALLATION, OPERATOR_NAMESPACE, World};
 
 /// How many passes an operator makes at once.
@@ -386,8 +386,9 @@ impl Queue {
             let wake_up = self.next_due();
             let seen = self.next;
             let behind = length.get() > seen;
-            if let Some(until) = self.process.stalled() {
-                watched_at = watched_at.max(until);
+            // It may be made to go on before its time.
+            if self.process.stalled().is_some() {
+                watched_at = watched_at.max(Instant::now() + STALL_ASKED_AFTER);
             }
             let (relists, before) = (self.process.relists().clone(), self.relists);
             tokio::select! {

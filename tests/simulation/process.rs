@@ -218,6 +218,9 @@ pub enum Life {
     Dead,
 }
 
+/// How often a watch that stands still is asked whether it still does.
+pub const STALL_ASKED_AFTER: Duration = Duration::from_secs(1);
+
 /// One process. Clones are one and the same.
 #[derive(Clone)]
 pub struct Process {
