@@ -313,10 +313,11 @@ pub(super) async fn wake_what_another_answers(
             .status
             .as_ref()
             .and_then(|status| status.phone_number.as_deref());
-        let (Some(Ok(number)), Some(burki)) = (
-            held.map(str::parse::<E164>),
-            resolve(user, context).await?.burki,
-        ) else {
+        let resolved = resolve(user, context).await?;
+        // A key that may not read the assistant is not tried on the number.
+        let may_ask = matches!(resolved.assistant, Some((_, Ok(_))));
+        let burki = resolved.burki.filter(|_| may_ask);
+        let (Some(Ok(number)), Some(burki)) = (held.map(str::parse::<E164>), burki) else {
             continue;
         };
         if let Ok(found) = burki.assigned_to(&number).await
