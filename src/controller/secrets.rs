@@ -1,7 +1,7 @@
 //! The Secrets that accounts refer to, read one by one and again every few seconds; never listed or watched.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -27,6 +27,8 @@ pub(super) struct Secrets {
     client: Client,
     clock: Arc<dyn Clock>,
     known: Mutex<HashMap<SecretName, Known>>,
+    /// Why the last reading of each failed, of those that cannot be read.
+    unreadable: Mutex<HashMap<SecretName, String>>,
 }
 
 struct Known {
@@ -43,6 +45,7 @@ impl Secrets {
             client,
             clock,
             known: Mutex::default(),
+            unreadable: Mutex::default(),
         }
     }
 
@@ -82,6 +85,7 @@ impl Secrets {
     /// Reads every Secret in `in_use` again, forgets the others, and returns those that changed.
     pub(super) async fn refresh(&self, in_use: &BTreeSet<SecretName>) -> BTreeSet<SecretName> {
         self.lock().retain(|name, _| in_use.contains(name));
+        lock(&self.unreadable).retain(|name, _| in_use.contains(name));
         let mut changed = BTreeSet::new();
         let reads = in_use.iter().cloned().map(|name| async move {
             let read = self.read(&name).await;
@@ -90,17 +94,28 @@ impl Secrets {
         // One that is not answered holds up no other for long.
         let mut reads = futures::stream::iter(reads).buffer_unordered(READ_AT_ONCE);
         while let Some((name, read)) = reads.next().await {
-            match read {
-                Ok(true) => {
-                    changed.insert(name);
-                }
-                Ok(false) => {}
-                Err(error) => {
-                    tracing::warn!(namespace = name.0, secret = name.1, %error, "cannot read Secret")
-                }
+            self.log(&name, read.as_ref().err());
+            if let Ok(true) = read {
+                changed.insert(name);
             }
         }
         changed
+    }
+
+    /// Logs that a Secret cannot be read, once for each cause, and that it can be read again.
+    fn log(&self, name: &SecretName, error: Option<&kube::Error>) {
+        let (namespace, secret) = name;
+        let mut unreadable = lock(&self.unreadable);
+        let Some(error) = error.map(ToString::to_string) else {
+            if unreadable.remove(name).is_some() {
+                tracing::info!(namespace, secret, "the Secret can be read again");
+            }
+            return;
+        };
+        if unreadable.get(name) != Some(&error) {
+            tracing::warn!(namespace, secret, error, "cannot read Secret");
+            unreadable.insert(name.clone(), error);
+        }
     }
 
     /// Reads one Secret; true if it was known and is different now.
@@ -132,9 +147,13 @@ impl Secrets {
         Ok(changed)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SecretName, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<SecretName, Known>> {
+        lock(&self.known)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn texts(secret: Secret) -> BTreeMap<String, SecretString> {
@@ -145,4 +164,72 @@ fn texts(secret: Secret) -> BTreeMap<String, SecretString> {
             Some((key, SecretString::from(String::from_utf8(value.0).ok()?)))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use kube::client::Body;
+    use serde_json::json;
+
+    use super::*;
+    use crate::clock::BootClock;
+
+    #[derive(Clone, Default)]
+    struct Said(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Said {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Its first three readings are denied, the next two are refused otherwise, and then it is there.
+    fn client() -> Client {
+        let reads = Arc::new(AtomicUsize::new(0));
+        let service = tower::service_fn(move |_: http::Request<Body>| {
+            let (code, body) = match reads.fetch_add(1, Ordering::Relaxed) {
+                0..3 => (
+                    403,
+                    json!({"kind": "Status", "message": "denied", "code": 403}),
+                ),
+                3..5 => (
+                    500,
+                    json!({"kind": "Status", "message": "broken", "code": 500}),
+                ),
+                _ => (
+                    200,
+                    json!({"metadata": {"name": "twilio", "resourceVersion": "1"}}),
+                ),
+            };
+            let body = Body::from(serde_json::to_vec(&body).unwrap());
+            let response = http::Response::builder().status(code).body(body).unwrap();
+            std::future::ready(Ok::<_, std::convert::Infallible>(response))
+        });
+        Client::new(service, "default")
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_cannot_be_read_is_said_once_for_each_cause() {
+        let secrets = Secrets::new(client(), Arc::new(BootClock));
+        let said = Said::default();
+        let sink = said.clone();
+        let log = tracing_subscriber::fmt().with_writer(move || sink.clone());
+        let _guard = tracing::subscriber::set_default(log.finish());
+        let in_use = BTreeSet::from([("support".to_owned(), "twilio".to_owned())]);
+        for _ in 0..8 {
+            secrets.refresh(&in_use).await;
+        }
+        let said = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(said.matches("cannot read Secret").count(), 2, "{said}");
+        assert_eq!(said.matches("can be read again").count(), 1, "{said}");
+        assert!(secrets.unreadable.lock().unwrap().is_empty());
+    }
 }
