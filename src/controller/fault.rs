@@ -20,9 +20,6 @@ use crate::api::{PhoneNumber, Reason, condition, reason_of};
 use crate::panics;
 use crate::telemetry::metrics::{Fault, LOOP};
 
-/// How long an account whose pass panicked is left alone, in intervals of its passes.
-const ACCOUNT_PAUSES_FOR: u32 = 5;
-
 /// What may panic too: nothing may end the queue that the pass came from.
 const SHOWING: &str = "showing that a pass panicked";
 
@@ -109,12 +106,13 @@ pub(super) async fn account_panicked<A: AnyAccount>(
     context: &Context,
 ) -> Due {
     pass_panicked(account.as_ref(), panic, context);
+    let due = context.setbacks.panicked(account.as_ref());
     let api = account.api(context);
     survived_round(SHOWING, context, async {
         show(account.as_ref(), api, A::conditions, context).await;
     })
     .await;
-    Some(context.settings.interval.saturating_mul(ACCOUNT_PAUSES_FOR))
+    due
 }
 
 fn pass_panicked<K: Resource<DynamicType = ()>>(object: &K, panic: &str, context: &Context) {

@@ -1,4 +1,4 @@
-//! Objects whose last pass the API server failed. Each waits longer from failure to failure, and its log has one line for
+//! Objects whose last pass the API server failed, and accounts whose last pass panicked. Each waits longer from failure to failure, and its log has one line for
 //! each cause.
 
 use std::collections::HashMap;
@@ -21,6 +21,9 @@ const AFTER_AN_ERROR: (Duration, Duration) = (Duration::from_secs(1), Duration::
 /// lags; what it shows then may be nothing that a pass is triggered by.
 const AFTER_A_CONFLICT: (Duration, Duration) =
     (Duration::from_millis(200), Duration::from_secs(30));
+
+/// The same after a panic.
+const AFTER_A_PANIC: (Duration, Duration) = AFTER_AN_ERROR;
 
 /// After so many conflicts in a row something is wrong.
 const MANY_CONFLICTS: u32 = 6;
@@ -85,7 +88,7 @@ impl Setbacks {
             self.over(object);
             return None;
         }
-        let (first, longest) = if code == 409 {
+        let pauses = if code == 409 {
             AFTER_A_CONFLICT
         } else {
             AFTER_AN_ERROR
@@ -93,21 +96,7 @@ impl Setbacks {
         let key = key(object);
         let mut state = self.lock();
         let State { by_object, logged } = &mut *state;
-        let setback = match by_object.entry(key.clone()) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(Setback {
-                failures: 0,
-                logged: None,
-                until: self.clock.now(),
-                version: None,
-            }),
-        };
-        let doublings = setback.failures.min(16);
-        setback.failures = setback.failures.saturating_add(1);
-        let pause = first.saturating_mul(1 << doublings).min(longest);
-        let pause = pause.mul_f64(0.5 + self.chance.fraction() / 2.0);
-        setback.until = self.clock.now() + pause;
-        setback.version = object.meta().resource_version.clone();
+        let (setback, pause) = self.put_off(object, pauses, by_object);
         if code != 409 || setback.failures >= MANY_CONFLICTS {
             let text = error.to_string();
             let cause = hash(&text);
@@ -126,6 +115,38 @@ impl Setbacks {
             }
         }
         Some(pause)
+    }
+
+    /// Notes that a pass over `object` panicked, and returns when the next one is due.
+    pub(super) fn panicked<K: Resource<DynamicType = ()>>(&self, object: &K) -> Due {
+        let mut state = self.lock();
+        let (_, pause) = self.put_off(object, AFTER_A_PANIC, &mut state.by_object);
+        Some(pause)
+    }
+
+    /// Counts a failure, and the pause that follows it.
+    fn put_off<'a, K: Resource<DynamicType = ()>>(
+        &self,
+        object: &K,
+        (first, longest): (Duration, Duration),
+        by_object: &'a mut HashMap<Key, Setback>,
+    ) -> (&'a mut Setback, Duration) {
+        let setback = match by_object.entry(key(object)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(Setback {
+                failures: 0,
+                logged: None,
+                until: self.clock.now(),
+                version: None,
+            }),
+        };
+        let doublings = setback.failures.min(16);
+        setback.failures = setback.failures.saturating_add(1);
+        let pause = first.saturating_mul(1 << doublings).min(longest);
+        let pause = pause.mul_f64(0.5 + self.chance.fraction() / 2.0);
+        setback.until = self.clock.now() + pause;
+        setback.version = object.meta().resource_version.clone();
+        (setback, pause)
     }
 
     /// Notes that a pass over `object` ended well, or that the object is gone.

@@ -165,3 +165,15 @@ fn the_log_has_one_line_for_each_object_and_cause() {
     assert_eq!(lines.len(), 4, "{text}");
     assert!(lines.iter().all(|line| line.contains("support")), "{text}");
 }
+
+#[test]
+fn pauses_after_panics_grow_until_a_pass_ends_well() {
+    let (_, _, setbacks) = setbacks();
+    let nyc = number("nyc", "1");
+    let pauses: Vec<_> = (0..12).filter_map(|_| setbacks.panicked(&nyc)).collect();
+    assert!(pauses[0] <= Duration::from_secs(1), "{pauses:?}");
+    assert!(pauses[11] >= Duration::from_secs(150), "{pauses:?}");
+    assert!(setbacks.wait(&nyc).is_some());
+    setbacks.over(&nyc);
+    assert!(setbacks.panicked(&nyc).unwrap() <= Duration::from_secs(1));
+}
