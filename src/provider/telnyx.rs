@@ -503,7 +503,7 @@ impl PhoneCompany for Telnyx {
     }
 
     async fn rename(&self, _: &Unproven, _: &str) -> Result<Renamed, Error> {
-        Err(Error::Shut("an order at Telnyx overwrites nothing"))
+        Err(Error::Invariant("an order at Telnyx overwrites nothing"))
     }
 
     async fn release(&self, number: Ours, token: ReleaseToken) -> Result<Released, Error> {

@@ -1,6 +1,8 @@
 //! What becomes of numbers, and where their webhooks live.
 
 use super::*;
+use crate::provider::Unproven;
+use crate::provider::http::fake::mark_of;
 use crate::shown::is_hidden;
 
 #[tokio::test]
@@ -590,4 +592,17 @@ async fn a_profile_that_a_listing_does_not_show_is_unknown_and_otherwise_unset()
         profile(&listed.holdings[0]),
         Shown::Known(Some("mp-1".into()))
     );
+}
+
+#[tokio::test]
+async fn to_rename_a_number_breaks_a_rule_and_asks_nothing() {
+    let marked = row(json!({"customer_reference": mark_of("nyc").to_string()}));
+    let held = Fake::with([json(200, json!({"data": marked}))]);
+    let held = telnyx(&held).fetch(&NumberId::new("21")).await;
+    let fake = Fake::with([]);
+    let held = held.unwrap().unwrap();
+    let unproven = Unproven::prove(&held, &mark_of("nyc")).unwrap();
+    let renamed = telnyx(&fake).rename(&unproven, "a name").await;
+    assert!(matches!(renamed, Err(Error::Invariant(_))), "{renamed:?}");
+    assert!(fake.asked().is_empty());
 }
