@@ -28,6 +28,7 @@ pub(super) async fn unassign(assistant: i64, pass: &mut Pass) -> Result<(), Stop
         )),
     };
     match result {
+        Err(error @ DirectoryError::Shut(_)) => return Err(directory_stop(&error)),
         Err(error) if !pass.facts.deleting => return Err(directory_stop(&error)),
         Err(error) => {
             let number = owner(pass.object.as_ref());
@@ -42,6 +43,7 @@ pub(super) async fn unassign(assistant: i64, pass: &mut Pass) -> Result<(), Stop
 
 fn directory_stop(error: &DirectoryError) -> Stop {
     let again = match error {
+        DirectoryError::Shut(why) => return Stop::from(Error::Shut(why)),
         DirectoryError::Throttled(Some(pause)) => Again::After(*pause),
         _ => Again::Backoff,
     };
@@ -498,4 +500,20 @@ async fn take(
             }),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_stops_says_nothing_of_burki() {
+        let stopping = directory_stop(&DirectoryError::Shut("it does not lead"));
+        assert!(matches!(stopping, Stop::Rest(Rest::Unchanged(_))));
+        let away = directory_stop(&DirectoryError::Unavailable("no answer".into()));
+        let Stop::Rest(Rest::Wait { reason, .. }) = away else {
+            unreachable!("it is said");
+        };
+        assert_eq!(reason, Reason::AssistantUnverifiable);
+    }
 }
