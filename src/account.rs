@@ -95,7 +95,8 @@ struct Shared {
     orders: Orders,
     candidates: Candidates,
     prices: Cached<(String, Kind), Result<Option<Price>, Error>>,
-    purchases: Purchases,
+    /// Those of the account that has taken this one over, once both have proved to be one.
+    purchases: Mutex<Arc<Purchases>>,
 }
 
 /// What is known of an account without asking anybody.
@@ -177,9 +178,21 @@ impl Accounts {
         }
     }
 
-    /// Forgets every credential that is not `in_use`.
-    pub fn keep_only(&self, in_use: &HashSet<Fingerprint>) {
+    /// Forgets every credential that is not `in_use`, and what is known of accounts that no credential opens and of which
+    /// `is_known` knows no id. Where a purchase counts that may not be listed yet, that is remembered until it is settled.
+    pub fn keep_only(&self, in_use: &HashSet<Fingerprint>, is_known: impl Fn(&AccountId) -> bool) {
         lock(&self.by_credential).retain(|credential, _| in_use.contains(credential));
+        let now = self.clock.now();
+        let mut by_id = lock(&self.by_id);
+        let mut names: HashMap<*const Shared, usize> = HashMap::new();
+        for shared in by_id.values() {
+            let count = names.entry(Arc::as_ptr(shared)).or_default();
+            *count = count.saturating_add(1);
+        }
+        by_id.retain(|_, shared| {
+            let is_opened = names.get(&Arc::as_ptr(shared)) < Some(&Arc::strong_count(shared));
+            is_opened || shared.names().iter().any(&is_known) || shared.counts_purchases(now)
+        });
     }
 
     /// The account that a credential names, if it is known: Twilio's hold its id.
@@ -233,11 +246,16 @@ impl Accounts {
         company: Arc<dyn PhoneCompany>,
     ) -> Account {
         let mut by_id = lock(&self.by_id);
-        let known = by_id
-            .get(&identity.account)
-            .or_else(|| identity.alias.as_ref().and_then(|alias| by_id.get(alias)))
-            .cloned();
-        let shared = known.unwrap_or_else(|| {
+        let by_alias = identity.alias.as_ref().and_then(|alias| by_id.get(alias));
+        let by_alias = by_alias.cloned();
+        let known = by_id.get(&identity.account).cloned();
+        // Two keys may prove to open one account only after both have bought.
+        if let (Some(known), Some(other)) = (&known, &by_alias)
+            && !Arc::ptr_eq(known, other)
+        {
+            known.takes_over(other);
+        }
+        let shared = known.or(by_alias).unwrap_or_else(|| {
             Arc::new(Shared {
                 names: Mutex::default(),
                 permits: Permits::new(MAX_CONCURRENT_REQUESTS),
@@ -249,10 +267,13 @@ impl Accounts {
                 orders: Orders::default(),
                 candidates: Candidates::default(),
                 prices: Cached::new(Arc::clone(&self.clock), PRICES_HOLD),
-                purchases: Purchases::default(),
+                purchases: Mutex::default(),
             })
         });
-        by_id.insert(identity.account.clone(), Arc::clone(&shared));
+        let ids = [Some(&identity.account), identity.alias.as_ref()];
+        for id in ids.into_iter().flatten() {
+            by_id.insert(id.clone(), Arc::clone(&shared));
+        }
         let names = [Some(&identity.account), identity.alias.as_ref()];
         lock(&shared.names).extend(names.into_iter().flatten().cloned());
         // Slightly less than the interval, so that whoever asks once an interval gets a fresh answer.
@@ -422,6 +443,32 @@ impl Account {
         self.list(ended.unwrap_or_else(|| self.clock.now())).await
     }
 
+    /// Lists the account until two listings have shown how many numbers it holds: one alone may be wrong.
+    ///
+    /// # Errors
+    /// Those of the provider; [`Error::Unreadable`] if its listings cannot be relied on.
+    pub async fn count(&self) -> Result<(), Error> {
+        for _ in 0..MOST_LISTINGS {
+            if self.shared.inventory.is_counted() {
+                return Ok(());
+            }
+            self.list_again().await?;
+        }
+        let is_counted = self.shared.inventory.is_counted();
+        is_counted.then_some(()).ok_or_else(disagreement)
+    }
+
+    /// Lists the account once more if a number counts as held that the last listing lacks: the next one decides.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn count_again(&self) -> Result<(), Error> {
+        if self.shared.inventory.has_vanished() {
+            self.list_again().await?;
+        }
+        Ok(())
+    }
+
     /// The numbers that are known to carry `mark`, however long ago that was seen.
     pub fn known_marked(&self, mark: &Mark) -> Vec<Holding> {
         let mut marked = self.shared.inventory.by_mark(mark);
@@ -505,6 +552,7 @@ impl Account {
         if self.company.provider() == Provider::Twilio {
             lock(&self.proof).renew(begun);
         }
+        self.shared.saw_listed(begun, &listing.holdings);
         let hidden = inventory.install(begun, self.clock.now(), listing);
         self.look_behind(&hidden).await;
         Ok(())
@@ -553,7 +601,7 @@ impl Account {
     pub fn released(&self, id: &NumberId) {
         let inventory = &self.shared.inventory;
         if let Some(holding) = inventory.by_id(id) {
-            self.shared.purchases.forget(&holding.number);
+            self.shared.forget_purchase(&holding.number);
         }
         self.shared.services.gone(id);
         inventory.gone(id, Some(self.clock.now()));

@@ -53,8 +53,8 @@ struct State {
     witnesses: u8,
     /// True if the last listing was no such witness.
     is_doubtful: bool,
-    /// What was known, and the last listing lacks.
-    vanished: Vec<Holding>,
+    /// What was known, and the last listing or the last call lacks.
+    vanished: Vanished,
     rows: HashMap<NumberId, Box<Row>>,
     by_number: HashMap<E164, NumberId>,
     /// The numbers that carry the marks of resources of each name, of whatever installation.
@@ -68,6 +68,36 @@ struct Row {
     seen: Instant,
     /// When it was first known.
     known: Instant,
+}
+
+/// Numbers that were known and are said to be gone, by one witness, and that nothing has shown since.
+#[derive(Default)]
+struct Vanished {
+    by_id: HashMap<NumberId, Holding>,
+    /// How many there are of each number.
+    numbers: HashMap<E164, usize>,
+}
+
+impl Vanished {
+    fn put(&mut self, holding: Holding) {
+        let number = holding.number;
+        if self.by_id.insert(holding.id.clone(), holding).is_none() {
+            let count = self.numbers.entry(number).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+
+    fn take(&mut self, id: &NumberId) {
+        let Some(holding) = self.by_id.remove(id) else {
+            return;
+        };
+        if let Some(count) = self.numbers.get_mut(&holding.number) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.numbers.remove(&holding.number);
+            }
+        }
+    }
 }
 
 /// A number in the account: its id, itself, and the mark on it.
@@ -102,7 +132,29 @@ impl Inventory {
         } else {
             1
         };
-        state.witnesses >= needed && !state.vanished.iter().any(is_it)
+        state.witnesses >= needed && !state.vanished.by_id.values().any(is_it)
+    }
+
+    /// True if two listings were witnesses of what the account lacks: how many numbers it holds is known then.
+    pub(super) fn is_counted(&self) -> bool {
+        lock(&self.state).witnesses >= NEEDED_WITNESSES || !stands(Safeguard::SecondListing)
+    }
+
+    /// True if a number that was known is said to be gone by one witness.
+    pub(super) fn has_vanished(&self) -> bool {
+        !lock(&self.state).vanished.by_id.is_empty()
+    }
+
+    /// How many numbers count as held: those that are known, and those that one witness says are gone.
+    pub(super) fn counted(&self) -> usize {
+        let state = lock(&self.state);
+        state.rows.len().saturating_add(state.vanished.by_id.len())
+    }
+
+    /// True if the number counts as held.
+    pub(super) fn counts(&self, number: &E164) -> bool {
+        let state = lock(&self.state);
+        state.by_number.contains_key(number) || state.vanished.numbers.contains_key(number)
     }
 
     /// Takes over a listing that ran from `begun` to `ended`. What our own calls have shown since is newer, and what the
@@ -157,6 +209,7 @@ impl Inventory {
             return;
         }
         let known = state.rows.get(&holding.id).map_or(seen, |row| row.known);
+        state.vanished.take(&holding.id);
         state.take_out(&holding.id);
         state.put_into_indexes(holding);
         let row = Row {
@@ -167,15 +220,20 @@ impl Inventory {
         state.rows.insert(holding.id.clone(), Box::new(row));
     }
 
-    /// Notes that the provider says that there is no number with this id (any more).
+    /// Notes that the provider says that there is no number with this id (any more). One that was not released counts as held
+    /// until a listing lacks it too.
     pub(super) fn gone(&self, id: &NumberId, released: Option<Instant>) {
         let mut state = lock(&self.state);
-        state.take_out(id);
-        match released {
-            Some(at) => {
+        let known = state.take_out(id);
+        match (released, known) {
+            (Some(at), _) => {
+                state.vanished.take(id);
                 state.released.insert(id.clone(), at);
             }
-            None => state.version = state.version.next(),
+            (None, known) => {
+                known.into_iter().for_each(|it| state.vanished.put(it));
+                state.version = state.version.next();
+            }
         }
     }
 
@@ -258,11 +316,13 @@ impl State {
             row.seen < begun && !self.released.contains_key(id) && !listed.contains(id)
         };
         let lost = self.rows.values().filter(|row| is_lost(row));
-        let mut vanished: Vec<_> = lost.map(|row| row.holding.clone()).collect();
-        let is_witness = listing.is_whole && !is_suspect(vanished.len(), self.rows.len());
+        let mut vanished = Vanished::default();
+        lost.for_each(|row| vanished.put(row.holding.clone()));
+        let is_witness = listing.is_whole && !is_suspect(vanished.by_id.len(), self.rows.len());
         if self.is_doubtful {
-            let before = std::mem::take(&mut self.vanished).into_iter();
-            vanished.extend(before.filter(|it| !listed.contains(&it.id)));
+            let before = std::mem::take(&mut self.vanished).by_id.into_values();
+            let before = before.filter(|it| !listed.contains(&it.id));
+            before.for_each(|it| vanished.put(it));
         }
         self.vanished = vanished;
         self.is_doubtful = !is_witness;
@@ -286,10 +346,8 @@ impl State {
         }
     }
 
-    fn take_out(&mut self, id: &NumberId) {
-        let Some(row) = self.rows.remove(id) else {
-            return;
-        };
+    fn take_out(&mut self, id: &NumberId) -> Option<Holding> {
+        let row = self.rows.remove(id)?;
         let number = &row.holding.number;
         if self.by_number.get(number) == Some(id) {
             self.by_number.remove(number);
@@ -299,6 +357,7 @@ impl State {
         {
             owned.retain(|owned| owned != id);
         }
+        Some(row.holding)
     }
 
     fn index_anew(&mut self) {
@@ -570,5 +629,36 @@ mod tests {
         };
         assert_eq!(ids(inventory.by_mark(&mark())), ["bb", "a"]);
         assert_eq!(ids(inventory.by_namesake(&mark())), ["ccc"]);
+    }
+
+    #[test]
+    fn a_number_counts_as_held_until_two_witnesses_say_that_it_is_gone() {
+        let inventory = Inventory::default();
+        let number = holding("a", "").number;
+        let counts = || (inventory.counted(), inventory.counts(&number));
+        list(&inventory, 1, vec![holding("a", "x")]);
+        assert!(!inventory.is_counted(), "one listing may be wrong");
+        list(&inventory, 3, Vec::new());
+        assert!(inventory.is_counted() && inventory.has_vanished());
+        assert_eq!(counts(), (1, true));
+        list(&inventory, 5, vec![holding("a", "x")]);
+        assert_eq!((counts(), inventory.has_vanished()), ((1, true), false));
+        list(&inventory, 7, Vec::new());
+        list(&inventory, 9, Vec::new());
+        assert_eq!((counts(), inventory.has_vanished()), ((0, false), false));
+        // One call says so, and a listing agrees.
+        list(&inventory, 11, vec![holding("a", "x")]);
+        inventory.gone(&NumberId::new("a"), None);
+        assert_eq!((counts(), inventory.by_number(&number)), ((1, true), None));
+        inventory.saw(&holding("a", "x"), at(12));
+        assert_eq!((counts(), inventory.has_vanished()), ((1, true), false));
+        inventory.gone(&NumberId::new("a"), None);
+        list(&inventory, 13, Vec::new());
+        assert_eq!(counts(), (0, false));
+        // A release of our own needs no other witness.
+        list(&inventory, 15, vec![holding("a", "x")]);
+        list(&inventory, 17, Vec::new());
+        inventory.gone(&NumberId::new("a"), Some(at(19)));
+        assert_eq!(counts(), (0, false));
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::inventory::Inventory;
 use super::{Account, Shared, Version, lock};
 use crate::clock::Instant;
-use crate::number::{Amount, E164, Owner};
+use crate::number::{Amount, E164, Holding, Owner};
 use crate::sabotage::{Safeguard, stands};
 
 /// How long a purchase is counted here that is never counted elsewhere: longer than any purchase stays unseen.
@@ -23,6 +23,14 @@ struct Purchase {
     since: Instant,
     /// For whom, while it is under way.
     under_way: Option<Owner>,
+    /// True once a listing has shown the number: what listings show counts from then on, also that it is gone.
+    was_listed: bool,
+}
+
+impl Purchase {
+    fn counts(&self, now: Instant) -> bool {
+        self.under_way.is_some() || now.since(self.since) < COUNTS_FOR
+    }
 }
 
 /// Why a purchase may not begin.
@@ -68,17 +76,6 @@ pub struct Tally {
 #[derive(Default)]
 pub(super) struct Purchases(Mutex<HashMap<E164, Purchase>>);
 
-impl Purchases {
-    /// Stops counting the purchase of `number`, unless one is under way.
-    pub(super) fn forget(&self, number: &E164) {
-        let mut purchases = lock(&self.0);
-        let purchase = purchases.get(number);
-        if purchase.is_some_and(|purchase| purchase.under_way.is_none()) {
-            purchases.remove(number);
-        }
-    }
-}
-
 /// A purchase under way. It is counted until this is dropped, or longer if it may have taken place. Until then nobody else may
 /// go for its number.
 pub struct Spending {
@@ -92,9 +89,11 @@ impl Spending {
     /// Goes on counting the purchase: it took place, or may have.
     pub fn stands(mut self) {
         self.stands = true;
-        if let Some(purchase) = lock(&self.shared.purchases.0).get_mut(&self.number) {
-            purchase.under_way = None;
-        }
+        self.shared.with_purchases(|purchases| {
+            if let Some(purchase) = purchases.get_mut(&self.number) {
+                purchase.under_way = None;
+            }
+        });
     }
 }
 
@@ -103,19 +102,19 @@ impl Drop for Spending {
         if self.stands {
             return;
         }
-        let mut purchases = lock(&self.shared.purchases.0);
-        match self.before.take() {
+        let before = self.before.take();
+        self.shared.with_purchases(|purchases| match before {
             Some(before) => purchases.insert(self.number, before),
             None => purchases.remove(&self.number),
-        };
+        });
     }
 }
 
 impl Account {
     /// What the account holds and may have bought, without what is the own of the one in question.
     pub fn tally(&self, told: &dyn Told) -> Tally {
-        self.shared
-            .tally(&lock(&self.shared.purchases.0), None, told)
+        let shared = &self.shared;
+        shared.with_purchases(|purchases| shared.tally(purchases, None, told))
     }
 
     /// Counts a purchase of `number` at `monthly` for `whom`, if `may`, where there is a limit, agrees to what the account
@@ -133,25 +132,28 @@ impl Account {
     ) -> Result<Spending, NotNow> {
         let now = self.clock.now();
         let inventory = &self.shared.inventory;
-        let mut purchases = lock(&self.shared.purchases.0);
-        purchases.retain(|number, purchase| {
-            let is_seen = || inventory.has(number) && told.is_counted(number);
-            purchase.under_way.is_some() || (now.since(purchase.since) < COUNTS_FOR && !is_seen())
+        let noted = self.shared.with_purchases(|purchases| {
+            purchases.retain(|number, purchase| {
+                let is_seen = || inventory.has(number) && told.is_counted(number);
+                purchase.counts(now) && (purchase.under_way.is_some() || !is_seen())
+            });
+            let other = purchases.get(number);
+            if let Some(whom) = other.and_then(|purchase| purchase.under_way.clone())
+                && stands(Safeguard::OneAtATime)
+            {
+                return Err(NotNow::UnderWay(whom));
+            }
+            let purchase = Purchase {
+                monthly,
+                since: now,
+                under_way: Some(whom.clone()),
+                was_listed: false,
+            };
+            let before = purchases.insert(*number, purchase);
+            let tally = || self.shared.tally(purchases, Some(number), told);
+            Ok((before, may.is_none_or(|may| may(tally()))))
         });
-        let other = purchases.get(number);
-        if let Some(whom) = other.and_then(|purchase| purchase.under_way.clone())
-            && stands(Safeguard::OneAtATime)
-        {
-            return Err(NotNow::UnderWay(whom));
-        }
-        let purchase = Purchase {
-            monthly,
-            since: now,
-            under_way: Some(whom.clone()),
-        };
-        let before = purchases.insert(*number, purchase);
-        let agreed = may.is_none_or(|may| may(self.shared.tally(&purchases, Some(number), told)));
-        drop(purchases);
+        let (before, agreed) = noted?;
         let spending = Spending {
             shared: Arc::clone(&self.shared),
             number: *number,
@@ -161,25 +163,83 @@ impl Account {
         agreed.then_some(spending).ok_or(NotNow::OverLimit)
     }
 
-    /// Stops counting the purchase of `number`, which came to nothing after all.
-    pub fn never_bought(&self, number: &E164) {
-        self.shared.purchases.forget(number);
+    /// Stops counting the purchase of `number`, which came to nothing after all, or whose number is gone.
+    pub fn stop_counting(&self, number: &E164) {
+        self.shared.forget_purchase(number);
     }
 }
 
 impl Shared {
     /// How many numbers the account holds, as far as that is known, and with them those that are being bought.
     pub(super) fn held_or_being_bought(&self) -> i64 {
-        let purchases = lock(&self.purchases.0);
-        let unseen = purchases
-            .keys()
-            .filter(|number| !self.inventory.has(number));
-        self.held_and(unseen.count())
+        self.with_purchases(|purchases| {
+            let unseen = purchases.iter().filter(|(number, purchase)| {
+                !purchase.was_listed && !self.inventory.counts(number)
+            });
+            self.held_and(unseen.count())
+        })
     }
 
-    /// How many numbers the account is known to hold, and so many more.
+    /// Stops counting the purchase of `number`, unless one is under way.
+    pub(super) fn forget_purchase(&self, number: &E164) {
+        self.with_purchases(|purchases| {
+            let purchase = purchases.get(number);
+            if purchase.is_some_and(|purchase| purchase.under_way.is_none()) {
+                purchases.remove(number);
+            }
+        });
+    }
+
+    /// Notes what a listing that began at `begun` shows.
+    pub(super) fn saw_listed(&self, begun: Instant, holdings: &[Holding]) {
+        self.with_purchases(|purchases| {
+            if purchases.is_empty() {
+                return;
+            }
+            for holding in holdings {
+                if let Some(purchase) = purchases.get_mut(&holding.number)
+                    && begun >= purchase.since
+                {
+                    purchase.was_listed = true;
+                }
+            }
+        });
+    }
+
+    /// True if a purchase is counted.
+    pub(super) fn counts_purchases(&self, now: Instant) -> bool {
+        self.with_purchases(|purchases| purchases.values().any(|purchase| purchase.counts(now)))
+    }
+
+    /// Counts the purchases of `other` too, which is the same account, now and from now on.
+    pub(super) fn takes_over(&self, other: &Self) {
+        let purchases = Arc::clone(&lock(&self.purchases));
+        let mut place = lock(&other.purchases);
+        if Arc::ptr_eq(&place, &purchases) {
+            return;
+        }
+        let taken = std::mem::take(&mut *lock(&place.0));
+        let mut all = lock(&purchases.0);
+        for (number, purchase) in taken {
+            let known = all.get(&number);
+            if known.is_none_or(|known| known.under_way.is_none()) {
+                all.insert(number, purchase);
+            }
+        }
+        drop(all);
+        *place = purchases;
+    }
+
+    /// Works on the purchases, which nobody else changes meanwhile.
+    fn with_purchases<T>(&self, work: impl FnOnce(&mut HashMap<E164, Purchase>) -> T) -> T {
+        let purchases = lock(&self.purchases);
+        let mut purchases = lock(&purchases.0);
+        work(&mut purchases)
+    }
+
+    /// How many numbers count as held, and so many more.
     fn held_and(&self, more: usize) -> i64 {
-        i64::try_from(self.inventory.len().saturating_add(more)).unwrap_or(i64::MAX)
+        i64::try_from(self.inventory.counted().saturating_add(more)).unwrap_or(i64::MAX)
     }
 
     fn tally(
@@ -198,6 +258,9 @@ impl Shared {
         };
         told.tell_claims(&mut count);
         for (number, purchase) in purchases {
+            if purchase.was_listed && !self.inventory.counts(number) {
+                continue;
+            }
             count.told(number, purchase.monthly, told.is_counted(number));
         }
         Tally {
@@ -223,7 +286,7 @@ impl Asker for Count<'_> {
     }
 
     fn told(&mut self, number: &E164, monthly: Amount, is_counted: bool) -> bool {
-        let is_held = self.inventory.has(number);
+        let is_held = self.inventory.counts(number);
         let is_own = Some(number) != self.going_for && self.besides.is_own(number);
         if !is_own && !is_held {
             self.unseen.insert(*number);

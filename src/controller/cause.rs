@@ -33,6 +33,7 @@ pub(super) fn of(step: &Step, pass: &Pass) -> Cause {
         Step::Fetch(_)
         | Step::AnnounceRelease(_)
         | Step::Look
+        | Step::Count
         | Step::Offer
         | Step::Choose
         | Step::AddFinalizer
@@ -57,6 +58,7 @@ pub(super) fn word(step: &Step) -> &'static str {
     match step {
         Step::Fetch(_) => "fetch",
         Step::Look => "look",
+        Step::Count => "count",
         Step::Offer => "offer",
         Step::Choose => "choose",
         Step::AddFinalizer => "add_finalizer",

@@ -299,7 +299,7 @@ fn budget(money: Option<&Money>) -> Option<Budget> {
 }
 
 /// What the account sets a limit to, and how much of it is used.
-fn limits(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> Limits {
+pub(super) fn limits(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> Limits {
     let declared = &resolved.limits;
     let is_limited = declared.max_numbers.is_some() || !declared.monthly_cost.is_empty();
     let account = resolved.account.as_ref().ok().filter(|_| is_limited);

@@ -24,7 +24,7 @@ use crate::number::{E164, Holding, NumberId, OrderId, Origin, Price, Whose};
 use crate::provider::{Error, Order, Ours};
 use crate::sabotage::{Safeguard, stands};
 
-use look::{choose, fetch, look, offer, price_of};
+use look::{choose, count, fetch, look, offer, price_of};
 use settle::{
     announce, announce_release, assign, attach_papers, configure, disclaim, release, rename,
     restore_mark, set_webhook, unassign,
@@ -236,6 +236,7 @@ pub(super) async fn perform(step: Step, pass: &mut Pass, context: &Context) -> R
     match step {
         Step::Fetch(id) => fetch(&id, pass, context).await,
         Step::Look => look(pass, context).await,
+        Step::Count => count(pass, context).await,
         Step::Offer => offer(pass).await,
         Step::Choose => choose(pass, context).await,
         Step::AddFinalizer => add_finalizer(pass, context).await,

@@ -266,6 +266,8 @@ pub struct Seen {
     pub fetched: Option<Option<Holding>>,
     /// The number in the account, with our orders for it.
     pub look: Option<Look>,
+    /// True once what the account holds was counted in this pass.
+    pub counted: bool,
     /// The number on sale, with its price if that is known; `Some(None)` if it is not on sale.
     pub offer: Option<Option<Offer>>,
     /// What a search came to.
@@ -365,6 +367,8 @@ pub enum Step {
     Fetch(NumberId),
     /// Look for the number in the account, and for our orders.
     Look,
+    /// Count what the account holds, where that is limited.
+    Count,
     /// Ask whether it is on sale, and what it costs.
     Offer,
     /// Search, and pick a candidate.
@@ -423,7 +427,8 @@ impl Step {
     /// True if the step changes something at the provider or at Burki, or prepares to spend.
     pub fn writes(&self) -> bool {
         match self {
-            Self::Offer
+            Self::Count
+            | Self::Offer
             | Self::Choose
             | Self::Adopt(_)
             | Self::Claim { .. }

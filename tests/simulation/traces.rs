@@ -146,6 +146,8 @@ traces! {
         an_account_at_its_limit_buys_nothing_after_a_restart,
         a_purchase_whose_process_died_counts_against_the_limits,
         an_attempt_that_may_have_bought_does_not_count_against_its_own_repetition,
+        a_listing_that_is_wrong_makes_no_room,
+        what_is_given_back_by_hand_makes_room_soon,
     }
     evidence {
         a_number_that_was_written_over_is_never_released,

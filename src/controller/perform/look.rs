@@ -5,8 +5,11 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use super::super::context::{Context, account_name};
+use super::super::number::limits;
 use super::super::plan::obtain::refusal;
-use super::super::plan::{Again, Choice, Look, NOT_ON_SALE_AGAIN_AFTER, Rest};
+use super::super::plan::{
+    ABSENCE_CONFIRMED_AFTER, Again, Choice, Look, NOT_ON_SALE_AGAIN_AFTER, Rest,
+};
 use super::settle::unreleased;
 use super::{Pass, Stop};
 use crate::account::{Account, Candidate, Found};
@@ -51,7 +54,13 @@ pub(super) async fn fetch(id: &NumberId, pass: &mut Pass, context: &Context) -> 
 }
 
 fn fetched_as(fetched: Option<Holding>, asked: Instant, pass: &mut Pass, context: &Context) {
-    pass.facts.memory.missing_for = context.memories.fetched(&pass.object, fetched.is_some());
+    let missing_for = context.memories.fetched(&pass.object, fetched.is_some());
+    if missing_for.is_some_and(|missing_for| missing_for >= ABSENCE_CONFIRMED_AFTER)
+        && let (Ok(account), Some(number)) = (&pass.resolved.account, &pass.facts.number)
+    {
+        account.stop_counting(number);
+    }
+    pass.facts.memory.missing_for = missing_for;
     pass.facts.seen.fetched = Some(fetched);
     pass.looked_at = Some(asked);
 }
@@ -234,7 +243,7 @@ pub(super) async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop>
     };
     let is = |state| order.as_ref().is_some_and(|order| order.state == state);
     if is(OrderState::Failure) {
-        account.never_bought(&number);
+        account.stop_counting(&number);
         let id = &account.identity().account;
         let object = &pass.object;
         context
@@ -274,6 +283,20 @@ pub(super) async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop>
         at,
     };
     pass.saw(look, context);
+    Ok(())
+}
+
+/// Counts what the account holds. At a limit, a number that only the last listing lacks is looked for in another at once.
+pub(super) async fn count(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+    let account = pass.account()?;
+    account.count().await?;
+    pass.facts.seen.counted = true;
+    pass.facts.limits = limits(&pass.object, &pass.resolved, context);
+    let numbers = pass.facts.limits.numbers;
+    if numbers.is_some_and(|(most, held)| held >= most) {
+        account.count_again().await?;
+        pass.facts.limits = limits(&pass.object, &pass.resolved, context);
+    }
     Ok(())
 }
 

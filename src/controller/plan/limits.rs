@@ -103,9 +103,12 @@ pub(super) fn forbids_adoption(facts: &Facts, is_orphan: bool) -> Option<Step> {
             Again::After(facts.waits.interval),
         ));
     }
+    if let Some(step) = forbids_place(facts).or_else(|| counts(facts)) {
+        return Some(step);
+    }
     // It is counted already.
     let over = facts.limits.numbers.filter(|(most, held)| held > most);
-    let by_number = over.map(|(most, held)| {
+    over.map(|(most, held)| {
         wait(
             Reason::LimitReached,
             format!(
@@ -115,8 +118,13 @@ pub(super) fn forbids_adoption(facts: &Facts, is_orphan: bool) -> Option<Step> {
             ),
             Again::After(facts.waits.interval),
         )
-    });
-    forbids_place(facts).or(by_number)
+    })
+}
+
+/// What an account holds is counted before anything is spent against a limit of it: the listing of a moment ago may be wrong.
+fn counts(facts: &Facts) -> Option<Step> {
+    let is_due = facts.limits.numbers.is_some() && !facts.seen.counted;
+    is_due.then_some(Step::Count)
 }
 
 /// The limit that forbids numbers of the country or the type of the one in question.
@@ -155,7 +163,7 @@ fn forbids_place(facts: &Facts) -> Option<Step> {
 
 /// The limit that forbids the number in question, whatever it costs.
 pub(super) fn forbids(facts: &Facts) -> Option<Step> {
-    if let Some(step) = forbids_place(facts) {
+    if let Some(step) = forbids_place(facts).or_else(|| counts(facts)) {
         return Some(step);
     }
     if let Some((most, held)) = facts.limits.numbers

@@ -1,6 +1,7 @@
 //! What an account may hold and cost holds, whoever dies and whatever nobody knows.
 
 use super::*;
+use crate::process::Wrong;
 
 /// Limits that one number reaches, of each provider.
 fn limits_of_one() -> [(&'static str, Value, Value); 4] {
@@ -105,6 +106,83 @@ pub fn an_attempt_that_may_have_bought_does_not_count_against_its_own_repetition
                     assert_right(&world);
                 }
             }
+        }
+    });
+}
+
+/// The listings of `side` that `wrong` names, counted from nothing, are wrong.
+fn wrong_listings(
+    side: &'static str,
+    wrong: Wrong,
+    which: &'static [usize],
+) -> crate::process::Script {
+    let listings = AtomicUsize::new(0);
+    Arc::new(move |call| {
+        if call.side != side || call.operation != "list" {
+            return Fate::Answered;
+        }
+        let place = listings.fetch_add(1, Ordering::Relaxed);
+        match which.contains(&place) {
+            true => Fate::Wrong(wrong),
+            false => Fate::Answered,
+        }
+    })
+}
+
+/// A number was bought by hand long ago. Whichever of the listings after a start does not show it, it counts.
+#[test]
+pub fn a_listing_that_is_wrong_makes_no_room() {
+    in_simulated_time(async {
+        let by_hand = [
+            ("twilio", "+12125550009", twilio()),
+            ("telnyx", "+16175550009", telnyx()),
+        ];
+        for (provider, number, spec) in by_hand {
+            for wrong in [Wrong::Empty, Wrong::Shifted, Wrong::Short] {
+                for which in [&[0][..], &[1], &[0, 2]] {
+                    let mut world = World::new(1, json!({}));
+                    world.limit(provider, json!({"maxNumbers": 1}));
+                    world.bought_by_hand(provider, number);
+                    world.run_for(secs(900)).await;
+                    world
+                        .stage
+                        .set_script(wrong_listings(provider, wrong, which));
+                    world.start(Options::default());
+                    world.number("nyc", spec.clone());
+                    until_reason(&world, "nyc", "LimitReached").await;
+                    world.run_for(secs(200)).await;
+                    assert_eq!(bought(&world), 0, "{wrong:?} {which:?}\n{}", world.shown());
+                    assert_eq!(reason(&world.get("nyc")), "LimitReached");
+                    assert_right(&world);
+                }
+            }
+        }
+    });
+}
+
+/// A number that was bought and given back by hand before any listing showed it counts no more once it is known to be gone.
+#[test]
+pub fn what_is_given_back_by_hand_makes_room_soon() {
+    in_simulated_time(async {
+        for is_deleted in [true, false] {
+            let mut world = World::new(1, json!({}));
+            world.limit("twilio", json!({"maxNumbers": 1}));
+            world.start(Options::default());
+            world.number("first", twilio());
+            until_ready(&world, "first").await;
+            let id = world.get("first")["status"]["phoneNumber"].clone();
+            world.released_by_hand(id.as_str().unwrap());
+            if is_deleted {
+                world.delete("first");
+            }
+            let other = json!({"provider": "twilio", "phoneNumber": "+12125550002"});
+            world.number("other", other);
+            until_reason(&world, "other", "LimitReached").await;
+            // As long as a resource has a claim of late, its number may come back.
+            let within = if is_deleted { secs(300) } else { secs(780) };
+            until_ready(&world, "other").await;
+            assert!(world.elapsed() < within, "{:?}", world.elapsed());
+            assert_right(&world);
         }
     });
 }

@@ -322,10 +322,13 @@ fn an_account_limits_countries_kinds_and_numbers() {
     ];
     for (limits, expected) in table {
         for facts in [looked(fresh(), None, None), searching()] {
-            let facts = Facts {
+            let mut facts = Facts {
                 limits: limits.clone(),
                 ..facts
             };
+            let is_due = limits.numbers.is_some();
+            assert_eq!(plan(&facts) == Step::Count, is_due, "{limits:?}");
+            facts.seen.counted = true;
             let step = plan(&facts);
             assert_eq!(reason(&step), expected, "{limits:?}");
         }
@@ -612,6 +615,9 @@ fn what_may_not_be_bought_is_not_taken_over() {
         let mut facts = looked(fresh(), Some(unmarked()), None);
         facts.adopts = true;
         change(&mut facts.limits);
+        let is_due = facts.limits.numbers.is_some();
+        assert_eq!(plan(&facts) == Step::Count, is_due);
+        facts.seen.counted = true;
         reason(&plan(&facts)) == Some(Reason::LimitReached)
     };
     assert!(limited(

@@ -89,6 +89,7 @@ fn who_may_not_buy_sets_no_webhook_of_others() {
     assert_eq!(reason(&plan(&rival)), Some(Reason::ClaimedByAnother));
     let mut full = facts.clone();
     full.limits.numbers = Some((1, 1));
+    full.seen.counted = true;
     assert_eq!(reason(&plan(&full)), Some(Reason::LimitReached));
     let foreign = Holding {
         marked_text: Mark::new(Origin::Bought, &Installation::new("elsewhere"), &owner())
