@@ -1,6 +1,6 @@
 //! What Prometheus is told of each account: read from caches and memories when it asks. Decides nothing, waits for nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -222,6 +222,16 @@ pub(super) fn label_of<A: AnyAccount>(account: &A) -> String {
 }
 
 impl Context {
+    /// Forgets what is counted of accounts that do not exist.
+    pub(super) fn forget_figures(&self) {
+        let namespaced = self.stores.accounts.iter().flat_map(Store::state);
+        let namespaced = namespaced.map(|account| label_of(account.as_ref()));
+        let cluster = self.stores.cluster_accounts.iter().flat_map(Store::state);
+        let cluster = cluster.map(|account| label_of(account.as_ref()));
+        let live: BTreeSet<String> = namespaced.chain(cluster).collect();
+        self.metrics.keep_accounts(|account| live.contains(account));
+    }
+
     /// The `account` label of the metrics of `number`: bounded by the accounts that exist.
     pub(super) fn account_label(&self, number: &PhoneNumber) -> String {
         let (kind, name) = account_name(number);

@@ -234,6 +234,23 @@ impl Fuses {
         Some(used.max(0))
     }
 
+    /// Forgets the fuses of which nothing is taken and for which nobody waits.
+    pub(super) fn forget_idle(&self, now: Timestamp) {
+        let begins = minute_of(now).saturating_sub(WINDOW);
+        let all = self.by_account.lock();
+        let mut all = all.unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, shared| {
+            let Ok(fuse) = shared.try_lock() else {
+                return true;
+            };
+            let mut unused = fuse.unused.iter();
+            let is_idle = unused.all(|(minute, left)| *left == 0 || *minute <= begins)
+                && fuse.standing.values().all(|it| it.minute <= begins)
+                && fuse.waiting.values().all(|since| *since <= begins);
+            Arc::strong_count(shared) > 1 || !is_idle
+        });
+    }
+
     fn saw(&self, object: &ConfigMap) {
         let data = object.data.iter().flatten();
         let slots = data.map(|(key, text)| (key.clone(), read(Some(text))));
@@ -893,5 +910,19 @@ mod tests {
             Some(&1),
             "what was done stays counted"
         );
+    }
+
+    #[tokio::test]
+    async fn a_fuse_is_forgotten_once_nothing_of_it_counts() {
+        let asked = Asked::new(1);
+        let slot = asked.take("a", "+1", 0).await.unwrap();
+        let forget = |minute| {
+            asked.fuses.forget_idle(Asked::at(minute));
+            asked.fuses.by_account.lock().unwrap().is_empty()
+        };
+        assert!(!forget(0), "it is in use");
+        asked.fuses.may_stand(slot).await;
+        assert!(!forget(WINDOW - 1), "it may have been bought");
+        assert!(forget(WINDOW));
     }
 }

@@ -285,6 +285,10 @@ impl Maps {
         if let Some(cost) = cost {
             let sum = self.sum_with(cost);
             *sum = sum.less(cost.monthly);
+            if *sum == Amount::ZERO {
+                let key = (cost.account.clone(), cost.currency.clone());
+                self.sums.remove(&key);
+            }
         }
     }
 

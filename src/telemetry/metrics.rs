@@ -5,8 +5,9 @@ mod catalogue;
 mod figures;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
@@ -128,6 +129,8 @@ pub struct Metrics {
     request_durations: Timings,
     purchases: Counters,
     releases: Counters,
+    /// The accounts that purchases and releases are shown of.
+    accounts: Arc<Mutex<BTreeSet<String>>>,
     drift: Counters,
     internal_errors: Counters,
     failing: Family<Labels, Gauge>,
@@ -149,6 +152,7 @@ impl Default for Metrics {
         Self {
             purchases: register(&mut registry, &PURCHASES),
             releases: register(&mut registry, &RELEASES),
+            accounts: Arc::default(),
             drift: register(&mut registry, &DRIFT),
             internal_errors: register(&mut registry, &INTERNAL_ERRORS),
             requests: register(&mut registry, &PROVIDER_REQUESTS),
@@ -213,12 +217,14 @@ impl Metrics {
 
     /// A purchase for `account` was tried.
     pub fn purchased(&self, account: String, outcome: &'static str) {
+        self.knows(&account);
         let labels = PURCHASES.with([Cow::Owned(account), Cow::Borrowed(outcome)]);
         self.purchases.get_or_create(&labels).inc();
     }
 
     /// A release for `account` was tried.
     pub fn released(&self, account: String, outcome: &'static str) {
+        self.knows(&account);
         let labels = RELEASES.with([Cow::Owned(account), Cow::Borrowed(outcome)]);
         self.releases.get_or_create(&labels).inc();
     }
@@ -245,15 +251,41 @@ impl Metrics {
 
     /// Shows what was done for `account` from nothing on: Prometheus takes no note of a counter's first event otherwise.
     pub fn expect(&self, account: &str) {
-        let account = || Cow::Owned(account.to_owned());
-        for outcome in PURCHASE_OUTCOMES {
-            let labels = PURCHASES.with([account(), Cow::Borrowed(outcome)]);
+        self.knows(account);
+        for labels in purchases_of(account) {
             drop(self.purchases.get_or_create(&labels));
         }
-        for outcome in RELEASE_OUTCOMES {
-            let labels = RELEASES.with([account(), Cow::Borrowed(outcome)]);
+        for labels in releases_of(account) {
             drop(self.releases.get_or_create(&labels));
         }
+    }
+
+    /// Shows nothing more of accounts that do not exist. What belongs to none ([`NO_ACCOUNT`]) stays.
+    pub fn keep_accounts(&self, exists: impl Fn(&str) -> bool) {
+        let mut accounts = self.accounts();
+        accounts.retain(|account| {
+            let stays = account == NO_ACCOUNT || exists(account);
+            if !stays {
+                for labels in purchases_of(account) {
+                    self.purchases.remove(&labels);
+                }
+                for labels in releases_of(account) {
+                    self.releases.remove(&labels);
+                }
+            }
+            stays
+        });
+    }
+
+    fn knows(&self, account: &str) {
+        let mut accounts = self.accounts();
+        if !accounts.contains(account) {
+            accounts.insert(account.to_owned());
+        }
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The same for what may be found changed.
@@ -297,6 +329,18 @@ impl Metrics {
         encode(&mut text, &registry)?;
         Ok(text)
     }
+}
+
+/// The series of an account's purchases.
+fn purchases_of(account: &str) -> impl Iterator<Item = Labels> {
+    let labels = |outcome| PURCHASES.with([Cow::Owned(account.to_owned()), Cow::Borrowed(outcome)]);
+    PURCHASE_OUTCOMES.into_iter().map(labels)
+}
+
+/// The series of an account's releases.
+fn releases_of(account: &str) -> impl Iterator<Item = Labels> {
+    let labels = |outcome| RELEASES.with([Cow::Owned(account.to_owned()), Cow::Borrowed(outcome)]);
+    RELEASE_OUTCOMES.into_iter().map(labels)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The claims to buy of late: the account's listing may not show yet what was bought with them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -50,6 +50,9 @@ impl Claims {
     pub(super) fn forget_before(&mut self, since: Timestamp) {
         self.open.retain(|_, claimed| claimed.at >= since);
         self.settled.retain(|_, claimed| claimed.at >= since);
+        let settled = self.settled.values();
+        let accounts: HashSet<&AccountId> = settled.map(|claimed| &claimed.account).collect();
+        self.settled_by.retain(|id, _| accounts.contains(id));
     }
 
     /// Tells `asker` what others than `besides` claimed in the account with these ids at `since` or later, but what counts as
