@@ -96,6 +96,14 @@ pub(super) struct AccountView {
     pub(super) denied: Option<Blocker>,
 }
 
+impl AccountView {
+    /// True if nothing may be bought with it from the namespace of the PhoneNumber, for certain.
+    pub(super) fn is_forbidden(&self) -> bool {
+        let denied = self.denied.as_ref();
+        denied.is_some_and(|denied| denied.reason == Reason::AccountNotAllowed)
+    }
+}
+
 impl Context {
     pub(super) fn new(parts: Parts, stores: Stores, wakers: Wakers) -> Self {
         let Parts {
@@ -223,14 +231,22 @@ impl Context {
                 let mut stores = self.stores.cluster_accounts.iter();
                 let account = stores.find_map(|store| store.get(&reference));
                 let account = account.ok_or_else(not_found)?;
-                let denied = (!self.allows(&account, &namespace)).then(|| {
-                    Blocker::new(
+                let denied = match self.allows(&account, &namespace) {
+                    Some(true) => None,
+                    Some(false) => Some(Blocker::new(
                         Reason::AccountNotAllowed,
                         format!(
                             "ClusterProviderAccount {name} does not allow namespace {namespace} (spec.allowedNamespaces)."
                         ),
-                    )
-                });
+                    )),
+                    None => Some(Blocker::new(
+                        Reason::Pending,
+                        format!(
+                            "The operator could not list namespaces yet, so it does not know whether \
+                             ClusterProviderAccount {name} allows namespace {namespace}. Nothing is bought before."
+                        ),
+                    )),
+                };
                 AccountView {
                     spec: account.spec.account.clone(),
                     title: format!("ClusterProviderAccount {name}"),
@@ -241,17 +257,20 @@ impl Context {
         })
     }
 
-    fn allows(&self, account: &ClusterProviderAccount, namespace: &str) -> bool {
+    /// Whether `account` may be used from `namespace`; `None` while namespaces are not known.
+    fn allows(&self, account: &ClusterProviderAccount, namespace: &str) -> Option<bool> {
         let Some(allowed) = &account.spec.allowed_namespaces else {
-            return false;
+            return Some(false);
         };
         let Ok(selector) = Selector::try_from(LabelSelector::from(allowed)) else {
-            return false;
+            return Some(false);
         };
         let reference = ObjectRef::new(namespace);
         let mut stores = self.stores.namespaces.iter();
-        let found = stores.find_map(|store| store.get(&reference));
-        found.is_some_and(|meta| selector.matches(meta.labels()))
+        match stores.find_map(|store| store.get(&reference)) {
+            Some(meta) => Some(selector.matches(meta.labels())),
+            None => self.stores.knows_namespaces().then_some(false),
+        }
     }
 
     /// The resources that the index has under `key`, each as the cache or a later write of ours shows it.
@@ -412,7 +431,17 @@ impl Context {
                 }
             }
         }
-        self.accounts.keep_only(&in_use);
+        let known: HashSet<AccountId> = self.account_ids().collect();
+        self.accounts.keep_only(&in_use, |id| known.contains(id));
+    }
+
+    /// The accounts at providers that accounts open, as their statuses tell.
+    fn account_ids(&self) -> impl Iterator<Item = AccountId> {
+        let namespaced = self.stores.accounts.iter().flat_map(Store::state);
+        let namespaced = namespaced.filter_map(|account| account.status.clone()?.account_id);
+        let cluster = self.stores.cluster_accounts.iter().flat_map(Store::state);
+        let cluster = cluster.filter_map(|account| account.status.clone()?.account_id);
+        namespaced.chain(cluster).map(AccountId::new)
     }
 
     /// What every account says, and where its Secrets live.

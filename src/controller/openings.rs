@@ -140,7 +140,7 @@ impl Context {
             return None;
         };
         let view = self.account_at(*kind, name.clone(), namespace.to_owned());
-        let view = view.ok().filter(|view| view.denied.is_none())?;
+        let view = view.ok().filter(|view| !view.is_forbidden())?;
         let may_open = match self.opened_by(key) {
             Opened::Account(id) => account.contains(&id),
             Opened::Nothing => false,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
 
 use super::account::{self, AnyAccount};
-use super::context::{Context, secrets_of};
+use super::context::{Context, account_name, secrets_of};
 use super::fault;
 use super::figures::Figures;
 use super::index::Key;
@@ -22,7 +23,7 @@ use super::secrets::SecretName;
 use super::stores::Stores;
 use super::wakers::Wakers;
 use super::{Due, Parts, number, perform};
-use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
+use crate::api::{AccountKind, ClusterProviderAccount, PhoneNumber, ProviderAccount};
 use crate::claim::ANNOTATION;
 use crate::clock::Instant;
 use crate::number::{AccountId, Field};
@@ -44,6 +45,8 @@ pub struct Reconciler {
     context: Arc<Context>,
     heartbeat: Heartbeat,
     cleaned_up: Mutex<Instant>,
+    /// True once all namespaces were listed.
+    knew_namespaces: AtomicBool,
 }
 
 impl Reconciler {
@@ -55,6 +58,7 @@ impl Reconciler {
             context: Arc::new(Context::new(parts, stores, wakers)),
             heartbeat,
             cleaned_up,
+            knew_namespaces: AtomicBool::default(),
         }
     }
 
@@ -256,6 +260,16 @@ impl Reconciler {
     /// A namespace's labels decide which ClusterProviderAccounts it may use.
     pub fn saw_namespace(&self, event: &Event<PartialObjectMeta<Namespace>>) {
         let changed = match event {
+            // Those wait that refer to an account which allows some namespaces.
+            Event::InitDone if !self.knew_namespaces.swap(true, Ordering::Relaxed) => {
+                fault::survived("watch of namespaces", &self.context, || {
+                    let is_shared = |number: &PhoneNumber| {
+                        account_name(number).0 == AccountKind::ClusterProviderAccount
+                    };
+                    self.context.wakers.numbers(&self.context, is_shared);
+                });
+                return;
+            }
             Event::Apply(namespace) => namespace,
             // Nothing is woken by a list that shows what is known.
             Event::InitApply(namespace) if !self.context.has_labels_of(namespace) => namespace,
@@ -315,6 +329,11 @@ impl Reconciler {
             return;
         }
         *cleaned_up = now;
+        self.forget_what_is_gone();
+    }
+
+    /// Forgets what is remembered of objects that do not exist any more.
+    fn forget_what_is_gone(&self) {
         let numbers = self.context.stores.numbers.iter().flat_map(Store::state);
         let live: BTreeSet<_> = numbers.filter_map(|number| number.uid()).collect();
         self.context.memories.retain(|uid| live.contains(uid));
@@ -338,6 +357,10 @@ impl Reconciler {
         self.context.stores.index.forget_claims_before(since);
         let exists = |key: &Key| self.context.account_status(key).is_some();
         self.context.openings.retain(exists);
+        if let Some(now) = self.context.time.now() {
+            self.context.fuses.forget_idle(now);
+        }
+        self.context.forget_figures();
     }
 
     fn wake_users<A: AnyAccount>(&self, account: &A) {

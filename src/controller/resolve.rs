@@ -153,11 +153,16 @@ pub(super) async fn resolve(
 
 /// The account, if `number` may use it, or has used it before it lost that right: what it holds is still looked at, recorded and
 /// released. The status tells, which only the operator writes.
-fn usable(view: AccountView, number: &PhoneNumber) -> Result<AccountView, Blocker> {
+fn usable(mut view: AccountView, number: &PhoneNumber) -> Result<AccountView, Blocker> {
+    let status = number.status.as_ref();
+    // What is held stays as it is until it is known that it lost the right.
+    if !view.is_forbidden() && status.is_some_and(|status| status.id.is_some()) {
+        view.denied = None;
+    }
     let Some(denied) = &view.denied else {
         return Ok(view);
     };
-    let has_used_it = number.status.as_ref().is_some_and(|status| {
+    let has_used_it = status.is_some_and(|status| {
         status.id.is_some() || status.order_id.is_some() || status.attempt.is_some()
     });
     if has_used_it {

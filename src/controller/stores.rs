@@ -1,7 +1,8 @@
-//! What Kubernetes is known to hold: the caches that watches fill. Nothing is decided before all are filled.
+//! What Kubernetes is known to hold: the caches that watches fill. Nothing is decided before all are filled that it depends on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -11,6 +12,9 @@ use kube::runtime::reflector::{ObjectRef, Store};
 
 use super::index::{Index, Key};
 use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
+
+/// How long a list of namespaces is waited for.
+const NAMESPACES_TAKE: Duration = Duration::from_secs(10);
 
 /// The caches, one of each kind for each watched namespace.
 #[derive(Default)]
@@ -40,7 +44,8 @@ impl Stores {
         }
     }
 
-    /// Waits until every cache holds what its first list returned. To be called once, in the task that fills the caches: a
+    /// Waits until every cache holds what its first list returned. For namespaces, whose labels matter to some resources
+    /// alone, it waits no longer than [`NAMESPACES_TAKE`]. To be called once, in the task that fills the caches: a
     /// cache wakes only the last of those that wait for it.
     pub(super) async fn fill(&self) {
         let mut waits: Vec<BoxFuture<'_, ()>> = Vec::new();
@@ -59,10 +64,12 @@ impl Stores {
                 .iter()
                 .map(|store| store.wait_until_ready().map(drop).boxed()),
         );
-        waits.extend(
-            self.namespaces
-                .iter()
-                .map(|store| store.wait_until_ready().map(drop).boxed()),
+        let namespaces = self.namespaces.iter().map(Store::wait_until_ready);
+        let namespaces = futures::future::join_all(namespaces);
+        waits.push(
+            tokio::time::timeout(NAMESPACES_TAKE, namespaces)
+                .map(drop)
+                .boxed(),
         );
         futures::future::join_all(waits).await;
     }
@@ -75,6 +82,12 @@ impl Stores {
     /// True after [`Stores::begin`]. Nothing may be decided before.
     pub(super) fn has_begun(&self) -> bool {
         self.begun.load(Ordering::Acquire)
+    }
+
+    /// True if the namespaces are known, with their labels.
+    pub(super) fn knows_namespaces(&self) -> bool {
+        let mut stores = self.namespaces.iter();
+        stores.all(|store| store.wait_until_ready().now_or_never().is_some())
     }
 
     /// `number` as it is in the caches now.

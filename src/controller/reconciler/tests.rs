@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::account::{Accounts, Directory, Endpoints};
-use crate::api::AccountKind;
+use crate::api::{AccountKind, Reason};
 use crate::chance::Chance;
 use crate::claim::Claim;
 use crate::clock::{BootClock, Clock};
@@ -34,6 +34,14 @@ pub(in crate::controller) struct World {
 impl World {
     /// One that has begun. At most one pass of each account at once.
     pub(in crate::controller) fn new() -> Self {
+        let mut world = Self::without_namespaces();
+        world.tell_namespace(Event::Init);
+        world.tell_namespace(Event::InitDone);
+        world
+    }
+
+    /// The same, where namespaces could not be listed yet.
+    pub(in crate::controller) fn without_namespaces() -> Self {
         let service = tower::service_fn(|_: http::Request<kube::client::Body>| async {
             let now = httpdate::fmt_http_date(std::time::SystemTime::now());
             let answer = http::Response::builder().status(404).header("date", now);
@@ -341,4 +349,100 @@ async fn an_account_is_found_by_its_key_whatever_its_kind() {
         world.woken_accounts(),
         BTreeSet::from(["twilio".to_owned()])
     );
+}
+
+fn account(name: &str) -> Value {
+    json!({
+        "metadata": {"name": name, "namespace": "support", "uid": format!("uid-{name}")},
+        "spec": {"provider": "twilio", "twilio": {"credentialsSecretRef": {"name": "twilio"}}},
+    })
+}
+
+/// An account that allows the namespaces with the label `team`.
+fn shared_account() -> Value {
+    json!({
+        "metadata": {"name": "shared", "uid": "uid-shared"},
+        "spec": {"provider": "twilio", "twilio": {"credentialsSecretRef": {"name": "twilio"}},
+            "allowedNamespaces": {"matchLabels": {"team": "one"}}},
+    })
+}
+
+fn of_shared(name: &str, more: Value) -> PhoneNumber {
+    let refers = json!({"kind": "ClusterProviderAccount", "name": "shared"});
+    let mut change = json!({"spec": {"accountRef": refers}});
+    merge(&mut change, &more);
+    number(name, ONE, change)
+}
+
+/// As long as namespaces cannot be listed, only those wait that depend on their labels, and nothing else does.
+#[tokio::test]
+async fn what_depends_on_the_labels_of_namespaces_waits_for_them() {
+    let mut world = World::without_namespaces();
+    world.cluster_account(shared_account());
+    world.account(account("twilio"));
+    let waits = of_shared("waits", json!({}));
+    let other = number("other", TWO, json!({}));
+    world.list(&[waits.clone(), other.clone()]);
+    world.woken();
+    let denied = |world: &World, number: &PhoneNumber| {
+        let view = world.context.account_of(number).unwrap();
+        view.denied.map(|denied| denied.reason)
+    };
+    assert_eq!(denied(&world, &waits), Some(Reason::Pending));
+    assert_eq!(denied(&world, &other), None);
+    let labelled = |team: &str| {
+        let namespace = json!({"metadata": {"name": "support", "labels": {"team": team}}});
+        serde_json::from_value::<PartialObjectMeta<Namespace>>(namespace).unwrap()
+    };
+    world.tell_namespace(Event::Init);
+    world.tell_namespace(Event::InitApply(labelled("one")));
+    world.woken();
+    world.tell_namespace(Event::InitDone);
+    assert_eq!(world.woken(), BTreeSet::from(["waits".to_owned()]));
+    assert_eq!(denied(&world, &waits), None);
+    world.tell_namespace(Event::Apply(labelled("two")));
+    assert_eq!(denied(&world, &waits), Some(Reason::AccountNotAllowed));
+    // A list that shows what is known wakes nobody.
+    world.woken();
+    world.tell_namespace(Event::Init);
+    world.tell_namespace(Event::InitApply(labelled("two")));
+    world.tell_namespace(Event::InitDone);
+    assert!(world.woken().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn namespaces_that_cannot_be_listed_delay_the_start_by_seconds() {
+    let mut world = World::without_namespaces();
+    world.list(&[]);
+    for store in [Event::Init, Event::InitDone] {
+        world.accounts.apply_watcher_event(&store);
+    }
+    for store in [Event::Init, Event::InitDone] {
+        world.cluster_accounts.apply_watcher_event(&store);
+    }
+    let begun = tokio::time::Instant::now();
+    world.reconciler.fill().await;
+    assert!(begun.elapsed() <= Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn a_hundred_accounts_that_came_and_went_leave_no_series_behind() {
+    let mut world = World::new();
+    world.learn_time().await;
+    let before = world.context.metrics.text().unwrap();
+    for index in 0..100 {
+        let name = format!("account-{index}");
+        world.account(account(&name));
+        world.context.metrics.expect(&format!("support/{name}"));
+    }
+    world.reconciler.forget_what_is_gone();
+    let shown = world.context.metrics.text().unwrap();
+    assert!(shown.contains("support/account-99"), "they are there");
+    for index in 0..100 {
+        let account = account(&format!("account-{index}"));
+        let account = serde_json::from_value(account).unwrap();
+        world.accounts.apply_watcher_event(&Event::Delete(account));
+    }
+    world.reconciler.forget_what_is_gone();
+    assert_eq!(world.context.metrics.text().unwrap(), before);
 }
