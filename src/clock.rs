@@ -1,7 +1,10 @@
-//! The clock that safety limits are measured by: time since boot, which goes on while the machine is suspended.
+//! The clock that safety limits are measured by: time since boot, which goes on while the machine is suspended. And the clocks
+//! of others, as the dates of their replies tell them.
 
 use std::ops::Add;
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 /// An instant since boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,5 +52,63 @@ impl Clock for BootClock {
             u64::try_from(time.tv_sec).unwrap_or_default(),
             u32::try_from(time.tv_nsec).unwrap_or_default(),
         ))
+    }
+}
+
+/// The clock of another machine, as the dates of its replies tell it.
+///
+/// Of the first replies the median counts. From then on a reply only moves the clock if the time that it shows cannot be the
+/// clock's, by the way of the request and the reply, and then by no more than a tenth of the time since the reply before. So
+/// neither a reply of an intermediary, nor one that was held up, nor one of several servers that disagree makes it jump.
+///
+/// # Caveats
+/// It is up to a second and the way of a reply behind. A server whose clock is set anew is followed slowly.
+#[derive(Default)]
+pub struct RemoteClock {
+    first: Vec<Timestamp>,
+    /// The other machine's time at which this one was booted.
+    booted: Option<Timestamp>,
+    /// When the last reply came.
+    came: Option<Instant>,
+}
+
+/// So many replies are compared before the clock counts as known.
+pub(crate) const FIRST_REPLIES: usize = 9;
+
+/// The dates of replies are whole seconds.
+const DATE_STEP: Duration = Duration::from_secs(1);
+
+/// By which part of the time that goes by the clock is moved at most.
+const SLOWLY: u32 = 10;
+
+impl RemoteClock {
+    /// Takes note of a reply with `date` to a request that was sent and answered at these instants.
+    pub fn hear(&mut self, date: Timestamp, sent: Instant, came: Instant) {
+        let booted = |at: Instant| date.checked_sub(at.0).ok();
+        let (Some(earliest), Some(latest)) = (booted(came), booted(sent)) else {
+            return;
+        };
+        let latest = latest.checked_add(DATE_STEP).unwrap_or(latest);
+        let since = self.came.map_or(Duration::ZERO, |last| came.since(last));
+        self.came = Some(self.came.map_or(came, |last| last.max(came)));
+        if self.first.len() < FIRST_REPLIES {
+            self.first.push(earliest);
+            self.first.sort();
+            self.booted = self.first.get(self.first.len() / 2).copied();
+            return;
+        }
+        self.booted = self.booted.map(|booted| {
+            let most = since / SLOWLY;
+            let least = booted.checked_sub(most).unwrap_or(booted);
+            let most = booted.checked_add(most).unwrap_or(booted);
+            booted
+                .clamp(earliest, latest.max(earliest))
+                .clamp(least, most)
+        });
+    }
+
+    /// The other machine's time at `instant`. `None` before the first reply.
+    pub fn time_at(&self, instant: Instant) -> Option<Timestamp> {
+        self.booted?.checked_add(instant.0).ok()
     }
 }

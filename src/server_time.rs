@@ -13,7 +13,7 @@ use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
 use tower::{BoxError, Layer, Service};
 
-use crate::clock::{Clock, Instant};
+use crate::clock::{Clock, Instant, RemoteClock};
 
 /// How long a write may take to connect, and then to be answered: an order of magnitude more than a slow API server needs.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -76,85 +76,24 @@ pub fn clients(config: Config, clock: Arc<dyn Clock>) -> kube::Result<Clients> {
     })
 }
 
-/// The API server's clock. All clones are one.
-///
-/// Of the first replies the median counts. From then on a reply only moves the clock if the time that it shows cannot be the
-/// clock's, by the way of the request and the reply, and then by no more than a tenth of the time since the reply before. So
-/// neither a reply of an intermediary, nor one that was held up, nor one of several servers that disagree makes it jump.
-///
-/// # Caveats
-/// It is up to a second and the way of a reply behind. A server whose clock is set anew is followed slowly.
+/// The API server's clock, as a [`RemoteClock`]. All clones are one.
 #[derive(Clone)]
 pub struct ServerTime {
     clock: Arc<dyn Clock>,
-    kept: Arc<Mutex<Kept>>,
-}
-
-/// What replies have shown, as the server's time at which this machine was booted.
-#[derive(Default)]
-struct Kept {
-    first: Vec<Timestamp>,
-    booted: Option<Timestamp>,
-    /// When the last reply came.
-    came: Option<Instant>,
-}
-
-/// So many replies are compared before the clock counts as known.
-const FIRST_REPLIES: usize = 9;
-
-/// The dates of replies are whole seconds.
-const DATE_STEP: Duration = Duration::from_secs(1);
-
-/// By which part of the time that goes by the clock is moved at most.
-const SLOWLY: u32 = 10;
-
-impl Kept {
-    /// Takes note of a reply with `date` to a request that was sent and answered at these times since boot.
-    fn hear(&mut self, date: Timestamp, sent: Instant, came: Instant) {
-        let booted = |at: Instant| {
-            let up = came_after_boot(at);
-            date.checked_sub(up).ok()
-        };
-        let (Some(earliest), Some(latest)) = (booted(came), booted(sent)) else {
-            return;
-        };
-        let latest = latest.checked_add(DATE_STEP).unwrap_or(latest);
-        let since = self.came.map_or(Duration::ZERO, |last| came.since(last));
-        self.came = Some(self.came.map_or(came, |last| last.max(came)));
-        if self.first.len() < FIRST_REPLIES {
-            self.first.push(earliest);
-            self.first.sort();
-            self.booted = self.first.get(self.first.len() / 2).copied();
-            return;
-        }
-        self.booted = self.booted.map(|booted| {
-            let most = since / SLOWLY;
-            let least = booted.checked_sub(most).unwrap_or(booted);
-            let most = booted.checked_add(most).unwrap_or(booted);
-            booted
-                .clamp(earliest, latest.max(earliest))
-                .clamp(least, most)
-        });
-    }
-}
-
-/// How long after boot `at` is.
-fn came_after_boot(at: Instant) -> Duration {
-    at.since(Instant::since_boot(Duration::ZERO))
+    heard: Arc<Mutex<RemoteClock>>,
 }
 
 impl ServerTime {
     fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
-            kept: Arc::default(),
+            heard: Arc::default(),
         }
     }
 
     /// The API server's present time. `None` before the first reply.
     pub fn now(&self) -> Option<Timestamp> {
-        let booted = self.lock().booted?;
-        booted.checked_add(came_after_boot(self.clock.now())).ok()
+        self.lock().time_at(self.clock.now())
     }
 
     fn read(&self, status: StatusCode, headers: &HeaderMap, sent: Instant) {
@@ -164,8 +103,8 @@ impl ServerTime {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, RemoteClock> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -221,7 +160,7 @@ fn date(headers: &HeaderMap) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::BootClock;
+    use crate::clock::{BootClock, FIRST_REPLIES};
     use axum::body::Body;
     use axum::http::StatusCode;
     use axum::{Json, Router};

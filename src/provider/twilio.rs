@@ -50,6 +50,8 @@ pub struct TwilioCredentials {
 /// One Twilio account.
 pub struct Twilio {
     session: Session,
+    /// The session with the hosts of messaging and prices, whose clocks are others than the API's.
+    others: Session,
     account_sid: String,
     api: String,
     messaging: String,
@@ -69,15 +71,20 @@ impl Twilio {
         let api = host("https://api.twilio.com");
         let messaging = host("https://messaging.twilio.com");
         let pricing = host("https://pricing.twilio.com");
-        let session = Session::new(
-            "twilio",
-            client,
-            vec![api.clone(), messaging.clone(), pricing.clone()],
-            SecretString::from(format!("Basic {pair}")),
-            vec![SecretString::from(pair), password],
-        );
+        let open = |hosts: Vec<String>| {
+            Session::new(
+                "twilio",
+                client.clone(),
+                hosts,
+                SecretString::from(format!("Basic {pair}")),
+                vec![SecretString::from(pair.clone()), password.clone()],
+            )
+        };
+        let session = open(vec![api.clone()]);
+        let others = open(vec![messaging.clone(), pricing.clone()]);
         Self {
             session,
+            others,
             account_sid,
             api,
             messaging,
@@ -156,11 +163,11 @@ impl Twilio {
         mut visit: impl FnMut(ServicePage) + Send,
     ) -> Result<Option<()>, Error> {
         let mut next = self
-            .session
+            .others
             .url(&self.messaging, path, &[("PageSize", PAGE_SIZE)])?;
         let mut seen = HashSet::new();
         while seen.insert(next.as_str().to_owned()) && seen.len() <= MAX_PAGES {
-            let answer = self.session.get(operation, next.clone()).await?;
+            let answer = self.others.get(operation, next.clone()).await?;
             if classify::is_service_absent(&answer) {
                 return Ok(None);
             }
@@ -215,13 +222,13 @@ impl Twilio {
         let path = format!("/v1/Services/{}/PhoneNumbers", segment(service)?);
         let call = Call {
             method: Method::Post,
-            url: self.session.url(&self.messaging, &path, &[])?,
+            url: self.others.url(&self.messaging, &path, &[])?,
             body: Some(Body::form(&[("PhoneNumberSid", id.as_str())])),
             operation: "attach",
             subject: id.as_str(),
             id_in: None,
         };
-        let answer = self.session.write(call).await?;
+        let answer = self.others.write(call).await?;
         if classify::is_attached(&answer) {
             return Ok(());
         }
@@ -230,7 +237,7 @@ impl Twilio {
             return Err(Error::Refused(classify::absence(
                 kind,
                 &answer,
-                &self.session,
+                &self.others,
             )));
         }
         self.body::<serde_json::Value>(&answer, &[200, 201])
@@ -347,8 +354,8 @@ impl PhoneCompany for Twilio {
 
     async fn messaging_service(&self, sid: &str) -> Result<Option<MessagingService>, Error> {
         let path = format!("/v1/Services/{}", segment(sid)?);
-        let url = self.session.url(&self.messaging, &path, &[])?;
-        let answer = self.session.get("service", url).await?;
+        let url = self.others.url(&self.messaging, &path, &[])?;
+        let answer = self.others.get("service", url).await?;
         if classify::is_service_absent(&answer) {
             return Ok(None);
         }
@@ -429,8 +436,8 @@ impl PhoneCompany for Twilio {
     /// A country that is not in the list answers 404.
     async fn price(&self, country: &str, kind: Kind) -> Result<Option<Price>, Error> {
         let path = format!("/v1/PhoneNumbers/Countries/{}", segment(country)?);
-        let url = self.session.url(&self.pricing, &path, &[])?;
-        let answer = self.session.get("price", url).await?;
+        let url = self.others.url(&self.pricing, &path, &[])?;
+        let answer = self.others.get("price", url).await?;
         if classify::is_absent(&answer) {
             return Ok(None);
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use secrecy::SecretString;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
@@ -14,7 +14,7 @@ use url::Url;
 use super::audit::Audit;
 use super::text::presentable;
 use super::{Body, Client, Departure, Method, Request, Response, TIMEOUT, TransportError};
-use crate::clock::{Clock, Instant};
+use crate::clock::{Clock, Instant, RemoteClock};
 use crate::provider::Error;
 use crate::shown;
 use crate::telemetry::metrics::RequestOutcome;
@@ -27,7 +27,7 @@ pub(crate) struct Session {
     hosts: Vec<String>,
     authorization: SecretString,
     secrets: Vec<SecretString>,
-    time: Mutex<Option<(Timestamp, Instant)>>,
+    time: Mutex<RemoteClock>,
 }
 
 /// A request, and how it is spoken of.
@@ -255,7 +255,8 @@ impl Session {
         metrics.requested(self.company, call.operation, outcome, came.since(sent));
         let response = result.map_err(Failure::Transport)?;
         if let Some(date) = response.date() {
-            *self.time.lock().unwrap_or_else(PoisonError::into_inner) = Some((date, came));
+            let mut time = self.time.lock().unwrap_or_else(PoisonError::into_inner);
+            time.hear(date, sent, came);
         }
         Ok(Answer { response })
     }
@@ -299,11 +300,10 @@ impl Session {
         Some(shown::line(&id, 64))
     }
 
-    /// The company's present time, reckoned from its last answer; at most a second and the way of that answer late.
+    /// The present time of the hosts of this session, as their answers tell it.
     pub(crate) fn time(&self) -> Option<Timestamp> {
-        let (date, at) = (*self.time.lock().unwrap_or_else(PoisonError::into_inner))?;
-        let elapsed = SignedDuration::try_from(self.clock().now().since(at)).ok()?;
-        date.checked_add(elapsed).ok()
+        let time = self.time.lock().unwrap_or_else(PoisonError::into_inner);
+        time.time_at(self.clock().now())
     }
 
     /// The clock that tokens are measured by.
