@@ -57,6 +57,8 @@ struct Entry {
     met: Option<NumberId>,
     may_be_released: bool,
     /// When the provider last refused to release the number, in which generation, and what is to be said of it.
+    /// The number whose date a change of its name did not move, and since when.
+    unmoved: Option<(NumberId, Instant)>,
     release_refused: Option<(Instant, i64, String)>,
     first_seen: Option<Instant>,
     verified: Option<Verified>,
@@ -152,6 +154,7 @@ impl Memories {
                 missing_for: since(entry.missing_since),
                 ordered_for: since(entry.ordered_at),
                 may_be_released: entry.may_be_released,
+                unmoved_for: Duration::ZERO,
                 release_refused: entry
                     .release_refused
                     .as_ref()
@@ -258,6 +261,21 @@ impl Memories {
     /// before it was certainly in vain.
     pub(super) fn claimed(&self, object: &PhoneNumber, before: &Stored, claim: &Claim) -> bool {
         self.attempted(object, &Stored::Ours(claim.clone()), self.clock.now());
+    /// Remembers whether a change of the number's name has moved its date, and returns for how long none has.
+    pub(super) fn renamed(&self, object: &PhoneNumber, id: &NumberId, moved: bool) -> Duration {
+        let now = self.clock.now();
+        self.entry(object, |entry| {
+            if moved {
+                entry.unmoved = None;
+                return Duration::ZERO;
+            }
+            let before = entry.unmoved.take().filter(|(of, _)| of == id);
+            let since = before.map_or(now, |(_, since)| since);
+            entry.unmoved = Some((id.clone(), since));
+            now.since(since)
+        })
+    }
+
         self.entry(object, |entry| {
             let clean = match before {
                 Stored::Nothing => !entry.doubtful,

@@ -37,6 +37,9 @@ const ATTEMPT_TOLERANCE: Duration = Duration::from_secs(5);
 /// The least time that this process has known a claim, by its own clock, before it lets the claim go. The dates of replies may be
 /// of several servers.
 const KNOWN_FOR: Duration = Duration::from_secs(60);
+/// How long a number is renamed before it counts as one whose date does not move with its name. Dates are whole seconds.
+const MOVES_WITHIN: Duration = Duration::from_secs(10);
+
 
 /// How long a number that is not on sale is left alone.
 pub const NOT_ON_SALE_AGAIN_AFTER: Duration = Duration::from_secs(600);
@@ -199,6 +202,8 @@ pub struct Memory {
     /// How long the recorded id has been missing; `None` if it was there at the last look, or was not looked for.
     pub missing_for: Option<Duration>,
     /// How long ago this process placed the last order.
+    /// How long ago this process first renamed the number in question without moving its date.
+    pub unmoved_for: Duration,
     pub ordered_for: Option<Duration>,
     /// True if a release of the recorded id that this process sent may have taken effect.
     pub may_be_released: bool,
@@ -748,8 +753,8 @@ impl Facts {
                     Title::Ours
                 }
             }
-            // It was changed within the second of its last change.
-            Some(None) if elapsed(since, now) < SHOWN_WITHIN => Title::Unclear,
+            // A change within the second of the last one moves no date. The age of the attempt does not tell when that was.
+            Some(None) if self.memory.unmoved_for < MOVES_WITHIN => Title::Unclear,
             Some(None) => Title::Overwritten,
         }
     }

@@ -152,6 +152,7 @@ pub(super) async fn rename(id: &NumberId, pass: &mut Pass, context: &Context) ->
     };
     let at = write_name(&found, &name, pass, context).await?;
     pass.facts.seen.renamed = Some(at);
+    pass.facts.memory.unmoved_for = context.memories.renamed(&pass.object, id, at.is_some());
     let holding = pass.found(id)?;
     if pass.facts.is_older(&holding) {
         context.memories.met(&pass.object, id);

@@ -65,16 +65,25 @@ fn a_number_is_dated_by_the_clock_of_its_row_alone() {
     }
 }
 
+/// How old the attempt is does not tell whether the change of the name fell into the second of an earlier change.
 #[test]
 fn what_the_clock_of_the_row_does_not_show_is_asked_again_and_then_not_ours() {
-    for (now, reason_or_step) in [(9, None), (10, Some(Step::Disclaim(NumberId::new("PN1"))))] {
-        let mut facts = found(&created(-600), None);
-        facts.now = at(now);
-        facts.seen.renamed = Some(None);
-        let step = plan(&facts);
-        match reason_or_step {
-            None => assert_eq!(reason(&step), Some(Reason::Verifying)),
-            Some(expected) => assert_eq!(step, expected),
+    for now in [9, 20, 600] {
+        for (unmoved_for, is_clear) in [(0, false), (9, false), (10, true)] {
+            let mut facts = found(&created(-600), None);
+            facts.now = at(now);
+            facts.memory.unmoved_for = Duration::from_secs(unmoved_for);
+            facts.seen.renamed = Some(None);
+            let step = plan(&facts);
+            if is_clear {
+                assert_eq!(step, Step::Disclaim(NumberId::new("PN1")));
+            } else {
+                assert_eq!(
+                    reason(&step),
+                    Some(Reason::Verifying),
+                    "{now} {unmoved_for}"
+                );
+            }
         }
     }
 }
