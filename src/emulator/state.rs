@@ -94,6 +94,8 @@ pub struct Switches {
     pub no_date: bool,
     /// A purchase that overwrites a number of the account does not move its `date_updated`.
     pub overwritten_unnoticed: bool,
+    /// No change of a number moves its `date_updated`.
+    pub changed_unnoticed: bool,
     /// How long a Telnyx order stays pending, in milliseconds.
     pub order_ms: u64,
     /// Every Telnyx order is refused in the end.
@@ -158,6 +160,7 @@ impl Default for Switches {
             other_hosts_ahead_ms: 0,
             no_date: false,
             overwritten_unnoticed: false,
+            changed_unnoticed: false,
             order_ms: 300,
             orders_fail: false,
             orders_undone: false,

@@ -417,10 +417,13 @@ fn webhook_error(
 
 fn set(world: &mut World, at: usize, form: &std::collections::BTreeMap<String, String>) {
     let now = world.database_now();
+    let is_unnoticed = world.state.switches.changed_unnoticed;
     let Some(number) = world.numbers.get_mut(at) else {
         return;
     };
-    number.updated = now;
+    if !is_unnoticed {
+        number.updated = now;
+    }
     let fields: [(&str, &mut String); 11] = [
         ("AddressSid", &mut number.address_sid),
         ("BundleSid", &mut number.bundle_sid),

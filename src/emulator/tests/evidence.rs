@@ -37,8 +37,12 @@ async fn dates_lie_behind_the_date_of_the_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_purchase_that_overwrites_moves_the_date_of_the_update_or_not() {
-    for (unnoticed, moved) in [(false, 10), (true, 0)] {
-        let emulator = with(json!({"overwrittenUnnoticed": unnoticed}));
+    for (switches, moved) in [
+        (json!({}), 10),
+        (json!({"overwrittenUnnoticed": true}), 0),
+        (json!({"changedUnnoticed": true}), 0),
+    ] {
+        let emulator = with(switches);
         bought(&emulator, FIRST).await;
         advance(seconds(10)).await;
         let (status, number) = twilio(&emulator, "POST", LIST, &[("PhoneNumber", FIRST)]).await;
