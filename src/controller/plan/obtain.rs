@@ -12,7 +12,7 @@ use super::{
 };
 use crate::api::Reason;
 use crate::claim::{ANNOTATION, Claim, Intent, Stored};
-use crate::number::{Capabilities, Holding, Mark, Settings, Whose};
+use crate::number::{Capabilities, Holding, Mark, Provider, Settings, Whose};
 use crate::provider::{Order, OrderPapers, OrderState, Refusal, RefusalKind};
 use crate::sabotage::{Safeguard, stands};
 
@@ -320,7 +320,10 @@ pub(super) fn mark_on(holding: &Holding) -> String {
 }
 
 /// True if `holding` is the claimed candidate of a search, and somebody else's: it has another's mark, was recorded by another,
-/// was there before we asked for it, or we certainly did not buy it.
+/// or has no mark and was there before we asked for it, or we certainly did not buy it.
+///
+/// A number that a purchase of ours has written over is no such candidate: what tells it from one that is paid is dates alone,
+/// and where these mislead, each further candidate would be paid too.
 fn is_lost_candidate(
     facts: &Facts,
     holding: &Holding,
@@ -337,13 +340,22 @@ fn is_lost_candidate(
     {
         return false;
     }
-    let was_there = is_before(holding.created, claim.since, RECORDS_APART);
+    // At Telnyx an order may have brought it that no listing of orders has shown yet.
+    let is_known =
+        facts.provider == Provider::Twilio || facts.hidden_for(claim, facts.now).is_zero();
+    let was_there = is_known && is_before(holding.created, claim.since, RECORDS_APART);
     let is_anothers = match title {
-        Title::Anothers | Title::Kept => true,
+        Title::Anothers => true,
         Title::Nobodys => was_there || facts.memory.never_bought,
-        Title::Ours | Title::Unclear | Title::Overwritten => false,
+        Title::Ours | Title::Unclear | Title::Overwritten | Title::Kept => false,
     };
     facts.recorded_by.is_some() || is_anothers
+}
+
+/// True if another candidate of the search was chosen in this pass than the one of `claim`.
+fn is_another_candidate(facts: &Facts, claim: &Claim) -> bool {
+    let is_chosen = facts.seen.choice == Some(Choice::Chosen);
+    facts.search.is_some() && is_chosen && facts.number != Some(claim.number)
 }
 
 /// What stands in the way of a first candidate stands in the way of another one.
@@ -585,6 +597,8 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>, refused: bool) -> Step {
         }
         // Nothing was spent on it, and nothing is adopted that is not there.
         Stored::Ours(claim) if claim.intent == Intent::Adopt => {}
+        // The candidate of the claim is certainly not ours, and another was chosen: of that one there was no attempt.
+        Stored::Ours(claim) if is_another_candidate(facts, claim) => {}
         Stored::Ours(claim) => {
             since = Some(claim.since);
             let elapsed = looked_at

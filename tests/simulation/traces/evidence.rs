@@ -71,7 +71,7 @@ pub fn a_number_that_was_written_over_is_never_released() {
     });
 }
 
-/// A candidate is bought by hand between the search and the claim, and its resource takes another or none.
+/// A candidate is bought by hand between the search and the claim, and its resource buys no other.
 #[test]
 pub fn a_searched_number_that_was_written_over_is_never_released() {
     in_simulated_time(async {
@@ -88,7 +88,7 @@ pub fn a_searched_number_that_was_written_over_is_never_released() {
         world.start(Options::default());
         let spec = released_on_deletion(one_twilio());
         world.number("nyc", spec.clone());
-        until_reason(&world, "nyc", "NoNumbersFound").await;
+        until_reason(&world, "nyc", "AlreadyOwned").await;
         assert!(deeds(&world, Deed::Configure) > 0, "{}", world.shown());
         goes_and_comes_back(&world, &spec).await;
         assert_kept(&world);
@@ -133,6 +133,77 @@ pub fn clocks_of_one_provider_that_lie_apart() {
                 assert_right(&world);
             }
         }
+    });
+}
+
+/// The first attempt takes no effect, and the second one brings the number long after the first. It is renamed within the
+/// second in which it was created, which moves no date.
+#[test]
+pub fn a_number_that_comes_long_after_its_first_attempt_is_the_one_that_is_paid() {
+    in_simulated_time(async {
+        for behind in [600_000, -60_000] {
+            for spec in [twilio(), any_twilio()] {
+                let switches = json!({"datesBehindMs": behind});
+                let mut world = World::new(1, json!({ "switches": switches }));
+                world
+                    .stage
+                    .set_script(once(|call| call.operation == "buy", Fate::RequestLost));
+                world.start(Options::default());
+                world.number("nyc", spec.clone());
+                until_ready(&world, "nyc").await;
+                assert!(world.elapsed() < secs(120), "{behind} {spec}");
+                assert_eq!(world.get("nyc")["status"]["adopted"], false);
+                world.run_for(secs(300)).await;
+                assert_eq!(deeds(&world, Deed::Purchase), 1, "{}", world.shown());
+                assert_right(&world);
+            }
+        }
+    });
+}
+
+/// Prices are told by another host, whose clock is ahead. When the attempt began is told by the clock that also tells when it
+/// is judged.
+#[test]
+pub fn clocks_of_two_hosts_date_no_attempt() {
+    in_simulated_time(async {
+        for ahead in [30_000, -30_000] {
+            for spec in [twilio(), any_twilio()] {
+                let switches = json!({"otherHostsAheadMs": ahead, "datesBehindMs": 60_000, "hiddenMs": 25_000});
+                let mut world = World::new(1, json!({ "switches": switches }));
+                world
+                    .stage
+                    .set_script(once(|call| call.operation == "buy", Fate::ReplyLost));
+                world.start(Options::default());
+                world.number("nyc", spec.clone());
+                until_ready(&world, "nyc").await;
+                assert_eq!(world.get("nyc")["status"]["adopted"], false);
+                world.run_for(secs(300)).await;
+                assert_eq!(deeds(&world, Deed::Purchase), 1, "{}", world.shown());
+                assert_right(&world);
+            }
+        }
+    });
+}
+
+/// Where no date tells whether the number is the one that was paid, no other is paid. Whoever declares the search may take
+/// the number over.
+#[test]
+pub fn a_search_that_cannot_tell_what_it_bought_buys_nothing_more() {
+    in_simulated_time(async {
+        let switches = json!({"datesBehindMs": 600_000, "changedUnnoticed": true});
+        let mut world = World::new(1, json!({ "switches": switches }));
+        world.start(Options::default());
+        world.number("nyc", any_twilio());
+        until_reason(&world, "nyc", "AlreadyOwned").await;
+        world.run_for(secs(3600)).await;
+        assert_eq!(deeds(&world, Deed::Purchase), 1, "{}", world.shown());
+        world.kill_all();
+        world.start(Options::default());
+        world.run_for(secs(900)).await;
+        assert_eq!(deeds(&world, Deed::Purchase), 1, "{}", world.shown());
+        world.patch("nyc", json!({"spec": {"adoptionPolicy": "Adopt"}}));
+        until_ready(&world, "nyc").await;
+        assert_eq!(deeds(&world, Deed::Purchase), 1, "{}", world.shown());
     });
 }
 

@@ -528,7 +528,8 @@ fn a_candidate_that_is_somebody_elses_is_replaced_in_the_same_pass() {
     };
     for (found, is_certain, step) in [
         (foreign.clone(), false, Some(Step::Choose)),
-        (overwritten, false, Some(Step::Choose)),
+        // Paid perhaps, if dates mislead.
+        (overwritten, false, None),
         (
             Holding {
                 created: older,
@@ -569,6 +570,36 @@ fn a_candidate_that_is_somebody_elses_is_replaced_in_the_same_pass() {
     // A number that is declared has no other.
     let exact = looked(claimed(), Some(foreign), None);
     assert_eq!(reason(&plan(&exact)), Some(Reason::OwnedByAnother));
+}
+
+/// The claim was on another candidate: neither its pause nor its age are the new one's.
+#[test]
+fn the_candidate_that_replaces_a_claimed_one_is_claimed_at_once_and_as_the_first_attempt() {
+    let mut facts = looked(claimed_candidate(), None, None);
+    facts.now = at(5);
+    assert_eq!(reason(&plan(&facts)), Some(Reason::Verifying));
+    facts.number = Some("+12125559999".parse().unwrap());
+    facts.seen.offer = Some(Some(offer()));
+    facts.seen.choice = Some(Choice::Chosen);
+    let since = None;
+    let intent = Intent::Buy;
+    assert_eq!(plan(&facts), Step::Claim { intent, since });
+}
+
+/// The order that brought it may be missing from the listing of orders.
+#[test]
+fn a_candidate_at_telnyx_without_a_mark_is_replaced_once_its_order_would_be_shown() {
+    let unmarked = Holding {
+        created: Some(at(-600)),
+        ..unmarked()
+    };
+    for (known_for, is_replaced) in [(599, false), (600, true)] {
+        let mut facts = looked(claimed_candidate(), Some(unmarked.clone()), None);
+        facts.provider = Provider::Telnyx;
+        facts.memory.claim_known_for = Duration::from_secs(known_for);
+        let step = plan(&facts);
+        assert_eq!(step == Step::Choose, is_replaced, "{step:?}");
+    }
 }
 
 #[test]
