@@ -299,11 +299,13 @@ impl Audit<'_> {
             .is_some()
     }
 
-    /// The mark that another installation put on a number.
-    fn marked_by_others(&self, id: &str) -> Option<String> {
+    /// The mark that another installation put on a number at this time.
+    fn marked_by_others(&self, id: &str, at: Duration) -> Option<String> {
         let mut marks = self.diary.meddling.iter();
-        marks.find_map(|(_, it)| match it {
-            Meddling::Marked(of, mark) if of == id => Some(mark.clone()),
+        marks.find_map(|(when, it)| match it {
+            Meddling::Marked(of, mark) if of == id && when.abs_diff(at) <= RENAMED_WITHIN => {
+                Some(mark.clone())
+            }
             _ => None,
         })
     }
@@ -398,7 +400,7 @@ impl Audit<'_> {
                         by_hand && self.was_renamed(&entry.id, at, at + RENAMED_WITHIN);
                     let reference = match by_hand {
                         true if is_renamed => String::new(),
-                        true => (self.marked_by_others(&entry.id))
+                        true => (self.marked_by_others(&entry.id, at))
                             .unwrap_or_else(|| before.reference.clone()),
                         false => entry.reference,
                     };

@@ -69,8 +69,7 @@ const WEIGHTS: [(Class, usize); 24] = [
     (Class::Panics, 6),
     (Class::HostileClaims, 6),
     (Class::HostilePrices, 6),
-    // Off: where dates lie apart and a search may have bought, it buys again.
-    (Class::ProviderDates, 0),
+    (Class::ProviderDates, 6),
     (Class::WrongPages, 8),
     (Class::LongHiding, 6),
     // Off: a number that a purchase wrote over while it was hidden was released with its resource.
@@ -83,8 +82,7 @@ const WEIGHTS: [(Class, usize); 24] = [
     (Class::MessagingService, 8),
     (Class::Profile, 8),
     (Class::Unidentified, 8),
-    // Off: a search buys a second number where another installation has one for the same name.
-    (Class::OtherInstallation, 0),
+    (Class::OtherInstallation, 4),
     (Class::UndoneOrders, 6),
     (Class::Limits, 8),
 ];

@@ -263,6 +263,9 @@ impl Play {
                 _ => number.customer_reference = mark,
             });
         }
+        // They were bought long ago.
+        let now = tokio::time::Instant::now();
+        self.world.emulator.world().numbers.list_from(now);
     }
 
     fn limit(&mut self, limits: Limits) {
