@@ -67,6 +67,10 @@ pub trait PhoneCompany: Send + Sync {
         claim: Option<&Claim>,
     ) -> Result<Option<Order>, Error>;
 
+    /// The orders with our mark that have not failed, with the numbers that they are for. None where purchases need no order
+    /// (Twilio).
+    async fn marked_orders(&self, mark: &Mark) -> Result<Vec<Order>, Error>;
+
     /// The orders that were made at `since` or later, by the provider's clock. They may lack what became of their numbers:
     /// only a success is certain.
     async fn orders(&self, since: Timestamp) -> Result<Vec<Order>, Error>;

@@ -30,6 +30,8 @@ pub(super) struct Memories {
     by_uid: Mutex<HashMap<String, Box<Entry>>>,
     /// The purchases that resources of each name may have made, also of one that is gone.
     attempts: Mutex<HashMap<Owner, Attempt>>,
+    /// The names of whose orders this process knows, and since when.
+    ordered: Mutex<HashMap<Owner, Instant>>,
 }
 
 /// A purchase that may have been made.
@@ -55,10 +57,10 @@ struct Entry {
     bought_as: Option<NumberId>,
     /// An id that was known before the purchase that was answered with it.
     met: Option<NumberId>,
-    may_be_released: bool,
-    /// When the provider last refused to release the number, in which generation, and what is to be said of it.
     /// The number whose date a change of its name did not move, and since when.
     unmoved: Option<(NumberId, Instant)>,
+    may_be_released: bool,
+    /// When the provider last refused to release the number, in which generation, and what is to be said of it.
     release_refused: Option<(Instant, i64, String)>,
     first_seen: Option<Instant>,
     verified: Option<Verified>,
@@ -95,6 +97,7 @@ impl Memories {
             clock,
             by_uid: Mutex::default(),
             attempts: Mutex::default(),
+            ordered: Mutex::default(),
         }
     }
 
@@ -151,10 +154,10 @@ impl Memories {
                 claim_known_for,
                 doubt: None,
                 met: entry.met.clone(),
+                unmoved_for: Duration::ZERO,
                 missing_for: since(entry.missing_since),
                 ordered_for: since(entry.ordered_at),
                 may_be_released: entry.may_be_released,
-                unmoved_for: Duration::ZERO,
                 release_refused: entry
                     .release_refused
                     .as_ref()
@@ -183,6 +186,7 @@ impl Memories {
         let (Stored::Ours(claim) | Stored::EarlierUid(claim)) = claim else {
             return Duration::ZERO;
         };
+        self.learned_orders(object);
         let in_vain = self.entry(object, |entry| entry.in_vain.clone());
         if is_recorded || claim.intent != Intent::Buy || in_vain.as_ref() == Some(&claim.nonce) {
             return Duration::ZERO;
@@ -257,10 +261,6 @@ impl Memories {
         self.entry(object, |entry| entry.met = Some(id.clone()));
     }
 
-    /// Remembers that the claim in `before` was replaced by `claim`, which is about to be attempted. True if every attempt
-    /// before it was certainly in vain.
-    pub(super) fn claimed(&self, object: &PhoneNumber, before: &Stored, claim: &Claim) -> bool {
-        self.attempted(object, &Stored::Ours(claim.clone()), self.clock.now());
     /// Remembers whether a change of the number's name has moved its date, and returns for how long none has.
     pub(super) fn renamed(&self, object: &PhoneNumber, id: &NumberId, moved: bool) -> Duration {
         let now = self.clock.now();
@@ -276,6 +276,10 @@ impl Memories {
         })
     }
 
+    /// Remembers that the claim in `before` was replaced by `claim`, which is about to be attempted. True if every attempt
+    /// before it was certainly in vain.
+    pub(super) fn claimed(&self, object: &PhoneNumber, before: &Stored, claim: &Claim) -> bool {
+        self.attempted(object, &Stored::Ours(claim.clone()), self.clock.now());
         self.entry(object, |entry| {
             let clean = match before {
                 Stored::Nothing => !entry.doubtful,
@@ -301,6 +305,16 @@ impl Memories {
     pub(super) fn ordered(&self, object: &PhoneNumber) {
         let now = self.clock.now();
         self.entry(object, |entry| entry.ordered_at = Some(now));
+    }
+
+    /// Remembers that the provider has no order of a resource of this name that this process does not know.
+    pub(super) fn learned_orders(&self, object: &PhoneNumber) {
+        lock(&self.ordered).insert(owner(object), self.clock.now());
+    }
+
+    /// True if this process knows what resources of this name have ordered: it has asked, or has seen a claim.
+    pub(super) fn knows_orders(&self, object: &PhoneNumber) -> bool {
+        lock(&self.ordered).contains_key(&owner(object))
     }
 
     /// Remembers whether the recorded id was there, and returns how long it has been missing.
@@ -454,6 +468,7 @@ impl Memories {
         let now = self.clock.now();
         let counts = |attempt: &Attempt| now.since(attempt.known) < ATTEMPTS_COUNT_FOR;
         lock(&self.attempts).retain(|_, attempt| counts(attempt));
+        lock(&self.ordered).retain(|_, since| now.since(*since) < ATTEMPTS_COUNT_FOR);
     }
 
     fn entry<T>(&self, object: &PhoneNumber, change: impl FnOnce(&mut Entry) -> T) -> T {

@@ -30,16 +30,19 @@ const DATE_TOLERANCE: Duration = Duration::from_secs(2);
 /// How far the dates of one purchase in several records of a provider may lie apart.
 const RECORDS_APART: Duration = Duration::from_secs(60);
 
+/// How long after its order a number comes at most, as far as an order counts whose claim is lost.
+const BROUGHT_WITHIN: Duration = Duration::from_secs(24 * 3600);
+
 /// How far a creation date may lie before an attempt by the clock that dates it: how long ago the attempt was is known by
 /// another clock, which shows whole seconds.
 const ATTEMPT_TOLERANCE: Duration = Duration::from_secs(5);
 
-/// The least time that this process has known a claim, by its own clock, before it lets the claim go. The dates of replies may be
-/// of several servers.
-const KNOWN_FOR: Duration = Duration::from_secs(60);
 /// How long a number is renamed before it counts as one whose date does not move with its name. Dates are whole seconds.
 const MOVES_WITHIN: Duration = Duration::from_secs(10);
 
+/// The least time that this process has known a claim, by its own clock, before it lets the claim go. The dates of replies may be
+/// of several servers.
+const KNOWN_FOR: Duration = Duration::from_secs(60);
 
 /// How long a number that is not on sale is left alone.
 pub const NOT_ON_SALE_AGAIN_AFTER: Duration = Duration::from_secs(600);
@@ -199,11 +202,11 @@ pub struct Memory {
     pub doubt: Option<Doubt>,
     /// An id that the account was known to have before a purchase by this process was answered with it.
     pub met: Option<NumberId>,
+    /// How long ago this process first renamed the number in question without moving its date.
+    pub unmoved_for: Duration,
     /// How long the recorded id has been missing; `None` if it was there at the last look, or was not looked for.
     pub missing_for: Option<Duration>,
     /// How long ago this process placed the last order.
-    /// How long ago this process first renamed the number in question without moving its date.
-    pub unmoved_for: Duration,
     pub ordered_for: Option<Duration>,
     /// True if a release of the recorded id that this process sent may have taken effect.
     pub may_be_released: bool,
@@ -679,6 +682,28 @@ impl Facts {
             let is_recorded = self.record.order_id.as_ref() == Some(&order.id);
             order.state != OrderState::Success || is_recorded || !is_history
         })
+    }
+
+    /// The doubt that `order` leaves, whose claim is lost and whose number is not shown; `None` if it would have been shown by now.
+    pub(super) fn doubt_of(&self, order: &Order, account: &Identity) -> Option<Doubt> {
+        let (number, since) = (*order.numbers.first()?, order.created?);
+        let age = elapsed(since, self.provider_now.unwrap_or(self.now));
+        let account_id = Some(account.account.clone());
+        (age < self.waits.visibility).then_some(Doubt {
+            number,
+            account_id,
+            since,
+            age,
+        })
+    }
+
+    /// True if `holding` is what `order` has brought, and nobody has marked it. A number that came much later was given back and
+    /// bought again by somebody.
+    pub(super) fn brought_unmarked(&self, order: &Order, holding: &Holding) -> bool {
+        let is_unmarked = self.mark.whose(&holding.marked_text) == Whose::Unmarked;
+        let came = order.created.zip(holding.created);
+        let is_soon = came.is_none_or(|(ordered, came)| elapsed(ordered, came) < BROUGHT_WITHIN);
+        is_unmarked && is_soon && self.has_brought(Some(order), holding)
     }
 
     /// The number of the first attempt that may have bought one, and when it began, by the provider's clock.

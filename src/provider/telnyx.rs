@@ -363,6 +363,23 @@ impl PhoneCompany for Telnyx {
         Ok(best)
     }
 
+    async fn marked_orders(&self, mark: &Mark) -> Result<Vec<Order>, Error> {
+        let mut marked = Vec::new();
+        for mut order in self.orders_since(None).await? {
+            if order.state == OrderState::Failure || !is_of(mark, &order.reference) {
+                continue;
+            }
+            if order.numbers.is_empty() {
+                match self.order(&order.id).await? {
+                    Some(whole) => order = whole,
+                    None => continue,
+                }
+            }
+            marked.push(order);
+        }
+        Ok(marked)
+    }
+
     async fn orders(&self, since: Timestamp) -> Result<Vec<Order>, Error> {
         self.orders_since(Some(since)).await
     }

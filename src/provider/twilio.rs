@@ -387,6 +387,10 @@ impl PhoneCompany for Twilio {
         Ok(None)
     }
 
+    async fn marked_orders(&self, _: &Mark) -> Result<Vec<Order>, Error> {
+        Ok(Vec::new())
+    }
+
     async fn orders(&self, _: Timestamp) -> Result<Vec<Order>, Error> {
         Ok(Vec::new())
     }

@@ -167,6 +167,8 @@ traces! {
         an_order_that_succeeds_after_its_cancellation,
         last_years_order_with_the_same_mark,
         a_successful_order_whose_number_never_shows_comes_to_an_end,
+        a_search_that_is_lost_and_declared_again_while_its_order_lasts,
+        a_search_that_is_declared_again_after_its_number_was_given_back,
     }
     hostile {
         forged_claims_with_amounts_without_bounds_stop_nobody,

@@ -221,24 +221,34 @@ pub(super) async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop>
         context.clock.now()
     };
     let mark = pass.facts.mark.clone();
-    let Some(number) = pass.facts.number else {
+    let mut is_doubted = false;
+    if pass.facts.number.is_none() {
         let mut marked = account.marked(&mark, not_before).await?;
         marked.retain(|holding| pass.facts.counts(holding));
+        if marked.is_empty() {
+            pass.facts.number = ordered_number(&account, pass, context).await?;
+            is_doubted = pass.facts.memory.doubt.is_some();
+        }
         let look = Look {
             holding: marked.into_iter().next(),
             namesake: account.namesakes(&mark).into_iter().next(),
             at,
             ..Look::default()
         };
-        pass.saw(look, context);
-        return Ok(());
-    };
+        if pass.facts.number.is_none() {
+            pass.saw(look, context);
+            return Ok(());
+        }
+    }
+    let number = pass.number()?;
     // What else carries our mark, and how many numbers there are, is known only from a listing.
     if account.listed().is_none() {
         account.list(not_before).await?;
     }
     let order = match pass.facts.provider {
         Provider::Twilio => None,
+        // It is not waited for without end: its number may have been given back.
+        Provider::Telnyx if is_doubted => None,
         Provider::Telnyx => our_order(&account, &number, pass).await?,
     };
     let is = |state| order.as_ref().is_some_and(|order| order.state == state);
@@ -298,6 +308,43 @@ pub(super) async fn count(pass: &mut Pass, context: &Context) -> Result<(), Stop
         pass.facts.limits = limits(&pass.object, &pass.resolved, context);
     }
     Ok(())
+}
+
+/// The number that an order of ours for this search is on, or has brought, where no claim tells of it: the resource was lost
+/// with its claim and declared again, and the number itself carries no mark yet. What an order has brought that is not shown may
+/// be hidden, or have been given back: it is a doubt.
+///
+/// That is asked once for each name. Of what it has seen a claim on, this process knows.
+async fn ordered_number(
+    account: &Arc<Account>,
+    pass: &mut Pass,
+    context: &Context,
+) -> Result<Option<E164>, Stop> {
+    let recorded = pass.facts.record.order_id.clone();
+    if recorded.is_none() && context.memories.knows_orders(&pass.object) {
+        return Ok(None);
+    }
+    let company = account.company();
+    let marked = company.marked_orders(&pass.facts.mark);
+    for order in account.call(marked).await? {
+        let Some(number) = order.numbers.first() else {
+            continue;
+        };
+        if order.state == OrderState::Pending || recorded.as_ref() == Some(&order.id) {
+            return Ok(Some(*number));
+        }
+        let not_before = context.memories.first_seen(&pass.object);
+        let held = account.look(number, not_before).await?;
+        if held.is_some_and(|held| pass.facts.brought_unmarked(&order, &held)) {
+            return Ok(Some(*number));
+        }
+        pass.facts.memory.doubt = pass.facts.doubt_of(&order, account.identity());
+        if pass.facts.memory.doubt.is_some() {
+            return Ok(Some(*number));
+        }
+    }
+    context.memories.learned_orders(&pass.object);
+    Ok(None)
 }
 
 /// True if `holding` is marked for a resource of this installation that does not exist: neither in the caches nor, asked

@@ -85,3 +85,86 @@ pub fn a_successful_order_whose_number_never_shows_comes_to_an_end() {
         assert_eq!(deeds(&world, Deed::Order), 1, "{}", world.shown());
     });
 }
+
+/// A search has ordered, and its resource is lost with claim and status, as is what the process knew. It is declared again while
+/// the order is pending, or has brought a number that carries no mark.
+#[test]
+pub fn a_search_that_is_lost_and_declared_again_while_its_order_lasts() {
+    const LONG: u64 = 900;
+    in_simulated_time(async {
+        for (order, hidden, pause) in [
+            (300_000, 0, 5),
+            (0, 120_000, 5),
+            (0, 0, 1),
+            (20_000, 0, LONG),
+        ] {
+            let switches = json!({"orderMs": order, "hiddenMs": hidden, "copyReference": false});
+            let mut world = World::new(1, json!({ "switches": switches }));
+            world
+                .stage
+                .set_script(once(|call| call.operation == "buy", Fate::CrashAfter));
+            world.start(Options::default());
+            let spec =
+                json!({"provider": "telnyx", "search": {"country": "US", "areaCode": "617"}});
+            world.number("bos", spec.clone());
+            world
+                .run_until("an order", |world| deeds(world, Deed::Order) == 1)
+                .await;
+            world.patch("bos", json!({"metadata": {"finalizers": []}}));
+            world.delete("bos");
+            until_gone(&world, "bos").await;
+            world.run_for(secs(pause)).await;
+            world.start(Options::default());
+            world.number("bos", spec);
+            if pause == LONG {
+                // Too old to tell whether its number was given back since: a person decides.
+                until_reason(&world, "bos", "AlreadyOwned").await;
+                world.run_for(secs(3600)).await;
+                assert_eq!(deeds(&world, Deed::Order), 1, "{}", world.shown());
+                continue;
+            }
+            until_ready(&world, "bos").await;
+            world.run_for(secs(60)).await;
+            assert_eq!(deeds(&world, Deed::Order), 1, "{order} {}", world.shown());
+            assert_right(&world);
+            world.delete("bos");
+            until_gone(&world, "bos").await;
+            assert_eq!(held(&world), 0, "{order} {}", world.shown());
+        }
+    });
+}
+
+/// The number of a search was given back minutes ago, and the process that knew it is gone. The order still says that it
+/// succeeded: the next resource of the name gets another number once the old one would be shown.
+#[test]
+pub fn a_search_that_is_declared_again_after_its_number_was_given_back() {
+    in_simulated_time(async {
+        let mut world = World::new(1, json!({}));
+        let spec = json!({"provider": "telnyx", "search": {"country": "US", "areaCode": "617"}});
+        for is_restarted in [false, true] {
+            world.start(Options::default());
+            world.number("bos", spec.clone());
+            until_ready(&world, "bos").await;
+            world.delete("bos");
+            until_gone(&world, "bos").await;
+            if is_restarted {
+                world.kill_all();
+                world.start(Options::default());
+            }
+            let before = world.elapsed();
+            world.number("bos", spec.clone());
+            until_ready(&world, "bos").await;
+            let took = world.elapsed().saturating_sub(before);
+            assert!(
+                took < secs(if is_restarted { 1500 } else { 60 }),
+                "{took:?}"
+            );
+            world.delete("bos");
+            until_gone(&world, "bos").await;
+            world.kill_all();
+            world.run_for(secs(3600)).await;
+        }
+        assert_eq!((deeds(&world, Deed::Order), held(&world)), (4, 0));
+        assert_right(&world);
+    });
+}

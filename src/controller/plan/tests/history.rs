@@ -67,3 +67,24 @@ fn the_order_of_an_earlier_resource_does_not_hold_up_a_deletion() {
     facts.now = at(599);
     assert_eq!(reason(&plan(&facts)), Some(Reason::Releasing));
 }
+
+/// Where the claim is lost, the number that an order has brought is told from one that was given back and bought again.
+#[test]
+fn what_an_order_has_brought_and_nobody_has_marked_blocks_its_search() {
+    const DAY: i64 = 24 * 3600;
+    let order = order(OrderState::Success);
+    let facts = fresh();
+    for (came, is_its) in [(-62, false), (-59, true), (DAY, true), (DAY + 1, false)] {
+        let number = Holding {
+            created: Some(at(came)),
+            marked_text: String::new(),
+            ..holding()
+        };
+        assert_eq!(facts.brought_unmarked(&order, &number), is_its, "{came}");
+    }
+    let marked = Holding {
+        created: Some(at(1)),
+        ..holding()
+    };
+    assert!(!facts.brought_unmarked(&order, &marked));
+}
