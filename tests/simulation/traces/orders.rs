@@ -90,13 +90,12 @@ pub fn a_successful_order_whose_number_never_shows_comes_to_an_end() {
 /// the order is pending, or has brought a number that carries no mark.
 #[test]
 pub fn a_search_that_is_lost_and_declared_again_while_its_order_lasts() {
-    const LONG: u64 = 900;
     in_simulated_time(async {
-        for (order, hidden, pause) in [
-            (300_000, 0, 5),
-            (0, 120_000, 5),
-            (0, 0, 1),
-            (20_000, 0, LONG),
+        for (order, hidden, pause, is_taken) in [
+            (300_000, 0, 5, true),
+            (0, 0, 1, true),
+            (0, 120_000, 5, false),
+            (20_000, 0, 900, false),
         ] {
             let switches = json!({"orderMs": order, "hiddenMs": hidden, "copyReference": false});
             let mut world = World::new(1, json!({ "switches": switches }));
@@ -116,8 +115,8 @@ pub fn a_search_that_is_lost_and_declared_again_while_its_order_lasts() {
             world.run_for(secs(pause)).await;
             world.start(Options::default());
             world.number("bos", spec);
-            if pause == LONG {
-                // Too old to tell whether its number was given back since: a person decides.
+            if !is_taken {
+                // It is looked at when the order is too old to tell whether its number was given back since: a person decides.
                 until_reason(&world, "bos", "AlreadyOwned").await;
                 world.run_for(secs(3600)).await;
                 assert_eq!(deeds(&world, Deed::Order), 1, "{}", world.shown());
