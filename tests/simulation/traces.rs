@@ -151,6 +151,7 @@ traces! {
     }
     evidence {
         a_number_that_was_written_over_is_never_released,
+        a_number_that_was_bought_by_hand_after_requests_that_never_left_is_never_released,
         a_searched_number_that_was_written_over_is_never_released,
         clocks_of_one_provider_that_lie_apart,
         clocks_of_two_hosts_date_no_attempt,

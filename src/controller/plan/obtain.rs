@@ -93,11 +93,10 @@ fn attempted(facts: &Facts, attempt: &Attempt) -> Step {
             candidate_refused(facts, refused)
         }
         // Nothing was bought: the same number is bought without an SMS webhook.
-        Attempt::Rejected(refused) if refused.kind == RefusalKind::TakesNoMessages => claim(
-            facts,
-            Intent::Buy,
-            facts.claim.claim().map(|claim| claim.since),
-        ),
+        Attempt::Rejected(refused) if refused.kind == RefusalKind::TakesNoMessages => {
+            let before = facts.claim.claim();
+            claim(facts, Intent::Buy, before.and_then(|it| begun(facts, it)))
+        }
         Attempt::Rejected(refused) => {
             let (reason, again) = refusal(refused.kind);
             wait(
@@ -600,7 +599,7 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>, refused: bool) -> Step {
         // The candidate of the claim is certainly not ours, and another was chosen: of that one there was no attempt.
         Stored::Ours(claim) if is_another_candidate(facts, claim) => {}
         Stored::Ours(claim) => {
-            since = Some(claim.since);
+            since = begun(facts, claim);
             let elapsed = looked_at
                 .map(|at| super::elapsed(claim.at, at))
                 .unwrap_or_default();
@@ -652,6 +651,12 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>, refused: bool) -> Step {
         Some(Some(offer)) => limits::forbids_price(facts, offer.price.as_ref())
             .unwrap_or_else(|| claim(facts, Intent::Buy, since)),
     }
+}
+
+/// The provider's time of the first attempt that may have bought the number of `claim`. A number that somebody bought after
+/// attempts that certainly brought nothing is older than the next one.
+fn begun(facts: &Facts, claim: &Claim) -> Option<Timestamp> {
+    (!facts.memory.never_bought).then_some(claim.since)
 }
 
 /// Claims the number, once the webhooks are right that it will share.

@@ -71,6 +71,35 @@ pub fn a_number_that_was_written_over_is_never_released() {
     });
 }
 
+/// Requests that never leave buy nothing. Somebody buys the number meanwhile, and the first request that leaves overwrites its
+/// name: it is older than that request, though not than the first.
+#[test]
+pub fn a_number_that_was_bought_by_hand_after_requests_that_never_left_is_never_released() {
+    in_simulated_time(async {
+        for fate in [Fate::NotSent, Fate::Refused(429)] {
+            let mut world = World::new(1, json!({"switches": {"hiddenMs": 120_000}}));
+            let (emulator, begun) = (world.emulator.clone(), Arc::new(AtomicUsize::new(0)));
+            let left = tokio::time::Instant::now() + secs(40);
+            world.stage.set_script(Arc::new(move |call| {
+                if call.operation != "buy" || tokio::time::Instant::now() >= left {
+                    return Fate::Answered;
+                }
+                if begun.fetch_add(1, Ordering::Relaxed) == 0 {
+                    World::bought_by_hand_in(&emulator, "twilio", NUMBER);
+                }
+                fate
+            }));
+            world.start(Options::default());
+            let spec = released_on_deletion(twilio());
+            world.number("nyc", spec.clone());
+            until_reason(&world, "nyc", "AlreadyOwned").await;
+            assert!(deeds(&world, Deed::Configure) > 0, "{}", world.shown());
+            goes_and_comes_back(&world, &spec).await;
+            assert_kept(&world);
+        }
+    });
+}
+
 /// A candidate is bought by hand between the search and the claim, and its resource buys no other.
 #[test]
 pub fn a_searched_number_that_was_written_over_is_never_released() {

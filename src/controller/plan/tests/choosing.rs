@@ -52,7 +52,7 @@ fn buys(since: Option<Timestamp>) -> Step {
     }
 }
 
-fn refused(kind: RefusalKind) -> Attempt {
+pub(super) fn refused(kind: RefusalKind) -> Attempt {
     Attempt::Rejected(Refusal {
         kind,
         code: "21422".into(),

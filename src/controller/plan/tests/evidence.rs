@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::api::DeletionPolicy;
+use crate::provider::RefusalKind;
 
 fn created(seconds: i64) -> Holding {
     Holding {
@@ -338,4 +339,25 @@ fn a_number_of_the_same_name_in_another_installation_blocks_a_search() {
         panic!("nothing is bought");
     };
     assert!(message.contains("--installation-id"), "{message}");
+}
+
+#[test]
+fn an_attempt_that_certainly_brought_nothing_does_not_date_the_next_one() {
+    for (never_bought, since) in [(true, None), (false, Some(at(0)))] {
+        let mut facts = looked(
+            Facts {
+                now: at(35),
+                ..claimed()
+            },
+            None,
+            None,
+        );
+        facts.memory.never_bought = never_bought;
+        facts.seen.offer = Some(Some(offer()));
+        let intent = Intent::Buy;
+        assert_eq!(plan(&facts), Step::Claim { intent, since });
+        // The provider refuses SMS webhooks on the number.
+        facts.seen.attempt = Some(choosing::refused(RefusalKind::TakesNoMessages));
+        assert_eq!(plan(&facts), Step::Claim { intent, since });
+    }
 }
