@@ -325,3 +325,41 @@ pub fn a_claim_that_is_not_stored_counts_for_nothing() {
         }
     });
 }
+
+/// A release that is throttled, or never leaves, takes nothing of the hour from others.
+#[test]
+pub fn a_release_that_does_not_take_place_counts_for_nothing() {
+    in_simulated_time(async {
+        for provider in ["twilio", "telnyx"] {
+            for fate in [Fate::Refused(429), Fate::NotSent] {
+                let mut world = World::new(1, json!({}));
+                world.limit(provider, json!({"releasesPerHour": 1}));
+                world.start(Options::default());
+                let (name, spec) = twelve(provider).remove(0);
+                world.number(&name, spec);
+                world.number("neighbour", neighbour(provider));
+                world
+                    .run_until("both Ready", |world| {
+                        is_ready(&world.get("n0")) && is_ready(&world.get("neighbour"))
+                    })
+                    .await;
+                let id = world.get("n0")["status"]["id"].clone();
+                world.stage.set_script(Arc::new(move |call| {
+                    let is_held_up = call.operation == "release" && id == call.about.as_str();
+                    if is_held_up { fate } else { Fate::Answered }
+                }));
+                world.delete("n0");
+                world.run_for(secs(120)).await;
+                assert!(sent(&world, "release") > 1, "{}", world.shown());
+                let begun = world.elapsed();
+                world.delete("neighbour");
+                until_gone(&world, "neighbour").await;
+                let took = world.elapsed() - begun;
+                assert!(took < secs(60), "{provider} {fate:?}: {took:?}");
+                // The hour is used up by the one that took place.
+                until_reason(&world, "n0", "ReleaseLimitReached").await;
+                assert_eq!(deeds(&world, Deed::Release), 1, "{}", world.shown());
+            }
+        }
+    });
+}
