@@ -31,6 +31,8 @@ pub enum Safeguard {
     ConfirmedAbsence,
     /// The mark itself tells an adopted number from a bought one.
     AdoptedMark,
+    /// A release leaves only after a write on the version that it was decided on.
+    ReleaseFence,
     /// The count of purchases and releases is taken by compare-and-swap.
     CountBySwap,
     /// An assistant is assigned only where the same pass has announced it, by compare-and-swap.

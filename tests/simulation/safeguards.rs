@@ -16,7 +16,7 @@ enum Out {
 }
 
 /// A safeguard for people, how it is taken out, the trace that misses it, and what that trace finds then.
-const NEEDED: [(&str, Out, &str, &str); 14] = [
+const NEEDED: [(&str, Out, &str, &str); 16] = [
     (
         "the claim is stored by compare-and-swap",
         Out::CompareAndSwap,
@@ -76,6 +76,18 @@ const NEEDED: [(&str, Out, &str, &str); 14] = [
         Out::Rule(Safeguard::PinnedAccount),
         "a_secret_of_another_account_then_a_deletion",
         "right: \"AccountMismatch\"",
+    ),
+    (
+        "what only listings show to be absent is absent when two of them agree",
+        Out::Rule(Safeguard::SecondListing),
+        "a_listing_that_lacks_what_was_bought",
+        "numbers were bought for 5 resources",
+    ),
+    (
+        "a release leaves after a write on the version that it was decided on",
+        Out::Rule(Safeguard::ReleaseFence),
+        "a_number_that_is_kept_at_the_last_moment_is_not_released",
+        "a number was released that is to be kept",
     ),
     (
         "a number is gone when the provider has said so twice, by its id",

@@ -287,7 +287,11 @@ pub fn a_listing_that_lacks_what_was_bought() {
                         .await;
                     world.run_for(secs(300)).await;
                     let bought = deeds(&world, Deed::Purchase);
-                    assert_eq!(bought, 5, "{side} {kind} {is_restored}\n{}", world.shown());
+                    assert!(
+                        bought == 5,
+                        "{side} {kind} {is_restored}: {bought} numbers were bought for 5 resources\n{}",
+                        world.shown()
+                    );
                 }
             }
         }
