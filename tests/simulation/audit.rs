@@ -27,6 +27,9 @@ const TO_CALM_DOWN: Duration = Duration::from_secs(60);
 /// How long after a purchase by hand an operator's own purchase of the same number may meet it.
 const RESIDUE: Duration = Duration::from_secs(10);
 
+/// Dates of whole seconds tell a purchase by hand from an attempt of ours if it was this much earlier.
+const TOLD_APART_AFTER: Duration = Duration::from_secs(7);
+
 /// How long a purchase takes at most, from its claim to the next look.
 const PURCHASE: Duration = Duration::from_secs(60);
 
@@ -42,8 +45,12 @@ const COUNTED_WITHIN: Duration = Duration::from_secs(120);
 /// A rename is noted once it is done.
 const RENAMED_WITHIN: Duration = Duration::from_millis(1);
 
-/// How long an operator may act on what a resource was before.
-const MAY_LAG: Duration = Duration::from_secs(120);
+/// A release leaves within five seconds of the write that carries the version which it was decided on, and is on its way for a
+/// moment.
+const FENCED_FOR: Duration = Duration::from_millis(5_100);
+
+/// A number is looked at less than five seconds before that write is answered, or after it.
+const LOOKED_AT_WITHIN: Duration = Duration::from_millis(10_100);
 
 /// What was done to the world by those who are not operators.
 #[derive(Default)]
@@ -57,8 +64,6 @@ pub struct Diary {
     pub visibility: Duration,
     leaders: usize,
     meddling: Vec<(Duration, Meddling)>,
-    /// From when to when operators were frozen.
-    freezes: Vec<(Duration, Option<Duration>)>,
 }
 
 /// What somebody did that an operator may not be able to see through.
@@ -107,27 +112,6 @@ impl Diary {
 
     pub fn meddles(&mut self, at: Duration, meddling: Meddling) {
         self.meddling.push((at, meddling));
-    }
-
-    /// An operator freezes.
-    pub fn freezes(&mut self, at: Duration) {
-        self.freezes.push((at, None));
-    }
-
-    /// Every operator goes on.
-    pub fn thaws(&mut self, at: Duration) {
-        for (_, until) in &mut self.freezes {
-            until.get_or_insert(at);
-        }
-    }
-
-    /// Since when an operator that acts at `at` may have known nothing new.
-    fn may_know_nothing_since(&self, at: Duration) -> Duration {
-        let recent = at.saturating_sub(MAY_LAG);
-        let just_thawed = |until: &Option<Duration>| until.is_some_and(|until| until >= recent);
-        let freezes = self.freezes.iter();
-        let from = freezes.filter(|(from, until)| *from <= at && just_thawed(until));
-        from.map(|(from, _)| *from).fold(recent, Duration::min)
     }
 
     /// When such meddling took place from `from` to `to`.
@@ -214,6 +198,8 @@ struct Held {
     bought_at: Duration,
     /// True once the number itself carries a mark: at Telnyx the reference of the order need not be copied to it.
     is_marked: bool,
+    /// When an operator first put a mark on it that it did not carry.
+    written_over_at: Option<Duration>,
 }
 
 struct Audit<'a> {
@@ -378,6 +364,7 @@ impl Audit<'_> {
                         ordered_at: ordered_at.unwrap_or(at),
                         bought_at: at,
                         is_marked: entry.by != "telnyx" || copies,
+                        written_over_at: None,
                     };
                     if !by_hand {
                         self.bought(&held, owner.as_deref());
@@ -404,9 +391,12 @@ impl Audit<'_> {
                             .unwrap_or_else(|| before.reference.clone()),
                         false => entry.reference,
                     };
+                    let owner = |text: &str| self.owners.owner_in(text);
+                    let is_written_over = !by_hand && owner(&reference) != owner(&before.reference);
                     let held = Held {
-                        reference,
                         is_marked: before.is_marked || !by_hand,
+                        written_over_at: before.written_over_at.or(is_written_over.then_some(at)),
+                        reference,
                         ..before
                     };
                     self.held.insert(entry.id, held);
@@ -654,7 +644,7 @@ impl Audit<'_> {
                 && may_go
         };
         let is_wanted = owner.as_deref().is_some_and(|owner| {
-            let recent = self.diary.may_know_nothing_since(at);
+            let recent = at.saturating_sub(FENCED_FOR);
             let versions: Vec<_> = self.versions(owner, at).collect();
             // The version that was in force then, and all since.
             let first = versions.iter().rposition(|change| change.at < recent);
@@ -663,9 +653,41 @@ impl Audit<'_> {
         let text = format!(
             "{number} ({id}, {reference:?}) was released, and no deletion of {owner:?} asked for it"
         );
-        let is_renamed = owner.is_none() && self.was_renamed(id, at.saturating_sub(MAY_LAG), at);
-        let excuse = is_renamed.then_some("renamed just before its release");
+        let is_renamed =
+            owner.is_none() && self.was_renamed(id, at.saturating_sub(LOOKED_AT_WITHIN), at);
+        let is_taken_for_ours = owner
+            .as_deref()
+            .is_some_and(|owner| self.is_taken_for_ours(before, owner));
+        let excuse = match (is_renamed, is_taken_for_ours) {
+            (true, _) => Some("renamed just before its release"),
+            (_, true) => Some("bought by hand during an attempt"),
+            _ => None,
+        };
         self.judge((!is_wanted).then_some(text), excuse);
+    }
+
+    /// True if somebody bought the number by hand while an attempt of `owner` on it was under way or in doubt, or seconds before
+    /// that, and the company hid it until the attempt wrote over its name. It has the dates and the name of what the attempt
+    /// would have brought: nothing that the company shows tells the two apart.
+    fn is_taken_for_ours(&self, held: &Held, owner: &str) -> bool {
+        let Some(written_over_at) = held.written_over_at else {
+            return false;
+        };
+        let claims = self.versions(owner, written_over_at).filter_map(|change| {
+            let claim = marks::claim(&change.object);
+            let is_on = claim["number"] == held.number.as_str() && claim["intent"] == "buy";
+            is_on.then(|| (change.at, claim["since"].clone()))
+        });
+        let claims: Vec<(Duration, Value)> = claims.collect();
+        // Attempts that may each have bought the number have one beginning.
+        let begun = claims.last().and_then(|(_, last)| {
+            let mut of_it = claims.iter().filter(|(_, since)| since == last);
+            of_it.next().map(|(at, _)| *at)
+        });
+        let is_hidden = self.is_hidden(held, written_over_at)
+            || written_over_at.saturating_sub(held.bought_at) < RESIDUE;
+        let is_meanwhile = begun.is_some_and(|begun| held.bought_at + TOLD_APART_AFTER >= begun);
+        held.bought_for.is_none() && is_hidden && is_meanwhile
     }
 
     /// Every number that operators paid for can be reached from a resource.

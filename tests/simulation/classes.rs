@@ -72,8 +72,7 @@ const WEIGHTS: [(Class, usize); 24] = [
     (Class::ProviderDates, 6),
     (Class::WrongPages, 8),
     (Class::LongHiding, 6),
-    // Off: a number that a purchase wrote over while it was hidden was released with its resource.
-    (Class::HandWhileHidden, 0),
+    (Class::HandWhileHidden, 6),
     (Class::LatePurchases, 8),
     (Class::FalseReleases, 4),
     (Class::FalseAbsence, 8),

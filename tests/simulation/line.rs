@@ -32,22 +32,29 @@ impl Transport for Line {
         let operation = emulator::operation(side, &asked).to_owned();
         let about = request.url.path().rsplit('/').next().unwrap_or_default();
         let about = about.trim_end_matches(".json").to_owned();
-        let is_write = request.method != Method::Get;
+        let may_leave = || request.method == Method::Get || request.departure.ask().is_ok();
+        // As the real client does: what has no body is asked for at the start, and while it is not answered.
+        let is_bare = request.body.is_none();
+        self.process.moves().await;
+        if is_bare && !may_leave() {
+            return Err(TransportError::NotSent("it may not leave".into()));
+        }
         let effect = || {
             let (emulator, asked) = (self.emulator.clone(), asked.clone());
-            let departure = request.departure.clone();
+            let (method, departure) = (request.method, request.departure.clone());
             async move {
-                // What is held up in the process does not leave any more.
-                if is_write && departure.ask().is_err() {
+                // What is held up for longer than its time stays in the process: against a network that holds it nothing helps.
+                if method != Method::Get && departure.ask().is_err() {
                     return None;
                 }
                 emulator.answer(side, asked).await
             }
         };
-        let outcome = self
-            .process
-            .ask(side.name(), (operation.clone(), about), effect)
-            .await;
+        let what = (operation.clone(), about);
+        let outcome = self.process.ask(side.name(), what, may_leave, effect).await;
+        if is_bare && !may_leave() {
+            return Err(TransportError::Lost("it may not leave".into()));
+        }
         let now = self.emulator.world().date(side, &operation);
         let dates = self.process.stage().dates(side.name());
         let respond = |status, body: Vec<u8>, more: Vec<(String, String)>| {

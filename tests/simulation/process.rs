@@ -324,11 +324,13 @@ impl Process {
         self.life.until(|life| *life == Life::Running).await;
     }
 
-    /// Makes a request whose `effect` takes place in the world at once.
+    /// Makes a request whose `effect` takes place in the world at once. A request that no longer `may_leave` stays here, and is
+    /// not answered.
     pub async fn ask<T, E>(
         &self,
         side: &'static str,
         (operation, about): (String, String),
+        may_leave: impl Fn() -> bool,
         effect: impl Fn() -> E,
     ) -> Outcome<T>
     where
@@ -339,23 +341,26 @@ impl Process {
         match fate {
             Fate::NotSent => return Outcome::NotSent,
             Fate::CrashBefore => return self.crash().await,
-            Fate::Late(time) => tokio::time::sleep(time).await,
-            Fate::Delayed(time) => {
-                let effect = effect();
-                let delayed = async move {
-                    tokio::time::sleep(time).await;
-                    let _ = effect.await;
-                };
-                drop(tokio::spawn(delayed));
-                tokio::time::sleep(time.min(GIVES_UP_AFTER)).await;
+            Fate::Late(time) => {
+                tokio::time::sleep(time).await;
+                self.moves().await;
             }
             _ => {}
         }
-        self.pause().await;
-        // What is on its way when the process dies arrives all the same; what is held back in it does not.
-        if matches!(fate, Fate::Late(_)) {
-            self.moves().await;
+        if !may_leave() {
+            return Outcome::Lost;
         }
+        // What is on its way when the process dies or freezes arrives all the same.
+        if let Fate::Delayed(time) = fate {
+            let effect = effect();
+            let delayed = async move {
+                tokio::time::sleep(time).await;
+                let _ = effect.await;
+            };
+            drop(tokio::spawn(delayed));
+            tokio::time::sleep(time.min(GIVES_UP_AFTER)).await;
+        }
+        self.pause().await;
         let answer = match fate {
             Fate::RequestLost | Fate::Refused(_) | Fate::Ignored | Fate::Delayed(_) => None,
             Fate::Twice => {

@@ -337,7 +337,6 @@ impl Play {
     fn heal(&mut self) {
         self.note("all is well from now on");
         self.diary.well_since = self.world.elapsed();
-        self.diary.thaws(self.world.elapsed());
         self.world.stage.set_script(Arc::new(|_| Fate::Answered));
         for operator in &self.world.operators {
             operator.process.thaw();
@@ -702,13 +701,11 @@ impl Play {
         if let Some(at) = self.some_operator() {
             self.note("freezes an operator");
             self.world.operators[at].process.freeze();
-            self.diary.freezes(self.world.elapsed());
         }
     }
 
     fn thaw(&mut self) {
         self.note("thaws every operator");
-        self.diary.thaws(self.world.elapsed());
         self.world
             .operators
             .iter()
