@@ -8,16 +8,16 @@ mod word;
 pub use account::{
     AccountSpec, AccountStatus, Adoption, BurkiRef, ClusterProviderAccount,
     ClusterProviderAccountSpec, ConnectionWebhook, LabelOperator, LabelRequirement, Limits, Money,
-    NamespaceSelector, ProviderAccount, ProviderAccountSpec, SecretRef, TelnyxAccount,
+    MonthlyCost, NamespaceSelector, ProviderAccount, ProviderAccountSpec, SecretRef, TelnyxAccount,
     TwilioAccount, WebhookBase,
 };
 pub use phone_number::{
-    AccountKind, AccountRef, AdoptionPolicy, AssistantStatus, AttemptStatus, CapabilitiesStatus,
-    CostStatus, DeletionPolicy, PhoneNumber, PhoneNumberSpec, PhoneNumberStatus, TelnyxOptions,
-    TelnyxStatus, TwilioOptions, TwilioStatus, Webhooks,
+    AccountKind, AccountRef, AccountRefStatus, AdoptionPolicy, AssistantStatus, AttemptStatus,
+    CapabilitiesStatus, CostStatus, DeletionPolicy, PhoneNumber, PhoneNumberSpec,
+    PhoneNumberStatus, TelnyxOptions, TelnyxStatus, TwilioOptions, TwilioStatus, Webhooks,
 };
 pub use reason::{Class, Reason};
-pub use word::{AttemptOutcome, OrderStatus};
+pub use word::{AttemptOutcome, NumberOrigin, OnDeletion, OrderStatus};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -71,6 +71,8 @@ fn finish(
 ) -> Result<CustomResourceDefinition, serde_json::Error> {
     let mut value = serde_json::to_value(definition)?;
     forbid_null(&mut value);
+    bound_conditions(&mut value);
+    value["metadata"]["labels"] = json!({"app.kubernetes.io/name": "phonenumber-operator"});
     if let Some(status) =
         value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/status")
         && let Some(status) = status.as_object_mut()
@@ -86,6 +88,35 @@ fn finish(
         status.insert("default".into(), json!({"conditions": conditions}));
     }
     serde_json::from_value(value)
+}
+
+/// Holds conditions to the limits that `metav1.Condition` states.
+fn bound_conditions(definition: &mut Value) {
+    let items = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/conditions/items/properties";
+    let Some(fields) = definition.pointer_mut(items) else {
+        return;
+    };
+    for (name, bounds) in [
+        (
+            "type",
+            json!({"maxLength": 316,
+                "pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"}),
+        ),
+        ("status", json!({"enum": ["True", "False", "Unknown"]})),
+        (
+            "reason",
+            json!({"minLength": 1, "maxLength": 1024, "pattern": r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"}),
+        ),
+        ("message", json!({"maxLength": 32768})),
+        ("observedGeneration", json!({"minimum": 0})),
+    ] {
+        if let (Some(field), Some(bounds)) = (
+            fields.get_mut(name).and_then(Value::as_object_mut),
+            bounds.as_object(),
+        ) {
+            field.extend(bounds.clone());
+        }
+    }
 }
 
 fn forbid_null(value: &mut Value) {

@@ -58,8 +58,6 @@ fn the_chart_has_the_same_definitions() {
     for (name, mut definition) in files() {
         definition["metadata"]["annotations"] =
             serde_json::json!({"helm.sh/resource-policy": "keep"});
-        definition["metadata"]["labels"] =
-            serde_json::json!({"app.kubernetes.io/name": "phonenumber-operator"});
         let text = serde_saphyr::to_string(&definition).unwrap();
         assert!(
             !text.contains("{{"),
@@ -109,6 +107,103 @@ fn every_field_is_explained_and_bounded() {
             }
         }
     }
+}
+
+fn schemas() -> Vec<(String, Value)> {
+    let schema = |(name, definition): (String, Value)| {
+        let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        (name, schema.clone())
+    };
+    files().into_iter().map(schema).collect()
+}
+
+/// Two managers of a part overwrite each other, or conflict; they never mix it.
+#[test]
+fn every_list_and_every_reference_says_how_it_merges() {
+    let (mut lists, mut wholes) = (0, 0);
+    for (name, schema) in schemas() {
+        let mut found = Vec::new();
+        fields(String::new(), &schema, &mut found);
+        for (path, field) in found {
+            if field["type"] == "array" {
+                lists += 1;
+                let kind = &field["x-kubernetes-list-type"];
+                assert!(kind.is_string(), "{name} {path} has no list type");
+            }
+            let last = path.rsplit('.').next().unwrap_or_default();
+            let is_whole = !path.starts_with(".status")
+                && field["type"] == "object"
+                && (last.ends_with("Ref")
+                    || ["maxMonthlyCost", "search", "allowedNamespaces"].contains(&last));
+            if is_whole {
+                wholes += 1;
+                let kind = &field["x-kubernetes-map-type"];
+                assert_eq!(kind, "atomic", "{name} {path}");
+            }
+        }
+    }
+    assert!(
+        lists >= 10 && wholes >= 10,
+        "{lists} lists, {wholes} wholes"
+    );
+}
+
+/// An older definition must never refuse the status that records what is paid.
+#[test]
+fn no_word_of_a_status_is_an_enumeration() {
+    for (name, schema) in schemas() {
+        let mut found = Vec::new();
+        fields("status".into(), &schema["properties"]["status"], &mut found);
+        for (path, field) in found {
+            let is_condition = path == "status.conditions[].status";
+            assert_eq!(field["enum"].is_array(), is_condition, "{name} {path}");
+        }
+    }
+}
+
+#[test]
+fn every_rule_says_what_must_hold_and_what_kind_of_error_it_is() {
+    fn rules<'a>(schema: &'a Value, found: &mut Vec<&'a Value>) {
+        match schema {
+            Value::Object(fields) => {
+                let here = fields.get("x-kubernetes-validations");
+                found.extend(here.and_then(Value::as_array).into_iter().flatten());
+                fields.values().for_each(|value| rules(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| rules(item, found)),
+            _ => {}
+        }
+    }
+    for (name, schema) in schemas() {
+        let mut found = Vec::new();
+        rules(&schema, &mut found);
+        assert!(found.len() >= 3, "{name}");
+        for rule in found {
+            assert!(rule["reason"].is_string(), "{name}: {rule:#}");
+            let message = rule["message"].as_str().unwrap();
+            assert!(message.contains("must"), "{name}: {message}");
+        }
+    }
+}
+
+/// The defaults of a spec are part of what a manifest means: another default would change what stored objects do.
+#[test]
+fn the_defaults_of_a_spec_stay() {
+    let mut defaults = Vec::new();
+    for (name, schema) in schemas() {
+        let mut found = Vec::new();
+        fields("spec".into(), &schema["properties"]["spec"], &mut found);
+        let kind = name.trim_end_matches(".yaml");
+        defaults.extend(found.into_iter().filter_map(|(path, field)| {
+            let default = field.get("default")?;
+            Some(format!("{kind} {path} = {default}"))
+        }));
+    }
+    defaults.sort();
+    compare(
+        &root().join("tests/upgrade/defaults.txt"),
+        &(defaults.join("\n") + "\n"),
+    );
 }
 
 #[test]

@@ -24,31 +24,36 @@ use crate::number::{Kind, Provider};
     status = "AccountStatus",
     derive = "PartialEq",
     doc = "An account at Twilio or Telnyx that the PhoneNumbers of its namespace are bought with.",
+    selectable = ".spec.provider",
     printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#
     ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
     printcolumn(name = "Provider", type_ = "string", json_path = ".spec.provider"),
-    printcolumn(name = "Account", type_ = "string", json_path = ".status.accountId"),
+    printcolumn(name = "Account-ID", type_ = "string", json_path = ".status.accountId"),
     printcolumn(name = "Managed", type_ = "integer", json_path = ".status.managed"),
     printcolumn(name = "Unmanaged", type_ = "integer", json_path = ".status.unmanaged"),
     printcolumn(name = "Orphaned", type_ = "integer", json_path = ".status.orphaned"),
     printcolumn(
         name = "Monthly",
         type_ = "string",
-        json_path = ".status.monthlyCost.amount"
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
-        priority = 1
+        json_path = ".status.monthlyCost.display"
     ),
     printcolumn(
         name = "Age",
         type_ = "date",
-        json_path = ".metadata.creationTimestamp",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
         priority = 1
     )
 )]
@@ -65,35 +70,41 @@ pub struct ProviderAccountSpec {
     group = "telephony.burki.dev",
     version = "v1alpha1",
     kind = "ClusterProviderAccount",
+    shortname = "cpacc",
     category = "telephony",
     status = "AccountStatus",
     derive = "PartialEq",
     doc = "An account at Twilio or Telnyx for many namespaces. Its Secrets live in the operator's namespace.",
+    selectable = ".spec.provider",
     printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#
     ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
     printcolumn(name = "Provider", type_ = "string", json_path = ".spec.provider"),
-    printcolumn(name = "Account", type_ = "string", json_path = ".status.accountId"),
+    printcolumn(name = "Account-ID", type_ = "string", json_path = ".status.accountId"),
     printcolumn(name = "Managed", type_ = "integer", json_path = ".status.managed"),
     printcolumn(name = "Unmanaged", type_ = "integer", json_path = ".status.unmanaged"),
     printcolumn(name = "Orphaned", type_ = "integer", json_path = ".status.orphaned"),
     printcolumn(
         name = "Monthly",
         type_ = "string",
-        json_path = ".status.monthlyCost.amount"
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
-        priority = 1
+        json_path = ".status.monthlyCost.display"
     ),
     printcolumn(
         name = "Age",
         type_ = "date",
-        json_path = ".metadata.creationTimestamp",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
         priority = 1
     )
 )]
@@ -111,6 +122,7 @@ pub struct ClusterProviderAccountSpec {
 /// Namespaces by their labels; all conditions must hold.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct NamespaceSelector {
     /// Labels that a namespace must have.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -118,7 +130,7 @@ pub struct NamespaceSelector {
     pub match_labels: BTreeMap<String, String>,
     /// What is asked of the labels of a namespace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub match_expressions: Vec<LabelRequirement>,
 }
 
@@ -133,7 +145,7 @@ pub struct LabelRequirement {
     pub operator: LabelOperator,
     /// The values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(max = 63)))]
+    #[schemars(length(max = 64), inner(length(max = 63)), extend("x-kubernetes-list-type" = "atomic"))]
     pub values: Vec<String>,
 }
 
@@ -171,13 +183,13 @@ impl From<&NamespaceSelector> for LabelSelector {
 /// What both kinds of accounts declare.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
-    validation = Rule::new("self.provider == 'twilio' ? has(self.twilio) && !has(self.telnyx) : has(self.telnyx) && !has(self.twilio)").message("declare spec.twilio with provider twilio, or spec.telnyx with provider telnyx, and not the other"),
-    validation = Rule::new("!has(self.telnyx) || !has(self.burki) || self.telnyx.credentialsSecretRef.name != self.burki.credentialsSecretRef.name").message("spec.burki needs a Secret of its own: the key of Telnyx would go to Burki"),
+    validation = Rule::new("self.provider == 'twilio' ? has(self.twilio) && !has(self.telnyx) : has(self.telnyx) && !has(self.twilio)").message("twilio must be set with provider twilio, telnyx with provider telnyx, and not the other").reason(Reason::FieldValueRequired),
+    validation = Rule::new("!has(self.telnyx) || !has(self.burki) || self.telnyx.credentialsSecretRef.name != self.burki.credentialsSecretRef.name").message("burki must have a Secret of its own: otherwise the Telnyx key is sent to Burki").reason(Reason::FieldValueForbidden),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct AccountSpec {
     /// The phone company: twilio or telnyx. Cannot be changed.
-    #[x_kube(validation = Rule::new("self == oldSelf").message("spec.provider cannot be changed: create another account"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("must not be changed: create another account").reason(Reason::FieldValueForbidden))]
     pub provider: Provider,
 
     /// How to reach Twilio.
@@ -216,22 +228,23 @@ pub struct Limits {
     pub releases_per_hour: i32,
     /// How many numbers the account may hold, whoever bought them. No number is bought beyond.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub max_numbers: Option<i64>,
     /// What the managed numbers may cost each month together. No number is bought beyond, nor one whose price is not
     /// known or in another currency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_monthly_cost: Option<Money>,
-    /// The countries (ISO 3166 alpha-2) that numbers may be bought in. Empty: all.
+    /// The countries (ISO 3166 alpha-2) that numbers may be bought in. Absent: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
-        length(max = 64),
-        inner(length(max = 2), regex(pattern = r"^[A-Z]{2}$"))
+        length(min = 1, max = 64),
+        inner(length(max = 2), regex(pattern = r"^[A-Z]{2}$")),
+        extend("x-kubernetes-list-type" = "atomic")
     )]
     pub allowed_countries: Vec<String>,
-    /// The types of numbers that may be bought: local, mobile, tollFree. Empty: all.
+    /// The types of numbers that may be bought: local, mobile, tollFree. Absent: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub allowed_types: Vec<Kind>,
     /// Which numbers that the account holds already a PhoneNumber with adoptionPolicy Adopt may take over. Unset: Orphans for a
     /// ProviderAccount, Never for a ClusterProviderAccount. allowedCountries, allowedTypes and maxNumbers hold for these numbers
@@ -299,6 +312,7 @@ impl Default for Limits {
 /// A Secret in the account's namespace; for a ClusterProviderAccount, in the operator's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct SecretRef {
     /// Its name.
     #[schemars(
@@ -408,7 +422,7 @@ pub struct AccountStatus {
     pub foreign: Option<i64>,
     /// What the managed numbers cost each month, as far as their prices are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub monthly_cost: Option<Money>,
+    pub monthly_cost: Option<MonthlyCost>,
     /// Ready: the credential opens the account, and its numbers could be listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -416,9 +430,23 @@ pub struct AccountStatus {
     pub conditions: Vec<Condition>,
 }
 
+/// What the managed numbers of an account cost each month.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MonthlyCost {
+    /// The amount, as a decimal such as 2.00.
+    pub amount: String,
+    /// The currency, as ISO 4217, such as USD.
+    pub currency: String,
+    /// Amount and currency for people, such as "2.00 USD". Not to be parsed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display: Option<String>,
+}
+
 /// An amount of money.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct Money {
     /// The amount, as a decimal such as 2.00.
     #[schemars(length(max = 16), regex(pattern = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"))]

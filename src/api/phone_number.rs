@@ -1,12 +1,14 @@
 //! `PhoneNumber`: one number, its provider and its assistant.
 
+use std::fmt;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::account::Money;
-use super::word::{AttemptOutcome, OrderStatus};
+use super::word::{AttemptOutcome, NumberOrigin, OnDeletion, OrderStatus};
 use crate::number::{Provider, Search};
 
 /// The phone number to hold, and who answers it.
@@ -24,6 +26,9 @@ use crate::number::{Provider, Search};
     selectable = ".spec.provider",
     selectable = ".spec.phoneNumber",
     selectable = ".spec.assistantId",
+    selectable = ".status.phoneNumber",
+    selectable = ".status.id",
+    selectable = ".status.accountId",
     printcolumn(name = "Number", type_ = "string", json_path = ".status.phoneNumber"),
     printcolumn(name = "Provider", type_ = "string", json_path = ".spec.provider"),
     printcolumn(name = "Assistant", type_ = "integer", json_path = ".spec.assistantId"),
@@ -37,10 +42,19 @@ use crate::number::{Provider, Search};
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
     ),
+    printcolumn(name = "Suspend", type_ = "boolean", json_path = ".spec.suspend"),
+    printcolumn(name = "Deletion", type_ = "string", json_path = ".status.onDeletion"),
+    printcolumn(name = "Monthly", type_ = "string", json_path = ".status.cost.display"),
     printcolumn(
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
     ),
     printcolumn(name = "ID", type_ = "string", json_path = ".status.id", priority = 1),
     printcolumn(
@@ -52,30 +66,24 @@ use crate::number::{Provider, Search};
     printcolumn(
         name = "Account",
         type_ = "string",
+        json_path = ".status.accountRef.name",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Account-ID",
+        type_ = "string",
         json_path = ".status.accountId",
         priority = 1
     ),
-    printcolumn(
-        name = "Monthly",
-        type_ = "string",
-        json_path = ".status.cost.monthly",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Deletion",
-        type_ = "string",
-        json_path = ".spec.deletionPolicy",
-        priority = 1
-    ),
-    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.id) || (has(self.spec.telnyx) && has(self.spec.telnyx.requirementGroupId) ? self.spec.telnyx.requirementGroupId : '') == (has(oldSelf.spec.telnyx) && has(oldSelf.spec.telnyx.requirementGroupId) ? oldSelf.spec.telnyx.requirementGroupId : '')").message("spec.telnyx.requirementGroupId cannot be changed once the number is bought: change the papers of a number at Telnyx").field_path(".spec.telnyx")
+    validation = Rule::new("has(self.spec.phoneNumber) == has(oldSelf.spec.phoneNumber) || (has(self.spec.phoneNumber) && has(oldSelf.status) && has(oldSelf.status.id) && has(oldSelf.status.phoneNumber) && oldSelf.status.phoneNumber == self.spec.phoneNumber)").message("spec.search and spec.phoneNumber must not be exchanged, except for the number that was bought (status.phoneNumber): create another PhoneNumber for another number").reason(Reason::FieldValueForbidden).field_path(".spec"),
+    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.id) || (has(self.spec.telnyx) && has(self.spec.telnyx.requirementGroupId) ? self.spec.telnyx.requirementGroupId : '') == (has(oldSelf.spec.telnyx) && has(oldSelf.spec.telnyx.requirementGroupId) ? oldSelf.spec.telnyx.requirementGroupId : '')").message("requirementGroupId must not be changed after the purchase: change the documents of the number at Telnyx").reason(Reason::FieldValueForbidden).field_path(".spec.telnyx")
 )]
 #[x_kube(
-    validation = Rule::new("has(self.phoneNumber) != has(self.search)").message("declare either spec.phoneNumber or spec.search"),
-    validation = Rule::new("has(self.phoneNumber) == has(oldSelf.phoneNumber)").message("spec.phoneNumber and spec.search cannot be exchanged: create another PhoneNumber for another number"),
-    validation = Rule::new("self.adoptionPolicy != 'Adopt' || has(self.phoneNumber)").message("spec.adoptionPolicy Adopt needs spec.phoneNumber: a number that is to be taken over is named").field_path(".adoptionPolicy"),
-    validation = Rule::new("self.provider == 'twilio' || !has(self.twilio)").message("spec.twilio is only for provider twilio").field_path(".twilio"),
-    validation = Rule::new("self.provider == 'telnyx' || !has(self.telnyx)").message("spec.telnyx is only for provider telnyx").field_path(".telnyx"),
-    validation = Rule::new("self.provider != 'twilio' || !has(self.friendlyName) || size(bytes(self.friendlyName)) <= 36").message("spec.friendlyName may have at most 36 bytes with provider twilio, where it shares a field with the operator's mark").field_path(".friendlyName"),
+    validation = Rule::new("has(self.phoneNumber) != has(self.search)").message("one of phoneNumber and search must be set, and not both").reason(Reason::FieldValueRequired),
+    validation = Rule::new("self.adoptionPolicy != 'Adopt' || has(self.phoneNumber)").message("Adopt must come with spec.phoneNumber: a number that is adopted must be named").reason(Reason::FieldValueForbidden).field_path(".adoptionPolicy"),
+    validation = Rule::new("self.provider == 'twilio' || !has(self.twilio)").message("must not be set unless provider is twilio").reason(Reason::FieldValueForbidden).field_path(".twilio"),
+    validation = Rule::new("self.provider == 'telnyx' || !has(self.telnyx)").message("must not be set unless provider is telnyx").reason(Reason::FieldValueForbidden).field_path(".telnyx"),
+    validation = Rule::new("self.provider != 'twilio' || !has(self.friendlyName) || size(bytes(self.friendlyName)) <= 36").message("must have at most 36 bytes with provider twilio, where it shares a field with the operator's mark").reason(Reason::FieldValueInvalid).field_path(".friendlyName"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PhoneNumberSpec {
@@ -83,17 +91,17 @@ pub struct PhoneNumberSpec {
     /// Cannot be changed: delete this object and create another one to hold another number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), regex(pattern = r"^\+[1-9][0-9]{6,14}$"))]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("spec.phoneNumber cannot be changed: create another PhoneNumber for another number"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("must not be changed: create another PhoneNumber for another number").reason(Reason::FieldValueForbidden))]
     pub phone_number: Option<String>,
 
     /// What the number is to be like, instead of phoneNumber: the first number that is found is bought, and held from
     /// then on. What is asked for here is never widened. Cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("spec.search cannot be changed: create another PhoneNumber for another number"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("must not be changed: create another PhoneNumber for another number").reason(Reason::FieldValueForbidden))]
     pub search: Option<Search>,
 
     /// The phone company to buy the number from: twilio or telnyx. Cannot be changed.
-    #[x_kube(validation = Rule::new("self == oldSelf").message("spec.provider cannot be changed: create another PhoneNumber at the other provider"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("must not be changed: create another PhoneNumber for the other provider").reason(Reason::FieldValueForbidden))]
     pub provider: Provider,
 
     /// The account that pays. Default: the ProviderAccount of this namespace that is named like the provider.
@@ -104,14 +112,14 @@ pub struct PhoneNumberSpec {
     /// The Burki assistant that answers. Changing it reassigns the number, removing it unassigns the number;
     /// neither buys another one. Needs spec.burki on the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 9_007_199_254_740_991_i64))]
     pub assistant_id: Option<i64>,
 
     /// The name that people see at the provider and at Burki: at most 64 characters, with twilio at most 36 bytes.
     /// Default: the name of this object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[^\[\]\r\n]*$"))]
-    #[x_kube(validation = Rule::new("!self.contains('pn1.') && !self.contains('pa1.')").message("spec.friendlyName may not contain pn1. or pa1., which begin the operator's marks"))]
+    #[x_kube(validation = Rule::new("!self.contains('pn1.') && !self.contains('pa1.')").message("must not contain pn1. or pa1., which begin the operator's marks").reason(Reason::FieldValueInvalid))]
     pub friendly_name: Option<String>,
 
     /// Webhook URLs instead of those that the account derives from its base URL.
@@ -155,6 +163,7 @@ pub struct PhoneNumberSpec {
 /// The account that pays for a number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct AccountRef {
     /// ProviderAccount (in the same namespace) or ClusterProviderAccount.
     #[serde(default)]
@@ -175,6 +184,15 @@ pub enum AccountKind {
     ProviderAccount,
     /// For many namespaces.
     ClusterProviderAccount,
+}
+
+impl fmt::Display for AccountKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ProviderAccount => "ProviderAccount",
+            Self::ClusterProviderAccount => "ClusterProviderAccount",
+        })
+    }
 }
 
 /// Webhook URLs of one number.
@@ -258,6 +276,14 @@ pub enum DeletionPolicy {
     Retain,
 }
 
+impl PhoneNumberStatus {
+    /// True if the number was in the account before and was taken over. An earlier version of the operator recorded it in
+    /// `adopted` alone.
+    pub fn is_adopted(&self) -> bool {
+        self.adopted || self.origin == Some(NumberOrigin::Adopted)
+    }
+}
+
 /// What is known of the number. Written by the operator only.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -277,15 +303,28 @@ pub struct PhoneNumberStatus {
     /// The account at the provider that holds the number. Fixed with the purchase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_id: Option<String>,
+    /// The account that pays, with the defaults of spec.accountRef filled in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_ref: Option<AccountRefStatus>,
+    /// What the deletion of this object does to the number: Release (for good), Retain, or Blocked (deletionProtection).
+    /// Absent while nothing is held or ordered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", length(max = 64))]
+    pub on_deletion: Option<OnDeletion>,
     /// What Twilio shows of the number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub twilio: Option<TwilioStatus>,
     /// What Telnyx shows of the number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub telnyx: Option<TelnyxStatus>,
-    /// True if the number was in the account before and was taken over.
+    /// True if the number was in the account before and was taken over. Deprecated: read origin.
     #[serde(default)]
     pub adopted: bool,
+    /// Where the number comes from: Bought, or Adopted if it was in the account before and was taken over. Absent while no
+    /// number is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", length(max = 64))]
+    pub origin: Option<NumberOrigin>,
     /// What the number costs, as the provider said when it was bought.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<CostStatus>,
@@ -379,6 +418,19 @@ pub struct CostStatus {
     pub upfront: String,
     /// The currency, as ISO 4217.
     pub currency: String,
+    /// The monthly price with its currency for people, such as "1.15 USD". Not to be parsed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display: Option<String>,
+}
+
+/// An account as spec.accountRef names it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountRefStatus {
+    /// ProviderAccount or ClusterProviderAccount.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// The assistant that a number is assigned to.

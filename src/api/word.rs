@@ -86,6 +86,28 @@ words! {
     }
 }
 
+words! {
+    /// What the deletion of an object does to its number.
+    OnDeletion {
+        /// The number is released, for good.
+        Release = "Release",
+        /// The number stays in the account.
+        Retain = "Retain",
+        /// The deletion waits until deletionProtection is false.
+        Blocked = "Blocked",
+    }
+}
+
+words! {
+    /// Where a number comes from.
+    NumberOrigin {
+        /// It was bought.
+        Bought = "Bought",
+        /// It was in the account before, and was taken over.
+        Adopted = "Adopted",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::index::Key;
 use super::resolve::resolve;
 use crate::account::Account;
-use crate::api::{Money, PhoneNumber, Reason};
+use crate::api::{MonthlyCost, PhoneNumber, Reason};
 use crate::clock::Instant;
 use crate::number::{Amount, E164, NumberId, Provider};
 use crate::provider::Error;
@@ -28,7 +28,7 @@ pub(super) struct Figures {
     /// Numbers with the mark of another installation.
     pub(super) foreign: i64,
     /// What the managed numbers cost each month; `None` while no price is known.
-    pub(super) monthly_cost: Option<Money>,
+    pub(super) monthly_cost: Option<MonthlyCost>,
 }
 
 /// How often the figures of an account are written at most.
@@ -363,13 +363,14 @@ pub(super) fn count(account: &Account, context: &Context) -> Figures {
 }
 
 /// The sum; a provider bills an account in one currency.
-fn sum(costs: &[(Amount, String)]) -> Option<Money> {
+fn sum(costs: &[(Amount, String)]) -> Option<MonthlyCost> {
     let (_, currency) = costs.first()?;
     let same = costs.iter().filter(|(_, other)| other == currency);
     let amount: Amount = same.map(|(amount, _)| *amount).sum();
-    Some(Money {
+    Some(MonthlyCost {
         amount: format!("{amount:.2}"),
         currency: currency.clone(),
+        display: Some(format!("{amount:.2} {currency}")),
     })
 }
 

@@ -188,7 +188,10 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
     let uid = number.uid().unwrap_or_default();
     let claim = Claim::read(annotations, &owner(number.as_ref()), &uid);
     let deleting = number.metadata.deletion_timestamp.is_some();
-    let recorded_as_adopted = number.status.as_ref().is_some_and(|status| status.adopted);
+    let recorded_as_adopted = number
+        .status
+        .as_ref()
+        .is_some_and(|status| status.is_adopted());
     let adopting = claim
         .claim()
         .is_some_and(|claim| claim.intent == Intent::Adopt);

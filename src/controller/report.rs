@@ -8,15 +8,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::PostParams;
 use kube::{Api, Resource, ResourceExt};
 
-use super::context::{Context, owner};
+use super::context::{Context, account_name, owner};
 use super::events::Told;
 use super::perform::{Pass, order_id};
+use super::plan::depart::{Deletion, on_deletion};
 use super::plan::hold::destination;
 use super::plan::{Facts, Farewell, Rest, Step, plan};
 use super::verdict::{Verdict, seconds};
 use crate::api::{
-    AssistantStatus, AttemptOutcome, AttemptStatus, CapabilitiesStatus, Class, CostStatus,
-    OrderStatus, PhoneNumber, PhoneNumberStatus, Reason, TelnyxStatus, TwilioStatus, condition,
+    AccountRefStatus, AssistantStatus, AttemptOutcome, AttemptStatus, CapabilitiesStatus, Class,
+    CostStatus, NumberOrigin, OnDeletion, OrderStatus, PhoneNumber, PhoneNumberStatus, Reason,
+    TelnyxStatus, TwilioStatus, condition,
 };
 use crate::claim::{Claim, Stored};
 use crate::number::{Configuration, Holding, Line, Price, Settings, Shown};
@@ -258,6 +260,21 @@ fn status(
         },
     });
     status.adopted = facts.adopted;
+    let is_held = status.id.is_some() || status.order_id.is_some();
+    status.origin = (is_held || facts.adopted).then_some(match facts.adopted {
+        true => NumberOrigin::Adopted,
+        false => NumberOrigin::Bought,
+    });
+    status.on_deletion = is_held.then(|| match on_deletion(facts) {
+        Deletion::Releases => OnDeletion::Release,
+        Deletion::LetsGo(_) => OnDeletion::Retain,
+        Deletion::Waits => OnDeletion::Blocked,
+    });
+    let (kind, name) = account_name(&pass.object);
+    status.account_ref = Some(AccountRefStatus {
+        kind: kind.to_string(),
+        name,
+    });
     status.cost = cost(before, pass);
     // A candidate is nobody's until it is claimed.
     let number = match &facts.search {
@@ -320,9 +337,20 @@ fn cost(before: &PhoneNumberStatus, pass: &Pass) -> Option<CostStatus> {
         monthly: price.monthly.to_string(),
         upfront: price.upfront.to_string(),
         currency: price.currency.to_string(),
+        display: Some(format!("{} {}", price.monthly, price.currency)),
     };
-    let claimed = price.map(shown).or_else(|| before.cost.clone());
+    let claimed = price
+        .map(shown)
+        .or_else(|| before.cost.clone().map(with_display));
     claimed.or_else(|| pass.price.as_ref().map(shown))
+}
+
+/// An earlier version of the operator recorded the cost without it.
+fn with_display(cost: CostStatus) -> CostStatus {
+    CostStatus {
+        display: Some(format!("{} {}", cost.monthly, cost.currency)),
+        ..cost
+    }
 }
 
 fn show(holding: &Holding, status: &mut PhoneNumberStatus) {

@@ -64,6 +64,7 @@ pub enum Capability {
 /// What a number is to be like. A number that does not fit in every point is never bought.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct Search {
     /// The country, as ISO 3166 alpha-2, such as US.
     #[schemars(length(max = 2), regex(pattern = r"^[A-Z]{2}$"))]
@@ -89,7 +90,7 @@ pub struct Search {
     pub region: Option<String>,
     /// What the number must be able to do.
     #[serde(default = "voice_and_sms")]
-    #[schemars(length(max = 4))]
+    #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "set"))]
     pub capabilities: Vec<Capability>,
 }
 

@@ -9,7 +9,7 @@ use crate::row::{
 };
 
 pub fn rows(kind: Kind) -> Vec<Row> {
-    const PAIRED: &str = "spec: Invalid value: declare spec.twilio with provider twilio, or spec.telnyx with provider telnyx, and not the other";
+    const PAIRED: &str = "spec: Required value: twilio must be set with provider twilio, telnyx with provider telnyx, and not the other";
     const ORIGIN: &str = r"^https?://[^\s/?#@]+$";
     const BASE: &str = r"^https://[^\s/?#@]+(/[^\s?#]*)?$";
     let twilio = || least(kind, "twilio", "row");
@@ -78,7 +78,7 @@ pub fn rows(kind: Kind) -> Vec<Row> {
             telnyx(),
             json!({"burki": {"credentialsSecretRef": {"name": "burki"}}}),
             json!({"burki": {"credentialsSecretRef": telnyx()["spec"]["telnyx"]["credentialsSecretRef"]}}),
-            "spec: Invalid value: spec.burki needs a Secret of its own: the key of Telnyx would go to Burki",
+            "spec: Forbidden: burki must have a Secret of its own: otherwise the Telnyx key is sent to Burki",
         ),
         row(
             "webhooks have a base",
@@ -344,6 +344,6 @@ pub fn transitions(kind: Kind) -> Vec<Transition> {
         existing: least(kind, "twilio", "account"),
         accepted: json!({"twilio": {"credentialsSecretRef": {"name": "others"}}}),
         refused: other,
-        message: r#"spec.provider: Invalid value: "telnyx": spec.provider cannot be changed: create another account"#,
+        message: "spec.provider: Forbidden: must not be changed: create another account",
     }]
 }

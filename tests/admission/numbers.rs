@@ -26,21 +26,21 @@ pub fn rows() -> Vec<Row> {
             without_number.clone(),
             json!({"phoneNumber": "+4930123456"}),
             json!({}),
-            "spec: Invalid value: declare either spec.phoneNumber or spec.search",
+            "spec: Required value: one of phoneNumber and search must be set, and not both",
         ),
         row(
             "there is a number or a search, and not both",
             without_number,
             json!({"search": {"country": "US"}}),
             json!({"search": {"country": "US"}, "phoneNumber": "+4930123456"}),
-            "spec: Invalid value: declare either spec.phoneNumber or spec.search",
+            "spec: Required value: one of phoneNumber and search must be set, and not both",
         ),
         row(
             "what is adopted is named",
             number("twilio"),
             json!({"adoptionPolicy": "Adopt"}),
             json!({"adoptionPolicy": "Adopt", "phoneNumber": null, "search": {"country": "US"}}),
-            "spec.adoptionPolicy: Invalid value: spec.adoptionPolicy Adopt needs spec.phoneNumber: a number that is to be taken over is named",
+            "spec.adoptionPolicy: Forbidden: Adopt must come with spec.phoneNumber: a number that is adopted must be named",
         ),
         row(
             "there is a provider",
@@ -79,7 +79,7 @@ pub fn rows() -> Vec<Row> {
         row(
             "assistantId is an integer",
             number("twilio"),
-            json!({"assistantId": i64::MAX}),
+            json!({"assistantId": 9_007_199_254_740_991_i64}),
             json!({"assistantId": "101"}),
             r#"spec.assistantId: Invalid value: "string": spec.assistantId in body must be of type integer: "string""#,
         ),
@@ -97,42 +97,42 @@ pub fn rows() -> Vec<Row> {
             number("twilio"),
             json!({"friendlyName": "x".repeat(36)}),
             json!({"friendlyName": "x".repeat(37)}),
-            "spec.friendlyName: Invalid value: spec.friendlyName may have at most 36 bytes with provider twilio, where it shares a field with the operator's mark",
+            "spec.friendlyName: Invalid value: must have at most 36 bytes with provider twilio, where it shares a field with the operator's mark",
         ),
         row(
             "36 bytes are not 36 characters",
             number("twilio"),
             json!({"friendlyName": "ü".repeat(18)}),
             json!({"friendlyName": "ü".repeat(19)}),
-            "spec.friendlyName: Invalid value: spec.friendlyName may have at most 36 bytes with provider twilio, where it shares a field with the operator's mark",
+            "spec.friendlyName: Invalid value: must have at most 36 bytes with provider twilio, where it shares a field with the operator's mark",
         ),
         row(
             "friendlyName holds no mark of a bought number",
             number("telnyx"),
             json!({"friendlyName": "pn1"}),
             json!({"friendlyName": "x pn1.y"}),
-            r#"spec.friendlyName: Invalid value: "x pn1.y": spec.friendlyName may not contain pn1. or pa1., which begin the operator's marks"#,
+            r#"spec.friendlyName: Invalid value: "x pn1.y": must not contain pn1. or pa1., which begin the operator's marks"#,
         ),
         row(
             "friendlyName holds no mark of an adopted number",
             number("twilio"),
             json!({"friendlyName": "pa1"}),
             json!({"friendlyName": "pa1."}),
-            r#"spec.friendlyName: Invalid value: "pa1.": spec.friendlyName may not contain pn1. or pa1., which begin the operator's marks"#,
+            r#"spec.friendlyName: Invalid value: "pa1.": must not contain pn1. or pa1., which begin the operator's marks"#,
         ),
         row(
             "options of twilio are for twilio",
             number("twilio"),
             json!({"twilio": {}}),
             json!({"provider": "telnyx", "twilio": {}}),
-            "spec.twilio: Invalid value: spec.twilio is only for provider twilio",
+            "spec.twilio: Forbidden: must not be set unless provider is twilio",
         ),
         row(
             "options of telnyx are for telnyx",
             number("telnyx"),
             json!({"telnyx": {}}),
             json!({"provider": "twilio", "telnyx": {}}),
-            "spec.telnyx: Invalid value: spec.telnyx is only for provider telnyx",
+            "spec.telnyx: Forbidden: must not be set unless provider is telnyx",
         ),
     ];
     for bad in ["[pn1]", "two\nlines", "return\r"] {
@@ -280,28 +280,61 @@ pub fn transitions() -> Vec<Transition> {
             existing: search("search"),
             accepted: json!({"suspend": true}),
             refused: json!({"search": {"country": "CA"}}),
-            message: "spec.search: Invalid value: spec.search cannot be changed: create another PhoneNumber for another number",
+            message: "spec.search: Forbidden: must not be changed: create another PhoneNumber for another number",
         },
         Transition {
             rule: "a search does not become a number",
             existing: search("exchange"),
             accepted: json!({"suspend": false}),
             refused: json!({"search": null, "phoneNumber": "+12125551234"}),
-            message: "spec: Invalid value: spec.phoneNumber and spec.search cannot be exchanged: create another PhoneNumber for another number",
+            message: "spec: Forbidden: spec.search and spec.phoneNumber must not be exchanged, except for the number that was bought (status.phoneNumber): create another PhoneNumber for another number",
+        },
+        Transition {
+            rule: "a search becomes the number that was bought, and no other",
+            existing: {
+                let mut bought = search("pinned");
+                bought["status"] = json!({"id": "PN1", "phoneNumber": "+12125551234"});
+                bought
+            },
+            accepted: json!({"search": null, "phoneNumber": "+12125551234"}),
+            refused: json!({"search": null, "phoneNumber": "+12125551235"}),
+            message: "spec: Forbidden: spec.search and spec.phoneNumber must not be exchanged, except for the number that was bought (status.phoneNumber): create another PhoneNumber for another number",
+        },
+        Transition {
+            rule: "a search does not become a number that is only claimed",
+            existing: {
+                let mut claimed = search("claimed");
+                claimed["status"] = json!({"phoneNumber": "+12125551234"});
+                claimed
+            },
+            accepted: json!({"suspend": true}),
+            refused: json!({"search": null, "phoneNumber": "+12125551234"}),
+            message: "spec: Forbidden: spec.search and spec.phoneNumber must not be exchanged, except for the number that was bought (status.phoneNumber): create another PhoneNumber for another number",
+        },
+        Transition {
+            rule: "a number does not become a search",
+            existing: {
+                let mut bought = least(Kind::PhoneNumber, "twilio", "widened");
+                bought["status"] = json!({"id": "PN1", "phoneNumber": "+12125551234"});
+                bought
+            },
+            accepted: json!({"suspend": true}),
+            refused: json!({"phoneNumber": null, "search": {"country": "US"}}),
+            message: "spec: Forbidden: spec.search and spec.phoneNumber must not be exchanged, except for the number that was bought (status.phoneNumber): create another PhoneNumber for another number",
         },
         Transition {
             rule: "a number stays",
             existing: least(Kind::PhoneNumber, "twilio", "number"),
             accepted: json!({"phoneNumber": "+12125551234"}),
             refused: json!({"phoneNumber": "+12125551235"}),
-            message: r#"spec.phoneNumber: Invalid value: "+12125551235": spec.phoneNumber cannot be changed: create another PhoneNumber for another number"#,
+            message: "spec.phoneNumber: Forbidden: must not be changed: create another PhoneNumber for another number",
         },
         Transition {
             rule: "a provider stays",
             existing: least(Kind::PhoneNumber, "twilio", "provider"),
             accepted: json!({"provider": "twilio"}),
             refused: json!({"provider": "telnyx"}),
-            message: r#"spec.provider: Invalid value: "telnyx": spec.provider cannot be changed: create another PhoneNumber at the other provider"#,
+            message: "spec.provider: Forbidden: must not be changed: create another PhoneNumber for the other provider",
         },
         Transition {
             rule: "the papers of a number that is bought stay",
@@ -313,7 +346,7 @@ pub fn transitions() -> Vec<Transition> {
             },
             accepted: json!({"telnyx": {"connectionId": "11"}}),
             refused: json!({"telnyx": {"requirementGroupId": "rg-2"}}),
-            message: "spec.telnyx: Invalid value: spec.telnyx.requirementGroupId cannot be changed once the number is bought: change the papers of a number at Telnyx",
+            message: "spec.telnyx: Forbidden: requirementGroupId must not be changed after the purchase: change the documents of the number at Telnyx",
         },
     ]
 }

@@ -64,7 +64,9 @@ async fn two_numbers(cluster: &Cluster) {
     let status = json!({"status": {
         "phoneNumber": "+4930123456",
         "id": "1293384261075731461",
-        "cost": {"monthly": "1.15", "upfront": "0", "currency": "USD"},
+        "cost": {"monthly": "1.15", "upfront": "0", "currency": "USD", "display": "1.15 USD"},
+        "accountRef": {"kind": "ClusterProviderAccount", "name": "shared"},
+        "onDeletion": "Retain",
         "orderId": "order-1",
         "accountId": "organization-1",
         "conditions": [{
@@ -202,7 +204,7 @@ async fn null_means_absent() {
         let account = with_spec(least(kind, "telnyx", "null"), &json!({"telnyx": null}));
         let message = cluster.try_create(&account).await.unwrap_err();
         assert!(
-            message.contains("declare spec.twilio with provider twilio"),
+            message.contains("twilio must be set with provider twilio"),
             "{message}"
         );
     }
@@ -273,7 +275,7 @@ async fn numbers_are_listed_with_what_people_ask_first() {
     let everywhere = table(&cluster.kubectl(&["get", "phonenumbers", "-A"]).unwrap());
     assert_eq!(
         everywhere[0].join(" "),
-        "NAMESPACE NAME NUMBER PROVIDER ASSISTANT READY REASON AGE"
+        "NAMESPACE NAME NUMBER PROVIDER ASSISTANT READY REASON SUSPEND DELETION MONTHLY AGE"
     );
     assert_eq!(
         table(&cluster.kubectl(&["get", "phonenumbers"]).unwrap()),
@@ -285,10 +287,26 @@ async fn numbers_are_listed_with_what_people_ask_first() {
                 "ASSISTANT",
                 "READY",
                 "REASON",
+                "SUSPEND",
+                "DELETION",
+                "MONTHLY",
                 "AGE"
             ],
-            ["one", "", "twilio", "", "Unknown", "Pending", "-"],
-            ["two", "+4930123456", "telnyx", "101", "True", "Ready", "-"],
+            [
+                "one", "", "twilio", "", "Unknown", "Pending", "false", "", "", "-"
+            ],
+            [
+                "two",
+                "+4930123456",
+                "telnyx",
+                "101",
+                "True",
+                "Ready",
+                "false",
+                "Retain",
+                "1.15 USD",
+                "-"
+            ],
         ]
     );
     let wide = table(
@@ -298,18 +316,12 @@ async fn numbers_are_listed_with_what_people_ask_first() {
     );
     assert_eq!(
         wide[0].join(" "),
-        "NAME NUMBER PROVIDER ASSISTANT READY REASON AGE ID ORDER ACCOUNT MONTHLY DELETION"
+        "NAME NUMBER PROVIDER ASSISTANT READY REASON SUSPEND DELETION MONTHLY AGE MESSAGE ID ORDER ACCOUNT ACCOUNT-ID"
     );
-    assert_eq!(wide[1][7..], ["", "", "", "", ""]);
+    assert_eq!(wide[1][10..], ["Waiting for the operator.", "", "", "", ""]);
     assert_eq!(
-        wide[2][7..],
-        [
-            "1293384261075731461",
-            "order-1",
-            "organization-1",
-            "1.15",
-            "Retain"
-        ]
+        wide[2][11..],
+        ["1293384261075731461", "order-1", "shared", "organization-1",]
     );
 }
 
@@ -321,13 +333,15 @@ async fn accounts_are_listed_with_what_people_ask_first() {
         cluster.create(&least(kind, "twilio", &name)).await.unwrap();
         let patch =
             json!({"status": {"accountId": "AC1", "managed": 3, "unmanaged": 2, "orphaned": 1,
-            "monthlyCost": {"amount": "3.45", "currency": "USD"}}})
+            "monthlyCost": {"amount": "3.45", "currency": "USD", "display": "3.45 USD"}}})
             .to_string();
         let arguments = ["--subresource=status", "--type=merge", "-p", &patch];
         let arguments = [&["patch", kind.plural(), &name][..], &arguments].concat();
         cluster.kubectl(&arguments).unwrap();
-        let header = "NAME READY PROVIDER ACCOUNT MANAGED UNMANAGED ORPHANED MONTHLY";
-        let cells = [&name, "Unknown", "twilio", "AC1", "3", "2", "1", "3.45"];
+        let header = "NAME READY REASON PROVIDER ACCOUNT-ID MANAGED UNMANAGED ORPHANED MONTHLY AGE";
+        let cells = [
+            &name, "Unknown", "Pending", "twilio", "AC1", "3", "2", "1", "3.45 USD", "-",
+        ];
         let printed = table(&cluster.kubectl(&["get", kind.plural(), &name]).unwrap());
         assert_eq!(printed[0].join(" "), header);
         assert_eq!(printed[1], cells);
@@ -336,8 +350,8 @@ async fn accounts_are_listed_with_what_people_ask_first() {
                 .kubectl(&["get", kind.plural(), &name, "-o", "wide"])
                 .unwrap(),
         );
-        assert_eq!(wide[0].join(" "), format!("{header} REASON AGE"));
-        assert_eq!(wide[1][8..], ["Pending", "-"]);
+        assert_eq!(wide[0].join(" "), format!("{header} MESSAGE"));
+        assert_eq!(wide[1][10..], ["Waiting for the operator."]);
     }
 }
 
@@ -364,6 +378,18 @@ async fn numbers_are_found_by_provider_number_and_assistant() {
         ),
         ("spec.assistantId=", "phonenumber.telephony.burki.dev/one\n"),
         ("spec.assistantId=102", ""),
+        (
+            "status.phoneNumber=+4930123456",
+            "phonenumber.telephony.burki.dev/two\n",
+        ),
+        (
+            "status.id=1293384261075731461",
+            "phonenumber.telephony.burki.dev/two\n",
+        ),
+        (
+            "status.accountId=organization-1",
+            "phonenumber.telephony.burki.dev/two\n",
+        ),
     ] {
         let arguments = [
             "get",
@@ -412,7 +438,7 @@ async fn short_names_and_the_category_find_the_kinds() {
     for what in ["pacc", "provideraccount", "provideraccounts"] {
         assert_eq!(names(what), account, "{what}");
     }
-    for what in ["clusterprovideraccount", "clusterprovideraccounts"] {
+    for what in ["cpacc", "clusterprovideraccount", "clusterprovideraccounts"] {
         assert_eq!(names(what), shared, "{what}");
     }
     assert_eq!(names("telephony"), [shared, number, account].concat());
@@ -466,8 +492,8 @@ async fn kubectl_prints_the_message_of_a_rule() {
         &["replace", "-f", "-"],
     ] {
         let message = cluster.kubectl_with(arguments, &other).unwrap_err();
-        let words = "The PhoneNumber \"one\" is invalid: spec.phoneNumber: Invalid value: \"+12125551235\": \
-                     spec.phoneNumber cannot be changed: create another PhoneNumber for another number\n";
+        let words = "The PhoneNumber \"one\" is invalid: spec.phoneNumber: Forbidden: must not be changed: \
+                     create another PhoneNumber for another number\n";
         assert!(message.ends_with(words), "{arguments:?}: {message}");
     }
 }

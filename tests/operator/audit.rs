@@ -83,12 +83,13 @@ async fn an_account_shows_what_it_holds_and_what_that_costs() {
     let shown = kubectl(plane, &["get", "provideraccounts", "-n", namespace]);
     let heads = row(&shown, "NAME");
     assert_eq!(
-        heads[..8],
+        heads[..9],
         [
             "NAME",
             "READY",
+            "REASON",
             "PROVIDER",
-            "ACCOUNT",
+            "ACCOUNT-ID",
             "MANAGED",
             "UNMANAGED",
             "ORPHANED",
@@ -96,8 +97,18 @@ async fn an_account_shows_what_it_holds_and_what_that_costs() {
         ]
     );
     assert_eq!(
-        row(&shown, "twilio")[1..8],
-        ["True", "twilio", &world.twilio, "2", "2", "1", "2.30"]
+        row(&shown, "twilio")[1..10],
+        [
+            "True",
+            "Ready",
+            "twilio",
+            &world.twilio,
+            "2",
+            "2",
+            "1",
+            "2.30",
+            "USD"
+        ]
     );
 
     let shown = kubectl(
@@ -113,20 +124,33 @@ async fn an_account_shows_what_it_holds_and_what_that_costs() {
             "ASSISTANT",
             "READY",
             "REASON",
+            "SUSPEND",
+            "DELETION",
+            "MONTHLY",
             "AGE",
+            "MESSAGE",
             "ID",
             "ORDER",
             "ACCOUNT",
-            "MONTHLY",
-            "DELETION"
+            "ACCOUNT-ID"
         ]
     );
     let third = row(&shown, "third");
     assert_eq!(
-        third[1..6],
-        ["+12125558103", "twilio", "101", "True", "Ready"]
+        third[1..10],
+        [
+            "+12125558103",
+            "twilio",
+            "101",
+            "True",
+            "Ready",
+            "false",
+            "Release",
+            "1.15",
+            "USD"
+        ]
     );
-    for word in [world.twilio.as_str(), "1.15"] {
+    for word in [world.twilio.as_str(), "twilio"] {
         assert!(third.iter().any(|column| column == word), "{third:?}");
     }
 

@@ -31,4 +31,5 @@ mod signals;
 mod told;
 mod traces;
 mod trust;
+mod upgrade;
 mod world;

@@ -14,16 +14,36 @@ use crate::number::{NumberId, Origin, Whose};
 use crate::provider::OrderState;
 use crate::sabotage::{Safeguard, stands};
 
+/// What the deletion of an object does to the number that it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deletion {
+    /// It releases the number.
+    Releases,
+    /// It removes the finalizer, and leaves the number in the account.
+    LetsGo(Farewell),
+    /// It waits until the protection ends.
+    Waits,
+}
+
+/// What the deletion of the object does to its number, as the spec is now.
+pub(crate) fn on_deletion(facts: &Facts) -> Deletion {
+    match facts.deletion_policy {
+        Some(DeletionPolicy::Retain) => Deletion::LetsGo(Farewell::Retained),
+        // The operator releases an adopted number only if the policy says so.
+        None if facts.adopted => Deletion::LetsGo(Farewell::Retained),
+        // Nobody who only deletes an owner asks for a release.
+        None if facts.owned => Deletion::LetsGo(Farewell::Owned),
+        Some(DeletionPolicy::Release) | None if facts.protected => Deletion::Waits,
+        Some(DeletionPolicy::Release) | None => Deletion::Releases,
+    }
+}
+
 pub(super) fn depart(facts: &Facts) -> Step {
     if facts.definition_deleted {
         return Step::RemoveFinalizer(Farewell::DefinitionDeleted);
     }
-    // What was taken over is not ours to give back, unless somebody says so.
-    let retains = match facts.deletion_policy {
-        Some(policy) => policy == DeletionPolicy::Retain,
-        None => facts.adopted,
-    };
-    if retains {
+    let deletion = on_deletion(facts);
+    if deletion == Deletion::LetsGo(Farewell::Retained) {
         return Step::RemoveFinalizer(Farewell::Retained);
     }
     if facts.seen.released {
@@ -33,20 +53,20 @@ pub(super) fn depart(facts: &Facts) -> Step {
     if nothing_recorded && facts.memory.never_bought {
         return Step::RemoveFinalizer(Farewell::NeverBought);
     }
-    // Nobody who only deletes an owner asks for a release.
-    if facts.owned && facts.deletion_policy.is_none() {
-        return Step::RemoveFinalizer(Farewell::Owned);
-    }
-    if facts.protected {
-        return wait(
-            Reason::ReleaseProtected,
-            format!(
-                "{} is not released because spec.deletionProtection is true. Set it to false to release the number, or \
-                 set spec.deletionPolicy to Retain to keep it in the account.",
-                facts.title()
-            ),
-            Again::After(PERSON_AGAIN_AFTER),
-        );
+    match deletion {
+        Deletion::LetsGo(farewell) => return Step::RemoveFinalizer(farewell),
+        Deletion::Waits => {
+            return wait(
+                Reason::ReleaseProtected,
+                format!(
+                    "{} is not released because spec.deletionProtection is true. Set it to false to release the number, \
+                     or set spec.deletionPolicy to Retain to keep it in the account.",
+                    facts.title()
+                ),
+                Again::After(PERSON_AGAIN_AFTER),
+            );
+        }
+        Deletion::Releases => {}
     }
     if facts.suspended {
         return Step::Rest(Rest::Suspended);
