@@ -18,7 +18,6 @@
 //! | `flight` | one question at a time, whose answer all share who wait |
 //! | [`panics`] | what is logged of a panic, and how far it goes |
 //! | [`telemetry`] | logs, metrics, traces and health |
-//! | [`emulator`] | a phone company for demos and tests |
 //! | [`program`] | the operator put together |
 //! | [`cli`] | the kubectl plugin |
 
@@ -30,7 +29,6 @@ pub mod claim;
 pub mod cli;
 pub mod clock;
 pub mod controller;
-pub mod emulator;
 mod flight;
 pub mod leader;
 pub mod number;

@@ -285,7 +285,7 @@ fn every_metric_that_a_page_names_exists() {
 
 #[test]
 fn every_test_that_a_page_names_exists() {
-    let sources = files(&[], &["src", "tests"], "rs");
+    let sources = files(&[], &["src", "crates", "tests"], "rs");
     let sources: String = sources
         .iter()
         .map(|path| fs::read_to_string(root().join(path)).unwrap())

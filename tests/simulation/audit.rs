@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use phonenumber_operator::emulator::{Deed, Number};
+use phonenumber_emulator::{Deed, Number};
 use serde_json::Value;
 
 use crate::cluster::Change;

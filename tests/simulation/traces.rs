@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use phonenumber_operator::emulator::Deed;
+use phonenumber_emulator::Deed;
 use serde_json::{Value, json};
 
 use crate::audit::{self, Diary, reason};

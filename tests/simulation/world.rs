@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use phonenumber_emulator::{self, Emulator, Number, State};
 use phonenumber_operator::chance::Chance;
 use phonenumber_operator::clock::Clock;
-use phonenumber_operator::emulator::{self, Emulator, Number, State};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

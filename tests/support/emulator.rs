@@ -7,11 +7,37 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use reqwest::Method;
 use serde_json::{Value, json};
+
+/// The emulator's program, built in the way in which this test was.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let test = std::env::current_exe().unwrap();
+        // target/PROFILE/deps/TEST
+        let profile = test.ancestors().nth(2).unwrap();
+        let name = match profile.file_name().unwrap().to_str().unwrap() {
+            "debug" => "dev",
+            name => name,
+        };
+        // As part of the whole workspace: alone, its dependencies would be built once more, with fewer features.
+        let built = Command::new(env!("CARGO"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .args(["test", "--quiet", "--no-run", "--profile", name])
+            .args(["--test", "emulator_program", "--target-dir"])
+            .arg(profile.parent().unwrap())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&built.stderr);
+        assert!(built.status.success(), "cannot build the emulator: {said}");
+        profile.join("phonenumber-emulator")
+    })
+}
 
 /// Kills its process when dropped.
 pub struct Process(pub Child);
@@ -42,7 +68,7 @@ impl Emulator {
 
     /// Starts one on free ports, with more arguments.
     pub fn start_with(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_phonenumber-emulator"))
+        let mut child = Command::new(program())
             .arg("--exit-with-parent")
             .args(arguments)
             .stdin(Stdio::piped())

@@ -1,7 +1,7 @@
 //! Every shape of a spec comes to rest: once it is Ready, nothing is written for ten intervals, at the provider, at Burki or
 //! on the object. What somebody then edits by hand is repaired once.
 
-use phonenumber_operator::emulator::Number;
+use phonenumber_emulator::Number;
 
 use super::*;
 use crate::cluster::merge;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use phonenumber_operator::emulator::{Emulator, Side, State, listen};
+use phonenumber_emulator::{Emulator, Side, State, listen};
 
 /// A phone company on this machine. It sells numbers that do not exist, for no money.
 #[derive(Parser)]
