@@ -206,6 +206,72 @@ fn the_defaults_of_a_spec_stay() {
     );
 }
 
+fn cell(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.replace('|', "\\|").replace('<', "&lt;")
+}
+
+/// What a value of a field may be, in a few words.
+fn form(field: &Value) -> String {
+    let kind = field["type"].as_str().unwrap_or("object");
+    let mut words = vec![match kind {
+        "array" => format!("list of {}", field["items"]["type"].as_str().unwrap_or("objects")),
+        kind => kind.to_owned(),
+    }];
+    let values = field["enum"].as_array().or(field["items"]["enum"].as_array());
+    if let Some(values) = values {
+        let values = values.iter().filter_map(Value::as_str);
+        words.push(values.map(|it| format!("`{it}`")).collect::<Vec<_>>().join(" "));
+    }
+    for (key, word) in [("minimum", "at least"), ("maximum", "at most")] {
+        if let Some(bound) = field[key].as_f64() {
+            words.push(format!("{word} {bound}"));
+        }
+    }
+    if let Some(most) = field["maxLength"].as_u64() {
+        words.push(format!("at most {most} characters"));
+    }
+    words.join(", ")
+}
+
+fn page_of(definition: &Value) -> String {
+    let kind = definition["spec"]["names"]["kind"].as_str().unwrap();
+    let version = &definition["spec"]["versions"][0];
+    let schema = &version["schema"]["openAPIV3Schema"];
+    let mut page = format!("## {kind}\n\n{}\n\n", cell(schema["description"].as_str().unwrap()));
+    for part in ["spec", "status"] {
+        let title = if part == "spec" { "Spec" } else { "Status" };
+        page += &format!("### {title} of {kind}\n\n| field | form | default | meaning |\n|---|---|---|---|\n");
+        let mut found = Vec::new();
+        fields(part.into(), &schema["properties"][part], &mut found);
+        for (path, field) in found {
+            // Kubernetes' own type, see its documentation.
+            if path.starts_with("status.conditions[]") {
+                continue;
+            }
+            let default = field.get("default").filter(|it| !it.is_object());
+            let default = default.map(|it| format!("`{it}`")).unwrap_or_default();
+            let meaning = cell(field["description"].as_str().unwrap_or_default());
+            page += &format!("| `{path}` | {} | {default} | {meaning} |\n", form(field));
+        }
+        page += "\n";
+    }
+    let selectable = version["selectableFields"].as_array().cloned().unwrap_or_default();
+    let selectable: Vec<_> = selectable
+        .iter()
+        .filter_map(|field| Some(format!("`{}`", field["jsonPath"].as_str()?.trim_start_matches('.'))))
+        .collect();
+    page + &format!("Field selectors: {}.\n\n", selectable.join(", "))
+}
+
+#[test]
+fn the_page_of_fields_is_up_to_date() {
+    let pages: String = files().iter().map(|(_, definition)| page_of(definition)).collect();
+    let head = "# API reference\n\nGroup `telephony.burki.dev`, version `v1alpha1`. `make generate` writes this page from the definitions.\n\
+                `kubectl explain phonenumber.spec` shows the same in a terminal.\n\n";
+    compare(&root().join("docs/api.md"), &format!("{head}{}\n", pages.trim_end()));
+}
+
 #[test]
 fn every_reason_has_a_section_in_the_runbook_and_no_other() {
     let page = fs::read_to_string(root().join("docs/reasons.md")).unwrap();
