@@ -215,13 +215,23 @@ fn cell(text: &str) -> String {
 fn form(field: &Value) -> String {
     let kind = field["type"].as_str().unwrap_or("object");
     let mut words = vec![match kind {
-        "array" => format!("list of {}", field["items"]["type"].as_str().unwrap_or("objects")),
+        "array" => format!(
+            "list of {}",
+            field["items"]["type"].as_str().unwrap_or("objects")
+        ),
         kind => kind.to_owned(),
     }];
-    let values = field["enum"].as_array().or(field["items"]["enum"].as_array());
+    let values = field["enum"]
+        .as_array()
+        .or(field["items"]["enum"].as_array());
     if let Some(values) = values {
         let values = values.iter().filter_map(Value::as_str);
-        words.push(values.map(|it| format!("`{it}`")).collect::<Vec<_>>().join(" "));
+        words.push(
+            values
+                .map(|it| format!("`{it}`"))
+                .collect::<Vec<_>>()
+                .join(" "),
+        );
     }
     for (key, word) in [("minimum", "at least"), ("maximum", "at most")] {
         if let Some(bound) = field[key].as_f64() {
@@ -238,10 +248,15 @@ fn page_of(definition: &Value) -> String {
     let kind = definition["spec"]["names"]["kind"].as_str().unwrap();
     let version = &definition["spec"]["versions"][0];
     let schema = &version["schema"]["openAPIV3Schema"];
-    let mut page = format!("## {kind}\n\n{}\n\n", cell(schema["description"].as_str().unwrap()));
+    let mut page = format!(
+        "## {kind}\n\n{}\n\n",
+        cell(schema["description"].as_str().unwrap())
+    );
     for part in ["spec", "status"] {
         let title = if part == "spec" { "Spec" } else { "Status" };
-        page += &format!("### {title} of {kind}\n\n| field | form | default | meaning |\n|---|---|---|---|\n");
+        page += &format!(
+            "### {title} of {kind}\n\n| field | form | default | meaning |\n|---|---|---|---|\n"
+        );
         let mut found = Vec::new();
         fields(part.into(), &schema["properties"][part], &mut found);
         for (path, field) in found {
@@ -256,20 +271,34 @@ fn page_of(definition: &Value) -> String {
         }
         page += "\n";
     }
-    let selectable = version["selectableFields"].as_array().cloned().unwrap_or_default();
+    let selectable = version["selectableFields"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     let selectable: Vec<_> = selectable
         .iter()
-        .filter_map(|field| Some(format!("`{}`", field["jsonPath"].as_str()?.trim_start_matches('.'))))
+        .filter_map(|field| {
+            Some(format!(
+                "`{}`",
+                field["jsonPath"].as_str()?.trim_start_matches('.')
+            ))
+        })
         .collect();
     page + &format!("Field selectors: {}.\n\n", selectable.join(", "))
 }
 
 #[test]
 fn the_page_of_fields_is_up_to_date() {
-    let pages: String = files().iter().map(|(_, definition)| page_of(definition)).collect();
+    let pages: String = files()
+        .iter()
+        .map(|(_, definition)| page_of(definition))
+        .collect();
     let head = "# API reference\n\nGroup `telephony.burki.dev`, version `v1alpha1`. `make generate` writes this page from the definitions.\n\
                 `kubectl explain phonenumber.spec` shows the same in a terminal.\n\n";
-    compare(&root().join("docs/api.md"), &format!("{head}{}\n", pages.trim_end()));
+    compare(
+        &root().join("docs/api.md"),
+        &format!("{head}{}\n", pages.trim_end()),
+    );
 }
 
 #[test]

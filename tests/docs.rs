@@ -27,7 +27,13 @@ struct Page {
 
 fn pages() -> Vec<Page> {
     let files = files(
-        &["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "tests/README.md"],
+        &[
+            "README.md",
+            "CHANGELOG.md",
+            "CONTRIBUTING.md",
+            "SECURITY.md",
+            "tests/README.md",
+        ],
         &["docs", "charts", "examples"],
         "md",
     );
