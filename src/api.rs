@@ -19,6 +19,8 @@ pub use phone_number::{
 pub use reason::{Class, Reason};
 pub use word::{AttemptOutcome, NumberOrigin, OnDeletion, OrderStatus};
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResourceExt;
@@ -67,12 +69,15 @@ pub fn definitions() -> Result<Vec<CustomResourceDefinition>, serde_json::Error>
 /// Makes a generated definition one that Kubernetes users expect: `null` is refused rather than stored, and an object
 /// has a status from its first moment, because kstatus takes an object without one for done.
 fn finish(
-    definition: CustomResourceDefinition,
+    mut definition: CustomResourceDefinition,
 ) -> Result<CustomResourceDefinition, serde_json::Error> {
+    definition.metadata.labels = Some(BTreeMap::from([(
+        "app.kubernetes.io/name".to_owned(),
+        "phonenumber-operator".to_owned(),
+    )]));
     let mut value = serde_json::to_value(definition)?;
     forbid_null(&mut value);
     bound_conditions(&mut value);
-    value["metadata"]["labels"] = json!({"app.kubernetes.io/name": "phonenumber-operator"});
     if let Some(status) =
         value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/status")
         && let Some(status) = status.as_object_mut()

@@ -1,7 +1,7 @@
 //! The way of one process to the emulated companies, without sockets.
 
 use async_trait::async_trait;
-use phonenumber_emulator::{self, Emulator, Side};
+use phonenumber_emulator::{self as emulator, Emulator, Side};
 use phonenumber_operator::provider::http::{Method, Request, Response, Transport, TransportError};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use phonenumber_emulator::{self, Emulator, Number, State};
+use phonenumber_emulator::{self as emulator, Emulator, Number, State};
 use phonenumber_operator::chance::Chance;
 use phonenumber_operator::clock::Clock;
 use serde_json::{Value, json};
