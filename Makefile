@@ -37,8 +37,8 @@ test-processes:
 test-schedules:
 	SCHEDULES=10000 nice -n 19 $(SIMULATION)
 
-simulate: ## Play a million schedules of faults in memory (SCHEDULES=…), or a failed one again (SEED=…)
-	SEED=$(SEED) SCHEDULES=$(or $(SCHEDULES),1000000) $(SIMULATION) -- --nocapture money_is_spent_once
+simulate: ## Play a million schedules of faults in memory (SCHEDULES=…, FIRST=…), or a failed one again (SEED=…)
+	SEED=$(SEED) FIRST=$(FIRST) SCHEDULES=$(or $(SCHEDULES),1000000) $(SIMULATION) -- --nocapture money_is_spent_once
 
 torture: ## Kill, freeze and cut off real processes while numbers are bought, changed and released (SEED=n; ten minutes)
 	TORTURE=whole SEED=$(SEED) $(CARGO) test --test torture -- --nocapture

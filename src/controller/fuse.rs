@@ -279,6 +279,11 @@ impl Fuses {
             self.give_back_of(&self.fuse(name, deed), &key, now).await?;
             others.push(key);
         }
+        // A process that knows the account by this name alone reads it there.
+        let copies: Vec<String> = others.iter().map(|key| copy_of(key)).collect();
+        if others.is_empty() {
+            others.push(copy_of(&key(account, deed)));
+        }
         let shared = self.fuse(account, deed);
         let mut fuse = shared.lock().await;
         let minute = minute_of(now);
@@ -313,7 +318,12 @@ impl Fuses {
             let left = back.entry(before.minute).or_default();
             *left = left.saturating_add(1);
         }
-        let added = self.add(&key, &others, now, limit, wanted, &back);
+        let keys = Keys {
+            own: &key,
+            others: &others,
+            copies: &copies,
+        };
+        let added = self.add(keys, now, limit, wanted, &back);
         Ok(match added.await? {
             Ok(got) => {
                 fuse.unused = Slots::from([(minute, got.saturating_sub(1))]);
@@ -429,7 +439,12 @@ impl Fuses {
             return Ok(());
         }
         let back = std::mem::take(&mut fuse.unused);
-        let added = self.add(key, &[], now, i64::MAX, 0, &back);
+        let keys = Keys {
+            own: key,
+            others: &[],
+            copies: &[],
+        };
+        let added = self.add(keys, now, i64::MAX, 0, &back);
         added.await.map(drop)
     }
 
@@ -452,11 +467,14 @@ impl Fuses {
     }
 
     /// Takes `unused` out of its slots and adds up to `wanted` to that of `now`, as far as `limit` lets with what is counted
-    /// under the keys `others`, in one write; or says why not even one is let.
+    /// under the other keys, in one write; or says why not even one is let.
     async fn add(
         &self,
-        key: &str,
-        others: &[String],
+        Keys {
+            own: key,
+            others,
+            copies,
+        }: Keys<'_>,
         now: Timestamp,
         limit: i64,
         wanted: i64,
@@ -501,7 +519,9 @@ impl Fuses {
             }
             let slot = slots.entry(minute).or_default();
             *slot = slot.saturating_add(got);
-            data.insert(key.to_owned(), write(&slots));
+            for key in std::iter::once(key).chain(copies.iter().map(String::as_str)) {
+                data.insert(key.to_owned(), write(&slots));
+            }
             object.metadata.managed_fields = None;
             if !stands(Safeguard::CountBySwap) {
                 object.metadata.resource_version = None;
@@ -533,6 +553,22 @@ fn minute_of(time: Timestamp) -> i64 {
 /// The key of a fuse in the ConfigMap.
 fn key(account: &AccountId, deed: Deed) -> String {
     format!("{account}.{}", deed.word())
+}
+
+/// The key under which a copy is kept of what counts for the account under another name than that of `key`. An account at Telnyx
+/// that has lost its last number is known by its credential alone after a restart.
+fn copy_of(key: &str) -> String {
+    format!("{key}.copy")
+}
+
+/// Keys of a fuse in the ConfigMap.
+struct Keys<'a> {
+    /// Where it is counted.
+    own: &'a str,
+    /// What is counted there counts too.
+    others: &'a [String],
+    /// Where a copy of its slots is kept.
+    copies: &'a [String],
 }
 
 fn total(slots: &Slots) -> i64 {
@@ -744,6 +780,32 @@ mod tests {
             }
         });
         Client::new(service, "default")
+    }
+
+    #[tokio::test]
+    async fn what_was_counted_for_an_organization_counts_for_its_key_alone() {
+        let (organization, key) = (AccountId::new("org"), AccountId::new("key-1"));
+        let both = [organization.clone(), key.clone()];
+        let (loses, now) = (Arc::default(), Asked::at(0));
+        let client = stored(&loses);
+        let restarted = || Fuses::new(client.clone(), "operator", Wakers::default());
+        let take = async |fuses: &Fuses, account: &AccountId, names: &[AccountId], name: &str| {
+            let object = number(name);
+            let taken = fuses.take(
+                (account, names),
+                Deed::Purchase,
+                2,
+                now,
+                &object,
+                (name, None),
+            );
+            taken.await.unwrap().is_ok()
+        };
+        assert!(take(&restarted(), &key, &both[1..], "a").await);
+        assert!(take(&restarted(), &organization, &both, "b").await);
+        // Its last number is gone: nothing tells whose key it is.
+        assert!(!take(&restarted(), &key, &both[1..], "c").await);
+        assert!(!take(&restarted(), &organization, &both, "d").await);
     }
 
     #[tokio::test]

@@ -505,7 +505,20 @@ impl Audit<'_> {
         if waited >= self.diary.visibility && self.is_hidden_for_too_long(other, at) {
             return Some("hidden for too long");
         }
+        if self.is_declared_instead(&second.number, &other.number, owner, at)
+            && self.was_let_go(owner, other.ordered_at, at)
+        {
+            return Some("declared after another was let go");
+        }
         self.was_kept(&other.id).then_some("kept against the word")
+    }
+
+    /// True if the resource declared `number` at `at`, and so not `other`: whoever let that one go pays for both, and what keeps
+    /// the operator from it is one listing.
+    fn is_declared_instead(&self, number: &str, other: &str, owner: &str, at: Duration) -> bool {
+        let declared = self.versions(owner, at).last();
+        number != other
+            && declared.is_some_and(|change| change.object["spec"]["phoneNumber"] == number)
     }
 
     /// Purchases and releases of every hour. Operators take them from one count, however many there are.
@@ -801,18 +814,24 @@ impl Audit<'_> {
         }
     }
 
-    /// True if the assistant answered the number before the resource was there, and no status of the resource names it: nothing
+    /// True if the assistant answered the number before the resource went for it, and no status of the resource names it: nothing
     /// tells that it was declared for this one, and what nobody declares is left as it is.
     fn is_inherited(&self, object: &Value, number: &str, assistant: &Value) -> bool {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         let uid = &object["metadata"]["uid"];
-        let mut versions = self
-            .versions(name, self.world.elapsed())
-            .filter(|change| change.object["metadata"]["uid"] == *uid);
-        let Some(created) = versions.next() else {
+        let versions = self.versions(name, self.world.elapsed());
+        let versions: Vec<_> = versions
+            .filter(|change| change.object["metadata"]["uid"] == *uid)
+            .collect();
+        let claims = |change: &&&Change| {
+            let claim = marks::claim(&change.object);
+            claim["number"] == number && claim["uid"] == *uid
+        };
+        let Some(began) = versions.iter().find(claims).or(versions.first()) else {
             return false;
         };
-        let is_named = versions.any(|it| it.object["status"]["assistant"]["id"] == *assistant);
+        let mut named = versions.iter();
+        let is_named = named.any(|it| it.object["status"]["assistant"]["id"] == *assistant);
         let id = assistant.to_string();
         let world = self.world.emulator.world();
         let mut entries = world.ledger.entries.iter().rev();
@@ -820,7 +839,7 @@ impl Audit<'_> {
             entry.deed == Deed::Assign && entry.number == number && entry.account == id
         });
         let is_older = assigned
-            .is_some_and(|entry| self.world.since_begun(entry.time.parse().unwrap()) < created.at);
+            .is_some_and(|entry| self.world.since_begun(entry.time.parse().unwrap()) < began.at);
         is_older && !is_named
     }
 

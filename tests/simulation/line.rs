@@ -5,6 +5,7 @@ use phonenumber_emulator::{self as emulator, Emulator, Side};
 use phonenumber_operator::provider::http::{Method, Request, Response, Transport, TransportError};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::process::{Outcome, Process, Wrong};
 
@@ -30,8 +31,7 @@ impl Transport for Line {
         };
         let asked = asked(&request);
         let operation = emulator::operation(side, &asked).to_owned();
-        let about = request.url.path().rsplit('/').next().unwrap_or_default();
-        let about = about.trim_end_matches(".json").to_owned();
+        let about = about(&request.url);
         let may_leave = || request.method == Method::Get || request.departure.ask().is_ok();
         // As the real client does: what has no body is asked for at the start, and while it is not answered.
         let is_bare = request.body.is_none();
@@ -140,6 +140,15 @@ fn spoiled(body: &[u8], wrong: Wrong) -> Vec<u8> {
         }
     }
     body.to_string().into_bytes()
+}
+
+/// The last part of the path, with what a listing is filtered by.
+fn about(url: &Url) -> String {
+    let name = url.path().rsplit('/').next().unwrap_or_default();
+    let is_filter = |name: &str| name == "PhoneNumber" || name.starts_with("filter");
+    let filters = url.query_pairs().filter(|(name, _)| is_filter(name));
+    let filters: String = filters.map(|(_, value)| format!(" {value}")).collect();
+    name.trim_end_matches(".json").to_owned() + &filters
 }
 
 fn asked(request: &Request) -> emulator::Request {

@@ -102,7 +102,7 @@ fn given(name: &str) -> Option<u64> {
     Some(text.parse().unwrap())
 }
 
-/// `SEED` plays one schedule, `SCHEDULES` so many.
+/// `SEED` plays one schedule, `SCHEDULES` so many, from the seed `FIRST` on.
 #[test]
 fn money_is_spent_once_whatever_happens() {
     expect_panics();
@@ -112,8 +112,11 @@ fn money_is_spent_once_whatever_happens() {
         }
         return;
     }
-    let count = given("SCHEDULES").unwrap_or(100);
-    play_all(0..count, Driver::Seeded);
+    let (first, count) = (
+        given("FIRST").unwrap_or(0),
+        given("SCHEDULES").unwrap_or(100),
+    );
+    play_all(first..first + count, Driver::Seeded);
 }
 
 /// The same with the program's own watches and queues, which no seed decides: one schedule in fifty.

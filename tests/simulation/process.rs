@@ -40,7 +40,7 @@ pub struct Call {
     pub side: &'static str,
     /// The verb and what it is about, such as `patch phonenumbers` or `buy`.
     pub operation: String,
-    /// The last part of its path: the id or the name of what it is about.
+    /// The last part of its path: the id or the name of what it is about. For a listing with what it is filtered by.
     pub about: String,
 }
 

@@ -1,11 +1,12 @@
 //! What users, consoles and machines do to a world, as a seed decides.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use phonenumber_operator::chance::Chance;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::audit::{self, Diary, Limits, Meddling};
 use crate::classes::{self, Class};
@@ -743,12 +744,17 @@ struct Faults {
 struct FaultState {
     /// How many of the next status writes are refused, and with what.
     refused: (usize, u16),
-    /// The sides whose last list was wrong.
-    wrong: HashSet<&'static str>,
+    /// The lists whose last answer was wrong: who asked whom for what.
+    wrong: HashSet<(usize, &'static str, String)>,
+    /// When each process got its last wrong list of a side.
+    misled: HashMap<(usize, &'static str), Instant>,
     /// What was denied once.
     denied: HashSet<String>,
     panics: usize,
 }
+
+/// For how long after a wrong list a process gets right ones.
+const RIGHT_FOR: Duration = Duration::from_secs(30);
 
 /// So many passes of a schedule panic at most.
 const MOST_PANICS: usize = 8;
@@ -797,11 +803,17 @@ impl Faults {
                 is_first.then_some(Fate::Refused(404))
             }
             ("twilio" | "telnyx", "list" | "orders") => {
-                if !state.wrong.insert(call.side) || !self.yes(Class::WrongPages, 30) {
-                    // Two that follow each other are not both wrong.
-                    state.wrong.remove(call.side);
+                let list = (call.process, call.side, call.about.clone());
+                let (who, now) = ((call.process, call.side), Instant::now());
+                let misled = state.misled.get(&who);
+                let is_soon = misled.is_some_and(|at| now.duration_since(*at) < RIGHT_FOR);
+                if !state.wrong.insert(list.clone()) || is_soon || !self.yes(Class::WrongPages, 30)
+                {
+                    // Two answers in a row to one question are not both wrong, nor two of one decision.
+                    state.wrong.remove(&list);
                     return None;
                 }
+                state.misled.insert(who, now);
                 let wrongs = [Wrong::Empty, Wrong::Shifted, Wrong::Short, Wrong::Stale];
                 Some(Fate::Wrong(wrongs[self.chance.below(wrongs.len())]))
             }
