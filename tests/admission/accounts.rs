@@ -179,7 +179,7 @@ pub fn rows(kind: Kind) -> Vec<Row> {
         0,
         Some(1_000_000),
     ));
-    rows.extend(between(twilio(), "limits.maxNumbers", 0, None));
+    rows.extend(between(twilio(), "limits.maxNumbers", 0, Some(1_000_000)));
     rows.extend(between(
         twilio(),
         "limits.maxConcurrentRequests",
@@ -235,6 +235,13 @@ pub fn rows(kind: Kind) -> Vec<Row> {
             limited(field, vec![json!(value); 64]),
             limited(field, vec![json!(value); 65]),
             format!("spec.limits.{field}: Too many: 65: must have at most 64 items"),
+        ));
+        rows.push(row(
+            format!("{field} is absent or holds something"),
+            twilio(),
+            limited(field, vec![json!(value)]),
+            limited(field, Vec::new()),
+            format!("spec.limits.{field}: Invalid value: 0: spec.limits.{field} in body should have at least 1 items"),
         ));
     }
     if kind == Kind::ClusterProviderAccount {

@@ -84,6 +84,13 @@ pub fn rows() -> Vec<Row> {
             r#"spec.assistantId: Invalid value: "string": spec.assistantId in body must be of type integer: "string""#,
         ),
         row(
+            "assistantId is a number that JSON keeps exactly",
+            number("twilio"),
+            json!({"assistantId": 9_007_199_254_740_991_i64}),
+            json!({"assistantId": 9_007_199_254_740_992_i64}),
+            "spec.assistantId: Invalid value: 9007199254740992: spec.assistantId in body should be less than or equal to 9007199254740991",
+        ),
+        row(
             "accountRef has a name",
             number("twilio"),
             json!({"accountRef": {"name": "shared"}}),
@@ -243,7 +250,14 @@ fn searches() -> Vec<Row> {
             search(),
             capabilities(json!(["voice", "sms", "mms", "fax"])),
             capabilities(json!(["voice", "sms", "mms", "fax", "voice"])),
-            "spec.search.capabilities: Too many: 5: must have at most 4 items",
+            r#"spec.search.capabilities: Too many: 5: must have at most 4 items, spec.search.capabilities[4]: Duplicate value: "voice""#,
+        ),
+        row(
+            "each capability once",
+            search(),
+            capabilities(json!(["voice", "sms"])),
+            capabilities(json!(["voice", "voice"])),
+            r#"spec.search.capabilities[1]: Duplicate value: "voice""#,
         ),
     ];
     for path in ["search.locality", "search.region"] {

@@ -16,6 +16,8 @@ const HARMLESS: &[&str] = &[
     "properties",
     "title",
     "type",
+    // How managers share a value, not what it may be.
+    "x-kubernetes-map-type",
     // Collected by `messages`.
     "x-kubernetes-validations",
 ];
@@ -83,6 +85,11 @@ fn walk(schema: &Value, field: &str, limits: &mut Vec<Limit>) {
             "pattern" => format!("should match '{}'", value.as_str().unwrap()),
             "maxLength" => format!("may not be more than {value} bytes"),
             "maxItems" | "maxProperties" => format!("must have at most {value} items"),
+            "minItems" => format!("should have at least {value} items"),
+            "x-kubernetes-list-type" => match value.as_str() {
+                Some("set") => "Duplicate value".to_owned(),
+                _ => continue,
+            },
             "minLength" => format!("should be at least {value} chars long"),
             "minimum" => {
                 let least = value.as_f64().unwrap();

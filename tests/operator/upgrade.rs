@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::control_plane::ControlPlane;
 use crate::emulator::Emulator;
-use crate::world::{World, kubectl};
+use crate::world::{CONNECTION, World, kubectl};
 
 const BY_HAND: &str = "+12125558301";
 
@@ -67,7 +67,10 @@ async fn numbers(world: &World) {
             "bos",
             "telnyx",
             "+16175558303",
-            json!({"maxMonthlyCost": {"amount": "5", "currency": "USD"}}),
+            json!({
+                "maxMonthlyCost": {"amount": "5", "currency": "USD"},
+                "telnyx": {"connectionId": CONNECTION},
+            }),
         )
         .await;
     world
@@ -199,7 +202,7 @@ async fn objects_of_an_earlier_definition_are_taken_up_without_a_write() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|number| number["phoneNumber"].clone())
+        .map(|number| number["phone_number"].clone())
         .collect();
     assert_eq!(left, [BY_HAND]);
 }
