@@ -205,10 +205,11 @@ async fn write(
             {
                 has_changed = true;
                 object = api.get(&name).await?;
+                let live = object.status.clone().unwrap_or_default();
                 if pass.attempt.is_none() {
-                    let live = object.status.as_ref();
-                    status.attempt = live.and_then(|status| status.attempt.clone());
+                    status.attempt.clone_from(&live.attempt);
                 }
+                keep_what_is_not_ours(&mut status, &before, &live);
                 let recorded = object.status.as_ref().and_then(|status| status.id.clone());
                 let other = object.uid() != pass.object.uid()
                     || (recorded.is_some() && recorded != status.id);
@@ -226,6 +227,21 @@ async fn write(
     context.wrote(&pass.object, !has_changed);
     transitions(&before, &status, pass, context);
     Ok(has_changed)
+}
+
+/// Keeps in `status`, which follows on `before`, what another process has recorded meanwhile in `live` and this pass did not
+/// change: an assistant that is not named is never taken off the number.
+fn keep_what_is_not_ours(
+    status: &mut PhoneNumberStatus,
+    before: &PhoneNumberStatus,
+    live: &PhoneNumberStatus,
+) {
+    if status.assistant == before.assistant {
+        status.assistant.clone_from(&live.assistant);
+    }
+    if status.order_id == before.order_id {
+        status.order_id.clone_from(&live.order_id);
+    }
 }
 
 fn status(
@@ -628,4 +644,42 @@ fn tell(
         note,
         at: context.time.now().unwrap_or(pass.facts.now),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(id: Option<&str>, assistant: Option<i64>) -> PhoneNumberStatus {
+        PhoneNumberStatus {
+            id: id.map(str::to_owned),
+            assistant: assistant.map(|id| AssistantStatus {
+                id,
+                ..AssistantStatus::default()
+            }),
+            ..PhoneNumberStatus::default()
+        }
+    }
+
+    #[test]
+    fn what_another_process_has_recorded_meanwhile_is_kept() {
+        let nothing = with(None, None);
+        for (before, decided, live, kept) in [
+            // It only records the number, and another one has assigned it meanwhile.
+            (None, None, Some(102), Some(102)),
+            (None, Some(101), Some(102), Some(101)),
+            (Some(101), None, Some(101), None),
+            (Some(101), Some(101), None, None),
+        ] {
+            let mut status = with(Some("PN1"), decided);
+            let live = with(Some("PN1"), live);
+            keep_what_is_not_ours(&mut status, &with(None, before), &live);
+            assert_eq!(status.assistant.map(|it| it.id), kept);
+        }
+        let mut status = with(Some("PN1"), None);
+        let mut live = with(Some("PN1"), None);
+        live.order_id = Some("o1".to_owned());
+        keep_what_is_not_ours(&mut status, &nothing, &live);
+        assert_eq!(status.order_id.as_deref(), Some("o1"));
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use phonenumber_emulator::{Deed, Number};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cluster::Change;
 use crate::marks::{self, Owners};
@@ -811,6 +811,16 @@ impl Audit<'_> {
                     ));
                 }
             }
+            let service = &number.messaging_service;
+            let wanted = &spec["twilio"]["messagingServiceSid"];
+            if *wanted != json!(service) && !(wanted.is_null() && service.is_empty()) {
+                let excuse = wanted.is_null() && self.is_of_an_earlier_resource(&object, service);
+                let text = format!("{name} is Ready, and its messaging service is {service:?}");
+                self.judge(
+                    Some(text),
+                    excuse.then_some("in the service of an earlier resource"),
+                );
+            }
         }
     }
 
@@ -841,6 +851,19 @@ impl Audit<'_> {
         let is_older = assigned
             .is_some_and(|entry| self.world.since_begun(entry.time.parse().unwrap()) < began.at);
         is_older && !is_named
+    }
+
+    /// True if another resource declared the messaging service, and this one never did: nothing tells that the number is to
+    /// leave it.
+    fn is_of_an_earlier_resource(&self, object: &Value, service: &str) -> bool {
+        let uid = &object["metadata"]["uid"];
+        let all = self.resources.values().flatten();
+        let declare =
+            all.filter(|change| change.object["spec"]["twilio"]["messagingServiceSid"] == service);
+        let uids: Vec<_> = declare
+            .map(|change| &change.object["metadata"]["uid"])
+            .collect();
+        !uids.is_empty() && !uids.contains(&uid)
     }
 
     /// True if somebody released the number so short a time ago that nobody need have asked twice.
@@ -929,7 +952,7 @@ impl Audit<'_> {
 /// The settings of a number that a spec decides: what each is, and what it is to be.
 fn settings<'a>(number: &'a Number, spec: &'a Value) -> Vec<(&'static str, &'a str, &'a str)> {
     let text = |value: &'a Value, otherwise| value.as_str().unwrap_or(otherwise);
-    let (twilio, telnyx) = (&spec["twilio"], &spec["telnyx"]);
+    let telnyx = &spec["telnyx"];
     if number.provider == "twilio" {
         let webhook =
             |which: &str| text(&spec["webhooks"][which], "https://voice.example.com/twiml");
@@ -943,11 +966,6 @@ fn settings<'a>(number: &'a Number, spec: &'a Value) -> Vec<(&'static str, &'a s
         return vec![
             ("voice webhook", &number.voice_url, webhook("voiceUrl")),
             ("SMS webhook", &number.sms_url, messages),
-            (
-                "messaging service",
-                &number.messaging_service,
-                text(&twilio["messagingServiceSid"], ""),
-            ),
         ];
     }
     let mut settings = vec![(
