@@ -410,7 +410,7 @@ impl Account {
     }
 
     /// The numbers that carry `mark`, oldest first, in a listing that began at `not_before` or later. None is an answer only
-    /// where an earlier listing agrees.
+    /// where an earlier listing agrees, also on the numbers of resources of the same name in other installations.
     ///
     /// # Errors
     /// Those of the provider; [`Error::Unreadable`] if its listings do not agree.
@@ -419,7 +419,7 @@ impl Account {
         let inventory = &self.shared.inventory;
         for _ in 0..MOST_LISTINGS {
             let found = self.known_marked(mark);
-            if !found.is_empty() || inventory.lacks(|it| inventory::is_marked(it, mark)) {
+            if !found.is_empty() || inventory.lacks(|it| inventory::is_of_name(it, mark)) {
                 return Ok(found);
             }
             self.list_again().await?;
@@ -427,8 +427,9 @@ impl Account {
         Err(disagreement())
     }
 
-    /// The numbers that are known to carry the mark of a resource of the same name in another installation.
-    pub fn namesakes(&self, mark: &Mark) -> Vec<Holding> {
+    /// A number that carries the mark of a resource of the same name in another installation. One that a single listing lacks
+    /// is still there.
+    pub fn namesake(&self, mark: &Mark) -> Option<Holding> {
         self.shared.inventory.by_namesake(mark)
     }
 

@@ -267,11 +267,16 @@ impl Inventory {
         found
     }
 
-    /// The numbers that carry the mark of a resource of the same name in another installation, oldest first.
-    pub(super) fn by_namesake(&self, mark: &Mark) -> Vec<Holding> {
-        let mut found = self.by_name(mark);
-        found.retain(|holding| !is_marked(holding, mark));
-        found
+    /// A number that counts as held and carries the mark of a resource of the same name in another installation.
+    pub(super) fn by_namesake(&self, mark: &Mark) -> Option<Holding> {
+        let is_theirs = |holding: &Holding| !is_marked(holding, mark);
+        let listed = self.by_name(mark).into_iter().find(is_theirs);
+        listed.or_else(|| {
+            let state = lock(&self.state);
+            let mut vanished = state.vanished.by_id.values();
+            let found = vanished.find(|it| is_of_name(it, mark) && is_theirs(it));
+            found.cloned()
+        })
     }
 
     fn by_name(&self, mark: &Mark) -> Vec<Holding> {
@@ -304,6 +309,11 @@ impl Inventory {
 /// True if `holding` carries `mark`, or the same owner's other mark.
 pub(super) fn is_marked(holding: &Holding, mark: &Mark) -> bool {
     Mark::find_in(&holding.marked_text).is_some_and(|found| found.same_owner(mark))
+}
+
+/// True if `holding` carries the mark of a resource of the same name, of whatever installation.
+pub(super) fn is_of_name(holding: &Holding, mark: &Mark) -> bool {
+    Mark::find_in(&holding.marked_text).is_some_and(|found| found.owner() == mark.owner())
 }
 
 impl State {
@@ -628,7 +638,12 @@ mod tests {
             found.iter().map(|it| it.id.to_string()).collect()
         };
         assert_eq!(ids(inventory.by_mark(&mark())), ["bb", "a"]);
-        assert_eq!(ids(inventory.by_namesake(&mark())), ["ccc"]);
+        let namesake = || inventory.by_namesake(&mark()).map(|it| it.id.to_string());
+        assert_eq!(namesake().as_deref(), Some("ccc"));
+        for (begun, rest) in [(3, Some("ccc")), (5, None)] {
+            list(&inventory, begun, Vec::new());
+            assert_eq!(namesake().as_deref(), rest, "one listing may be wrong");
+        }
     }
 
     #[test]

@@ -22,8 +22,9 @@ use serde_json::{Value, json};
 use crate::audit::{self, Diary, reason};
 use crate::cluster::Place;
 use crate::in_simulated_time;
+use crate::marks;
 use crate::operator::Options;
-use crate::process::{Call, Fate};
+use crate::process::{Call, Fate, Script, Wrong};
 use crate::world::{NAMESPACE, World, condition, credentials, is_ready};
 
 const NUMBER: &str = "+12125550001";
@@ -80,10 +81,7 @@ fn assert_right_but_for(world: &World, diary: &Diary) {
 }
 
 /// The first request that `wanted` picks meets `fate`.
-fn once(
-    wanted: impl Fn(&Call) -> bool + Send + Sync + 'static,
-    fate: Fate,
-) -> crate::process::Script {
+fn once(wanted: impl Fn(&Call) -> bool + Send + Sync + 'static, fate: Fate) -> Script {
     let met = AtomicBool::new(false);
     Arc::new(
         move |call| match wanted(call) && !met.swap(true, Ordering::Relaxed) {
@@ -91,6 +89,21 @@ fn once(
             false => Fate::Answered,
         },
     )
+}
+
+/// The listings of `side` that `wrong` names, counted from nothing, are wrong.
+fn wrong_listings(side: &'static str, wrong: Wrong, which: &'static [usize]) -> Script {
+    let listings = AtomicUsize::new(0);
+    Arc::new(move |call| {
+        if call.side != side || call.operation != "list" {
+            return Fate::Answered;
+        }
+        let place = listings.fetch_add(1, Ordering::Relaxed);
+        match which.contains(&place) {
+            true => Fate::Wrong(wrong),
+            false => Fate::Answered,
+        }
+    })
 }
 
 async fn until_ready(world: &World, name: &'static str) {
@@ -160,6 +173,7 @@ traces! {
         a_listing_that_lacks_what_was_bought,
         a_doubt_whose_claim_is_gone,
         a_cluster_that_is_built_again_under_another_installation_id,
+        a_listing_that_hides_the_number_of_another_installation,
         a_number_that_the_provider_writes_otherwise,
         a_number_that_a_listing_shows_and_its_filter_does_not,
     }

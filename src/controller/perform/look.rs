@@ -231,7 +231,7 @@ pub(super) async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop>
         }
         let look = Look {
             holding: marked.into_iter().next(),
-            namesake: account.namesakes(&mark).into_iter().next(),
+            namesake: account.namesake(&mark),
             at,
             ..Look::default()
         };
@@ -287,7 +287,7 @@ pub(super) async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop>
     let look = Look {
         holding,
         marked: marked.into_iter().next(),
-        namesake: account.namesakes(&mark).into_iter().next(),
+        namesake: account.namesake(&mark),
         orphaned,
         order,
         at,

@@ -403,6 +403,44 @@ pub fn a_cluster_that_is_built_again_under_another_installation_id() {
     });
 }
 
+/// Another installation has a number for a search of the same name. Whichever of the listings lacks it, nothing is bought.
+#[test]
+pub fn a_listing_that_hides_the_number_of_another_installation() {
+    in_simulated_time(async {
+        let searches = [
+            ("twilio", NUMBER, any_twilio()),
+            ("telnyx", TELNYX_NUMBER, any_telnyx()),
+        ];
+        for (provider, number, spec) in searches {
+            for wrong in [Wrong::Empty, Wrong::Shifted, Wrong::Short] {
+                for which in [&[0][..], &[1], &[2], &[0, 2], &[1, 3]] {
+                    let mut world = World::new(1, json!({}));
+                    world.bought_by_hand(provider, number);
+                    let mark = marks::mark("another", NAMESPACE, "any");
+                    world.console(number, |held| match provider {
+                        "twilio" => held.friendly_name = format!("any [{mark}]"),
+                        _ => held.customer_reference = mark,
+                    });
+                    world.run_for(secs(900)).await;
+                    let script = wrong_listings(provider, wrong, which);
+                    world.stage.set_script(script);
+                    world.start(Options::default());
+                    world.run_for(secs(30)).await;
+                    world.number("any", spec.clone());
+                    until_reason(&world, "any", "OwnedByAnother").await;
+                    world.run_for(secs(200)).await;
+                    let bought = deeds(&world, Deed::Purchase);
+                    let title = format!("{provider} {wrong:?} {which:?}");
+                    assert_eq!(bought, 0, "{title}\n{}", world.shown());
+                    // It is bought for once the other one is given back.
+                    world.released_by_hand(number);
+                    until_ready(&world, "any").await;
+                }
+            }
+        }
+    });
+}
+
 /// Mexico's numbers were asked for with a 1 that the provider leaves out.
 #[test]
 pub fn a_number_that_the_provider_writes_otherwise() {

@@ -1,7 +1,6 @@
 //! What an account may hold and cost holds, whoever dies and whatever nobody knows.
 
 use super::*;
-use crate::process::Wrong;
 
 /// Limits that one number reaches, of each provider.
 fn limits_of_one() -> [(&'static str, Value, Value); 4] {
@@ -108,25 +107,6 @@ pub fn an_attempt_that_may_have_bought_does_not_count_against_its_own_repetition
             }
         }
     });
-}
-
-/// The listings of `side` that `wrong` names, counted from nothing, are wrong.
-fn wrong_listings(
-    side: &'static str,
-    wrong: Wrong,
-    which: &'static [usize],
-) -> crate::process::Script {
-    let listings = AtomicUsize::new(0);
-    Arc::new(move |call| {
-        if call.side != side || call.operation != "list" {
-            return Fate::Answered;
-        }
-        let place = listings.fetch_add(1, Ordering::Relaxed);
-        match which.contains(&place) {
-            true => Fate::Wrong(wrong),
-            false => Fate::Answered,
-        }
-    })
 }
 
 /// A number was bought by hand long ago. Whichever of the listings after a start does not show it, it counts.
