@@ -651,9 +651,10 @@ impl Facts {
         }
     }
 
-    /// True if what `order` brought should have been shown by now.
+    /// True if what `order` brought should have been shown by now: by the dates, or by how long this process has known the
+    /// claim. A claim with a wrong time does not put that off.
     fn is_overdue(&self, order: &Order) -> bool {
-        let age = self.age_of(order);
+        let age = self.age_of(order).max(Some(self.memory.claim_known_for));
         age.is_some_and(|age| age >= self.waits.visibility)
     }
 

@@ -509,6 +509,14 @@ fn an_order_is_waited_for_and_not_repeated() {
     );
     known.now = at(599);
     assert_eq!(reason(&plan(&known)), Some(Reason::Releasing));
+    // A date that was wrong when it was claimed, or is wrong now, puts nothing off for longer than the same time of our own.
+    for (known_for, wanted) in [(599, Reason::Releasing), (600, Reason::ReleaseBlocked)] {
+        known.now = at(-3600);
+        known.memory.claim_known_for = Duration::from_secs(known_for);
+        assert_eq!(reason(&plan(&known)), Some(wanted), "known for {known_for}");
+    }
+    known.deleting = false;
+    assert_eq!(reason(&plan(&known)), Some(Reason::Lost));
     let mut arrived = holding();
     arrived.marked_text = String::new();
     let early = telnyx(looked(
