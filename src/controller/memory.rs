@@ -205,7 +205,7 @@ impl Memories {
 
     /// The purchase that a resource of the name of `object` may have made, where `claim` does not tell of one: as this process
     /// remembers it, or else as the status tells it. `now` and `provider_now` are the times of the API server and of the
-    /// provider.
+    /// provider. The account of a claim that cannot be read is known only from what `object` itself has claimed.
     pub(super) fn doubt(
         &self,
         object: &PhoneNumber,
@@ -220,7 +220,8 @@ impl Memories {
         let clock = self.clock.now();
         let remembered = lock(&self.attempts).get(&owner(object)).map(|it| Doubt {
             number: it.claim.number,
-            account_id: Some(it.claim.account_id.clone()),
+            account_id: (*claim == Stored::Nothing || it.claim.uid == uid(object))
+                .then(|| it.claim.account_id.clone()),
             since: it.claim.since,
             age: clock.since(it.known),
         });
@@ -575,10 +576,16 @@ mod tests {
         assert_eq!(known_for(&old), Duration::from_secs(70));
         memories.forget(&old);
         let doubt = |stored| memories.doubt(&new, &stored, time(0), None);
-        for stored in [Stored::Nothing, Stored::Unreadable] {
-            let doubt = doubt(stored).unwrap();
+        let account = Some(claim().account_id);
+        for (object, stored, account_id) in [
+            (&new, Stored::Nothing, account.clone()),
+            (&old, Stored::Unreadable, account),
+            // An attempt of an earlier resource does not tell what this one has claimed.
+            (&new, Stored::Unreadable, None),
+        ] {
+            let doubt = memories.doubt(object, &stored, time(0), None).unwrap();
             assert_eq!(doubt.number, claim().number);
-            assert_eq!(doubt.account_id, Some(claim().account_id));
+            assert_eq!(doubt.account_id, account_id, "{stored:?}");
             assert_eq!((doubt.since, doubt.age), (time(5), Duration::from_secs(70)));
         }
         assert_eq!(doubt(Stored::Ours(claim())), None);
