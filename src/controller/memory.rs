@@ -59,7 +59,8 @@ struct Entry {
     met: Option<NumberId>,
     /// The number whose date a change of its name did not move, and since when.
     unmoved: Option<(NumberId, Instant)>,
-    may_be_released: bool,
+    /// True if the provider confirmed the last release of the number.
+    is_released: bool,
     /// When the provider last refused to release the number, in which generation, and what is to be said of it.
     release_refused: Option<(Instant, i64, String)>,
     first_seen: Option<Instant>,
@@ -157,7 +158,7 @@ impl Memories {
                 unmoved_for: Duration::ZERO,
                 missing_for: since(entry.missing_since),
                 ordered_for: since(entry.ordered_at),
-                may_be_released: entry.may_be_released,
+                is_released: entry.is_released,
                 release_refused: entry
                     .release_refused
                     .as_ref()
@@ -331,9 +332,9 @@ impl Memories {
         })
     }
 
-    /// Remembers whether a release of the recorded id may have taken effect.
-    pub(super) fn may_be_released(&self, object: &PhoneNumber, may_be: bool) {
-        self.entry(object, |entry| entry.may_be_released = may_be);
+    /// Remembers whether the provider confirmed the last release of the recorded id.
+    pub(super) fn released(&self, object: &PhoneNumber, is_released: bool) {
+        self.entry(object, |entry| entry.is_released = is_released);
     }
 
     /// Remembers that the provider refused to release the number, and what is to be said of it.

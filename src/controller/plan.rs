@@ -208,8 +208,8 @@ pub struct Memory {
     pub missing_for: Option<Duration>,
     /// How long ago this process placed the last order.
     pub ordered_for: Option<Duration>,
-    /// True if a release of the recorded id that this process sent may have taken effect.
-    pub may_be_released: bool,
+    /// True if the provider confirmed the last release of the recorded id that this process sent.
+    pub is_released: bool,
     /// What is to be said of the provider's last refusal to release the number in this generation, and how long ago it
     /// was. A program that has just started asks once more.
     pub release_refused: Option<(String, Duration)>,

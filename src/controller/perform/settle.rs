@@ -428,15 +428,12 @@ pub(super) async fn release(id: &NumberId, pass: &mut Pass, context: &Context) -
     let label = context.account_label(&pass.object);
     context.metrics.released(label, word);
     match &released {
-        Ok(Released::Confirmed) => context.memories.may_be_released(&pass.object, true),
+        Ok(Released::Confirmed) => context.memories.released(&pass.object, true),
         // A replica that lags behind says so too.
         Ok(Released::Absent) => context.fuses.put_back(slot).await,
         Err(error) => {
-            let is_without_effect = error.is_without_effect();
-            context
-                .memories
-                .may_be_released(&pass.object, !is_without_effect);
-            if is_without_effect {
+            context.memories.released(&pass.object, false);
+            if error.is_without_effect() {
                 context.fuses.put_back(slot).await;
             } else {
                 context.fuses.may_stand(slot).await;

@@ -138,10 +138,10 @@ fn still_refused(facts: &Facts) -> Option<Step> {
     (!left.is_zero()).then(|| wait(Reason::ReleaseBlocked, message.clone(), Again::After(left)))
 }
 
-/// A number just bought may not be shown yet, so one 404 is not enough, unless it follows a release of ours that may have taken
-/// effect.
+/// A number just bought may not be shown yet, so one 404 is not enough, unless it follows a release that the provider confirmed.
+/// After a release without an answer the number may be there still.
 fn gone(facts: &Facts, id: &NumberId) -> Step {
-    if facts.memory.may_be_released {
+    if facts.memory.is_released {
         return Step::RemoveFinalizer(Farewell::Released);
     }
     let missing_for = facts.memory.missing_for.unwrap_or_default();

@@ -125,7 +125,12 @@ pub fn a_number_that_is_kept_at_the_last_moment_is_not_released() {
 #[test]
 pub fn a_number_that_is_denied_once_is_not_taken_for_released() {
     in_simulated_time(async {
-        for refusal in [Fate::Refused(429), Fate::NotSent, Fate::Refused(404)] {
+        for refusal in [
+            Fate::Refused(429),
+            Fate::NotSent,
+            Fate::Refused(404),
+            Fate::RequestLost,
+        ] {
             for spec in [twilio(), telnyx()] {
                 let mut world = World::new(1, json!({}));
                 world.start(Options::default());

@@ -95,7 +95,7 @@ fn a_number_that_is_not_shown_is_let_go_only_after_a_second_404() {
     facts.memory.missing_for = Some(Duration::from_secs(60));
     assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Gone));
     facts.memory.missing_for = Some(Duration::ZERO);
-    facts.memory.may_be_released = true;
+    facts.memory.is_released = true;
     assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Released));
 }
 
