@@ -330,7 +330,6 @@ async fn record(holding: Holding, pass: &mut Pass, context: &Context) -> Result<
         let price = price_of(&holding.number, &account, pass).await;
         pass.price = price.unwrap_or_default();
     }
-    context.memories.settled(&pass.object);
     pass.holds(holding);
     if was_ordered && !pass.facts.deleting {
         // The order that is written down leads back to the number: the id is written with what the pass comes to.

@@ -183,6 +183,7 @@ traces! {
         last_years_order_with_the_same_mark,
         a_successful_order_whose_number_never_shows_comes_to_an_end,
         a_search_that_is_lost_and_declared_again_while_its_order_lasts,
+        a_search_whose_claim_goes_while_its_status_is_refused,
         a_search_that_is_declared_again_after_its_number_was_given_back,
     }
     hostile {

@@ -133,6 +133,45 @@ pub fn a_search_that_is_lost_and_declared_again_while_its_order_lasts() {
     });
 }
 
+/// What an order has brought is known, and cannot be written down. The claim goes meanwhile: the process that made it remembers.
+#[test]
+pub fn a_search_whose_claim_goes_while_its_status_is_refused() {
+    in_simulated_time(async {
+        for (order, pause) in [(0, 5), (20_000, 5), (20_000, 32)] {
+            let switches = json!({"orderMs": order, "copyReference": false});
+            let mut world = World::new(1, json!({ "switches": switches }));
+            let ordered = AtomicBool::new(false);
+            world.stage.set_script(Arc::new(move |call| {
+                if call.operation == "buy" {
+                    ordered.store(true, Ordering::Relaxed);
+                }
+                let writes = call.operation == "put phonenumbers/status";
+                match writes && ordered.load(Ordering::Relaxed) {
+                    true => Fate::Refused(422),
+                    false => Fate::Answered,
+                }
+            }));
+            world.start(Options::default());
+            world.number(
+                "bos",
+                json!({"provider": "telnyx", "search": {"country": "US", "areaCode": "617"}}),
+            );
+            world
+                .run_until("an order", |world| deeds(world, Deed::Order) == 1)
+                .await;
+            world.run_for(secs(pause)).await;
+            let bare = crate::world::manifest(world.get("bos")["spec"].clone());
+            let place = Place::number(NAMESPACE, "bos");
+            world.cluster.replace(&place, bare).unwrap();
+            world.run_for(secs(10)).await;
+            world.stage.set_script(Arc::new(|_| Fate::Answered));
+            until_ready(&world, "bos").await;
+            assert_eq!(deeds(&world, Deed::Order), 1, "{order} {}", world.shown());
+            assert_right(&world);
+        }
+    });
+}
+
 /// The number of a search was given back minutes ago, and the process that knew it is gone. The order still says that it
 /// succeeded: the next resource of the name gets another number once the old one would be shown.
 #[test]
