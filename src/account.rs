@@ -122,6 +122,8 @@ pub struct Account {
     services: Cached<(), Result<Arc<[MessagingService]>, Error>>,
     service_by_sid: Cached<String, Result<Option<MessagingService>, Error>>,
     member_looks: Cached<String, Result<(), Error>>,
+    /// How old the last listing may be where limits are counted by it.
+    interval: Duration,
 }
 
 impl Accounts {
@@ -289,6 +291,7 @@ impl Accounts {
             services: Cached::new(Arc::clone(&self.clock), lifetime),
             service_by_sid: Cached::new(Arc::clone(&self.clock), lifetime),
             member_looks: Cached::new(Arc::clone(&self.clock), lifetime),
+            interval: self.interval,
         }
     }
 }
@@ -444,11 +447,13 @@ impl Account {
         self.list(ended.unwrap_or_else(|| self.clock.now())).await
     }
 
-    /// Lists the account until two listings have shown how many numbers it holds: one alone may be wrong.
+    /// Lists the account until two listings have shown how many numbers it holds: one alone may be wrong. The last one is not
+    /// older than an interval, also where this process stood still meanwhile.
     ///
     /// # Errors
     /// Those of the provider; [`Error::Unreadable`] if its listings cannot be relied on.
     pub async fn count(&self) -> Result<(), Error> {
+        self.list(self.clock.now().before(self.interval)).await?;
         for _ in 0..MOST_LISTINGS {
             if self.shared.inventory.is_counted() {
                 return Ok(());

@@ -415,6 +415,18 @@ async fn a_purchase_counts_no_more_once_its_number_was_listed_and_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_counts_was_listed_within_an_interval() {
+    let (company, accounts) = world(Duration::ZERO, opens);
+    let account = accounts.open(&token("t")).await.unwrap();
+    for (pause, listings) in [(0, 2), (INTERVAL.as_secs(), 0), (1, 1), (600, 1)] {
+        sleep(pause).await;
+        company.requests();
+        account.count().await.unwrap();
+        assert_eq!(company.requests(), listings, "after {pause} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_account_that_nobody_has_any_more_is_forgotten_once_its_purchases_are_settled() {
     let (_, accounts) = world(Duration::ZERO, opens);
     let nobody = HashSet::new();
