@@ -195,6 +195,8 @@ struct Held {
     bought_for: Option<String>,
     /// When it was asked for: at Telnyx its order comes first.
     ordered_at: Duration,
+    /// The order that brought it, at Telnyx.
+    order: Option<String>,
     bought_at: Duration,
     /// True once the number itself carries a mark: at Telnyx the reference of the order need not be copied to it.
     is_marked: bool,
@@ -345,7 +347,7 @@ impl Audit<'_> {
         self.released = releases
             .map(|entry| (entry.id.clone(), released_at(&entry.time)))
             .collect();
-        let mut ordered: HashMap<String, Duration> = HashMap::new();
+        let mut ordered: HashMap<String, (Duration, String)> = HashMap::new();
         let copies = self.world.emulator.world().state.switches.copy_reference;
         for entry in entries {
             let time: Timestamp = entry.time.parse().unwrap();
@@ -354,7 +356,7 @@ impl Audit<'_> {
             match entry.deed {
                 Deed::Purchase => {
                     let owner = self.owner_in(&entry.reference);
-                    let ordered_at = ordered.get(&entry.reference).copied();
+                    let (ordered_at, order) = ordered.get(&entry.reference).cloned().unzip();
                     let held = Held {
                         id: entry.id.clone(),
                         account: entry.account,
@@ -362,6 +364,7 @@ impl Audit<'_> {
                         reference: entry.reference,
                         bought_for: owner.clone().filter(|_| !by_hand),
                         ordered_at: ordered_at.unwrap_or(at),
+                        order,
                         bought_at: at,
                         is_marked: entry.by != "telnyx" || copies,
                         written_over_at: None,
@@ -409,7 +412,7 @@ impl Audit<'_> {
                     }
                 }
                 Deed::Order => {
-                    ordered.insert(entry.reference, at);
+                    ordered.insert(entry.reference, (at, entry.id));
                 }
                 Deed::Cancel | Deed::Papers | Deed::Assign | Deed::Unassign | Deed::Webhook => {}
             }
@@ -728,7 +731,10 @@ impl Audit<'_> {
                 let claim = marks::claim(&object);
                 let is_claimed = claim["number"] == number.phone_number.as_str()
                     && self.is_account(&claim["accountId"], &number.account);
-                object["status"]["id"] == number.id.as_str() || is_claimed
+                // So does the order that is written down.
+                let order = object["status"]["orderId"].as_str();
+                let is_ordered = order.is_some() && order == held.order.as_deref();
+                object["status"]["id"] == number.id.as_str() || is_claimed || is_ordered
             };
             let is_reached = owners.iter().any(leads_to);
             let excuse = self.excuse_for_being_out_of_sight(&held, &owners);
@@ -740,11 +746,30 @@ impl Audit<'_> {
         }
     }
 
+    /// True if the number was renamed before any status named it, `owner` took it over as one that nobody has marked, and was
+    /// deleted later. Nothing tells such a number from one that somebody bought by hand, and what was taken over stays in the
+    /// account unless the policy is Release.
+    fn was_left(&self, held: &Held, owner: &str, to: Duration) -> bool {
+        let from = held.ordered_at.saturating_sub(PURCHASE);
+        let versions: Vec<_> = self.versions(owner, to).collect();
+        let is_of = |change: &&&Change| change.object["status"]["id"] == held.id.as_str();
+        let is_taken = |change: &&Change| change.object["status"]["origin"] == "Adopted";
+        let Some(first) = versions.iter().find(is_of).filter(|first| is_taken(first)) else {
+            return false;
+        };
+        let mut gone = versions.iter().filter(is_of).filter(|it| it.deleted);
+        self.was_renamed(&held.id, from, first.at)
+            && gone.any(|it| is_taken(it) && it.object["spec"]["deletionPolicy"] != "Release")
+    }
+
     fn excuse_for_being_out_of_sight(&self, held: &Held, owners: &[&str]) -> Option<&'static str> {
         let now = self.world.elapsed();
         let from = held.ordered_at.saturating_sub(PURCHASE);
         if owners.iter().any(|owner| self.was_let_go(owner, from, now)) {
             return Some("let go by its owner");
+        }
+        if owners.iter().any(|owner| self.was_left(held, owner, now)) {
+            return Some("renamed, taken over and left");
         }
         let tampering = owners
             .iter()
