@@ -273,9 +273,9 @@ impl Inventory {
         let listed = self.by_name(mark).into_iter().find(is_theirs);
         listed.or_else(|| {
             let state = lock(&self.state);
-            let mut vanished = state.vanished.by_id.values();
-            let found = vanished.find(|it| is_of_name(it, mark) && is_theirs(it));
-            found.cloned()
+            let vanished = state.vanished.by_id.values();
+            let theirs = vanished.filter(|it| is_of_name(it, mark) && is_theirs(it));
+            theirs.min_by_key(|it| &it.id).cloned()
         })
     }
 

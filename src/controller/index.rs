@@ -60,6 +60,13 @@ enum Found {
     Many(Box<HashSet<Arc<Reference>>>),
 }
 
+/// By namespace and name: which one comes first decides what people are told.
+fn in_order(references: &HashSet<Arc<Reference>>) -> Vec<&Arc<Reference>> {
+    let mut references: Vec<_> = references.iter().collect();
+    references.sort_unstable_by_key(|reference| (&reference.namespace, &reference.name));
+    references
+}
+
 /// What was noted of a resource.
 #[derive(Default)]
 struct Entry {
@@ -160,7 +167,7 @@ impl Index {
         match self.lock().by_key.get(key) {
             None => Vec::new(),
             Some(Found::One(reference)) => vec![Arc::clone(reference)],
-            Some(Found::Many(references)) => references.iter().cloned().collect(),
+            Some(Found::Many(references)) => in_order(references).into_iter().cloned().collect(),
         }
     }
 
@@ -172,7 +179,10 @@ impl Index {
     ) -> Option<T> {
         match self.lock().by_key.get(key)? {
             Found::One(reference) => find(reference),
-            Found::Many(references) => references.iter().find_map(|reference| find(reference)),
+            Found::Many(references) => {
+                let mut references = in_order(references).into_iter();
+                references.find_map(|reference| find(reference))
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::channel::mpsc::UnboundedSender;
+use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
 
 use super::context::Context;
@@ -54,15 +55,10 @@ impl Wakers {
 
     /// Wakes every number that `wanted` picks.
     pub(super) fn numbers(&self, context: &Context, wanted: impl Fn(&PhoneNumber) -> bool) {
-        for number in context
-            .stores
-            .numbers
-            .iter()
-            .flat_map(Store::state)
-            .filter(|number| wanted(number))
-        {
-            self.number(&number);
-        }
+        let numbers = context.stores.numbers.iter().flat_map(Store::state);
+        let mut numbers: Vec<_> = numbers.filter(|number| wanted(number)).collect();
+        numbers.sort_by_cached_key(|number| (number.namespace(), number.name_any()));
+        numbers.iter().for_each(|number| self.number(number));
     }
 
     /// Wakes the account that `key` names, if it names one: it may be in use now, or not any more.
