@@ -13,6 +13,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -400,7 +401,11 @@ impl ControlPlane {
             "users": [{ "name": name, "user": { "token": token } }],
         });
         let path = self.folder.file(&format!("{name}.kubeconfig"));
-        fs::write(&path, format!("{kubeconfig:#}\n"))?;
+        // Programs that other tests start may read it at this moment.
+        static WRITTEN: AtomicUsize = AtomicUsize::new(0);
+        let whole = path.with_extension(format!("{}.new", WRITTEN.fetch_add(1, Relaxed)));
+        fs::write(&whole, format!("{kubeconfig:#}\n"))?;
+        fs::rename(&whole, &path)?;
         Ok(path)
     }
 
