@@ -7,7 +7,8 @@ mod told;
 
 pub(super) use told::Credible;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -57,14 +58,29 @@ struct Maps {
 )]
 enum Found {
     One(Arc<Reference>),
-    Many(Box<HashSet<Arc<Reference>>>),
+    Many(Box<BTreeSet<Named>>),
 }
 
-/// By namespace and name: which one comes first decides what people are told.
-fn in_order(references: &HashSet<Arc<Reference>>) -> Vec<&Arc<Reference>> {
-    let mut references: Vec<_> = references.iter().collect();
-    references.sort_unstable_by_key(|reference| (&reference.namespace, &reference.name));
-    references
+/// A reference, ordered by namespace and name: which of several comes first decides what people are told.
+#[derive(PartialEq, Eq)]
+struct Named(Arc<Reference>);
+
+impl Named {
+    fn name(&self) -> (&Option<String>, &str) {
+        (&self.0.namespace, &self.0.name)
+    }
+}
+
+impl Ord for Named {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.name().cmp(&other.name())
+    }
+}
+
+impl PartialOrd for Named {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// What was noted of a resource.
@@ -167,7 +183,10 @@ impl Index {
         match self.lock().by_key.get(key) {
             None => Vec::new(),
             Some(Found::One(reference)) => vec![Arc::clone(reference)],
-            Some(Found::Many(references)) => in_order(references).into_iter().cloned().collect(),
+            Some(Found::Many(references)) => references
+                .iter()
+                .map(|named| Arc::clone(&named.0))
+                .collect(),
         }
     }
 
@@ -179,10 +198,7 @@ impl Index {
     ) -> Option<T> {
         match self.lock().by_key.get(key)? {
             Found::One(reference) => find(reference),
-            Found::Many(references) => {
-                let mut references = in_order(references).into_iter();
-                references.find_map(|reference| find(reference))
-            }
+            Found::Many(references) => references.iter().find_map(|named| find(&named.0)),
         }
     }
 
@@ -280,7 +296,7 @@ impl Maps {
         match self.by_key.get(&Key::Declared(number.to_string())) {
             None => false,
             Some(Found::One(holder)) => counts(holder),
-            Some(Found::Many(holders)) => holders.iter().any(counts),
+            Some(Found::Many(holders)) => holders.iter().any(|named| counts(&named.0)),
         }
     }
 
@@ -315,10 +331,10 @@ impl Maps {
             return key;
         };
         let mut references = match found {
-            Found::One(other) => Box::new(HashSet::from([other])),
+            Found::One(other) => Box::new(BTreeSet::from([Named(other)])),
             Found::Many(references) => references,
         };
-        references.insert(Arc::clone(reference));
+        references.insert(Named(Arc::clone(reference)));
         self.by_key
             .insert(Arc::clone(&known), Found::Many(references));
         known
@@ -330,7 +346,7 @@ impl Maps {
                 None => false,
                 Some(Found::One(_)) => true,
                 Some(Found::Many(references)) => {
-                    references.remove(reference);
+                    references.remove(&Named(Arc::clone(reference)));
                     references.is_empty()
                 }
             };
