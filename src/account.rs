@@ -17,7 +17,7 @@ mod webhooks;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::clock::{Clock, Instant};
@@ -26,6 +26,7 @@ use crate::number::{
     AccountId, E164, Holding, Kind, Mark, MessagingService, NumberId, Price, Provider, Settings,
     Shown,
 };
+use crate::panics::lock;
 use crate::provider::http::Client;
 use crate::provider::telnyx::Telnyx;
 use crate::provider::twilio::Twilio;
@@ -691,11 +692,6 @@ pub fn fingerprint(holding: &Holding) -> u64 {
     let mut hasher = DefaultHasher::new();
     holding.hash(&mut hasher);
     hasher.finish()
-}
-
-/// A lock whose holder panicked holds values that are still whole: they are only ever replaced.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

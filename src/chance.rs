@@ -1,9 +1,11 @@
 //! Randomness as a value that comes in from outside: the system's, or in a simulation that of a seed.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+
+use crate::panics::lock;
 
 /// A source of randomness. Clones are one and the same source.
 #[derive(Clone)]
@@ -40,7 +42,7 @@ impl Chance {
     }
 
     fn lock(&self) -> MutexGuard<'_, StdRng> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

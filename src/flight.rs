@@ -1,8 +1,9 @@
 //! One question at a time, whose answer serves everybody who waits for it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::clock::{Clock, Instant};
+use crate::panics::lock;
 
 /// A question that many ask at once and that is put once.
 ///
@@ -114,7 +115,7 @@ impl<V: Clone> Flight<V> {
 
     /// The state is only ever replaced as a whole, so it is sound after a panic too.
     fn lock(&self) -> MutexGuard<'_, State<V>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -6,7 +6,7 @@
 
 mod lease;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,6 +19,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::chance::Chance;
 use crate::clock::{Clock, Instant};
+use crate::panics::lock;
 use crate::telemetry::Heartbeat;
 pub use lease::{LEASE, RENEW_DEADLINE};
 use lease::{Move, Tenure, Watching, holder, released, renewed, taken, version};
@@ -437,8 +438,4 @@ pub(crate) fn host() -> String {
     let name =
         std::env::var("HOSTNAME").or_else(|_| std::fs::read_to_string("/proc/sys/kernel/hostname"));
     name.map(|name| name.trim().to_owned()).unwrap_or_default()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

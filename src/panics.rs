@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 
@@ -40,6 +41,11 @@ pub async fn caught<T>(work: impl Future<Output = T>) -> Result<T, String> {
 pub fn caught_at_once<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let ended = std::panic::catch_unwind(AssertUnwindSafe(work));
     ended.map_err(|panic| text(panic.as_ref()))
+}
+
+/// The value behind `mutex`, also after a holder of it panicked: values behind locks are only ever replaced, so they are whole.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The clients of the API server, and its clock as the `Date` of its replies tells it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use kube::{Client, Config};
 use tower::{BoxError, Layer, Service};
 
 use crate::clock::{Clock, Instant, RemoteClock};
+use crate::panics::lock;
 
 /// How long a write may take to connect, and then to be answered: an order of magnitude more than a slow API server needs.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -104,7 +105,7 @@ impl ServerTime {
     }
 
     fn lock(&self) -> MutexGuard<'_, RemoteClock> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.heard)
     }
 }
 

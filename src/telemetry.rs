@@ -8,7 +8,7 @@ pub mod traces;
 
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -24,6 +24,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::clock::{Clock, Instant};
+use crate::panics::lock;
 use metrics::Metrics;
 use traces::Traces;
 
@@ -208,10 +209,6 @@ pub async fn serve(listener: TcpListener, health: Health, metrics: Metrics) -> s
         .with_state(metrics);
     server::answer(listener, health.router().merge(scraped)).await;
     Ok(())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

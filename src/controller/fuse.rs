@@ -9,7 +9,7 @@
 //! repeated attempt once more.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -22,6 +22,7 @@ use super::plan::clock_time;
 use super::wakers::Wakers;
 use crate::api::PhoneNumber;
 use crate::number::AccountId;
+use crate::panics::lock;
 use crate::sabotage::{Safeguard, stands};
 
 /// The ConfigMap in the operator's namespace.
@@ -218,7 +219,7 @@ impl Fuses {
                 .filter(|(minute, _)| **minute > since)
                 .fold(0_i64, |sum, (_, count)| sum.saturating_add(*count))
         };
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = lock(&self.seen);
         let seen = seen.as_ref()?;
         let mut used = 0_i64;
         for id in account {
@@ -237,8 +238,7 @@ impl Fuses {
     /// Forgets the fuses of which nothing is taken and for which nobody waits.
     pub(super) fn forget_idle(&self, now: Timestamp) {
         let begins = minute_of(now).saturating_sub(WINDOW);
-        let all = self.by_account.lock();
-        let mut all = all.unwrap_or_else(PoisonError::into_inner);
+        let mut all = lock(&self.by_account);
         all.retain(|_, shared| {
             let Ok(fuse) = shared.try_lock() else {
                 return true;
@@ -255,7 +255,7 @@ impl Fuses {
         let data = object.data.iter().flatten();
         let slots = data.map(|(key, text)| (key.clone(), read(Some(text))));
         let slots = Some(slots.collect());
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = slots;
+        *lock(&self.seen) = slots;
     }
 
     /// Takes the right to one deed of `object` on `what`, if fewer than `limit` were done in the 60 minutes before `now`.
@@ -449,18 +449,12 @@ impl Fuses {
     }
 
     fn fuse(&self, account: &AccountId, deed: Deed) -> Shared {
-        let mut all = self
-            .by_account
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut all = lock(&self.by_account);
         Arc::clone(all.entry((account.clone(), deed)).or_default())
     }
 
     fn all(&self) -> Vec<((AccountId, Deed), Shared)> {
-        let all = self
-            .by_account
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let all = lock(&self.by_account);
         all.iter()
             .map(|(key, fuse)| (key.clone(), Arc::clone(fuse)))
             .collect()

@@ -10,7 +10,7 @@ pub(super) use told::Credible;
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -21,6 +21,7 @@ use super::context::{account_name, owner};
 use crate::api::{AccountKind, OrderStatus, PhoneNumber};
 use crate::claim::{Claim, Intent};
 use crate::number::{AccountId, Amount, Currency, E164, Installation, Mark, Origin};
+use crate::panics::lock;
 
 type Reference = ObjectRef<PhoneNumber>;
 
@@ -228,7 +229,7 @@ impl Index {
     }
 
     fn lock(&self) -> MutexGuard<'_, Maps> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kube::ResourceExt;
@@ -14,6 +14,7 @@ use crate::account::Account;
 use crate::api::{MonthlyCost, PhoneNumber, Reason};
 use crate::clock::Instant;
 use crate::number::{Amount, E164, NumberId, Provider};
+use crate::panics::lock;
 use crate::provider::Error;
 
 /// What an account holds, in figures.
@@ -97,12 +98,12 @@ impl Inspections {
 
     /// Forgets accounts whose uid is not among `live`.
     pub(super) fn retain(&self, live: impl Fn(&str) -> bool) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = lock(&self.0);
         all.retain(|uid, _| live(uid));
     }
 
     fn change<T>(&self, uid: &str, change: impl FnOnce(&mut Inspection) -> T) -> T {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = lock(&self.0);
         change(all.entry(uid.to_owned()).or_default())
     }
 }
@@ -191,7 +192,7 @@ pub(super) struct Answers(Mutex<HashMap<u64, u64>>);
 impl Answers {
     /// True if the answer is another than the last one. Where too many questions were asked since, it is not known.
     fn changed(&self, question: u64, answer: u64) -> bool {
-        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = lock(&self.0);
         if answers.len() >= MOST_ANSWERS && !answers.contains_key(&question) {
             answers.clear();
         }

@@ -2,7 +2,7 @@
 //! nothing is taken for certain.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,6 +14,7 @@ use crate::api::PhoneNumber;
 use crate::claim::{Claim, Intent, Stored};
 use crate::clock::{Clock, Instant};
 use crate::number::{E164, NumberId, Owner};
+use crate::panics::lock;
 
 /// The first and the longest wait of a backoff.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
@@ -480,10 +481,6 @@ impl Memories {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Box<Entry>>> {
         lock(&self.by_uid)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn uid(object: &PhoneNumber) -> String {

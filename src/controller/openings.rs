@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
@@ -13,6 +13,7 @@ use super::plan::Blocker;
 use crate::account::Account;
 use crate::api::{AccountKind, AccountStatus, PhoneNumber, Reason, condition, reason_of};
 use crate::number::{AccountId, Provider};
+use crate::panics::lock;
 
 /// What the present credential of each account opens, as passes of this process found; `None` if it opens nothing.
 #[derive(Default)]
@@ -40,7 +41,7 @@ impl Openings {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Option<AccountId>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

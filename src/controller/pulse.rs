@@ -6,7 +6,7 @@
 use std::fmt::Display;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use tokio::time::{Instant as Timer, Sleep, sleep};
 use tower::BoxError;
 
 use crate::clock::{Clock, Instant};
+use crate::panics::lock;
 use crate::telemetry::metrics::{Listener, Silence};
 
 /// After how many seconds the API server is asked to end a watch: an end is heard, however little changes. Bookmarks come
@@ -222,8 +223,4 @@ impl Iterator for Pauses {
 
 impl Backoff for Pauses {
     fn reset(&mut self) {}
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

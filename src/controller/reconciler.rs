@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
@@ -27,7 +27,7 @@ use crate::api::{AccountKind, ClusterProviderAccount, PhoneNumber, ProviderAccou
 use crate::claim::ANNOTATION;
 use crate::clock::Instant;
 use crate::number::{AccountId, Field};
-use crate::panics;
+use crate::panics::{self, lock};
 use crate::telemetry::Heartbeat;
 use crate::telemetry::metrics::LOOP;
 
@@ -321,10 +321,7 @@ impl Reconciler {
 
     fn clean_up(&self) {
         let now = self.context.clock.now();
-        let mut cleaned_up = self
-            .cleaned_up
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut cleaned_up = lock(&self.cleaned_up);
         if now.since(*cleaned_up) <= CLEAN_UP_AFTER {
             return;
         }

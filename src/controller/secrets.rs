@@ -1,7 +1,7 @@
 //! The Secrets that accounts refer to, read one by one and again every few seconds; never listed or watched.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -10,6 +10,7 @@ use kube::{Api, Client};
 use secrecy::SecretString;
 
 use crate::clock::{Clock, Instant};
+use crate::panics::lock;
 
 /// How often Secrets in use are read again, so that a changed one takes effect within 10 s.
 pub(super) const REREAD_AFTER: Duration = Duration::from_secs(5);
@@ -150,10 +151,6 @@ impl Secrets {
     fn lock(&self) -> MutexGuard<'_, HashMap<SecretName, Known>> {
         lock(&self.known)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn texts(secret: Secret) -> BTreeMap<String, SecretString> {

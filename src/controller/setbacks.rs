@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use kube::Resource;
@@ -12,6 +12,7 @@ use kube::Resource;
 use super::Due;
 use crate::chance::Chance;
 use crate::clock::{Clock, Instant};
+use crate::panics::lock;
 use crate::telemetry::metrics::Metrics;
 
 /// The first and the longest pause after an error.
@@ -185,7 +186,7 @@ impl Setbacks {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

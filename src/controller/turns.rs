@@ -4,7 +4,7 @@
 //! woken when a turn is free.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use kube::runtime::reflector::ObjectRef;
@@ -12,6 +12,7 @@ use kube::runtime::reflector::ObjectRef;
 use super::index::{Key, account_key};
 use super::wakers::Wakers;
 use crate::api::PhoneNumber;
+use crate::panics::lock;
 
 /// When a number that waits asks by itself: whoever was woken instead of it may be gone.
 pub(super) const ASKS_AGAIN_AFTER: Duration = Duration::from_secs(30);
@@ -116,9 +117,7 @@ impl Turns {
     }
 
     fn by_account(&self) -> MutexGuard<'_, Option<HashMap<Key, Queue>>> {
-        self.by_account
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.by_account)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who is woken by what: the ways into the queues of those that drive the controllers.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures::channel::mpsc::UnboundedSender;
 use kube::ResourceExt;
@@ -9,6 +9,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use super::context::Context;
 use super::index::Key;
 use crate::api::{AccountKind, ClusterProviderAccount, PhoneNumber, ProviderAccount};
+use crate::panics::lock;
 
 /// The ways into the queues. Clones are one and the same.
 #[derive(Clone, Default)]
@@ -90,6 +91,6 @@ impl Wakers {
     }
 
     fn lock(&self) -> MutexGuard<'_, Channels> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }

@@ -1,6 +1,6 @@
 //! What a Lease says, and what follows from it for whoever waits and whoever holds. Pure: no I/O, time comes in as a value.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,6 +8,7 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
 use crate::clock::Instant;
+use crate::panics::lock;
 
 /// How long a Lease that nobody renews stays taken. The rest of a failover takes 2 s, and 20 s are promised.
 pub const LEASE: Duration = Duration::from_secs(15);
@@ -62,7 +63,7 @@ impl Tenure {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

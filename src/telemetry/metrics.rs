@@ -7,7 +7,7 @@ mod figures;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
@@ -23,6 +23,8 @@ use catalogue::{
     PROVIDER_REQUEST_DURATION, PROVIDER_REQUESTS, PURCHASES, RECONCILE_DURATION,
     RECONCILE_FAILURES, RELEASES,
 };
+
+use crate::panics::lock;
 pub use figures::{AccountFigures, Listener, Silence, Source};
 
 /// The `Content-Type` of [`Metrics::text`].
@@ -285,7 +287,7 @@ impl Metrics {
     }
 
     fn accounts(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.accounts)
     }
 
     /// The same for what may be found changed.
@@ -308,14 +310,14 @@ impl Metrics {
     /// Shows the figures of `source` too, for as long as it lives.
     pub fn show<S: Source + 'static>(&self, source: &Arc<S>) {
         let scrape = figures::Scrape(figures::weak(source));
-        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut registry = lock(&self.registry);
         registry.register_collector(Box::new(scrape));
     }
 
     /// Shows for how long the watches of `listener` have heard nothing, for as long as it lives.
     pub fn listen<L: Listener + 'static>(&self, listener: &Arc<L>) {
         let listener: Weak<L> = Arc::downgrade(listener);
-        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut registry = lock(&self.registry);
         registry.register_collector(Box::new(figures::Watches(listener)));
     }
 
@@ -324,7 +326,7 @@ impl Metrics {
     /// # Errors
     /// None at present; text can always be written.
     pub fn text(&self) -> Result<String, fmt::Error> {
-        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let registry = lock(&self.registry);
         let mut text = String::new();
         encode(&mut text, &registry)?;
         Ok(text)

@@ -2,7 +2,7 @@
 //! gate and leaves its audit line.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use super::audit::Audit;
 use super::text::presentable;
 use super::{Body, Client, Departure, Method, Request, Response, TIMEOUT, TransportError};
 use crate::clock::{Clock, Instant, RemoteClock};
+use crate::panics::lock;
 use crate::provider::Error;
 use crate::shown;
 use crate::telemetry::metrics::RequestOutcome;
@@ -255,7 +256,7 @@ impl Session {
         metrics.requested(self.company, call.operation, outcome, came.since(sent));
         let response = result.map_err(Failure::Transport)?;
         if let Some(date) = response.date() {
-            let mut time = self.time.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut time = lock(&self.time);
             time.hear(date, sent, came);
         }
         Ok(Answer { response })
@@ -302,7 +303,7 @@ impl Session {
 
     /// The present time of the hosts of this session, as their answers tell it.
     pub(crate) fn time(&self) -> Option<Timestamp> {
-        let time = self.time.lock().unwrap_or_else(PoisonError::into_inner);
+        let time = lock(&self.time);
         time.time_at(self.clock().now())
     }
 
