@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::ListParams;
 use kube::core::{PartialObjectMeta, Selector, SelectorExt};
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource, ResourceExt};
 
 use super::Parts;
@@ -27,7 +27,9 @@ use super::stores::Stores;
 use super::turns::Turns;
 use super::wakers::Wakers;
 use crate::account::{Accounts, Credentials, Directory, Told};
-use crate::api::{AccountKind, AccountSpec, ClusterProviderAccount, PhoneNumber, Reason};
+use crate::api::{
+    AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, PhoneNumber, Reason,
+};
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::leader::host;
@@ -410,6 +412,7 @@ impl Context {
     pub(super) fn secrets_in_use(&self) -> BTreeSet<SecretName> {
         let accounts = self.account_specs();
         accounts
+            .into_iter()
             .flat_map(|(spec, namespace)| secrets_of(&spec, &namespace))
             .collect()
     }
@@ -437,26 +440,20 @@ impl Context {
 
     /// The accounts at providers that accounts open, as their statuses tell.
     fn account_ids(&self) -> impl Iterator<Item = AccountId> {
-        let namespaced = self.stores.accounts.iter().flat_map(Store::state);
-        let namespaced = namespaced.filter_map(|account| account.status.clone()?.account_id);
-        let cluster = self.stores.cluster_accounts.iter().flat_map(Store::state);
-        let cluster = cluster.filter_map(|account| account.status.clone()?.account_id);
-        namespaced.chain(cluster).map(AccountId::new)
+        let id = |status: &Option<AccountStatus>| status.as_ref()?.account_id.clone();
+        let ids = self
+            .stores
+            .accounts_as(|it| id(&it.status), |it| id(&it.status));
+        ids.into_iter().flatten().map(AccountId::new)
     }
 
     /// What every account says, and where its Secrets live.
-    fn account_specs(&self) -> impl Iterator<Item = (AccountSpec, String)> {
-        let namespaced = self.stores.accounts.iter().flat_map(Store::state);
-        let namespaced = namespaced.map(|account| {
-            let namespace = account.namespace().unwrap_or_default();
-            (account.spec.account.clone(), namespace)
-        });
-        let cluster = self.stores.cluster_accounts.iter().flat_map(Store::state);
-        let cluster = cluster.map(|account| {
-            let namespace = self.settings.operator_namespace.clone();
-            (account.spec.account.clone(), namespace)
-        });
-        namespaced.chain(cluster)
+    fn account_specs(&self) -> Vec<(AccountSpec, String)> {
+        let operators = &self.settings.operator_namespace;
+        self.stores.accounts_as(
+            |it| (it.spec.account.clone(), it.namespace().unwrap_or_default()),
+            |it| (it.spec.account.clone(), operators.clone()),
+        )
     }
 }
 

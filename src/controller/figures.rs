@@ -109,12 +109,9 @@ impl Figures {
 impl Source for Figures {
     fn figures(&self) -> Vec<AccountFigures> {
         let stores = &self.context.stores;
-        let namespaced = stores.accounts.iter().flat_map(Store::state);
-        let namespaced = namespaced.map(|account| self.of_account(account.as_ref()));
-        let cluster = stores.cluster_accounts.iter().flat_map(Store::state);
-        let cluster = cluster.map(|account| self.of_account(account.as_ref()));
-        let mut all: BTreeMap<String, AccountFigures> = namespaced
-            .chain(cluster)
+        let accounts = stores.accounts_as(|it| self.of_account(it), |it| self.of_account(it));
+        let mut all: BTreeMap<String, AccountFigures> = accounts
+            .into_iter()
             .map(|figures| (figures.account.clone(), figures))
             .collect();
         let now = self.context.time.now();
@@ -224,11 +221,8 @@ pub(super) fn label_of<A: AnyAccount>(account: &A) -> String {
 impl Context {
     /// Forgets what is counted of accounts that do not exist.
     pub(super) fn forget_figures(&self) {
-        let namespaced = self.stores.accounts.iter().flat_map(Store::state);
-        let namespaced = namespaced.map(|account| label_of(account.as_ref()));
-        let cluster = self.stores.cluster_accounts.iter().flat_map(Store::state);
-        let cluster = cluster.map(|account| label_of(account.as_ref()));
-        let live: BTreeSet<String> = namespaced.chain(cluster).collect();
+        let labels = self.stores.accounts_as(label_of, label_of);
+        let live: BTreeSet<String> = labels.into_iter().collect();
         self.metrics.keep_accounts(|account| live.contains(account));
     }
 

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kube::ResourceExt;
-use kube::runtime::reflector::Store;
 
 use super::account::AnyAccount;
 use super::context::Context;
@@ -132,12 +131,12 @@ impl Context {
 
     /// The accounts that open the account with these ids at the provider, and their limits.
     fn that_open(&self, account: &[AccountId]) -> Vec<(Key, Limits)> {
-        let namespaced = self.stores.accounts.iter().flat_map(Store::state);
-        let namespaced = namespaced.map(|it| (key_of(it.as_ref()), it.spec.account.limits.clone()));
-        let cluster = self.stores.cluster_accounts.iter().flat_map(Store::state);
-        let cluster = cluster.map(|it| (key_of(it.as_ref()), it.spec.account.limits.clone()));
+        let all = self.stores.accounts_as(
+            |it| (key_of(it), it.spec.account.limits.clone()),
+            |it| (key_of(it), it.spec.account.limits.clone()),
+        );
         let opens = |(key, _): &(Key, Limits)| matches!(self.opened_by(key), Opened::Account(id) if account.contains(&id));
-        namespaced.chain(cluster).filter(opens).collect()
+        all.into_iter().filter(opens).collect()
     }
 
     /// The ids that the account with this id at the provider has been known by.

@@ -84,6 +84,18 @@ impl Stores {
         self.begun.load(Ordering::Acquire)
     }
 
+    /// What `namespaced` and `shared` make of every account of the two kinds.
+    pub(super) fn accounts_as<T>(
+        &self,
+        namespaced: impl Fn(&ProviderAccount) -> T,
+        shared: impl Fn(&ClusterProviderAccount) -> T,
+    ) -> Vec<T> {
+        let own = self.accounts.iter().flat_map(Store::state);
+        let own = own.map(|account| namespaced(&account));
+        let all = self.cluster_accounts.iter().flat_map(Store::state);
+        own.chain(all.map(|account| shared(&account))).collect()
+    }
+
     /// True if the namespaces are known, with their labels.
     pub(super) fn knows_namespaces(&self) -> bool {
         let mut stores = self.namespaces.iter();

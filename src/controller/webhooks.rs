@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use kube::ResourceExt;
-use kube::runtime::reflector::Store;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::context::Context;
 use super::index::Key;
@@ -30,25 +29,18 @@ impl Context {
         account: &Account,
     ) -> BTreeMap<(Home, String), Manager> {
         let ids = account.names();
-        let namespaced = self.stores.accounts.iter().flat_map(Store::state);
-        let namespaced = namespaced.map(|it| {
-            let created = it.creation_timestamp().map(|time| time.0);
-            let place = (created, it.namespace(), it.name_any());
-            (place, key_of(it.as_ref()), it.spec.account.clone())
-        });
-        let cluster = self.stores.cluster_accounts.iter().flat_map(Store::state);
-        let cluster = cluster.map(|it| {
-            let place = (
-                it.creation_timestamp().map(|time| time.0),
-                None,
-                it.name_any(),
-            );
-            (place, key_of(it.as_ref()), it.spec.account.clone())
-        });
+        let place = |it: &ObjectMeta| {
+            let created = it.creation_timestamp.as_ref().map(|time| time.0);
+            (created, it.namespace.clone(), it.name.clone())
+        };
+        let all = self.stores.accounts_as(
+            |it| (place(&it.metadata), key_of(it), it.spec.account.clone()),
+            |it| (place(&it.metadata), key_of(it), it.spec.account.clone()),
+        );
         let opens =
             |key: &Key| matches!(self.opened_by(key), Opened::Account(id) if ids.contains(&id));
-        let mut managers: Vec<_> = namespaced
-            .chain(cluster)
+        let mut managers: Vec<_> = all
+            .into_iter()
             .filter(|(_, key, _)| key == own || opens(key))
             .collect();
         managers.sort_by(|one, other| one.0.cmp(&other.0));
