@@ -7,9 +7,10 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use super::account::AnyAccount;
-use super::context::Context;
+use super::context::{Context, account_name};
 use super::index::Key;
 use super::openings::Opened;
+use super::plan::{self, Allowed, Budget};
 use crate::account::Account;
 use crate::api::{AccountKind, Adoption, Limits, PhoneNumber, Reason};
 use crate::number::{AccountId, Amount, Currency, Kind};
@@ -127,6 +128,50 @@ impl Context {
             limits = limits.and(AccountLimits::of(&declared, &title(&other, key)));
         }
         limits
+    }
+
+    /// What `declared` sets a limit to for `number`, and how much of it is used in `account`.
+    pub(super) fn limits_on(
+        &self,
+        number: &PhoneNumber,
+        declared: &AccountLimits,
+        account: Option<&Arc<Account>>,
+    ) -> plan::Limits {
+        let is_limited = declared.max_numbers.is_some() || !declared.monthly_cost.is_empty();
+        let used = account.filter(|_| is_limited).map(|account| {
+            let names = account.names();
+            let tally = account.tally(&self.told_besides(number, names.clone()));
+            (names, tally)
+        });
+        let held = used.as_ref().map(|(_, tally)| tally.numbers);
+        let index = &self.stores.index;
+        let costs = declared
+            .monthly_cost
+            .iter()
+            .filter_map(|(currency, amount)| {
+                let (names, tally) = used.as_ref()?;
+                let spent = index.cost_besides(number, names, currency);
+                let budget = Budget {
+                    amount: *amount,
+                    currency: currency.clone(),
+                };
+                Some((budget, spent.plus(tally.monthly)))
+            });
+        plan::Limits {
+            countries: declared.countries.clone().map(|values| Allowed {
+                values,
+                by: declared.countries_by.clone(),
+            }),
+            kinds: declared.kinds.clone().map(|values| Allowed {
+                values,
+                by: declared.kinds_by.clone(),
+            }),
+            adoption: declared
+                .adoption
+                .unwrap_or(Adoption::unless_said(account_name(number).0)),
+            numbers: declared.max_numbers.zip(held),
+            monthly_cost: costs.collect(),
+        }
     }
 
     /// The accounts that open the account with these ids at the provider, and their limits.

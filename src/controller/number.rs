@@ -8,18 +8,16 @@ use tracing::Instrument;
 
 use super::Due;
 use super::cause;
-use super::context::{Context, account_name, owner};
+use super::context::{Context, owner};
 use super::fault;
 use super::memory::Verified;
 use super::perform::{Pass, Stop, perform};
-use super::plan::{Allowed, Budget, Facts, Limits, Rest, Step, plan};
+use super::plan::{Budget, Facts, Rest, Step, plan};
 use super::report;
 use super::resolve::{Resolved, resolve};
 use super::turns::ASKS_AGAIN_AFTER;
 use crate::account::{Account, fingerprint};
-use crate::api::{
-    Adoption, AdoptionPolicy, AttemptOutcome, Class, Money, PhoneNumber, Reason, condition,
-};
+use crate::api::{AdoptionPolicy, AttemptOutcome, Class, Money, PhoneNumber, Reason, condition};
 use crate::claim::{Claim, Intent, Stored};
 use crate::number::{AccountId, Amount, Configuration, Currency, E164, NumberId, OrderId};
 use crate::provider::Error;
@@ -208,7 +206,7 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
         budget: budget(number.spec.max_monthly_cost.as_ref()),
         adopts: number.spec.adoption_policy == AdoptionPolicy::Adopt,
         adopted,
-        limits: limits(number, &resolved, context),
+        limits: context.limits_on(number, &resolved.limits, resolved.account.as_ref().ok()),
         provider: number.spec.provider,
         mark: resolved.mark.clone(),
         now,
@@ -299,47 +297,6 @@ fn budget(money: Option<&Money>) -> Option<Budget> {
         amount: Amount::read(&money.amount).unwrap_or_default(),
         currency: Currency::new(&money.currency)?,
     })
-}
-
-/// What the account sets a limit to, and how much of it is used.
-pub(super) fn limits(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> Limits {
-    let declared = &resolved.limits;
-    let is_limited = declared.max_numbers.is_some() || !declared.monthly_cost.is_empty();
-    let account = resolved.account.as_ref().ok().filter(|_| is_limited);
-    let used = account.map(|account| {
-        let names = account.names();
-        let tally = account.tally(&context.told_besides(number, names.clone()));
-        (names, tally)
-    });
-    let held = used.as_ref().map(|(_, tally)| tally.numbers);
-    let index = &context.stores.index;
-    let costs = declared
-        .monthly_cost
-        .iter()
-        .filter_map(|(currency, amount)| {
-            let (names, tally) = used.as_ref()?;
-            let spent = index.cost_besides(number, names, currency);
-            let budget = Budget {
-                amount: *amount,
-                currency: currency.clone(),
-            };
-            Some((budget, spent.plus(tally.monthly)))
-        });
-    Limits {
-        countries: declared.countries.clone().map(|values| Allowed {
-            values,
-            by: declared.countries_by.clone(),
-        }),
-        kinds: declared.kinds.clone().map(|values| Allowed {
-            values,
-            by: declared.kinds_by.clone(),
-        }),
-        adoption: declared
-            .adoption
-            .unwrap_or(Adoption::unless_said(account_name(number).0)),
-        numbers: declared.max_numbers.zip(held),
-        monthly_cost: costs.collect(),
-    }
 }
 
 /// The account that the status names, by the id that `account`, which is the same, is proved to have: a hash of a key ends with

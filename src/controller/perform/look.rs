@@ -5,7 +5,6 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use super::super::context::{Context, account_name};
-use super::super::number::limits;
 use super::super::plan::obtain::refusal;
 use super::super::plan::{
     ABSENCE_CONFIRMED_AFTER, Again, Choice, Look, NOT_ON_SALE_AGAIN_AFTER, Rest,
@@ -301,11 +300,12 @@ pub(super) async fn count(pass: &mut Pass, context: &Context) -> Result<(), Stop
     let account = pass.account()?;
     account.count().await?;
     pass.facts.seen.counted = true;
-    pass.facts.limits = limits(&pass.object, &pass.resolved, context);
+    let declared = &pass.resolved.limits;
+    pass.facts.limits = context.limits_on(&pass.object, declared, Some(&account));
     let numbers = pass.facts.limits.numbers;
     if numbers.is_some_and(|(most, held)| held >= most) {
         account.count_again().await?;
-        pass.facts.limits = limits(&pass.object, &pass.resolved, context);
+        pass.facts.limits = context.limits_on(&pass.object, declared, Some(&account));
     }
     Ok(())
 }
