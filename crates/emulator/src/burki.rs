@@ -127,11 +127,7 @@ fn shown(assistant: &Assistant) -> Value {
 
 fn assign(world: &mut World, assistant: &Assistant, request: &Request) -> Reply {
     let body = request.json();
-    let number = body
-        .get("phone_number")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned();
+    let number = number_in(&body);
     let Some(at) = world.numbers.place_of(&number) else {
         return refusal(
             404,
@@ -210,13 +206,14 @@ fn rewrite(world: &mut World, at: usize) {
     }
 }
 
+/// The number that the body of a request names.
+fn number_in(body: &Value) -> String {
+    let number = body.get("phone_number").and_then(Value::as_str);
+    number.unwrap_or_default().to_owned()
+}
+
 fn unassign(world: &mut World, assistant: &Assistant, request: &Request) -> Reply {
-    let body = request.json();
-    let number = body
-        .get("phone_number")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned();
+    let number = number_in(&request.json());
     match world.assigned.get(&number) {
         Some(id) if *id == assistant.id => {
             world.assigned.remove(&number);

@@ -362,6 +362,11 @@ fn change(world: &mut World, at: usize, request: &Request, status: u16) -> Reply
     let Some(number) = world.numbers.get(at).cloned() else {
         return not_found(request);
     };
+    note_change(world, &number);
+    Reply::json(status, &shown(&number))
+}
+
+fn note_change(world: &mut World, number: &Number) {
     world.enter(
         Deed::Configure,
         "twilio",
@@ -370,7 +375,6 @@ fn change(world: &mut World, at: usize, request: &Request, status: u16) -> Reply
         &number.id,
         &number.friendly_name,
     );
-    Reply::json(status, &shown(&number))
 }
 
 /// Papers that no regulation is satisfied by: SIDs of zeros.

@@ -5,9 +5,8 @@ use serde_json::{Value, json};
 
 use super::super::carrier::{Number, Service, World};
 use super::super::catalogue::{abilities, country_of};
-use super::super::ledger::Deed;
 use super::super::message::{Reply, Request};
-use super::{MOST, error, not_found, whole_seconds};
+use super::{MOST, error, not_found, note_change, whole_seconds};
 
 const HOST: &str = "https://messaging.twilio.com";
 
@@ -96,7 +95,7 @@ fn attach(world: &mut World, service: &Service, request: &Request) -> Reply {
     }
     number.messaging_service.clone_from(&service.sid);
     let number = number.clone();
-    note(world, &number);
+    note_change(world, &number);
     Reply::json(201, &row(&number, service))
 }
 
@@ -106,22 +105,11 @@ fn detach(world: &mut World, service: &Service, id: &str, request: &Request) -> 
         Some(number) if is_in(number, service) => {
             number.messaging_service.clear();
             let number = number.clone();
-            note(world, &number);
+            note_change(world, &number);
             Reply::empty(204)
         }
         _ => not_found(request),
     }
-}
-
-fn note(world: &mut World, number: &Number) {
-    world.enter(
-        Deed::Configure,
-        "twilio",
-        &number.account,
-        &number.phone_number,
-        &number.id,
-        &number.friendly_name,
-    );
 }
 
 /// Pages as the newer APIs have them: the links are whole URLs.
