@@ -276,9 +276,8 @@ impl Accounts {
         let ids = [Some(&identity.account), identity.alias.as_ref()];
         for id in ids.into_iter().flatten() {
             by_id.insert(id.clone(), Arc::clone(&shared));
+            lock(&shared.names).insert(id.clone());
         }
-        let names = [Some(&identity.account), identity.alias.as_ref()];
-        lock(&shared.names).extend(names.into_iter().flatten().cloned());
         // Slightly less than the interval, so that whoever asks once an interval gets a fresh answer.
         let lifetime = self.interval.mul_f64(0.9);
         Account {

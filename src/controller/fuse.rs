@@ -281,8 +281,9 @@ impl Fuses {
         }
         // A process that knows the account by this name alone reads it there.
         let copies: Vec<String> = others.iter().map(|key| copy_of(key)).collect();
+        let key = key(account, deed);
         if others.is_empty() {
-            others.push(copy_of(&key(account, deed)));
+            others.push(copy_of(&key));
         }
         let shared = self.fuse(account, deed);
         let mut fuse = shared.lock().await;
@@ -309,7 +310,6 @@ impl Fuses {
             fuse.waiting.remove(&reference);
             return Ok(Ok(slot));
         }
-        let key = key(account, deed);
         let wanted = (limit / 10).clamp(1, MOST_AT_ONCE);
         // Not kept over the write: if its reply is lost, too much is counted, and never too little.
         let unused = std::mem::take(&mut fuse.unused);

@@ -353,20 +353,13 @@ fn cost(before: &PhoneNumberStatus, pass: &Pass) -> Option<CostStatus> {
         monthly: price.monthly.to_string(),
         upfront: price.upfront.to_string(),
         currency: price.currency.to_string(),
-        display: Some(format!("{} {}", price.monthly, price.currency)),
+        display: None,
     };
-    let claimed = price
-        .map(shown)
-        .or_else(|| before.cost.clone().map(with_display));
-    claimed.or_else(|| pass.price.as_ref().map(shown))
-}
-
-/// An earlier version of the operator recorded the cost without it.
-fn with_display(cost: CostStatus) -> CostStatus {
-    CostStatus {
-        display: Some(format!("{} {}", cost.monthly, cost.currency)),
-        ..cost
-    }
+    let claimed = price.map(shown).or_else(|| before.cost.clone());
+    let cost = claimed.or_else(|| pass.price.as_ref().map(shown))?;
+    // An earlier version of the operator did not record how it is displayed.
+    let display = Some(format!("{} {}", cost.monthly, cost.currency));
+    Some(CostStatus { display, ..cost })
 }
 
 fn show(holding: &Holding, status: &mut PhoneNumberStatus) {

@@ -1,5 +1,5 @@
-//! Objects whose last pass the API server failed, and accounts whose last pass panicked. Each waits longer from failure to failure, and its log has one line for
-//! each cause.
+//! Objects whose last pass the API server failed, and accounts whose last pass panicked. Each waits longer from failure to
+//! failure, and its log has one line for each cause.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
