@@ -165,6 +165,24 @@ pub fn clocks_of_one_provider_that_lie_apart() {
     });
 }
 
+/// The first purchase for `spec` ends with `fate`. The number is Ready as one that was bought, and is paid once. Returns when it
+/// was Ready.
+async fn paid_once(switches: Value, spec: &Value, fate: Fate) -> Duration {
+    let mut world = World::new(1, json!({ "switches": switches }));
+    world
+        .stage
+        .set_script(once(|call| call.operation == "buy", fate));
+    world.start(Options::default());
+    world.number("nyc", spec.clone());
+    until_ready(&world, "nyc").await;
+    let ready_after = world.elapsed();
+    assert_eq!(world.get("nyc")["status"]["adopted"], false);
+    world.run_for(secs(300)).await;
+    assert_eq!(deeds(&world, Deed::Purchase), 1, "{}", world.shown());
+    assert_right(&world);
+    ready_after
+}
+
 /// The first attempt takes no effect, and the second one brings the number long after the first. It is renamed within the
 /// second in which it was created, which moves no date.
 #[test]
@@ -173,18 +191,8 @@ pub fn a_number_that_comes_long_after_its_first_attempt_is_the_one_that_is_paid(
         for behind in [600_000, -60_000] {
             for spec in [twilio(), any_twilio()] {
                 let switches = json!({"datesBehindMs": behind});
-                let mut world = World::new(1, json!({ "switches": switches }));
-                world
-                    .stage
-                    .set_script(once(|call| call.operation == "buy", Fate::RequestLost));
-                world.start(Options::default());
-                world.number("nyc", spec.clone());
-                until_ready(&world, "nyc").await;
-                assert!(world.elapsed() < secs(120), "{behind} {spec}");
-                assert_eq!(world.get("nyc")["status"]["adopted"], false);
-                world.run_for(secs(300)).await;
-                assert_eq!(deeds(&world, Deed::Purchase), 1, "{}", world.shown());
-                assert_right(&world);
+                let ready_after = paid_once(switches, &spec, Fate::RequestLost).await;
+                assert!(ready_after < secs(120), "{behind} {spec}");
             }
         }
     });
@@ -198,17 +206,7 @@ pub fn clocks_of_two_hosts_date_no_attempt() {
         for ahead in [30_000, -30_000] {
             for spec in [twilio(), any_twilio()] {
                 let switches = json!({"otherHostsAheadMs": ahead, "datesBehindMs": 60_000, "hiddenMs": 25_000});
-                let mut world = World::new(1, json!({ "switches": switches }));
-                world
-                    .stage
-                    .set_script(once(|call| call.operation == "buy", Fate::ReplyLost));
-                world.start(Options::default());
-                world.number("nyc", spec.clone());
-                until_ready(&world, "nyc").await;
-                assert_eq!(world.get("nyc")["status"]["adopted"], false);
-                world.run_for(secs(300)).await;
-                assert_eq!(deeds(&world, Deed::Purchase), 1, "{}", world.shown());
-                assert_right(&world);
+                paid_once(switches, &spec, Fate::ReplyLost).await;
             }
         }
     });
