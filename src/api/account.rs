@@ -226,7 +226,7 @@ pub struct Limits {
     #[serde(default = "releases_per_hour")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub releases_per_hour: i32,
-    /// How many numbers the account may hold, whoever bought them. No number is bought beyond.
+    /// How many numbers the account may hold, also those that no operator manages. No number is bought beyond.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub max_numbers: Option<i64>,

@@ -199,11 +199,11 @@ impl fmt::Display for AccountKind {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Webhooks {
-    /// Who is asked what to do with a call. With provider telnyx this is the URL that the connection must have.
+    /// URL that receives calls. For provider telnyx, the connection must have this URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024), regex(pattern = r"^https://[^\s/?#@]+(/[^\s]*)?$"))]
     pub voice_url: Option<String>,
-    /// Who is told of a message. With provider telnyx this is the URL that the messaging profile must have.
+    /// URL that receives inbound messages. For provider telnyx, the messaging profile must have this URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024), regex(pattern = r"^https://[^\s/?#@]+(/[^\s]*)?$"))]
     pub sms_url: Option<String>,
@@ -442,7 +442,7 @@ pub struct AssistantStatus {
     /// Its name at Burki.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// True from before Burki is told until it has confirmed: the assistant may answer already, or not yet.
+    /// True while the assignment at Burki is not confirmed: the assistant may answer already, or not yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pending: bool,
 }
