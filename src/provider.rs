@@ -67,13 +67,9 @@ pub trait PhoneCompany: Send + Sync {
         claim: Option<&Claim>,
     ) -> Result<Option<Order>, Error>;
 
-    /// The orders with our mark that have not failed, with the numbers that they are for. None where purchases need no order
-    /// (Twilio).
-    async fn marked_orders(&self, mark: &Mark) -> Result<Vec<Order>, Error>;
-
-    /// The orders that were made at `since` or later, by the provider's clock. They may lack what became of their numbers:
-    /// only a success is certain.
-    async fn orders(&self, since: Timestamp) -> Result<Vec<Order>, Error>;
+    /// The orders that were made at `since` or later, by the provider's clock, or all. They may lack what became of their
+    /// numbers, and the numbers: only a success is certain. None where purchases need no order (Twilio).
+    async fn orders(&self, since: Option<Timestamp>) -> Result<Vec<Order>, Error>;
 
     /// The order with this id; `None` is the provider's own 404.
     async fn order(&self, id: &OrderId) -> Result<Option<Order>, Error>;
@@ -162,6 +158,16 @@ pub struct Order {
     pub numbers: Vec<E164>,
     /// When it was made, by the provider's clock.
     pub created: Option<Timestamp>,
+}
+
+impl Order {
+    /// True if its reference is `mark`, a dot, and a nonce: a claim of the same owner has placed it.
+    pub fn is_marked(&self, mark: &Mark) -> bool {
+        Mark::find_in(&self.reference).is_some_and(|found| {
+            let rest = self.reference.strip_prefix(&found.to_string());
+            found.same_owner(mark) && rest.is_some_and(|rest| rest.starts_with('.'))
+        })
+    }
 }
 
 /// How far the papers are that a regulator wants for an order. The worst comes last.

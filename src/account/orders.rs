@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
+use super::credentials::Fingerprint;
 use super::{Account, lock};
-use crate::number::OrderId;
+use crate::clock::Instant;
+use crate::flight::Flight;
+use crate::number::{Mark, OrderId};
 use crate::panics;
 use crate::provider::{Error, Order, OrderState};
 
@@ -16,6 +19,9 @@ type Answer = Result<Option<Order>, Error>;
 /// Who waits to hear of which order, made since when.
 type Waiting = (OrderId, Timestamp, oneshot::Sender<Answer>);
 
+/// With whose credential all orders were listed, and those with a mark that had not failed.
+type Marked = (Fingerprint, Result<Arc<[Order]>, Error>);
+
 /// So many are asked about one by one. A listing of all that are under way at once seldom takes more calls.
 const FEW: usize = 5;
 
@@ -23,6 +29,7 @@ const FEW: usize = 5;
 #[derive(Default)]
 pub(super) struct Orders {
     queue: Mutex<Queue>,
+    marked: Flight<Marked>,
 }
 
 #[derive(Default)]
@@ -32,6 +39,43 @@ struct Queue {
 }
 
 impl Account {
+    /// The orders with `mark` that have not failed, with the numbers that they are for, by a listing of all orders that began at
+    /// `not_before` or later. One listing serves all that ask.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn marked_orders(
+        &self,
+        mark: &Mark,
+        not_before: Instant,
+    ) -> Result<Vec<Order>, Error> {
+        let serves = |begun, (credential, outcome): &Marked| {
+            let is_own = outcome.is_ok() || *credential == self.credential;
+            begun >= not_before && is_own
+        };
+        let list = |_| async {
+            let listed = self.call(self.company.orders(None)).await;
+            let marked = listed.map(|orders| {
+                let may_matter = |order: &Order| {
+                    order.state != OrderState::Failure && Mark::find_in(&order.reference).is_some()
+                };
+                orders.into_iter().filter(may_matter).collect()
+            });
+            (self.credential.clone(), marked)
+        };
+        let flight = &self.shared.orders.marked;
+        let (_, listed) = flight.last_or(self.clock.as_ref(), serves, list).await;
+        let mut marked = Vec::new();
+        for order in listed?.iter().filter(|order| order.is_marked(mark)) {
+            if !order.numbers.is_empty() {
+                marked.push(order.clone());
+            } else if let Some(whole) = self.call(self.company.order(&order.id)).await? {
+                marked.push(whole);
+            }
+        }
+        Ok(marked)
+    }
+
     /// What became of an order that was made at `since` or later, by the provider's clock.
     ///
     /// # Errors
@@ -97,7 +141,7 @@ async fn succeeded(account: &Account, waiting: &[Waiting]) -> HashMap<OrderId, O
     let Some(since) = waiting.iter().map(|(_, since, _)| *since).min() else {
         return HashMap::new();
     };
-    let listed = account.call(account.company.orders(since)).await;
+    let listed = account.call(account.company.orders(Some(since))).await;
     let orders = listed.unwrap_or_default().into_iter();
     let succeeded = orders.filter(|order| order.state == OrderState::Success);
     succeeded.map(|order| (order.id.clone(), order)).collect()

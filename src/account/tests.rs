@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::*;
-use crate::number::{Amount, Owner};
+use crate::number::{Amount, Installation, Origin, Owner};
 use crate::provider::http::{Request, Response, Transport, TransportError};
 use crate::provider::twilio::TwilioCredentials;
 
@@ -449,4 +449,55 @@ async fn an_account_that_nobody_has_any_more_is_forgotten_once_its_purchases_are
     }
     accounts.keep_only(&nobody, |_| false);
     assert!(lock(&accounts.by_id).is_empty() && lock(&accounts.by_credential).is_empty());
+}
+
+/// The claims that placed them are lost, so the mark alone tells, and no date.
+#[tokio::test(start_paused = true)]
+async fn one_listing_of_orders_tells_all_that_ask_which_carry_their_mark() {
+    let mark = |name: &str| {
+        let owner = Owner {
+            namespace: "support".into(),
+            name: name.into(),
+        };
+        Mark::new(Origin::Bought, &Installation::new("here"), &owner)
+    };
+    let (company, accounts) = world(Duration::from_millis(20), opens);
+    let account = of_key(&accounts, "1", true);
+    company.answers(move || {
+        let order = |id: &str, state: &str, name: &str| {
+            json!({
+                "id": id, "status": state, "customer_reference": format!("{}.0123456789abcdef", mark(name)),
+                "phone_numbers": [{"phone_number": "+12125550100", "status": state}],
+                "created_at": "2026-01-02T03:04:05Z",
+            })
+        };
+        let body = json!({
+            "data": [order("o-1", "pending", "nyc"), order("o-2", "success", "nyc"), order("o-3", "failure", "nyc"),
+                order("o-4", "pending", "bos")],
+            "meta": {"page_number": 1, "total_pages": 1, "total_results": 4},
+        });
+        status(200, &body, &[])
+    });
+    let now = account.clock.now();
+    let (nyc, bos, sfo) = (mark("nyc"), mark("bos"), mark("sfo"));
+    let ask = |mark, not_before| {
+        let account = Arc::clone(&account);
+        async move {
+            let orders = account.marked_orders(mark, not_before).await.unwrap();
+            let ids = orders.iter().map(|order| order.id.to_string());
+            ids.collect::<Vec<_>>()
+        }
+    };
+    let asked = (0..300).map(|_| join_all([ask(&nyc, now), ask(&bos, now), ask(&sfo, now)]));
+    for found in join_all(asked).await {
+        assert_eq!(found, [vec!["o-1", "o-2"], vec!["o-4"], vec![]]);
+    }
+    assert_eq!(company.requests(), 1);
+    sleep(1).await;
+    ask(&nyc, account.clock.now()).await;
+    assert_eq!(
+        company.requests(),
+        1,
+        "what was listed before is asked for again"
+    );
 }

@@ -343,7 +343,7 @@ impl PhoneCompany for Telnyx {
         };
         let since = claim.map(|claim| claim.since);
         for mut order in self.orders_since(since).await? {
-            if !is_of(mark, &order.reference) || !may_matter(&order) {
+            if !order.is_marked(mark) || !may_matter(&order) {
                 continue;
             }
             if order.numbers.is_empty() || order.state == OrderState::Pending {
@@ -363,25 +363,8 @@ impl PhoneCompany for Telnyx {
         Ok(best)
     }
 
-    async fn marked_orders(&self, mark: &Mark) -> Result<Vec<Order>, Error> {
-        let mut marked = Vec::new();
-        for mut order in self.orders_since(None).await? {
-            if order.state == OrderState::Failure || !is_of(mark, &order.reference) {
-                continue;
-            }
-            if order.numbers.is_empty() {
-                match self.order(&order.id).await? {
-                    Some(whole) => order = whole,
-                    None => continue,
-                }
-            }
-            marked.push(order);
-        }
-        Ok(marked)
-    }
-
-    async fn orders(&self, since: Timestamp) -> Result<Vec<Order>, Error> {
-        self.orders_since(Some(since)).await
+    async fn orders(&self, since: Option<Timestamp>) -> Result<Vec<Order>, Error> {
+        self.orders_since(since).await
     }
 
     async fn order(&self, id: &OrderId) -> Result<Option<Order>, Error> {
@@ -620,14 +603,4 @@ fn object<const N: usize>(fields: [(&str, Option<&str>); N]) -> serde_json::Map<
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), json!(value?))));
     set.collect()
-}
-
-/// True if `reference` is a mark of the same owner, a dot, and a nonce.
-fn is_of(mark: &Mark, reference: &str) -> bool {
-    Mark::find_in(reference).is_some_and(|found| {
-        found.same_owner(mark)
-            && reference
-                .strip_prefix(&found.to_string())
-                .is_some_and(|rest| rest.starts_with('.'))
-    })
 }

@@ -387,11 +387,7 @@ impl PhoneCompany for Twilio {
         Ok(None)
     }
 
-    async fn marked_orders(&self, _: &Mark) -> Result<Vec<Order>, Error> {
-        Ok(Vec::new())
-    }
-
-    async fn orders(&self, _: Timestamp) -> Result<Vec<Order>, Error> {
+    async fn orders(&self, _: Option<Timestamp>) -> Result<Vec<Order>, Error> {
         Ok(Vec::new())
     }
 

@@ -1,6 +1,7 @@
 //! Looks: at the number, at orders, at what is on sale. Nothing is written.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::ResourceExt;
 
@@ -18,6 +19,9 @@ use crate::clock::Instant;
 use crate::number::{E164, Holding, Kind, Mark, NumberId, Owner, Place, Price, Provider};
 use crate::provider::{Error, Order, OrderState, Ours, RefusalKind};
 use crate::sabotage::{Safeguard, stands};
+
+/// How long a listing of orders serves those that ask for the first time. Who asks again wants to see a change.
+const ORDERS_SERVE: Duration = Duration::from_secs(1);
 
 /// The name that the resource had whose number this one takes over.
 const FORMERLY: &str = "telephony.burki.dev/formerly";
@@ -324,9 +328,12 @@ async fn ordered_number(
     if recorded.is_none() && context.memories.knows_orders(&pass.object) {
         return Ok(None);
     }
-    let company = account.company();
-    let marked = company.marked_orders(&pass.facts.mark);
-    for order in account.call(marked).await? {
+    let not_before = context.memories.first_seen(&pass.object);
+    let not_before = not_before.max(context.clock.now().before(ORDERS_SERVE));
+    for order in account
+        .marked_orders(&pass.facts.mark, not_before)
+        .await?
+    {
         let Some(number) = order.numbers.first() else {
             continue;
         };

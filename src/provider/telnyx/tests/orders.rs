@@ -408,33 +408,6 @@ async fn an_order_listed_without_its_numbers_is_read_by_itself() {
     assert_eq!(found.unwrap().state, OrderState::Success);
 }
 
-/// The claim that placed them is lost, so the mark alone tells, and no date.
-#[tokio::test]
-async fn the_orders_with_our_mark_are_those_that_have_not_failed() {
-    let listed = |id: &str, status: &str, name: &str| {
-        let reference = format!("{}.0123456789abcdef", mark_of(name));
-        order(
-            json!({"id": id, "status": status, "customer_reference": reference,
-            "phone_numbers": [{"phone_number": NUMBER, "status": status}]}),
-        )
-    };
-    let rows = json!([
-        listed("o-1", "pending", "nyc"),
-        listed("o-2", "success", "nyc"),
-        listed("o-3", "failure", "nyc"),
-        listed("o-4", "pending", "bos"),
-    ]);
-    let fake = Fake::with([json(200, page(rows, 1, 1))]);
-    let orders = telnyx(&fake).marked_orders(&mark_of("nyc")).await.unwrap();
-    let ids: Vec<_> = orders.iter().map(|order| order.id.as_str()).collect();
-    assert_eq!(ids, ["o-1", "o-2"]);
-    let asked = fake.asked();
-    assert_eq!(
-        asked,
-        ["Get /v2/number_orders?page%5Bsize%5D=250&page%5Bnumber%5D=1"]
-    );
-}
-
 #[tokio::test]
 async fn an_order_is_cancelled_by_its_sub_orders() {
     let done = || json(200, json!({"data": {}}));
