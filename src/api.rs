@@ -3,6 +3,7 @@
 mod account;
 mod phone_number;
 mod reason;
+mod refs;
 mod word;
 
 pub use account::{
@@ -17,6 +18,10 @@ pub use phone_number::{
     PhoneNumberStatus, TelnyxOptions, TelnyxStatus, TwilioOptions, TwilioStatus, Webhooks,
 };
 pub use reason::{Class, Reason};
+pub use refs::{
+    ACCOUNT_FINALIZER, AccountKey, NUMBER_FINALIZER, account_name, finalizers_of, has_finalizer,
+    owner,
+};
 pub use word::{AttemptOutcome, NumberOrigin, OnDeletion, OrderStatus};
 
 use std::collections::BTreeMap;

@@ -4,6 +4,7 @@
 //! makes passes, [`run`] drives it by kube's watches and queues.
 
 mod account;
+mod any_account;
 mod cause;
 mod context;
 mod definition;
@@ -13,13 +14,16 @@ mod figures;
 mod fuse;
 mod index;
 mod inspect;
+mod inspections;
 mod limits;
 mod memory;
 mod number;
 mod openings;
+mod pass;
 mod perform;
 pub(crate) mod plan;
 mod pulse;
+mod purchasers;
 mod queues;
 mod reconciler;
 mod report;

@@ -48,6 +48,17 @@ macro_rules! reasons {
             }
         }
 
+        impl Reason {
+            /// True for what a person or the provider has to mend.
+            pub fn is_failure(self) -> bool {
+                let transient = matches!(
+                    self,
+                    Self::RateLimited | Self::ProviderUnavailable | Self::InternalError
+                );
+                transient || self.class() == Class::Stalled
+            }
+        }
+
         impl fmt::Display for Reason {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(match self {

@@ -1,110 +1,32 @@
 //! One pass over one account: proves its credential, shows its id, and keeps it while PhoneNumbers need it.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt;
 use kube::api::{Patch, PatchParams, PostParams};
-use kube::core::NamespaceResourceScope;
-use kube::{Api, Resource, ResourceExt};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 use tracing::Instrument;
 
 use super::Due;
+use super::any_account::AnyAccount;
 use super::cause;
 use super::context::{AccountView, Context};
 use super::fault;
-use super::figures::label_of;
 use super::inspect;
-use super::limits::key_of;
-use super::number::{is_conflict, is_failure};
 use super::plan::Blocker;
 use super::resolve::{open_account, provider_blocker};
+use super::setbacks::is_conflict;
 use super::verdict::Verdict;
 use crate::account::{Account, is_suspect};
 use crate::api::{
-    AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, PhoneNumber, ProviderAccount,
-    Reason, condition,
+    ACCOUNT_FINALIZER, AccountKind, AccountStatus, PhoneNumber, Reason, condition, finalizers_of,
+    has_finalizer,
 };
 use crate::provider::Identity;
 use crate::provider::http::{Cause, because};
 use crate::telemetry::metrics::KUBERNETES_API;
 use crate::telemetry::traces::SPANS;
-
-/// The finalizer that keeps an account until the PhoneNumbers that use it are gone: they need it to be released.
-pub(super) const FINALIZER: &str = "telephony.burki.dev/in-use";
-
-/// What both kinds of accounts have in common.
-pub(super) trait AnyAccount:
-    Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
-{
-    const KIND: AccountKind;
-    fn spec(&self) -> &AccountSpec;
-    fn status(&self) -> Option<&AccountStatus>;
-    fn set_status(&mut self, status: AccountStatus);
-    fn conditions(&mut self) -> &mut Vec<Condition>;
-    fn api(&self, context: &Context) -> Api<Self>;
-}
-
-impl AnyAccount for ProviderAccount {
-    const KIND: AccountKind = AccountKind::ProviderAccount;
-
-    fn spec(&self) -> &AccountSpec {
-        &self.spec.account
-    }
-
-    fn status(&self) -> Option<&AccountStatus> {
-        self.status.as_ref()
-    }
-
-    fn set_status(&mut self, status: AccountStatus) {
-        self.status = Some(status);
-    }
-
-    fn conditions(&mut self) -> &mut Vec<Condition> {
-        &mut self.status.get_or_insert_default().conditions
-    }
-
-    fn api(&self, context: &Context) -> Api<Self> {
-        namespaced(self, context)
-    }
-}
-
-impl AnyAccount for ClusterProviderAccount {
-    const KIND: AccountKind = AccountKind::ClusterProviderAccount;
-
-    fn spec(&self) -> &AccountSpec {
-        &self.spec.account
-    }
-
-    fn status(&self) -> Option<&AccountStatus> {
-        self.status.as_ref()
-    }
-
-    fn set_status(&mut self, status: AccountStatus) {
-        self.status = Some(status);
-    }
-
-    fn conditions(&mut self) -> &mut Vec<Condition> {
-        &mut self.status.get_or_insert_default().conditions
-    }
-
-    fn api(&self, context: &Context) -> Api<Self> {
-        Api::all(context.clients.writes.clone())
-    }
-}
-
-fn namespaced<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(
-    object: &K,
-    context: &Context,
-) -> Api<K> {
-    Api::namespaced(
-        context.clients.writes.clone(),
-        &object.namespace().unwrap_or_default(),
-    )
-}
 
 /// Reconciles `account` once.
 ///
@@ -122,12 +44,12 @@ pub(super) async fn reconcile<A: AnyAccount>(
     }
     let kind = label(A::KIND);
     let cause = Cause {
-        who: format!("{} {}", A::kind(&()), label_of(account.as_ref())),
+        who: format!("{} {}", A::kind(&()), account.label()),
         generation: account.meta().generation.unwrap_or_default(),
         why: cause::TO_RESOLVE.to_owned(),
         cost: None,
     };
-    context.metrics.expect(&label_of(account.as_ref()));
+    context.metrics.expect(&account.label());
     let begun = context.clock.now();
     let span = tracing::info_span!(
         target: SPANS,
@@ -156,7 +78,9 @@ pub(super) async fn reconcile<A: AnyAccount>(
 
 async fn pass_over<A: AnyAccount>(account: Arc<A>, context: &Context) -> Result<Due, kube::Error> {
     let account = keep_while_used(account, context).await?;
-    if account.meta().deletion_timestamp.is_some() && !has_finalizer(account.as_ref()) {
+    if account.meta().deletion_timestamp.is_some()
+        && !has_finalizer(account.as_ref(), ACCOUNT_FINALIZER)
+    {
         return Ok(None);
     }
     let view = AccountView {
@@ -168,8 +92,8 @@ async fn pass_over<A: AnyAccount>(account: Arc<A>, context: &Context) -> Result<
         denied: None,
     };
     let mut status = account.status().cloned().unwrap_or_default();
-    let users = context.users(A::KIND, account.namespace().as_deref(), &account.name_any());
-    let key = key_of(account.as_ref());
+    let key = account.key();
+    let users = context.users(&key);
     let opened = open_account(&view, context, false).await?;
     context.opened(&key, &opened);
     let (ready, reason, message) = match opened {
@@ -202,7 +126,7 @@ async fn pass_over<A: AnyAccount>(account: Arc<A>, context: &Context) -> Result<
         // They wait for a person, who may have mended it at the provider, where nobody sees it.
         users.iter().for_each(|user| context.wakers.number(user));
     }
-    if !ready && is_failure(reason) {
+    if !ready && reason.is_failure() {
         context.metrics.failed(label(A::KIND), reason.to_string());
     }
     if account.status() != Some(&status) {
@@ -210,7 +134,7 @@ async fn pass_over<A: AnyAccount>(account: Arc<A>, context: &Context) -> Result<
         changed.set_status(status);
         changed.meta_mut().managed_fields = None;
         account
-            .api(context)
+            .api(&context.clients.writes)
             .replace_status(&account.name_any(), &PostParams::default(), &changed)
             .await?;
     }
@@ -301,30 +225,19 @@ fn show_figures<A: AnyAccount>(
     }
 }
 
-fn has_finalizer<A: AnyAccount>(account: &A) -> bool {
-    account
-        .finalizers()
-        .iter()
-        .any(|finalizer| finalizer == FINALIZER)
-}
-
 async fn keep_while_used<A: AnyAccount>(
     account: Arc<A>,
     context: &Context,
 ) -> Result<Arc<A>, kube::Error> {
-    let used = context.is_used(A::KIND, account.namespace().as_deref(), &account.name_any());
+    let used = context.is_used(&account.key());
     let deleting = account.meta().deletion_timestamp.is_some();
-    let has = has_finalizer(account.as_ref());
+    let has = has_finalizer(account.as_ref(), ACCOUNT_FINALIZER);
     if used == has || (used && deleting) {
         return Ok(account);
     }
-    let mut finalizers = account.finalizers().to_vec();
-    finalizers.retain(|finalizer| finalizer != FINALIZER);
-    if used {
-        finalizers.push(FINALIZER.to_owned());
-    }
+    let finalizers = finalizers_of(account.as_ref(), ACCOUNT_FINALIZER, used);
     let body = json!({"metadata": {"resourceVersion": account.resource_version(), "finalizers": finalizers}});
-    let api = account.api(context);
+    let api = account.api(&context.clients.writes);
     Ok(Arc::new(
         api.patch(
             &account.name_any(),

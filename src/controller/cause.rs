@@ -1,8 +1,8 @@
 //! What a step is called in traces, and why it writes at a provider in the words of the audit line. Decides nothing.
 
-use super::context::owner;
-use super::perform::Pass;
+use super::pass::Pass;
 use super::plan::Step;
+use crate::api::owner;
 use crate::provider::http::Cause;
 
 /// The cause of what happens before any step. Nothing is written there.

@@ -9,15 +9,15 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::ListParams;
 use kube::core::{PartialObjectMeta, Selector, SelectorExt};
-use kube::runtime::reflector::ObjectRef;
-use kube::{Api, Resource, ResourceExt};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Api, ResourceExt};
 
 use super::Parts;
 use super::definition::Definition;
 use super::events::Events;
 use super::fuse::Fuses;
-use super::index::{Gone, Key, account_key, numbers_of};
-use super::inspect::{Answers, Inspections};
+use super::index::{Gone, Key, numbers_of};
+use super::inspections::{Answers, Inspections};
 use super::memory::Memories;
 use super::openings::Openings;
 use super::plan::{Blocker, Waits};
@@ -26,14 +26,15 @@ use super::setbacks::Setbacks;
 use super::stores::Stores;
 use super::turns::Turns;
 use super::wakers::Wakers;
-use crate::account::{Accounts, Credentials, Directory, Told};
+use crate::account::{Accounts, Credentials, Directory};
 use crate::api::{
-    AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, PhoneNumber, Reason,
+    AccountKey, AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, PhoneNumber,
+    Reason, account_name, owner,
 };
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::leader::host;
-use crate::number::{AccountId, Installation, Mark, Origin, Owner, Provider};
+use crate::number::{AccountId, Installation, Mark, Origin, Provider};
 use crate::server_time::{Clients, ServerTime};
 use crate::telemetry::metrics::Metrics;
 
@@ -152,19 +153,6 @@ impl Context {
             purchase: self.settings.purchase_timeout + crate::claim::TOKEN_LIFETIME,
             visibility: self.settings.purchase_visibility,
         }
-    }
-
-    /// What the resources other than `number` tell of purchases in the account with these ids.
-    pub(super) fn told_besides<'a>(
-        &'a self,
-        number: &PhoneNumber,
-        account: Vec<AccountId>,
-    ) -> impl Told + use<'a> {
-        let since = self.unsettled_since();
-        let credible = self.credible(account.clone());
-        self.stores
-            .index
-            .told_besides(number, account, since, credible)
     }
 
     /// What is claimed after that was made up, whatever the clocks.
@@ -328,26 +316,20 @@ impl Context {
     }
 
     /// The PhoneNumbers that refer to an account.
-    pub(super) fn users(
-        &self,
-        kind: AccountKind,
-        namespace: Option<&str>,
-        name: &str,
-    ) -> Vec<Arc<PhoneNumber>> {
-        let key = Key::Account(kind, namespace.map(str::to_owned), name.to_owned());
-        let mut found = self.stores.found(&key);
-        found.retain(|number| account_key(number) == key);
+    pub(super) fn users(&self, account: &AccountKey) -> Vec<Arc<PhoneNumber>> {
+        let mut found = self.stores.found(&Key::Account(account.clone()));
+        found.retain(|number| AccountKey::of(number) == *account);
         found
     }
 
     /// True if a PhoneNumber refers to an account.
-    pub(super) fn is_used(&self, kind: AccountKind, namespace: Option<&str>, name: &str) -> bool {
-        let key = Key::Account(kind, namespace.map(str::to_owned), name.to_owned());
+    pub(super) fn is_used(&self, account: &AccountKey) -> bool {
         let is_user = |reference: &ObjectRef<PhoneNumber>| {
             let mut stores = self.stores.numbers.iter();
             let number = stores.find_map(|store| store.get(reference))?;
-            (account_key(&number) == key).then_some(())
+            (AccountKey::of(&number) == *account).then_some(())
         };
+        let key = Key::Account(account.clone());
         self.stores.index.find(&key, is_user).is_some()
     }
 
@@ -369,13 +351,19 @@ impl Context {
         let noted = self.stores.index.put(number, since, until);
         // All accounts are woken when this begins.
         if noted.is_new_user && self.stores.has_begun() {
-            self.wakers.account_at(&account_key(number));
+            self.wakers.account_at(&AccountKey::of(number));
         }
         if let Some(left) = &noted.left {
             self.turns.left(left, &ObjectRef::from_obj(number));
             self.wakers.account_at(left);
         }
         self.wake_declarers(&noted.freed);
+    }
+
+    /// Wakes every PhoneNumber that `wanted` picks.
+    pub(super) fn wake_numbers(&self, wanted: impl Fn(&PhoneNumber) -> bool) {
+        let numbers = self.stores.numbers.iter().flat_map(Store::state);
+        self.wakers.numbers(numbers.filter(|number| wanted(number)));
     }
 
     /// Wakes what waits for a PhoneNumber that is gone.
@@ -477,23 +465,4 @@ pub(super) fn credentials_secret(spec: &AccountSpec, namespace: &str) -> Option<
         Provider::Telnyx => telnyx.map(|telnyx| &telnyx.credentials_secret_ref),
     };
     reference.map(|reference| (namespace.to_owned(), reference.name.clone()))
-}
-
-/// The kind and name of the account that `number` refers to, with the default applied.
-pub(super) fn account_name(number: &PhoneNumber) -> (AccountKind, String) {
-    match &number.spec.account_ref {
-        Some(reference) => (reference.kind, reference.name.clone()),
-        None => (
-            AccountKind::ProviderAccount,
-            number.spec.provider.to_string(),
-        ),
-    }
-}
-
-/// `namespace/name` of a resource.
-pub(super) fn owner<K: Resource>(object: &K) -> Owner {
-    Owner {
-        namespace: object.namespace().unwrap_or_default(),
-        name: object.name_any(),
-    }
 }

@@ -11,10 +11,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Due;
-use super::account::AnyAccount;
+use super::any_account::AnyAccount;
 use super::context::Context;
 use super::events::Told;
-use super::plan::{Again, Blocker, Rest};
+use super::plan::{Again, Rest};
 use super::verdict::Verdict;
 use crate::api::{PhoneNumber, Reason, condition, reason_of};
 use crate::panics;
@@ -22,18 +22,6 @@ use crate::telemetry::metrics::{Fault, LOOP};
 
 /// What may panic too: nothing may end the queue that the pass came from.
 const SHOWING: &str = "showing that a pass panicked";
-
-/// What a rule that does not hold means for the object of a pass.
-pub(super) fn blocker(why: &str) -> Blocker {
-    Blocker::new(
-        Reason::InternalError,
-        format!(
-            "A rule of the operator does not hold: {why}. Nothing was sent for this step, and what was bought before \
-             is still paid. It is tried again after a pause. This is a fault of the operator: please report it with the \
-             error in its log."
-        ),
-    )
-}
 
 /// Logs and counts what a pass over `object` ended with, if it is a fault of the operator.
 pub(super) fn note<K: Resource<DynamicType = ()>>(
@@ -107,7 +95,7 @@ pub(super) async fn account_panicked<A: AnyAccount>(
 ) -> Due {
     pass_panicked(account.as_ref(), panic, context);
     let due = context.setbacks.panicked(account.as_ref());
-    let api = account.api(context);
+    let api = account.api(&context.clients.writes);
     survived_round(SHOWING, context, async {
         show(account.as_ref(), api, A::conditions, context).await;
     })

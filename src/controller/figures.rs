@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
 
-use super::account::AnyAccount;
-use super::context::{Context, account_name, owner};
+use super::any_account::AnyAccount;
+use super::context::Context;
 use super::fuse::Deed;
-use super::limits::{AccountLimits, key_of};
-use crate::api::{AccountKind, Class, PhoneNumber, Reason, condition, reason_of};
+use super::limits::AccountLimits;
+use crate::api::{
+    AccountKind, Class, PhoneNumber, Reason, account_name, condition, owner, reason_of,
+};
 use crate::claim::{Claim, Stored};
 use crate::clock::Instant;
 use crate::number::{AccountId, Amount};
@@ -41,7 +43,7 @@ impl Figures {
         let listed = known.as_ref().and_then(|known| known.listed);
         let age = context.clock.now().since(listed.unwrap_or(self.since));
         let mut figures = AccountFigures {
-            account: label_of(account),
+            account: account.label(),
             ready: status.and_then(|status| {
                 let mut conditions = status.conditions.iter();
                 let ready = conditions.find(|found| found.type_ == condition::READY)?;
@@ -62,7 +64,7 @@ impl Figures {
         }
         let names = id.as_ref().map(|id| context.names_of(id));
         let names = names.unwrap_or_default();
-        let limits = context.lowest_limits(&names, &key_of(account), &account.spec().limits);
+        let limits = context.lowest_limits(&names, &account.key(), &account.spec().limits);
         let held = known.map(|known| known.numbers);
         figures.limits = self.limits(&names, held, &limits);
         figures
@@ -210,18 +212,12 @@ fn open_since(number: &PhoneNumber) -> Option<Timestamp> {
     (waits_for_a_look && !in_vain).then_some(since)
 }
 
-/// The `account` label of an account.
-pub(super) fn label_of<A: AnyAccount>(account: &A) -> String {
-    match account.namespace() {
-        Some(namespace) => format!("{namespace}/{}", account.name_any()),
-        None => account.name_any(),
-    }
-}
-
 impl Context {
     /// Forgets what is counted of accounts that do not exist.
     pub(super) fn forget_figures(&self) {
-        let labels = self.stores.accounts_as(label_of, label_of);
+        let labels = self
+            .stores
+            .accounts_as(AnyAccount::label, AnyAccount::label);
         let live: BTreeSet<String> = labels.into_iter().collect();
         self.metrics.keep_accounts(|account| live.contains(account));
     }

@@ -17,8 +17,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
 use self::claims::{Claimed, Claims};
-use super::context::{account_name, owner};
-use crate::api::{AccountKind, OrderStatus, PhoneNumber};
+use crate::api::{AccountKey, OrderStatus, PhoneNumber, owner};
 use crate::claim::{Claim, Intent};
 use crate::number::{AccountId, Amount, Currency, E164, Installation, Mark, Origin};
 use crate::panics::lock;
@@ -34,8 +33,8 @@ pub(super) enum Key {
     Recorded(String),
     /// The part of a mark that names it.
     Marked(String),
-    /// The account that it refers to: kind, namespace if it has one, name.
-    Account(AccountKind, Option<String>, String),
+    /// The account that it refers to.
+    Account(AccountKey),
 }
 
 /// References by key. A reference may be of an object that is gone or has changed: whoever follows it looks again.
@@ -105,7 +104,7 @@ pub(super) struct Noted {
     /// True if it did not refer to its account before.
     pub(super) is_new_user: bool,
     /// The account that it referred to before, if that is another one.
-    pub(super) left: Option<Key>,
+    pub(super) left: Option<AccountKey>,
     /// The numbers that it went for or held before, and does not any more.
     pub(super) freed: Vec<String>,
 }
@@ -115,7 +114,7 @@ pub(super) struct Noted {
 pub(super) struct Gone {
     pub(super) reference: Reference,
     /// The account that it referred to.
-    pub(super) account: Option<Key>,
+    pub(super) account: Option<AccountKey>,
     /// The numbers that it went for or held.
     pub(super) freed: Vec<String>,
 }
@@ -143,7 +142,7 @@ impl Index {
             Some(claimed) => maps.claims.put(&reference, claimed),
             None => maps.claims.remove(&reference),
         }
-        let account = account_key(number);
+        let account = AccountKey::of(number);
         let left = before.account().filter(|left| **left != account);
         let freed = before.numbers();
         let freed = freed.filter(|freed| !keys.iter().any(|key| key.is_number(freed)));
@@ -241,9 +240,11 @@ impl Key {
 
 impl Entry {
     /// The account that the resource refers to.
-    fn account(&self) -> Option<&Key> {
-        let mut keys = self.keys.iter().map(Arc::as_ref);
-        keys.find(|key| matches!(key, Key::Account(..)))
+    fn account(&self) -> Option<&AccountKey> {
+        self.keys.iter().find_map(|key| match key.as_ref() {
+            Key::Account(account) => Some(account),
+            _ => None,
+        })
     }
 
     /// The numbers that the resource goes for or holds.
@@ -358,16 +359,6 @@ impl Maps {
     }
 }
 
-/// The key of the account that `number` refers to.
-pub(super) fn account_key(number: &PhoneNumber) -> Key {
-    let (kind, name) = account_name(number);
-    let namespace = match kind {
-        AccountKind::ProviderAccount => number.namespace(),
-        AccountKind::ClusterProviderAccount => None,
-    };
-    Key::Account(kind, namespace, name)
-}
-
 /// The claim of the resource, under whichever UID it was made.
 pub(super) fn claim_of(number: &PhoneNumber) -> Option<Claim> {
     let uid = number.uid().unwrap_or_default();
@@ -394,7 +385,7 @@ fn claimed(number: &PhoneNumber, claim: Claim, is_counted: bool) -> Option<Claim
     let order = telnyx.and_then(|telnyx| telnyx.order_status.as_ref());
     Some(Claimed {
         account: claim.account_id,
-        user: Arc::new((account_key(number), number.spec.provider)),
+        user: Arc::new((AccountKey::of(number), number.spec.provider)),
         number: claim.number,
         monthly: claim.price.map(|price| price.monthly).unwrap_or_default(),
         at: match order {
@@ -434,7 +425,8 @@ fn numbers_with(number: &PhoneNumber, claim: Option<&Claim>) -> BTreeSet<String>
 fn keys_of(number: &PhoneNumber, claim: Option<&Claim>) -> Vec<Key> {
     let recorded = number.status.as_ref().and_then(|status| status.id.clone());
     let mark = Mark::new(Origin::Bought, &Installation::new(""), &owner(number));
-    let mut keys = vec![Key::Marked(mark.owner().to_owned()), account_key(number)];
+    let account = Key::Account(AccountKey::of(number));
+    let mut keys = vec![Key::Marked(mark.owner().to_owned()), account];
     keys.extend(numbers_with(number, claim).into_iter().map(Key::Declared));
     keys.extend(recorded.map(Key::Recorded));
     keys
@@ -485,7 +477,12 @@ mod tests {
         index.put(&number("a", None), Timestamp::MIN, Timestamp::MAX);
         index.put(&number("b", Some("PN1")), Timestamp::MIN, Timestamp::MAX);
         assert_eq!(index.get(&declared).len(), 2);
-        assert_eq!(index.get(&account_key(&number("a", None))).len(), 2);
+        assert_eq!(
+            index
+                .get(&Key::Account(AccountKey::of(&number("a", None))))
+                .len(),
+            2
+        );
         assert_eq!(index.get(&recorded).len(), 1);
         index.put(&number("b", Some("PN2")), Timestamp::MIN, Timestamp::MAX);
         assert!(index.get(&recorded).is_empty());

@@ -1,8 +1,8 @@
 //! Looks at everything that an account holds, once an interval: wakes the numbers that are not as they were, and counts.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt;
@@ -14,7 +14,6 @@ use crate::account::Account;
 use crate::api::{MonthlyCost, PhoneNumber, Reason};
 use crate::clock::Instant;
 use crate::number::{Amount, E164, NumberId, Provider};
-use crate::panics::lock;
 use crate::provider::Error;
 
 /// What an account holds, in figures.
@@ -32,81 +31,8 @@ pub(super) struct Figures {
     pub(super) monthly_cost: Option<MonthlyCost>,
 }
 
-/// How often the figures of an account are written at most.
-const FIGURES_AFTER: Duration = Duration::from_secs(60);
-
 /// In which time Burki is asked about each assignment once.
 const ASSIGNMENTS_ASKED_IN: Duration = Duration::from_secs(3600);
-
-/// When each account was last inspected, and its figures were last written.
-#[derive(Default)]
-pub(super) struct Inspections(Mutex<HashMap<String, Inspection>>);
-
-#[derive(Clone, Copy, Default)]
-struct Inspection {
-    /// When the listing began that was last compared.
-    compared: Option<Instant>,
-    written: Option<Instant>,
-    /// How many recorded numbers were missing then.
-    missing: usize,
-    /// Where among the assigned numbers the next share begins.
-    cursor: usize,
-}
-
-impl Inspections {
-    /// True if the listing that began at `listed` was not compared yet for the account with this uid; it now is.
-    pub(super) fn begins(&self, uid: &str, listed: Option<Instant>) -> bool {
-        self.change(uid, |inspection| {
-            std::mem::replace(&mut inspection.compared, listed) != listed
-        })
-    }
-
-    /// Notes how many recorded numbers are missing from the account with this uid.
-    pub(super) fn misses(&self, uid: &str, missing: usize) {
-        self.change(uid, |inspection| inspection.missing = missing);
-    }
-
-    /// How many recorded numbers were missing from the account with this uid.
-    pub(super) fn missing(&self, uid: &str) -> usize {
-        self.change(uid, |inspection| inspection.missing)
-    }
-
-    /// True if the figures of the account with this uid may be written at `now`.
-    pub(super) fn may_write(&self, uid: &str, now: Instant) -> bool {
-        self.change(uid, |inspection| {
-            inspection
-                .written
-                .is_none_or(|written| now.since(written) >= FIGURES_AFTER)
-        })
-    }
-
-    /// Notes that the figures of the account with this uid are written at `now`.
-    pub(super) fn writes(&self, uid: &str, now: Instant) {
-        self.change(uid, |inspection| inspection.written = Some(now));
-    }
-
-    /// The next `share` of `len` places, going round.
-    fn next_share(&self, uid: &str, share: usize, len: usize) -> Vec<usize> {
-        self.change(uid, |inspection| {
-            let begin = inspection.cursor;
-            inspection.cursor = (begin + share).checked_rem(len).unwrap_or_default();
-            let places =
-                (begin..begin + share).map(|place| place.checked_rem(len).unwrap_or_default());
-            places.collect()
-        })
-    }
-
-    /// Forgets accounts whose uid is not among `live`.
-    pub(super) fn retain(&self, live: impl Fn(&str) -> bool) {
-        let mut all = lock(&self.0);
-        all.retain(|uid, _| live(uid));
-    }
-
-    fn change<T>(&self, uid: &str, change: impl FnOnce(&mut Inspection) -> T) -> T {
-        let mut all = lock(&self.0);
-        change(all.entry(uid.to_owned()).or_default())
-    }
-}
 
 /// Wakes the users of the account whose number is not as it was when they were last found to be right. Returns how many
 /// recorded numbers are not listed, and are not known to be lost.
@@ -180,26 +106,6 @@ pub(super) async fn look_into_services(
     Some(format!(
         "{why}, so it is not seen when one takes the messages of a number."
     ))
-}
-
-/// How many answers are kept; each is of one assistant and routing that resources want, or once wanted.
-const MOST_ANSWERS: usize = 100_000;
-
-/// What resources that want the same assistant and the same routing were last answered.
-#[derive(Default)]
-pub(super) struct Answers(Mutex<HashMap<u64, u64>>);
-
-impl Answers {
-    /// True if the answer is another than the last one. Where too many questions were asked since, it is not known.
-    fn changed(&self, question: u64, answer: u64) -> bool {
-        let mut answers = lock(&self.0);
-        if answers.len() >= MOST_ANSWERS && !answers.contains_key(&question) {
-            answers.clear();
-        }
-        answers
-            .insert(question, answer)
-            .is_some_and(|before| before != answer)
-    }
 }
 
 /// Asks about each distinct assistant and connection that the users of an account want, by one of them, and wakes all of

@@ -4,15 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kube::ResourceExt;
-
-use super::account::AnyAccount;
-use super::context::{Context, account_name};
-use super::index::Key;
-use super::openings::Opened;
+use super::any_account::AnyAccount;
+use super::context::Context;
 use super::plan::{self, Allowed, Budget};
+use super::purchasers::Opened;
 use crate::account::Account;
-use crate::api::{AccountKind, Adoption, Limits, PhoneNumber, Reason};
+use crate::api::{AccountKey, AccountKind, Adoption, Limits, PhoneNumber, Reason, account_name};
 use crate::number::{AccountId, Amount, Currency, Kind};
 
 /// The limits of one account at a provider.
@@ -110,7 +107,12 @@ fn shared<T: Ord + Clone>(
 impl Context {
     /// The limits of `account`, which the account `key` with the limits `own` opens. It heeds them from now on in what it is
     /// asked.
-    pub(super) fn limits_of(&self, account: &Account, key: &Key, own: &Limits) -> AccountLimits {
+    pub(super) fn limits_of(
+        &self,
+        account: &Account,
+        key: &AccountKey,
+        own: &Limits,
+    ) -> AccountLimits {
         let limits = self.lowest_limits(&account.names(), key, own);
         account.limit_requests(limits.max_concurrent_requests);
         limits
@@ -120,7 +122,7 @@ impl Context {
     pub(super) fn lowest_limits(
         &self,
         account: &[AccountId],
-        key: &Key,
+        key: &AccountKey,
         own: &Limits,
     ) -> AccountLimits {
         let mut limits = AccountLimits::of(own, &title(key, key));
@@ -175,12 +177,12 @@ impl Context {
     }
 
     /// The accounts that open the account with these ids at the provider, and their limits.
-    fn that_open(&self, account: &[AccountId]) -> Vec<(Key, Limits)> {
+    fn that_open(&self, account: &[AccountId]) -> Vec<(AccountKey, Limits)> {
         let all = self.stores.accounts_as(
-            |it| (key_of(it), it.spec.account.limits.clone()),
-            |it| (key_of(it), it.spec.account.limits.clone()),
+            |it| (it.key(), it.spec.account.limits.clone()),
+            |it| (it.key(), it.spec.account.limits.clone()),
         );
-        let opens = |(key, _): &(Key, Limits)| matches!(self.opened_by(key), Opened::Account(id) if account.contains(&id));
+        let opens = |(key, _): &(AccountKey, Limits)| matches!(self.opened_by(key), Opened::Account(id) if account.contains(&id));
         all.into_iter().filter(opens).collect()
     }
 
@@ -193,10 +195,7 @@ impl Context {
     /// The resources that wait for a limit of the account with this id at the provider.
     pub(super) fn waiting_in(&self, id: &AccountId) -> Vec<Arc<PhoneNumber>> {
         let openers = self.that_open(&self.names_of(id));
-        let users = openers.iter().flat_map(|(key, _)| match key {
-            Key::Account(kind, namespace, name) => self.users(*kind, namespace.as_deref(), name),
-            Key::Declared(_) | Key::Recorded(_) | Key::Marked(_) => Vec::new(),
-        });
+        let users = openers.iter().flat_map(|(key, _)| self.users(key));
         users.filter(|user| waits_for_a_limit(user)).collect()
     }
 }
@@ -213,23 +212,14 @@ pub(super) fn waits_for_a_limit(number: &PhoneNumber) -> bool {
     })
 }
 
-/// The key of an account.
-pub(super) fn key_of<A: AnyAccount>(account: &A) -> Key {
-    Key::Account(A::KIND, account.namespace(), account.name_any())
-}
-
 /// What an account is called where people read that use the account `viewer`: who has no key of their own is told nothing of
 /// other namespaces.
-pub(super) fn title(key: &Key, viewer: &Key) -> String {
-    let is_shared = matches!(
-        viewer,
-        Key::Account(AccountKind::ClusterProviderAccount, ..)
-    );
-    match key {
-        Key::Account(AccountKind::ClusterProviderAccount, _, name) => {
-            format!("ClusterProviderAccount {name}")
-        }
-        Key::Account(AccountKind::ProviderAccount, Some(namespace), name) if !is_shared => {
+pub(super) fn title(key: &AccountKey, viewer: &AccountKey) -> String {
+    let is_shared = viewer.kind == AccountKind::ClusterProviderAccount;
+    let name = &key.name;
+    match (key.kind, &key.namespace) {
+        (AccountKind::ClusterProviderAccount, _) => format!("ClusterProviderAccount {name}"),
+        (AccountKind::ProviderAccount, Some(namespace)) if !is_shared => {
             format!("ProviderAccount {namespace}/{name}")
         }
         _ => "an account of another namespace".to_owned(),

@@ -8,9 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::context::owner;
 use super::plan::{Again, Doubt, MOST_REPAIRS, Memory, RefusedSetup, Rest};
-use crate::api::PhoneNumber;
+use crate::api::{PhoneNumber, owner};
 use crate::claim::{Claim, Intent, Stored};
 use crate::clock::{Clock, Instant};
 use crate::number::{E164, NumberId, Owner};

@@ -8,25 +8,27 @@ use tracing::Instrument;
 
 use super::Due;
 use super::cause;
-use super::context::{Context, owner};
+use super::context::Context;
 use super::fault;
 use super::memory::Verified;
-use super::perform::{Pass, Stop, perform};
+use super::pass::{Pass, Stop};
+use super::perform::perform;
 use super::plan::{Budget, Facts, Rest, Step, plan};
 use super::report;
 use super::resolve::{Resolved, resolve};
+use super::setbacks::is_conflict;
 use super::turns::ASKS_AGAIN_AFTER;
 use crate::account::{Account, fingerprint};
-use crate::api::{AdoptionPolicy, AttemptOutcome, Class, Money, PhoneNumber, Reason, condition};
+use crate::api::{
+    AdoptionPolicy, AttemptOutcome, Money, NUMBER_FINALIZER, PhoneNumber, Reason, condition,
+    has_finalizer, owner,
+};
 use crate::claim::{Claim, Intent, Stored};
 use crate::number::{AccountId, Amount, Configuration, Currency, E164, NumberId, OrderId};
 use crate::provider::Error;
 use crate::provider::http::{Cause, because};
 use crate::telemetry::metrics::KUBERNETES_API;
 use crate::telemetry::traces::SPANS;
-
-/// The finalizer that keeps a `PhoneNumber` until its number is released or let go.
-pub(super) const FINALIZER: &str = "telephony.burki.dev/release";
 
 /// The kind as a label of metrics.
 const KIND: &str = "PhoneNumber";
@@ -80,11 +82,6 @@ pub(super) async fn reconcile(
     passed
 }
 
-/// Somebody else wrote first, which is no failure of anything.
-pub(super) fn is_conflict(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 409 || status.code == 404)
-}
-
 async fn pass_over(number: Arc<PhoneNumber>, context: &Arc<Context>) -> Result<Due, kube::Error> {
     let number = context.memories.latest(number);
     let cause = Cause {
@@ -123,7 +120,7 @@ async fn pass_over(number: Arc<PhoneNumber>, context: &Arc<Context>) -> Result<D
     } = &rest
     {
         fault::note(*reason, message, pass.object.as_ref(), context);
-        if is_failure(*reason) {
+        if reason.is_failure() {
             context.metrics.failed(KIND, reason.to_string());
         }
     }
@@ -134,15 +131,6 @@ async fn pass_over(number: Arc<PhoneNumber>, context: &Arc<Context>) -> Result<D
     remember(&pass, &rest, context);
     let jitter = context.chance.fraction();
     Ok(context.memories.again(&pass.object, &rest, jitter))
-}
-
-/// True for what a person or the provider has to mend.
-pub(super) fn is_failure(reason: Reason) -> bool {
-    let transient = matches!(
-        reason,
-        Reason::RateLimited | Reason::ProviderUnavailable | Reason::InternalError
-    );
-    transient || reason.class() == Class::Stalled
 }
 
 fn remember(pass: &Pass, rest: &Rest, context: &Context) {
@@ -217,10 +205,7 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
             .and_then(|account| account.company().provider_time()),
         generation: number.metadata.generation.unwrap_or_default(),
         deleting,
-        finalizer: number
-            .finalizers()
-            .iter()
-            .any(|finalizer| finalizer == FINALIZER),
+        finalizer: has_finalizer(number.as_ref(), NUMBER_FINALIZER),
         claim,
         suspended: number.spec.suspend,
         protected: number.spec.deletion_protection,

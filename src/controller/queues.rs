@@ -17,7 +17,7 @@ use kube::runtime::{Controller, WatchStreamExt, controller, reflector, watcher};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
-use super::account::AnyAccount;
+use super::any_account::AnyAccount;
 use super::pulse::{Pauses, Pulses, WATCH_SECONDS};
 use super::reconciler::{REREAD_AFTER, Reconciler, account_fingerprint, number_fingerprint};
 use super::stores::Stores;

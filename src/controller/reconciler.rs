@@ -13,17 +13,19 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
 
-use super::account::{self, AnyAccount};
-use super::context::{Context, account_name, secrets_of};
+use super::account;
+use super::any_account::AnyAccount;
+use super::context::{Context, secrets_of};
 use super::fault;
 use super::figures::Figures;
-use super::index::Key;
 use super::limits::waits_for_a_limit;
 use super::secrets::SecretName;
 use super::stores::Stores;
 use super::wakers::Wakers;
 use super::{Due, Parts, number, perform};
-use crate::api::{AccountKind, ClusterProviderAccount, PhoneNumber, ProviderAccount};
+use crate::api::{
+    AccountKey, AccountKind, ClusterProviderAccount, PhoneNumber, ProviderAccount, account_name,
+};
 use crate::claim::ANNOTATION;
 use crate::clock::Instant;
 use crate::number::{AccountId, Field};
@@ -84,7 +86,7 @@ impl Reconciler {
         for account in stores.cluster_accounts.iter().flat_map(Store::state) {
             wakers.cluster_account(ObjectRef::from_obj(account.as_ref()));
         }
-        wakers.numbers(&self.context, |_| true);
+        self.context.wake_numbers(|_| true);
     }
 
     /// What Prometheus is to be told of the accounts, from now on and for as long as the result is kept.
@@ -266,7 +268,7 @@ impl Reconciler {
                     let is_shared = |number: &PhoneNumber| {
                         account_name(number).0 == AccountKind::ClusterProviderAccount
                     };
-                    self.context.wakers.numbers(&self.context, is_shared);
+                    self.context.wake_numbers(is_shared);
                 });
                 return;
             }
@@ -278,7 +280,7 @@ impl Reconciler {
         let name = Some(changed.name_any());
         let is_in = |number: &PhoneNumber| number.namespace() == name;
         fault::survived("watch of namespaces", &self.context, || {
-            self.context.wakers.numbers(&self.context, is_in);
+            self.context.wake_numbers(is_in);
         });
     }
 
@@ -352,7 +354,7 @@ impl Reconciler {
         self.context.inspections.retain(|uid| live.contains(uid));
         let since = self.context.unsettled_since();
         self.context.stores.index.forget_claims_before(since);
-        let exists = |key: &Key| self.context.account_status(key).is_some();
+        let exists = |key: &AccountKey| self.context.account_status(key).is_some();
         self.context.openings.retain(exists);
         if let Some(now) = self.context.time.now() {
             self.context.fuses.forget_idle(now);
@@ -361,8 +363,7 @@ impl Reconciler {
     }
 
     fn wake_users<A: AnyAccount>(&self, account: &A) {
-        let (namespace, name) = (account.namespace(), account.name_any());
-        for user in self.context.users(A::KIND, namespace.as_deref(), &name) {
+        for user in self.context.users(&account.key()) {
             self.context.wakers.number(&user);
         }
         self.wake_what_waits_for_limits_of(account);
@@ -384,8 +385,7 @@ impl Reconciler {
             Event::Delete(account) => self.wake_what_waits_for_limits_of(account),
             // One may be gone without an event.
             Event::InitDone if self.context.stores.has_begun() => {
-                let wakers = &self.context.wakers;
-                wakers.numbers(&self.context, waits_for_a_limit);
+                self.context.wake_numbers(waits_for_a_limit);
             }
             Event::InitDone | Event::Init | Event::InitApply(_) | Event::Apply(_) => {}
         });

@@ -8,9 +8,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::PostParams;
 use kube::{Api, Resource, ResourceExt};
 
-use super::context::{Context, account_name, owner};
+use super::context::Context;
 use super::events::Told;
-use super::perform::{Pass, order_id};
+use super::pass::{Pass, order_id};
 use super::plan::depart::{Deletion, on_deletion};
 use super::plan::hold::destination;
 use super::plan::{Facts, Farewell, Rest, Step, plan};
@@ -18,7 +18,7 @@ use super::verdict::{Verdict, seconds};
 use crate::api::{
     AccountRefStatus, AssistantStatus, AttemptOutcome, AttemptStatus, CapabilitiesStatus, Class,
     CostStatus, NumberOrigin, OnDeletion, OrderStatus, PhoneNumber, PhoneNumberStatus, Reason,
-    TelnyxStatus, TwilioStatus, condition,
+    TelnyxStatus, TwilioStatus, account_name, condition, owner,
 };
 use crate::claim::{Claim, Stored};
 use crate::number::{Configuration, Holding, Line, Price, Settings, Shown};

@@ -9,16 +9,14 @@ use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::context::{AccountView, Context, credentials_secret, owner};
-use super::fault;
-use super::index::{Key, account_key};
+use super::context::{AccountView, Context, credentials_secret};
 use super::limits::{self, AccountLimits};
 use super::plan::obtain::refusal;
 use super::plan::{Blocker, ManagedWebhook};
 use super::secrets::SecretName;
-use super::webhooks::Manager;
+use super::webhooks::{Manager, TELNYX_PATH, urls};
 use crate::account::{Account, Credentials, MissingKey, api_key};
-use crate::api::{BurkiRef, Limits, PhoneNumber, Reason, WebhookBase};
+use crate::api::{AccountKey, BurkiRef, Limits, PhoneNumber, Reason, owner};
 use crate::burki::{Assistant, Burki, DirectoryError};
 use crate::number::{Configuration, Mark, Origin, Papers, Provider, Routing};
 use crate::provider::{Error, Home, RefusalKind, Webhook};
@@ -26,9 +24,6 @@ use crate::shown;
 
 /// Burki's own hosted service, the only origin that needs no flag.
 const BURKI_ORIGIN: &str = "https://api.burki.dev";
-
-/// Where Burki takes Telnyx's events.
-const TELNYX_PATH: &str = "/telnyx-webhook";
 
 /// The longest name that leaves room for the mark in Twilio's friendly name, in bytes.
 const NAME_BYTES: usize = 36;
@@ -106,7 +101,7 @@ pub(super) async fn resolve(
             return Ok(resolved);
         }
     };
-    let key = account_key(number);
+    let key = AccountKey::of(number);
     resolved.account = open_account(&view, context, deleting).await?;
     if !deleting {
         context.opened(&key, &resolved.account);
@@ -266,12 +261,24 @@ pub(super) fn provider_blocker(error: &Error) -> Blocker {
             );
             Blocker::new(reason, message)
         }
-        Error::Invariant(why) => fault::blocker(why),
+        Error::Invariant(why) => broken_rule(why),
         error => Blocker::new(
             Reason::ProviderUnavailable,
             format!("{}.", capitalized(&error.to_string())),
         ),
     }
+}
+
+/// What a rule that does not hold means for the object of a pass.
+fn broken_rule(why: &str) -> Blocker {
+    Blocker::new(
+        Reason::InternalError,
+        format!(
+            "A rule of the operator does not hold: {why}. Nothing was sent for this step, and what was bought before \
+             is still paid. It is tried again after a pause. This is a fault of the operator: please report it with the \
+             error in its log."
+        ),
+    )
 }
 
 fn capitalized(text: &str) -> String {
@@ -469,7 +476,7 @@ async fn telnyx_routing(
                 ),
             )
         })?;
-    let own = account_key(number);
+    let own = AccountKey::of(number);
     let managed = context.managers(&own, &account);
     let verify = async |home: Home, id: &str, wanted: &str| {
         let manager = managed.get(&(home, id.to_owned()));
@@ -502,7 +509,7 @@ fn verified(
     found: Result<Option<Webhook>, Error>,
     wanted: &str,
     manager: Option<&Manager>,
-    own: &Key,
+    own: &AccountKey,
 ) -> Result<Option<ManagedWebhook>, Blocker> {
     let Some(found) = found.map_err(|error| provider_blocker(&error))? else {
         return Err(Blocker::new(
@@ -570,17 +577,6 @@ fn webhooks(
             ),
         )),
     }
-}
-
-/// The voice and SMS webhooks that an account at Telnyx derives from its base URL.
-pub(super) fn telnyx_urls(base: &WebhookBase) -> (String, String) {
-    urls(base, TELNYX_PATH)
-}
-
-fn urls(base: &WebhookBase, path: &str) -> (String, String) {
-    let root = base.base_url.trim_end_matches('/');
-    let url = |own: Option<&String>| format!("{root}{}", own.map_or(path, String::as_str));
-    (url(base.voice_path.as_ref()), url(base.sms_path.as_ref()))
 }
 
 fn papers(number: &PhoneNumber) -> Papers {

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 
 use super::context::{CLOCKS_DIFFER_BY, Context};
 use super::index::Key;
-use crate::api::PhoneNumber;
+use crate::api::{PhoneNumber, owner};
 use crate::claim::{Claim, Stored};
 use crate::number::{AccountId, E164, NumberId, Owner};
 
@@ -87,7 +87,7 @@ impl Context {
     /// earlier resource of this name has claimed is not bought any more, but may be under way for a while.
     fn plausible_claim(&self, number: &PhoneNumber) -> Option<Claim> {
         let uid = number.uid().unwrap_or_default();
-        let owner = super::context::owner(number);
+        let owner = owner(number);
         let (claim, earliest) = match Claim::read(number.annotations(), &owner, &uid) {
             Stored::Ours(claim) => {
                 let created = number.creation_timestamp().map(|time| time.0);
@@ -106,7 +106,7 @@ impl Context {
 
 /// The name of `other` for those who may read the status of `number`: not that of another namespace.
 fn named(other: &PhoneNumber, number: &PhoneNumber) -> String {
-    let owner = super::context::owner(other);
+    let owner = owner(other);
     named_for(&owner, &number.namespace().unwrap_or_default())
 }
 

@@ -32,6 +32,11 @@ const MANY_CONFLICTS: u32 = 6;
 /// A kind, a namespace and a name.
 type Key = (String, Option<String>, String);
 
+/// Somebody else wrote first, which is no failure of anything.
+pub(super) fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409 || status.code == 404)
+}
+
 /// The objects whose last pass failed.
 pub(super) struct Setbacks {
     clock: Arc<dyn Clock>,

@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use kube::runtime::reflector::ObjectRef;
 
-use super::index::{Key, account_key};
 use super::wakers::Wakers;
-use crate::api::PhoneNumber;
+use crate::api::{AccountKey, PhoneNumber};
 use crate::panics::lock;
 
 /// When a number that waits asks by itself: whoever was woken instead of it may be gone.
@@ -21,7 +20,7 @@ pub(super) struct Turns {
     most: usize,
     wakers: Wakers,
     /// `None` once there are no more turns.
-    by_account: Mutex<Option<HashMap<Key, Queue>>>,
+    by_account: Mutex<Option<HashMap<AccountKey, Queue>>>,
 }
 
 /// The turns of one account.
@@ -48,7 +47,7 @@ impl Queue {
 /// The right to make a pass, until it is dropped.
 pub(super) struct Turn {
     turns: Arc<Turns>,
-    key: Key,
+    key: AccountKey,
 }
 
 impl Turns {
@@ -65,7 +64,7 @@ impl Turns {
     /// more turns.
     pub(super) fn take(self: &Arc<Self>, number: &PhoneNumber) -> Option<Turn> {
         let mut by_account = self.by_account();
-        let key = account_key(number);
+        let key = AccountKey::of(number);
         let queue = by_account.as_mut()?.entry(key.clone()).or_default();
         let reference = ObjectRef::from_obj(number);
         if queue.out < self.most {
@@ -85,7 +84,7 @@ impl Turns {
 
     /// Lets another have the turn that `number`, which is gone or does not refer to this account any more, may have been woken
     /// for.
-    pub(super) fn left(&self, account: &Key, number: &ObjectRef<PhoneNumber>) {
+    pub(super) fn left(&self, account: &AccountKey, number: &ObjectRef<PhoneNumber>) {
         self.wake_next(account, |queue| {
             queue.waiting.remove(number);
         });
@@ -97,7 +96,7 @@ impl Turns {
     }
 
     /// Wakes who has waited longest, if there is a turn after this `change`.
-    fn wake_next(&self, key: &Key, change: impl FnOnce(&mut Queue)) {
+    fn wake_next(&self, key: &AccountKey, change: impl FnOnce(&mut Queue)) {
         let next = {
             let mut by_account = self.by_account();
             let Some(queue) = by_account.as_mut().and_then(|all| all.get_mut(key)) else {
@@ -116,7 +115,7 @@ impl Turns {
         }
     }
 
-    fn by_account(&self) -> MutexGuard<'_, Option<HashMap<Key, Queue>>> {
+    fn by_account(&self) -> MutexGuard<'_, Option<HashMap<AccountKey, Queue>>> {
         lock(&self.by_account)
     }
 }
@@ -206,11 +205,11 @@ mod tests {
         let (turns, mut woken) = turns(1);
         let mut next = || woken.try_recv().ok().map(|number| number.name);
         let (turn, [b, c, _]) = three_behind_one(&turns);
-        turns.left(&account_key(&b), &ObjectRef::from_obj(&b));
+        turns.left(&AccountKey::of(&b), &ObjectRef::from_obj(&b));
         assert_eq!(next(), None, "it is a's turn");
         drop(turn);
         assert_eq!(next(), Some("c".into()));
-        turns.left(&account_key(&c), &ObjectRef::from_obj(&c));
+        turns.left(&AccountKey::of(&c), &ObjectRef::from_obj(&c));
         assert_eq!(next(), Some("d".into()));
     }
 
@@ -238,7 +237,7 @@ mod tests {
                         let (number, turn) = passes.swap_remove(at);
                         drop(turn);
                         if random.random_ratio(4, 5) {
-                            turns.left(&account_key(&number), &ObjectRef::from_obj(&number));
+                            turns.left(&AccountKey::of(&number), &ObjectRef::from_obj(&number));
                         } else {
                             alive.push(number);
                         }
@@ -248,7 +247,7 @@ mod tests {
                     3 if !alive.is_empty() && random.random_ratio(1, 20) => {
                         let number = alive.swap_remove(random.random_range(0..alive.len()));
                         waiting.remove(&number.name_any());
-                        turns.left(&account_key(&number), &ObjectRef::from_obj(&number));
+                        turns.left(&AccountKey::of(&number), &ObjectRef::from_obj(&number));
                         None
                     }
                     _ => None,

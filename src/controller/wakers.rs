@@ -4,11 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures::channel::mpsc::UnboundedSender;
 use kube::ResourceExt;
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 
-use super::context::Context;
-use super::index::Key;
-use crate::api::{AccountKind, ClusterProviderAccount, PhoneNumber, ProviderAccount};
+use crate::api::{AccountKey, AccountKind, ClusterProviderAccount, PhoneNumber, ProviderAccount};
 use crate::panics::lock;
 
 /// The ways into the queues. Clones are one and the same.
@@ -54,25 +52,21 @@ impl Wakers {
         }
     }
 
-    /// Wakes every number that `wanted` picks.
-    pub(super) fn numbers(&self, context: &Context, wanted: impl Fn(&PhoneNumber) -> bool) {
-        let numbers = context.stores.numbers.iter().flat_map(Store::state);
-        let mut numbers: Vec<_> = numbers.filter(|number| wanted(number)).collect();
+    /// Wakes `numbers`, in the order of their names.
+    pub(super) fn numbers(&self, numbers: impl IntoIterator<Item = Arc<PhoneNumber>>) {
+        let mut numbers: Vec<_> = numbers.into_iter().collect();
         numbers.sort_by_cached_key(|number| (number.namespace(), number.name_any()));
         numbers.iter().for_each(|number| self.number(number));
     }
 
-    /// Wakes the account that `key` names, if it names one: it may be in use now, or not any more.
-    pub(super) fn account_at(&self, key: &Key) {
-        let Key::Account(kind, namespace, name) = key else {
-            return;
-        };
-        match kind {
+    /// Wakes the account that `key` names: it may be in use now, or not any more.
+    pub(super) fn account_at(&self, key: &AccountKey) {
+        match key.kind {
             AccountKind::ProviderAccount => {
-                let namespace = namespace.clone().unwrap_or_default();
-                self.account(ObjectRef::new(name).within(&namespace));
+                let namespace = key.namespace.clone().unwrap_or_default();
+                self.account(ObjectRef::new(&key.name).within(&namespace));
             }
-            AccountKind::ClusterProviderAccount => self.cluster_account(ObjectRef::new(name)),
+            AccountKind::ClusterProviderAccount => self.cluster_account(ObjectRef::new(&key.name)),
         }
     }
 

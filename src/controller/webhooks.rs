@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::any_account::AnyAccount;
 use super::context::Context;
-use super::index::Key;
-use super::limits::key_of;
-use super::openings::Opened;
-use super::resolve::telnyx_urls;
+use super::purchasers::Opened;
 use crate::account::Account;
-use crate::api::{AccountSpec, ConnectionWebhook};
+use crate::api::{AccountKey, AccountSpec, ConnectionWebhook, WebhookBase};
 use crate::provider::Home;
+
+/// Where Burki takes Telnyx's events.
+pub(super) const TELNYX_PATH: &str = "/telnyx-webhook";
 
 /// The account that sets a webhook, and to what.
 pub(super) struct Manager {
-    pub(super) key: Key,
+    pub(super) key: AccountKey,
     pub(super) url: String,
 }
 
@@ -25,7 +26,7 @@ impl Context {
     /// themselves and may set its webhook, the oldest. `own` counts also before it is known what it opens.
     pub(super) fn managers(
         &self,
-        own: &Key,
+        own: &AccountKey,
         account: &Account,
     ) -> BTreeMap<(Home, String), Manager> {
         let ids = account.names();
@@ -34,11 +35,10 @@ impl Context {
             (created, it.namespace.clone(), it.name.clone())
         };
         let all = self.stores.accounts_as(
-            |it| (place(&it.metadata), key_of(it), it.spec.account.clone()),
-            |it| (place(&it.metadata), key_of(it), it.spec.account.clone()),
+            |it| (place(&it.metadata), it.key(), it.spec.account.clone()),
+            |it| (place(&it.metadata), it.key(), it.spec.account.clone()),
         );
-        let opens =
-            |key: &Key| matches!(self.opened_by(key), Opened::Account(id) if ids.contains(&id));
+        let opens = |key: &AccountKey| matches!(self.opened_by(key), Opened::Account(id) if ids.contains(&id));
         let mut managers: Vec<_> = all
             .into_iter()
             .filter(|(_, key, _)| key == own || opens(key))
@@ -62,7 +62,7 @@ fn managed(spec: &AccountSpec) -> Vec<(Home, String, String)> {
     let (Some(telnyx), Some(base)) = (telnyx, &spec.webhooks) else {
         return Vec::new();
     };
-    let (voice, sms) = telnyx_urls(base);
+    let (voice, sms) = urls(base, TELNYX_PATH);
     let homes = [
         (Home::Connection, telnyx.connection_id.clone(), voice),
         (
@@ -75,4 +75,11 @@ fn managed(spec: &AccountSpec) -> Vec<(Home, String, String)> {
     named
         .filter_map(|(home, id, url)| Some((home, id?, url)))
         .collect()
+}
+
+/// The voice and SMS webhooks that an account derives from its base URL.
+pub(super) fn urls(base: &WebhookBase, path: &str) -> (String, String) {
+    let root = base.base_url.trim_end_matches('/');
+    let url = |own: Option<&String>| format!("{root}{}", own.map_or(path, String::as_str));
+    (url(base.voice_path.as_ref()), url(base.sms_path.as_ref()))
 }

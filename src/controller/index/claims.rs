@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Key, Reference};
+use super::Reference;
 use crate::account::{Asker, Version};
+use crate::api::AccountKey;
 use crate::number::{AccountId, Amount, E164, Provider};
 
 /// What is kept of a claim to buy.
@@ -14,7 +15,7 @@ pub(in crate::controller) struct Claimed {
     /// The account at the provider, as the claim names it: somebody may have made it up.
     pub(super) account: AccountId,
     /// The account that the resource refers to, and its provider.
-    pub(super) user: Arc<(Key, Provider)>,
+    pub(super) user: Arc<(AccountKey, Provider)>,
     pub(super) number: E164,
     /// What the number costs each month.
     pub(super) monthly: Amount,
@@ -129,7 +130,11 @@ mod tests {
         Claimed {
             account: AccountId::new("AC1"),
             user: Arc::new((
-                Key::Account(AccountKind::ProviderAccount, None, "a".into()),
+                AccountKey {
+                    kind: AccountKind::ProviderAccount,
+                    namespace: None,
+                    name: "a".into(),
+                },
                 Provider::Twilio,
             )),
             number: number(index),

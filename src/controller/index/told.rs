@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::claims::Claimed;
-use super::{Index, Key, Reference, numbers_of, reference_to};
+use super::{Index, Reference, numbers_of, reference_to};
 use crate::account::{Asker, Told};
-use crate::api::PhoneNumber;
+use crate::api::{AccountKey, PhoneNumber};
 use crate::number::{AccountId, E164, Provider};
 
 struct ToldBesides<'a> {
@@ -20,7 +20,7 @@ struct ToldBesides<'a> {
 }
 
 /// Whether a resource of this namespace that refers to this account, for numbers of this provider, can buy there.
-pub(in crate::controller) type Credible<'a> = Box<dyn Fn(&str, &Key, Provider) -> bool + 'a>;
+pub(in crate::controller) type Credible<'a> = Box<dyn Fn(&str, &AccountKey, Provider) -> bool + 'a>;
 
 impl Index {
     /// What the resources other than `number` tell of purchases in the account with these ids; of claims, those since `since`

@@ -5,9 +5,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::account::Told;
+use crate::api::owner;
 use crate::claim::{ANNOTATION, Claim, Intent};
-use crate::controller::context::owner;
-use crate::controller::index::account_key;
 use crate::controller::reconciler::tests::{World, number};
 use crate::number::{Amount, E164, Price};
 
@@ -38,11 +37,11 @@ fn lowest(own: Value, other: Value, of_other: (&str, &str)) -> AccountLimits {
     let whole = serde_json::to_value(&own).unwrap();
     world.account(account(Some("a"), "twilio", whole, READY));
     world.account(account(Some("b"), "twilio", other, of_other));
-    let key = Key::Account(
-        AccountKind::ProviderAccount,
-        Some("a".into()),
-        "twilio".into(),
-    );
+    let key = AccountKey {
+        kind: AccountKind::ProviderAccount,
+        namespace: Some("a".into()),
+        name: "twilio".into(),
+    };
     world.context.lowest_limits(&ids("AC1"), &key, &own)
 }
 
@@ -143,7 +142,11 @@ async fn who_uses_a_shared_account_is_not_told_of_other_namespaces() {
     let restricts = |country: &str| json!({"allowedCountries": [country]});
     world.cluster_account(account(None, "shared", restricts("US"), READY));
     world.account(account(Some("b"), "secret-team", restricts("GB"), READY));
-    let key = Key::Account(AccountKind::ClusterProviderAccount, None, "shared".into());
+    let key = AccountKey {
+        kind: AccountKind::ClusterProviderAccount,
+        namespace: None,
+        name: "shared".into(),
+    };
     let own: Limits = serde_json::from_value(restricts("US")).unwrap();
     let limits = world.context.lowest_limits(&ids("AC1"), &key, &own);
     let by = [
@@ -321,7 +324,7 @@ async fn a_rival_of_another_namespace_is_not_named() {
         json!({"metadata": {"creationTimestamp": "2026-02-01T00:00:00Z"}}),
     );
     let rival = number("secret", NUMBER, elsewhere);
-    assert_ne!(account_key(&mine), account_key(&rival));
+    assert_ne!(AccountKey::of(&mine), AccountKey::of(&rival));
     world.list(&[rival, mine.clone()]);
     let named = world.context.rival_of(&mine, &ids("AC1")).unwrap();
     assert_eq!(named, "a PhoneNumber of another namespace");

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 
-use super::super::context::{Context, account_name};
+use super::super::context::Context;
+use super::super::pass::{Pass, Stop};
 use super::super::plan::obtain::refusal;
 use super::super::plan::{
     ABSENCE_CONFIRMED_AFTER, Again, Choice, Look, NOT_ON_SALE_AGAIN_AFTER, Rest,
 };
 use super::settle::unreleased;
-use super::{Pass, Stop};
 use crate::account::{Account, Candidate, Found};
-use crate::api::{AccountKind, Reason};
+use crate::api::{AccountKind, Reason, account_name};
 use crate::claim::Stored;
 use crate::clock::Instant;
 use crate::number::{E164, Holding, Kind, Mark, NumberId, Owner, Place, Price, Provider};
@@ -330,10 +330,7 @@ async fn ordered_number(
     }
     let not_before = context.memories.first_seen(&pass.object);
     let not_before = not_before.max(context.clock.now().before(ORDERS_SERVE));
-    for order in account
-        .marked_orders(&pass.facts.mark, not_before)
-        .await?
-    {
+    for order in account.marked_orders(&pass.facts.mark, not_before).await? {
         let Some(number) = order.numbers.first() else {
             continue;
         };

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use kube::{Api, ResourceExt};
 
-use super::super::context::{Context, owner};
+use super::super::context::Context;
 use super::super::fuse::{Deed, Slot};
-use super::super::number::is_conflict;
+use super::super::pass::{Pass, Release, Stop};
 use super::super::plan::{Again, ManagedWebhook, PERSON_AGAIN_AFTER, RefusedSetup, Rest, Setup};
 use super::super::report;
-use super::{AFTER_A_CHANGE, ASSISTANT, MARK, Pass, Release, Stop};
+use super::super::setbacks::is_conflict;
+use super::{AFTER_A_CHANGE, ASSISTANT, MARK};
 use crate::account::{Account, Urgency};
-use crate::api::{PhoneNumber, Reason};
+use crate::api::{PhoneNumber, Reason, owner};
 use crate::burki::{Assigned, DirectoryError};
 use crate::claim::{ReleaseToken, TOKEN_LIFETIME};
 use crate::number::{Field, Holding, NumberId};

@@ -7,15 +7,16 @@ use std::time::Duration;
 use kube::ResourceExt;
 use serde_json::json;
 
-use super::super::context::{Context, owner};
+use super::super::context::Context;
 use super::super::fuse::{Deed, Slot};
+use super::super::pass::{Pass, Purchase, Stop};
 use super::super::plan::obtain::refusal;
 use super::super::plan::{Again, Attempt, Limits, Look, Rest};
 use super::super::report;
 use super::super::rivals::named_for;
-use super::{Pass, Purchase, Stop, finalizers_with_ours, patch};
+use super::patch;
 use crate::account::{Account, NotNow, SEARCH_HOLDS, Spending, Tally, Urgency};
-use crate::api::{AttemptOutcome, AttemptStatus, Reason};
+use crate::api::{AttemptOutcome, AttemptStatus, NUMBER_FINALIZER, Reason, finalizers_of, owner};
 use crate::claim::{ANNOTATION, Claim, Intent, Stored, Token};
 use crate::number::{Amount, Configuration, Currency, NumberId, Price};
 use crate::provider::{Error, OrderState, Refusal, RefusalKind, Reply, Unmarked};
@@ -115,7 +116,7 @@ async fn store(
     let metadata = json!({
         "resourceVersion": pass.object.resource_version(),
         "annotations": { ANNOTATION: text },
-        "finalizers": finalizers_with_ours(&pass.object),
+        "finalizers": finalizers_of(pass.object.as_ref(), NUMBER_FINALIZER, true),
     });
     patch(pass, context, metadata).await?;
     let stored = Token::from_reply(pass.object.annotations(), claim.clone(), sent);

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::account::{Accounts, Directory, Endpoints};
+use crate::api::owner;
 use crate::api::{AccountKind, Reason};
 use crate::chance::Chance;
 use crate::claim::Claim;
 use crate::clock::{BootClock, Clock};
 use crate::controller::Settings;
-use crate::controller::context::owner;
 use crate::controller::index::Key;
 use crate::number::{AccountId, Currency, Installation, Price};
 use crate::provider::http::fake::Fake;
@@ -338,13 +338,11 @@ async fn a_namespace_whose_labels_changed_in_the_gap_wakes_its_numbers() {
 #[tokio::test]
 async fn an_account_is_found_by_its_key_whatever_its_kind() {
     let mut world = World::new();
-    world.context.wakers.account_at(&Key::Account(
-        AccountKind::ProviderAccount,
-        Some("support".into()),
-        "twilio".into(),
-    ));
-    let declared = Key::Declared(ONE.into());
-    world.context.wakers.account_at(&declared);
+    world.context.wakers.account_at(&AccountKey {
+        kind: AccountKind::ProviderAccount,
+        namespace: Some("support".into()),
+        name: "twilio".into(),
+    });
     assert_eq!(
         world.woken_accounts(),
         BTreeSet::from(["twilio".to_owned()])

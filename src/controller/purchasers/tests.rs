@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::account::{Accounts, Credentials, Endpoints};
+use crate::api::Reason;
 use crate::controller::number::pinned;
 use crate::controller::reconciler::tests::{World, number};
 use crate::controller::resolve::resolve;
