@@ -4,10 +4,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::carrier::{Number, Service, World};
+use super::carrier::{Service, World};
 use super::faults::Rule;
 use super::ledger::Deed;
 use super::message::{Reply, Request};
+use super::numbers::Number;
 use super::state::Assistant;
 
 /// What can be asked for here.

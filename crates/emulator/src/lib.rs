@@ -23,10 +23,11 @@ mod wrong;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-pub use carrier::{Number, World};
+pub use carrier::World;
 pub use ledger::{Deed, Entry};
 pub use listener::{Listening, listen};
 pub use message::{Reply, Request};
+pub use numbers::Number;
 pub use state::State;
 
 use faults::{Effect, Wrong};

@@ -2,12 +2,126 @@
 //! through all of them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::SystemTime;
 
-use serde::{Serialize, Serializer};
-
+use serde::{Deserialize, Serialize, Serializer};
 use tokio::time::Instant;
 
-use super::carrier::Number;
+/// A number that an account has.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Number {
+    /// twilio or telnyx.
+    pub provider: String,
+    /// The account, or the organization.
+    pub account: String,
+    /// Its id at the provider.
+    pub id: String,
+    /// The number itself.
+    pub phone_number: String,
+    /// Twilio's name of it.
+    #[serde(default)]
+    pub friendly_name: String,
+    /// Telnyx's reference.
+    #[serde(default)]
+    pub customer_reference: String,
+    /// Twilio's voice webhook.
+    #[serde(default)]
+    pub voice_url: String,
+    /// Its method.
+    #[serde(default)]
+    pub voice_method: String,
+    /// Twilio's SMS webhook.
+    #[serde(default)]
+    pub sms_url: String,
+    /// Its method.
+    #[serde(default)]
+    pub sms_method: String,
+    /// A SIP trunk.
+    #[serde(default)]
+    pub trunk_sid: String,
+    /// A voice application.
+    #[serde(default)]
+    pub voice_application_sid: String,
+    /// An SMS application.
+    #[serde(default)]
+    pub sms_application_sid: String,
+    /// A messaging service.
+    #[serde(default)]
+    pub messaging_service: String,
+    /// The Twilio address.
+    #[serde(default)]
+    pub address_sid: String,
+    /// The Twilio regulatory bundle.
+    #[serde(default)]
+    pub bundle_sid: String,
+    /// The Twilio identity.
+    #[serde(default)]
+    pub identity_sid: String,
+    /// Telnyx's word for the state of the number; `active` if empty.
+    #[serde(default)]
+    pub status: String,
+    /// The Telnyx connection.
+    #[serde(default)]
+    pub connection_id: String,
+    /// The Telnyx messaging profile.
+    #[serde(default)]
+    pub messaging_profile_id: String,
+    /// The Telnyx billing group.
+    #[serde(default)]
+    pub billing_group_id: String,
+    /// True while an emergency address (Twilio) or a deletion lock (Telnyx) forbids its release.
+    #[serde(default)]
+    pub locked: bool,
+    /// When the account got it, by the clock that dates rows.
+    #[serde(skip, default = "SystemTime::now")]
+    pub created: SystemTime,
+    /// When it was last changed, by the same clock.
+    #[serde(skip, default = "SystemTime::now")]
+    pub updated: SystemTime,
+    /// When the account got it, and from when on which request shows it.
+    #[serde(skip)]
+    pub shown: Shown,
+}
+
+/// From when on requests show a number.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown {
+    /// When the account got it.
+    pub sold: Instant,
+    /// Until when every request shows it, before it is hidden.
+    pub until: Instant,
+    /// From when on a listing of everything shows it.
+    pub listed: Instant,
+    /// From when on a listing that is filtered by the number shows it.
+    pub found: Instant,
+    /// From when on it can be fetched by its id.
+    pub fetched: Instant,
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        let now = Instant::now();
+        Self {
+            sold: now,
+            until: now,
+            listed: now,
+            found: now,
+            fetched: now,
+        }
+    }
+}
+
+impl Shown {
+    pub(super) fn is_shown_from(&self, at: Instant) -> bool {
+        let now = Instant::now();
+        at <= now || now < self.until
+    }
+
+    /// True if its id leads to it now.
+    pub(super) fn can_be_fetched(&self) -> bool {
+        self.is_shown_from(self.fetched)
+    }
+}
 
 /// Every number that an account has. A place is not used again.
 #[derive(Debug, Default)]

@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::carrier::{Home, Number, Order, World};
+use super::carrier::{Home, Order, World};
 use super::catalogue::{Kind, country_of, kind_of};
 use super::ledger::Deed;
 use super::message::{Reply, Request, iso8601};
+use super::numbers::Number;
 
 /// The largest page.
 const MOST: usize = 250;

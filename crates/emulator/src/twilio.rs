@@ -8,10 +8,11 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use super::carrier::{Number, World};
+use super::carrier::World;
 use super::catalogue::{Kind, abilities, kind_of};
 use super::ledger::Deed;
 use super::message::{Reply, Request, rfc2822};
+use super::numbers::Number;
 
 /// The largest page.
 const MOST: usize = 1000;

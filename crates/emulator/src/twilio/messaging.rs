@@ -3,9 +3,10 @@
 
 use serde_json::{Value, json};
 
-use super::super::carrier::{Number, Service, World};
+use super::super::carrier::{Service, World};
 use super::super::catalogue::{abilities, country_of};
 use super::super::message::{Reply, Request};
+use super::super::numbers::Number;
 use super::{MOST, error, not_found, note_change, whole_seconds};
 
 const HOST: &str = "https://messaging.twilio.com";
