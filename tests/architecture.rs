@@ -10,6 +10,9 @@
     missing_docs
 )]
 
+#[path = "architecture/circles.rs"]
+mod circles;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -367,15 +370,20 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// Every source file of the library that is not there for tests alone.
+/// Every source file of the operator that is not there for tests alone.
 fn sources() -> Vec<Source> {
+    sources_in(&root())
+}
+
+/// Every source file below `root` that is not there for tests alone.
+fn sources_in(root: &Path) -> Vec<Source> {
     let mut sources = Vec::new();
-    let mut folders = vec![root()];
+    let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path
-                .strip_prefix(root())
+                .strip_prefix(root)
                 .unwrap()
                 .to_str()
                 .unwrap()
