@@ -89,6 +89,8 @@ pub struct Limits {
     pub releases_per_hour: usize,
     /// How many numbers it may hold; operators of which more than one believes to lead may make it more.
     pub numbers: Option<usize>,
+    /// What they may cost each month: as much as so many numbers, of which each costs the same.
+    pub cost_of: Option<usize>,
 }
 
 impl Limits {
@@ -179,6 +181,7 @@ pub fn report(world: &World, diary: &Diary) -> Report {
     audit.look_at_what_is_declared();
     audit.look_at_what_is_ready();
     audit.look_at_what_waits_for_a_limit();
+    audit.look_at_what_waits_for_a_cost();
     audit.count_what_was_written();
     audit.count_what_was_limited();
     audit.report
@@ -933,6 +936,36 @@ impl Audit<'_> {
                     let (name, status) = (&object["metadata"]["name"], &object["status"]);
                     self.fault(format!(
                         "{name} waits for a limit of {most} numbers, of which {held} are held: {status:#}"
+                    ));
+                }
+            }
+        }
+    }
+
+    /// The same for what numbers cost. The cost of what is gone counts no more, however the operator has learnt of that.
+    fn look_at_what_waits_for_a_cost(&mut self) {
+        let objects = self.world.cluster.list("phonenumbers");
+        for limits in &self.diary.limits {
+            let Some(most) = limits.cost_of else {
+                continue;
+            };
+            let of_provider = objects
+                .iter()
+                .filter(|object| object["spec"]["provider"] == limits.provider);
+            let costs = of_provider.clone().filter(|object| {
+                !object["status"]["cost"].is_null() || !marks::claim(object).is_null()
+            });
+            let costly = costs.count();
+            for object in of_provider {
+                let waits = condition(object, "Ready").is_some_and(|(_, reason, message)| {
+                    reason == "LimitReached"
+                        && message.contains("spec.limits.maxMonthlyCost of the account")
+                });
+                let is_suspended = object["spec"]["suspend"] == true;
+                if costly < most && waits && !is_suspended {
+                    let (name, status) = (&object["metadata"]["name"], &object["status"]);
+                    self.fault(format!(
+                        "{name} waits for a limit of the cost of {most} numbers, and {costly} cost anything: {status:#}"
                     ));
                 }
             }

@@ -18,6 +18,9 @@ use crate::world::{
     CONNECTION, NAMESPACE, PROFILE, TELNYX_ACCOUNTS, TWILIO_ACCOUNTS, World, credentials, manifest,
 };
 
+/// What a number costs each month at Twilio, as it is emulated, in cents.
+const CENTS_OF_A_NUMBER: usize = 115;
+
 /// How long users and faults are at work, and how long all is well afterwards at most.
 const TROUBLE: Duration = Duration::from_secs(240);
 const PEACE: Duration = Duration::from_secs(900);
@@ -216,7 +219,11 @@ impl Play {
         if self.has(Class::Limits) {
             let provider = ["twilio", "telnyx"][dice.below(2)];
             let numbers = (one_leads && dice.below(2) == 0).then(|| 1 + dice.below(3));
+            // Where all numbers cost the same.
+            let is_plain = provider == "twilio" && !self.has(Class::HostilePrices);
+            let cost_of = (is_plain && dice.below(2) == 0).then(|| 1 + dice.below(3));
             self.limit(Limits {
+                cost_of,
                 provider,
                 purchases_per_hour: 1 + dice.below(4),
                 releases_per_hour: 1 + dice.below(3),
@@ -228,6 +235,7 @@ impl Play {
                 purchases_per_hour: 1 + dice.below(4),
                 releases_per_hour: 1 + dice.below(3),
                 numbers: None,
+                cost_of: None,
             });
         } else if one_leads && dice.below(3) == 0 {
             // One of them is a number that somebody bought by hand.
@@ -236,6 +244,7 @@ impl Play {
                 purchases_per_hour: 100,
                 releases_per_hour: 50,
                 numbers: Some(1 + dice.below(3)),
+                cost_of: None,
             });
         }
     }
@@ -270,8 +279,12 @@ impl Play {
     }
 
     fn limit(&mut self, limits: Limits) {
+        let cost = limits.cost_of.map(|numbers| {
+            let cents = numbers * CENTS_OF_A_NUMBER;
+            json!({"amount": format!("{}.{:02}", cents / 100, cents % 100), "currency": "USD"})
+        });
         let spec = json!({"purchasesPerHour": limits.purchases_per_hour,
-            "releasesPerHour": limits.releases_per_hour, "maxNumbers": limits.numbers});
+            "releasesPerHour": limits.releases_per_hour, "maxNumbers": limits.numbers, "maxMonthlyCost": cost});
         self.world.limit(limits.provider, spec.clone());
         self.note(&format!("limits the account {}: {spec}", limits.provider));
         self.diary.limits.push(limits);
