@@ -149,7 +149,7 @@ async fn remove_finalizer(
         json!({ "resourceVersion": pass.object.resource_version(), "finalizers": finalizers });
     patch(pass, context, metadata).await?;
     // A number that is kept may still be hidden.
-    if !matches!(farewell, Farewell::Retained | Farewell::DefinitionDeleted) {
+    if farewell.leaves_nothing() {
         context.memories.settled(&pass.object);
     }
     if farewell == Farewell::NeverBought {

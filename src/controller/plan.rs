@@ -484,6 +484,16 @@ pub enum Farewell {
     Disowned,
 }
 
+impl Farewell {
+    /// True if nothing that was bought for the object, or may have been, stays in the account unreleased.
+    pub fn leaves_nothing(self) -> bool {
+        match self {
+            Self::Released | Self::NeverBought | Self::Gone | Self::Disowned => true,
+            Self::Retained | Self::Owned | Self::DefinitionDeleted => false,
+        }
+    }
+}
+
 /// How a pass ends.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Rest {

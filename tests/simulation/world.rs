@@ -72,14 +72,7 @@ impl World {
             carrier_began: jiff::Timestamp::try_from(carrier).unwrap(),
             started: 0,
         };
-        world.create(
-            Place::new(
-                "customresourcedefinitions",
-                "",
-                "phonenumbers.telephony.burki.dev",
-            ),
-            json!({"spec": {"group": "telephony.burki.dev"}}),
-        );
+        world.define();
         world.secret("twilio", credentials("twilio", 1));
         world.secret("telnyx", credentials("telnyx", 1));
         world.secret("burki", json!({"apiKey": "emulator-burki-key"}));
@@ -90,6 +83,35 @@ impl World {
             json!({"telnyx": {"connectionWebhook": "Manage", "connectionId": CONNECTION}}),
         );
         world
+    }
+
+    /// Where the definition of PhoneNumbers is.
+    pub fn definition() -> Place {
+        let name = "phonenumbers.telephony.burki.dev";
+        Place::new("customresourcedefinitions", "", name)
+    }
+
+    /// Creates the definition of PhoneNumbers.
+    pub fn define(&self) {
+        let group = json!({"spec": {"group": "telephony.burki.dev"}});
+        self.create(Self::definition(), group);
+    }
+
+    /// Begins to delete the definition of PhoneNumbers. It stays as long as there are objects of it.
+    pub fn delete_definition(&self) {
+        self.hold_definition(json!(["customresourcecleanup.apiextensions.k8s.io"]));
+        self.cluster.delete(&Self::definition()).unwrap();
+    }
+
+    /// Ends the deletion of the definition, and creates it again.
+    pub fn define_again(&self) {
+        self.hold_definition(json!([]));
+        self.define();
+    }
+
+    fn hold_definition(&self, finalizers: Value) {
+        let held = json!({"metadata": {"finalizers": finalizers}});
+        self.cluster.patch(&Self::definition(), &held).unwrap();
     }
 
     /// Starts one more operator.

@@ -301,7 +301,14 @@ pub fn a_listing_that_lacks_what_was_bought() {
 pub fn a_doubt_whose_claim_is_gone() {
     in_simulated_time(async {
         for spec in [any_twilio(), twilio(), any_telnyx()] {
-            for way in ["cut", "retained", "stripped", "stripped and restarted"] {
+            for way in [
+                "cut",
+                "retained",
+                "owned",
+                "definition deleted",
+                "stripped",
+                "stripped and restarted",
+            ] {
                 let mut world =
                     World::new(1, json!({"switches": {"hiddenMs": 120_000, "orderMs": 0}}));
                 let is_order = spec["provider"] == "telnyx";
@@ -320,10 +327,25 @@ pub fn a_doubt_whose_claim_is_gone() {
                 let annotation = |text: Value| json!({"metadata": {"annotations": {"telephony.burki.dev/claim": text}}});
                 match way {
                     "cut" => world.patch("nyc", annotation(json!("{"))),
-                    "retained" => {
-                        world.patch("nyc", json!({"spec": {"deletionPolicy": "Retain"}}));
+                    "retained" | "owned" | "definition deleted" => {
+                        match way {
+                            "retained" => {
+                                world.patch("nyc", json!({"spec": {"deletionPolicy": "Retain"}}));
+                            }
+                            "owned" => {
+                                let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "1"});
+                                world.patch(
+                                    "nyc",
+                                    json!({"metadata": {"ownerReferences": [owner]}}),
+                                );
+                            }
+                            _ => world.delete_definition(),
+                        }
                         world.delete("nyc");
                         until_gone(&world, "nyc").await;
+                        if way == "definition deleted" {
+                            world.define_again();
+                        }
                         world.number("nyc", spec.clone());
                     }
                     _ => {

@@ -113,13 +113,7 @@ pub fn the_definition_is_deleted_under_live_resources() {
         world.number("bos", telnyx());
         until_ready(&world, "nyc").await;
         until_ready(&world, "bos").await;
-        let definition = Place::new(
-            "customresourcedefinitions",
-            "",
-            "phonenumbers.telephony.burki.dev",
-        );
-        world.cluster.patch(&definition, &json!({"metadata": {"finalizers": ["customresourcecleanup.apiextensions.k8s.io"]}})).unwrap();
-        world.cluster.delete(&definition).unwrap();
+        world.delete_definition();
         world.delete("nyc");
         world.delete("bos");
         until_gone(&world, "nyc").await;
