@@ -1,5 +1,5 @@
-//! The definition of PhoneNumbers: whether it is being deleted, which deletes every PhoneNumber although nobody meant to
-//! release them; and whether it keeps all that this program writes.
+//! The definitions: whether that of PhoneNumbers is being deleted, which deletes every PhoneNumber although nobody meant to
+//! release them; and whether all three keep what this program reads and writes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +10,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 
+use super::setbacks::shared;
 use crate::api::{self, GROUP};
 use crate::clock::Clock;
 use crate::flight::Flight;
@@ -42,29 +43,27 @@ impl Definition {
     pub(super) async fn is_deleted(&self, clock: &dyn Clock) -> Result<bool, kube::Error> {
         let ask = |_| async { self.ask().await.map_err(Arc::new) };
         let answer = self.answers.after_now(clock, ask).await;
-        answer.map_err(|error| match error.as_ref() {
-            kube::Error::Api(status) => kube::Error::Api(status.clone()),
-            _ => kube::Error::Service(Box::new(error)),
-        })
+        answer.map_err(shared)
     }
 
-    /// The fields of this version that the API server drops, because the installed definition is older; none where it may
-    /// not be read.
+    /// The fields of this version that the API server drops, because an installed definition is older; none where it may not
+    /// be read. Each with its kind.
     ///
     /// # Errors
     /// Those of the API server.
     pub(super) async fn lacks(&self) -> Result<Vec<String>, kube::Error> {
-        let ours = api::definitions().map_err(kube::Error::SerdeError)?;
-        let name = format!("phonenumbers.{GROUP}");
-        let ours = ours.iter().find(|ours| ours.name_any() == name);
-        let installed = match self.api.get_opt(&name).await {
-            Err(kube::Error::Api(status)) if status.code == 403 => None,
-            installed => installed?,
-        };
-        match ours.zip(installed) {
-            Some((ours, installed)) => lacking(ours, &installed).map_err(kube::Error::SerdeError),
-            None => Ok(Vec::new()),
+        let mut found = Vec::new();
+        for ours in api::definitions().map_err(kube::Error::SerdeError)? {
+            let installed = match self.api.get_opt(&ours.name_any()).await {
+                Err(kube::Error::Api(status)) if status.code == 403 => None,
+                installed => installed?,
+            };
+            let Some(installed) = installed else { continue };
+            let lacking = lacking(&ours, &installed).map_err(kube::Error::SerdeError)?;
+            let kind = &ours.spec.names.kind;
+            found.extend(lacking.iter().map(|field| format!("{kind} {field}")));
         }
+        Ok(found)
     }
 
     async fn ask(&self) -> Result<bool, kube::Error> {

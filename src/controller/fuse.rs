@@ -9,6 +9,7 @@
 //! repeated attempt once more.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, ResourceExt};
 
 use super::plan::clock_time;
+use super::setbacks::shared as shared_error;
 use super::wakers::Wakers;
 use crate::api::PhoneNumber;
 use crate::number::AccountId;
@@ -142,6 +144,8 @@ struct Fuse {
     standing: HashMap<String, Standing>,
     /// Those that were told that no more may be done, and when.
     waiting: HashMap<ObjectRef<PhoneNumber>, i64>,
+    /// Why a write of its count failed last.
+    failed: Option<Arc<kube::Error>>,
 }
 
 /// A slot of an attempt that may have taken place, or of an order that may yet fail.
@@ -151,7 +155,15 @@ struct Standing {
     in_doubt: bool,
 }
 
-type Shared = Arc<tokio::sync::Mutex<Fuse>>;
+type Shared = Arc<Turnstile>;
+
+/// One fuse, of which one pass at a time takes.
+#[derive(Default)]
+struct Turnstile {
+    fuse: tokio::sync::Mutex<Fuse>,
+    /// How many writes of its count have failed.
+    failures: AtomicU64,
+}
 
 /// The counts of one fuse, by minute.
 type Slots = BTreeMap<i64, i64>;
@@ -224,7 +236,10 @@ impl Fuses {
         let mut used = 0_i64;
         for id in account {
             let fuse = self.fuse(id, deed);
-            let unused = fuse.try_lock().map_or(0, |fuse| in_window(&fuse.unused));
+            let unused = fuse
+                .fuse
+                .try_lock()
+                .map_or(0, |fuse| in_window(&fuse.unused));
             let counted = match seen.get(&key(id, deed)) {
                 None => 0,
                 Some(None) => return Some(i64::MAX),
@@ -240,7 +255,7 @@ impl Fuses {
         let begins = minute_of(now).saturating_sub(WINDOW);
         let mut all = lock(&self.by_account);
         all.retain(|_, shared| {
-            let Ok(fuse) = shared.try_lock() else {
+            let Ok(fuse) = shared.fuse.try_lock() else {
                 return true;
             };
             let mut unused = fuse.unused.iter();
@@ -286,7 +301,8 @@ impl Fuses {
             others.push(copy_of(&key));
         }
         let shared = self.fuse(account, deed);
-        let mut fuse = shared.lock().await;
+        let failures = shared.failures.load(Ordering::Relaxed);
+        let mut fuse = shared.fuse.lock().await;
         let minute = minute_of(now);
         let begins = minute.saturating_sub(WINDOW);
         fuse.standing.retain(|_, standing| standing.minute > begins);
@@ -310,6 +326,16 @@ impl Fuses {
             fuse.waiting.remove(&reference);
             return Ok(Ok(slot));
         }
+        // A failure serves all that waited for it.
+        if let Some(error) = &fuse.failed
+            && shared.failures.load(Ordering::Relaxed) != failures
+        {
+            let error = shared_error(Arc::clone(error));
+            if let Some(before) = before {
+                fuse.standing.insert(uid, before);
+            }
+            return Err(error);
+        }
         let wanted = (limit / 10).clamp(1, MOST_AT_ONCE);
         // Not kept over the write: if its reply is lost, too much is counted, and never too little.
         let unused = std::mem::take(&mut fuse.unused);
@@ -323,8 +349,16 @@ impl Fuses {
             others: &others,
             copies: &copies,
         };
-        let added = self.add(keys, now, limit, wanted, &back);
-        Ok(match added.await? {
+        let added = match self.add(keys, now, limit, wanted, &back).await {
+            Ok(added) => added,
+            Err(error) => {
+                let error = Arc::new(error);
+                fuse.failed = Some(Arc::clone(&error));
+                shared.failures.fetch_add(1, Ordering::Relaxed);
+                return Err(shared_error(error));
+            }
+        };
+        Ok(match added {
             Ok(got) => {
                 fuse.unused = Slots::from([(minute, got.saturating_sub(1))]);
                 fuse.waiting.remove(&reference);
@@ -356,9 +390,9 @@ impl Fuses {
                 minute,
                 in_doubt,
             };
-            fuse.lock().await.standing.insert(uid, standing);
+            fuse.fuse.lock().await.standing.insert(uid, standing);
         } else {
-            let next = fuse.lock().await.put_back(minute);
+            let next = fuse.fuse.lock().await.put_back(minute);
             self.requeue(&next);
         }
     }
@@ -379,14 +413,14 @@ impl Fuses {
             minute: slot.minute,
             in_doubt: in_doubt || slot.in_doubt,
         };
-        let mut fuse = slot.fuse.lock().await;
+        let mut fuse = slot.fuse.fuse.lock().await;
         fuse.standing.insert(slot.uid, standing);
     }
 
     /// Puts back the slot of an order of `object` that failed, unless an earlier attempt on `what` may have taken place.
     pub(super) async fn order_failed(&self, account: &AccountId, object: &PhoneNumber, what: &str) {
         let shared = self.fuse(account, Deed::Purchase);
-        let mut fuse = shared.lock().await;
+        let mut fuse = shared.fuse.lock().await;
         let uid = object.uid().unwrap_or_default();
         let failed = |standing: &Standing| standing.what == what && !standing.in_doubt;
         if !fuse.standing.get(&uid).is_some_and(failed) {
@@ -403,7 +437,7 @@ impl Fuses {
         let uid = object.uid().unwrap_or_default();
         for ((_, deed), shared) in self.all() {
             if deed == Deed::Purchase {
-                let mut fuse = shared.lock().await;
+                let mut fuse = shared.fuse.lock().await;
                 if let Some(standing) = fuse.standing.remove(&uid) {
                     let next = fuse.put_back(standing.minute);
                     self.requeue(&next);
@@ -434,7 +468,7 @@ impl Fuses {
         key: &str,
         now: Timestamp,
     ) -> Result<(), kube::Error> {
-        let mut fuse = shared.lock().await;
+        let mut fuse = shared.fuse.lock().await;
         if fuse.unused.values().all(|left| *left == 0) {
             return Ok(());
         }
@@ -690,7 +724,7 @@ mod tests {
         assert_eq!(used(Deed::Purchase), Some(22));
         assert_eq!(used(Deed::Release), Some(i64::MAX), "it may be anything");
         let fuse = fuses.fuse(&account, Deed::Purchase);
-        fuse.lock().await.unused = Slots::from([(100, 8)]);
+        fuse.fuse.lock().await.unused = Slots::from([(100, 8)]);
         assert_eq!(used(Deed::Purchase), Some(14));
     }
 
@@ -800,6 +834,64 @@ mod tests {
         // Its last number is gone: nothing tells whose key it is.
         assert!(!take(&restarted(), &key, &both[1..], "c").await);
         assert!(!take(&restarted(), &organization, &both, "d").await);
+    }
+
+    /// Those that wait for the count would be let to the API server one after another.
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_to_count_serves_all_that_waited_for_it() {
+        let asked = Arc::new(AtomicU64::new(0));
+        let requests = Arc::clone(&asked);
+        let service = tower::service_fn(move |_: http::Request<kube::client::Body>| {
+            requests.fetch_add(1, Ordering::Relaxed);
+            async move {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                Err::<http::Response<kube::client::Body>, _>(std::io::Error::other("cut off"))
+            }
+        });
+        let client = Client::new(service, "default");
+        let asking = Asked {
+            fuses: Fuses::new(client, "operator", Wakers::default()),
+            limit: 100,
+        };
+        let begun = tokio::time::Instant::now();
+        let names: Vec<String> = (0..50).map(|at| format!("n{at}")).collect();
+        let account = AccountId::new("AC1");
+        let taken = names.iter().map(|name| {
+            let (fuses, account) = (&asking.fuses, &account);
+            async move {
+                let object = number(name);
+                let accounts = (account, std::slice::from_ref(account));
+                let taken = fuses.take(
+                    accounts,
+                    Deed::Purchase,
+                    100,
+                    Asked::at(0),
+                    &object,
+                    (name, None),
+                );
+                taken.await.is_err()
+            }
+        });
+        let failed = futures::future::join_all(taken).await;
+        assert!(failed.into_iter().all(|failed| failed));
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        assert_eq!(begun.elapsed(), Duration::from_secs(10));
+        assert!(!taken_after_all(&asking).await, "the next one asks again");
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+    }
+
+    async fn taken_after_all(asking: &Asked) -> bool {
+        let (account, object) = (AccountId::new("AC1"), number("later"));
+        let accounts = (&account, std::slice::from_ref(&account));
+        let taken = asking.fuses.take(
+            accounts,
+            Deed::Purchase,
+            asking.limit,
+            Asked::at(0),
+            &object,
+            ("+1", None),
+        );
+        taken.await.is_ok()
     }
 
     #[tokio::test]

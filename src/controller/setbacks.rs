@@ -37,6 +37,14 @@ pub(super) fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409 || status.code == 404)
 }
 
+/// The error that many share who waited for one request.
+pub(super) fn shared(error: Arc<kube::Error>) -> kube::Error {
+    match error.as_ref() {
+        kube::Error::Api(status) => kube::Error::Api(status.clone()),
+        _ => kube::Error::Service(Box::new(error)),
+    }
+}
+
 /// The objects whose last pass failed.
 pub(super) struct Setbacks {
     clock: Arc<dyn Clock>,
