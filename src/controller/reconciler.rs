@@ -129,7 +129,7 @@ impl Reconciler {
             let lacks = match self.context.definition.lacks().await {
                 Ok(lacks) => lacks,
                 Err(error) => {
-                    tracing::debug!(%error, "cannot read the definition of PhoneNumbers");
+                    tracing::debug!(%error, "cannot read the definitions");
                     return;
                 }
             };
@@ -138,7 +138,7 @@ impl Reconciler {
                 let fields = lacks.join(", ");
                 tracing::warn!(
                     fields,
-                    "the installed definition of PhoneNumbers is older than the operator, and what it writes there is \
+                    "the installed definitions are older than the operator, and what stands in these fields is \
                      lost: apply the definitions of this version (phonenumber-operator crd)"
                 );
             }

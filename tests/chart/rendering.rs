@@ -97,7 +97,7 @@ fn a_release_for_some_namespaces_has_rights_there_and_none_elsewhere() {
     let read_the_definition = json!([{
         "apiGroups": ["apiextensions.k8s.io"],
         "resources": ["customresourcedefinitions"],
-        "resourceNames": ["phonenumbers.telephony.burki.dev"],
+        "resourceNames": ["phonenumbers.telephony.burki.dev", "provideraccounts.telephony.burki.dev", "clusterprovideraccounts.telephony.burki.dev"],
         "verbs": ["get"],
     }]);
     assert_eq!(role["rules"], read_the_definition);

@@ -96,7 +96,7 @@ metrics! {
     OBJECTS_FAILING: Gauge "phonenumber_objects_failing" ["kind"]
         "Objects whose last pass the API server failed; each is tried again after a pause that grows to 5 minutes";
     DEFINITION_LACKS: Gauge "phonenumber_definition_fields_missing" []
-        "Fields of PhoneNumbers that this version writes and that the installed definition drops, because it is older";
+        "Fields of our kinds that this version knows and that the installed definitions drop, because they are older";
     WATCH_SILENCE: Gauge "phonenumber_watch_silence_seconds" ["kind", "scope"]
         "Time since a watch last heard anything of the API server, normally less than a minute; scope is the watched namespace, or empty";
     LEADER: Gauge "phonenumber_leader" []
