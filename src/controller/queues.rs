@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::future::BoxFuture;
-use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::{NamespaceResourceScope, PartialObjectMeta};
 use kube::runtime::PredicateConfig;
@@ -230,7 +230,8 @@ where
     }))
 }
 
-/// A cache that `events` fill, and the same events once it shows them.
+/// A cache that `events` fill, and the same events once it shows them. What a list applies is passed on when the whole list has
+/// come: it may have several pages, and the cache shows none of them before.
 pub fn cached<K>(
     events: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
 ) -> (
@@ -241,10 +242,30 @@ where
     K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
 {
     let (store, writer) = reflector::store();
-    (
-        store,
-        events.modify(leave_out_what_nobody_reads).reflect(writer),
-    )
+    let shown = store.clone();
+    let events = events.modify(leave_out_what_nobody_reads).reflect(writer);
+    let mut listed: Vec<ObjectRef<K>> = Vec::new();
+    let events = events.flat_map(move |event| match event {
+        Ok(Event::InitApply(object)) => {
+            listed.push(ObjectRef::from_obj(&object));
+            stream::empty().boxed()
+        }
+        Ok(Event::InitDone) => {
+            let store = shown.clone();
+            let applied = std::mem::take(&mut listed).into_iter();
+            let applied = applied.filter_map(move |reference| store.get(&reference));
+            let applied = applied.map(|object| Ok(Event::InitApply(K::clone(&object))));
+            stream::iter(applied.chain([Ok(Event::InitDone)])).boxed()
+        }
+        event => {
+            if matches!(event, Ok(Event::Init)) {
+                // A list that failed in the middle is begun again.
+                listed.clear();
+            }
+            stream::iter([event]).boxed()
+        }
+    });
+    (store, events)
 }
 
 /// The numbers in `events` that a pass is due for. `reconciler` takes note of all events.

@@ -74,8 +74,19 @@ impl ApiServer {
         let asked = Asked::read(&parts, &body);
         let what = (asked.operation(), asked.place.name.clone());
         let effect = || {
-            let (cluster, asked) = (self.cluster.clone(), asked.clone());
-            async move { Some(answer(&cluster, &asked)) }
+            let (cluster, mut asked) = (self.cluster.clone(), asked.clone());
+            let process = self.process.clone();
+            async move {
+                if process.relists().get() > 0 {
+                    asked.query.insert("limit".into(), "1".into());
+                }
+                if asked.query.get("continue").is_some_and(|it| !it.is_empty())
+                    && process.expires_a_list()
+                {
+                    return Some(Err(EXPIRED));
+                }
+                Some(answer(&cluster, &asked))
+            }
         };
         let outcome = self.process.ask("kubernetes", what, || true, effect).await;
         let lost = || io::Error::new(io::ErrorKind::ConnectionReset, "connection reset");

@@ -231,6 +231,8 @@ pub struct Process {
     latency: Arc<Mutex<Duration>>,
     /// How often its watches were made to list anew.
     relists: Watched<usize>,
+    /// How many of its lists are still to expire in the middle.
+    expiring: Arc<Mutex<usize>>,
     /// Until when its watches stand still.
     stalled: Arc<Mutex<Option<Instant>>>,
 }
@@ -257,6 +259,7 @@ impl Process {
             chance,
             latency: Arc::new(Mutex::new(Duration::from_millis(10))),
             relists: Watched::new(0),
+            expiring: Arc::default(),
             stalled: Arc::default(),
         }
     }
@@ -265,9 +268,19 @@ impl Process {
         &self.stage
     }
 
-    /// Makes its watches list anew: what happened since they last told something is swallowed.
+    /// Makes its watches list anew: what happened since they last told something is swallowed. From then on lists come by pages
+    /// of one object, and one of them expires in the middle.
     pub fn relist(&self) {
+        *self.expiring.lock().unwrap() += 1;
         self.relists.set(self.relists.get() + 1);
+    }
+
+    /// True if the list that goes on now expires.
+    pub fn expires_a_list(&self) -> bool {
+        let mut expiring = self.expiring.lock().unwrap();
+        let expires = *expiring > 0;
+        *expiring = expiring.saturating_sub(1);
+        expires
     }
 
     pub fn relists(&self) -> &Watched<usize> {

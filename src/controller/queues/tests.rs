@@ -328,3 +328,44 @@ async fn an_object_that_is_set_back_to_what_it_was_before_a_pass_is_due() {
     events.unbounded_send(Ok(Event::Apply(restored))).unwrap();
     assert_eq!(version(due.next().await).as_deref(), Some("7"));
 }
+
+/// Otherwise a pass would be made over what the cache had before, or none over what is new, and no other be due.
+#[tokio::test]
+async fn what_a_list_of_several_pages_shows_is_due_once_the_cache_has_it() {
+    let object = |name: &str, phone_number: &str, version: &str| {
+        let generation: i64 = version.parse().unwrap();
+        let change = json!({"metadata": {"resourceVersion": version, "generation": generation}});
+        number(name, phone_number, change)
+    };
+    let (told, events) = mpsc::unbounded();
+    let tell = |event| told.unbounded_send(Ok(event)).unwrap();
+    let (store, events) = cached::<PhoneNumber>(events);
+    let mut due = Box::pin(triggers(events, |_| true, number_fingerprint));
+    let declared = |name: &str| {
+        let found = store.get(&ObjectRef::new(name).within("support"))?;
+        found.spec.phone_number.clone()
+    };
+    tell(Event::Init);
+    tell(Event::InitApply(object("a", "+12125550101", "1")));
+    tell(Event::InitDone);
+    due.next().await.unwrap().unwrap();
+    // A list that fails after its first page is begun again.
+    for ends in [false, true] {
+        tell(Event::Init);
+        tell(Event::InitApply(object("a", "+12125550102", "2")));
+        tell(Event::InitApply(object("b", "+12125550103", "3")));
+        assert!(
+            due.next().now_or_never().is_none(),
+            "the next page may take its time"
+        );
+        if ends {
+            tell(Event::InitDone);
+        }
+    }
+    for (name, wanted) in [("a", "+12125550102"), ("b", "+12125550103")] {
+        let next = due.next().now_or_never().unwrap().unwrap().unwrap();
+        assert_eq!(next.metadata.name.as_deref(), Some(name));
+        assert_eq!(declared(name).as_deref(), Some(wanted));
+    }
+    assert!(due.next().now_or_never().is_none());
+}
