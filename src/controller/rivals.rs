@@ -1,5 +1,5 @@
 //! Which resources go for one number, and which of them was there first. Only those compete that hold the number or could buy
-//! it in the same account at the provider: who cannot keeps nobody from it.
+//! it in the same account at the provider: who cannot keeps nobody from it. So a number can move from one provider to another.
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
@@ -28,16 +28,16 @@ impl Context {
         let others = self.found(&Key::Declared(declared.to_owned()));
         let mut rivals = others.iter().filter(|other| {
             let (place, competes) = self.place(other, declared, account);
-            other.uid() != number.uid() && competes && place < mine
+            is_another_here(other, number) && competes && place < mine
         });
         rivals.next().map(|other| named(other.as_ref(), number))
     }
 
-    /// True if no other resource than that with `uid` holds this number, or goes for it, in the account with these ids.
-    pub(super) fn is_free(&self, number: &E164, uid: &str, account: &[AccountId]) -> bool {
+    /// True if no other resource than `asks` holds this number, or goes for it, in the account with these ids.
+    pub(super) fn is_free(&self, number: &E164, asks: &PhoneNumber, account: &[AccountId]) -> bool {
         let found = self.stores.found(&Key::Declared(number.to_string()));
         found.iter().all(|other| {
-            other.uid().as_deref() == Some(uid) || !self.place(other, number.as_str(), account).1
+            !is_another_here(other, asks) || !self.place(other, number.as_str(), account).1
         })
     }
 
@@ -102,6 +102,11 @@ impl Context {
             .contains(&claim.at)
             .then_some(claim)
     }
+}
+
+/// True if `other` is another resource than `number`, at the same provider.
+fn is_another_here(other: &PhoneNumber, number: &PhoneNumber) -> bool {
+    other.uid() != number.uid() && other.spec.provider == number.spec.provider
 }
 
 /// The name of `other` for those who may read the status of `number`: not that of another namespace.

@@ -237,6 +237,9 @@ async fn only_who_could_buy_a_number_keeps_others_from_it() {
         older
     };
     let suspended = json!({"spec": {"suspend": true}});
+    let at_telnyx = json!({"spec": {"provider": "telnyx", "accountRef": {"name": "at-telnyx"}}});
+    let mut held_at_telnyx = at_telnyx.clone();
+    held_at_telnyx["status"] = json!({"id": "1", "phoneNumber": NUMBER});
     let held = |account: &str| json!({"status": {"id": "PN1", "accountId": account, "phoneNumber": NUMBER}});
     let ages = jiff::Timestamp::UNIX_EPOCH;
     for (older, is_rival, why) in [
@@ -252,6 +255,12 @@ async fn only_who_could_buy_a_number_keeps_others_from_it() {
             true,
             "an account that was not tried yet",
         ),
+        (
+            plain(at_telnyx),
+            false,
+            "an account of another provider that was not tried yet",
+        ),
+        (plain(held_at_telnyx), false, "it holds it elsewhere still"),
         (plain(suspended.clone()), false, "suspended"),
         (
             claimed(plain(suspended.clone()), "AC1", "uid-older", now),
@@ -295,6 +304,10 @@ async fn only_who_could_buy_a_number_keeps_others_from_it() {
         let mut new = account(Some("support"), "new", json!({}), READY);
         new["status"] = json!(null);
         world.account(new);
+        let mut telnyx = account(Some("support"), "at-telnyx", json!({}), READY);
+        telnyx["spec"]["provider"] = json!("telnyx");
+        telnyx["status"] = json!(null);
+        world.account(telnyx);
         let mut later = number("later", NUMBER, json!({}));
         later.metadata.creation_timestamp =
             Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now));
@@ -302,7 +315,7 @@ async fn only_who_could_buy_a_number_keeps_others_from_it() {
         let rival = world.context.rival_of(&later, &ids("AC1"));
         assert_eq!(rival.is_some(), is_rival, "{why}");
         let candidate = NUMBER.parse().unwrap();
-        let is_free = world.context.is_free(&candidate, "uid-later", &ids("AC1"));
+        let is_free = world.context.is_free(&candidate, &later, &ids("AC1"));
         assert_eq!(is_free, !is_rival, "{why}");
         if let Some(rival) = rival {
             assert_eq!(rival, "PhoneNumber support/older");

@@ -172,10 +172,9 @@ pub(super) async fn choose(pass: &mut Pass, context: &Context) -> Result<(), Sto
         pass.facts.seen.choice = Some(Choice::TooDear(price));
         return Ok(());
     }
-    let uid = pass.object.uid().unwrap_or_default();
-    let names = account.names();
+    let (object, names) = (Arc::clone(&pass.object), account.names());
     let is_free =
-        |number: &E164| context.is_free(number, &uid, &names) || !stands(Safeguard::Reservation);
+        |number: &E164| context.is_free(number, &object, &names) || !stands(Safeguard::Reservation);
     // The one before was refused, or comes back.
     pass.candidate = None;
     let found = account
