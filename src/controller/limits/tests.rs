@@ -59,6 +59,8 @@ async fn the_lowest_of_each_limit_holds_whichever_account_has_it() {
             json!(["local", "mobile"]),
             json!(["mobile"]),
         ),
+        ("adoption", json!("Orphans"), json!("Unmarked")),
+        ("adoption", json!("Unmarked"), json!("Never")),
         ("maxConcurrentRequests", json!(7), json!(3)),
     ];
     for (limit, high, low) in table {
@@ -69,6 +71,7 @@ async fn the_lowest_of_each_limit_holds_whichever_account_has_it() {
             "maxMonthlyCost" => format!("{:?}", limits.monthly_cost),
             "allowedCountries" => format!("{:?}", limits.countries),
             "allowedTypes" => format!("{:?}", limits.kinds),
+            "adoption" => format!("{:?}", limits.adoption),
             _ => limits.max_concurrent_requests.to_string(),
         };
         let alone: Limits = serde_json::from_value(json!({limit: low})).unwrap();
@@ -118,6 +121,27 @@ async fn what_no_two_accounts_allow_is_nothing_and_not_everything() {
     assert_eq!(all.countries.map(|it| it.len()), Some(0));
     let nobody = lowest(json!({"allowedCountries": []}), json!({}), READY);
     assert_eq!(nobody.countries, None, "an empty list restricts nothing");
+}
+
+#[tokio::test]
+async fn what_may_be_taken_over_depends_on_the_kind_of_account_unless_it_says_it() {
+    let world = World::new();
+    let own = json!({});
+    let shared =
+        json!({"spec": {"accountRef": {"kind": "ClusterProviderAccount", "name": "shared"}}});
+    for (refers, declared, wanted) in [
+        (&own, json!({}), Adoption::Orphans),
+        (&own, json!({"adoption": "Never"}), Adoption::Never),
+        (&shared, json!({}), Adoption::Never),
+        (&shared, json!({"adoption": "Unmarked"}), Adoption::Unmarked),
+    ] {
+        let title = format!("{refers} {declared}");
+        let declared: Limits = serde_json::from_value(declared).unwrap();
+        let declared = AccountLimits::of(&declared, "");
+        let number = number("a", NUMBER, refers.clone());
+        let limits = world.context.limits_on(&number, &declared, None);
+        assert_eq!(limits.adoption, wanted, "{title}");
+    }
 }
 
 #[tokio::test]

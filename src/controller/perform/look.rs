@@ -13,7 +13,7 @@ use super::super::plan::{
 };
 use super::settle::unreleased;
 use crate::account::{Account, Candidate, Found};
-use crate::api::{AccountKind, Reason, account_name};
+use crate::api::{AccountKind, PhoneNumber, Reason, account_name};
 use crate::claim::Stored;
 use crate::clock::Instant;
 use crate::number::{E164, Holding, Kind, Mark, NumberId, Owner, Place, Price, Provider};
@@ -283,7 +283,9 @@ pub(super) async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop>
         marked.number != number && pass.facts.counts(marked) && !is_recorded
     });
     let orphaned = match &holding {
-        Some(holding) if pass.facts.adopts => is_orphan(holding, pass, context).await?,
+        Some(holding) if pass.facts.adopts => {
+            is_orphan(holding, &mark, &pass.object, context).await?
+        }
         _ => false,
     };
     let look = Look {
@@ -351,23 +353,28 @@ async fn ordered_number(
 }
 
 /// True if `holding` is marked for a resource of this installation that does not exist: neither in the caches nor, asked
-/// now, at the API server.
+/// now, at the API server. `object` with the mark `own` would take it over.
 ///
-/// In a ClusterProviderAccount it must have been a resource of the same namespace. A mark does not tell that, so the resource
+/// In a ClusterProviderAccount it must have been a resource of the same namespace. A mark does not tell that, so `object`
 /// names it in the annotation [`FORMERLY`].
-async fn is_orphan(holding: &Holding, pass: &Pass, context: &Context) -> Result<bool, Stop> {
+async fn is_orphan(
+    holding: &Holding,
+    own: &Mark,
+    object: &PhoneNumber,
+    context: &Context,
+) -> Result<bool, kube::Error> {
     let Some(mark) = Mark::find_in(&holding.marked_text) else {
         return Ok(false);
     };
     let installation = &context.settings.installation;
-    let is_own = mark.same_owner(&pass.facts.mark);
+    let is_own = mark.same_owner(own);
     if is_own || !mark.is_of(installation) || context.is_owned(&mark) {
         return Ok(false);
     }
-    let (kind, _) = account_name(&pass.object);
+    let (kind, _) = account_name(object);
     if kind == AccountKind::ClusterProviderAccount {
-        let former = pass.object.annotations().get(FORMERLY).map(|name| Owner {
-            namespace: pass.object.namespace().unwrap_or_default(),
+        let former = object.annotations().get(FORMERLY).map(|name| Owner {
+            namespace: object.namespace().unwrap_or_default(),
             name: name.clone(),
         });
         let former = former.map(|former| Mark::new(mark.origin(), installation, &former));
@@ -411,4 +418,64 @@ async fn our_order(
         )
         .await?;
     Ok(found.or(known))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::owner;
+    use crate::controller::reconciler::tests::{World, number};
+    use crate::number::{Installation, Line, Origin, Settings, TwilioSettings};
+
+    const NUMBER: &str = "+12125550101";
+
+    /// A number that is marked for `owner` of this installation.
+    fn marked_for(namespace: &str, name: &str) -> Holding {
+        let owner = Owner {
+            namespace: namespace.into(),
+            name: name.into(),
+        };
+        let mark = Mark::new(Origin::Bought, &Installation::new("test"), &owner);
+        Holding {
+            id: NumberId::new("PN1"),
+            number: NUMBER.parse().unwrap(),
+            marked_text: format!("{name} [{mark}]"),
+            created: None,
+            line: Line::Live,
+            settings: Settings::Twilio(TwilioSettings::default()),
+        }
+    }
+
+    #[tokio::test]
+    async fn in_a_shared_account_only_orphans_of_the_same_namespace_are_taken_over() {
+        let own = json!({});
+        let shared = |more: Value| {
+            json!({"metadata": {"annotations": more},
+                "spec": {"accountRef": {"kind": "ClusterProviderAccount", "name": "shared"}}})
+        };
+        let formerly = |name: &str| shared(json!({FORMERLY: name}));
+        for (asks, namespace, name, is_taken) in [
+            (&own, "support", "gone", true),
+            // A ProviderAccount is the namespace's own.
+            (&own, "sales", "gone", true),
+            (&own, "support", "there", false),
+            (&shared(json!({})), "support", "gone", false),
+            (&formerly("gone"), "support", "gone", true),
+            (&formerly("gone"), "sales", "gone", false),
+            (&formerly("gone"), "support", "other", false),
+            (&formerly("there"), "support", "there", false),
+        ] {
+            let mut world = World::new();
+            world.list(&[number("there", "+12125550102", json!({}))]);
+            let asks = number("asks", NUMBER, asks.clone());
+            let installation = Installation::new("test");
+            let mark = Mark::new(Origin::Bought, &installation, &owner(&asks));
+            let holding = marked_for(namespace, name);
+            let is_orphan = is_orphan(&holding, &mark, &asks, &world.context);
+            let title = format!("{namespace}/{name}: {:?}", asks.metadata.annotations);
+            assert_eq!(is_orphan.await.unwrap(), is_taken, "{title}");
+        }
+    }
 }
