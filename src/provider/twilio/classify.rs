@@ -43,8 +43,6 @@ pub(super) const TABLE: &[(i64, RefusalKind)] = &[
     // The account demands signed requests, or does not know them.
     (70052, RefusalKind::Unauthorized),
     (70053, RefusalKind::Unauthorized),
-    // An application that the account does not have.
-    (21420, RefusalKind::ReferenceMissing),
     // The number, the friendly name, a parameter, a SID, the whole request.
     (21421, RefusalKind::Invalid),
     (20002, RefusalKind::Invalid),
@@ -60,6 +58,8 @@ pub(super) const TABLE: &[(i64, RefusalKind)] = &[
     (21406, RefusalKind::Invalid),
     // What this number or its type cannot do: a caller's name.
     (21409, RefusalKind::Invalid),
+    // An application that the account does not have. A purchase names none, so no id of the spec can be missing.
+    (21420, RefusalKind::Invalid),
     // An area code, and a type that is not that of the number.
     (21451, RefusalKind::Invalid),
     (21452, RefusalKind::Invalid),

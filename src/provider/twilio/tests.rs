@@ -163,6 +163,72 @@ async fn only_codes_of_the_table_certainly_bought_nothing_and_only_with_a_refusi
     }
 }
 
+/// As Twilio describes them, whatever the table says.
+#[tokio::test]
+async fn what_twilio_refuses_a_purchase_for_is_told_by_its_code() {
+    for (code, described, kind) in [
+        (21422, "the number is not available", RefusalKind::NotOnSale),
+        (
+            10001,
+            "the account is not active",
+            RefusalKind::InsufficientBalance,
+        ),
+        (
+            21404,
+            "a trial account has its number",
+            RefusalKind::PurchasingNotEnabled,
+        ),
+        (
+            21471,
+            "the account does not exist",
+            RefusalKind::PurchasingNotEnabled,
+        ),
+        (
+            21472,
+            "the account is not active",
+            RefusalKind::PurchasingNotEnabled,
+        ),
+        (21631, "an address is needed", RefusalKind::Regulatory),
+        (21649, "a bundle is needed", RefusalKind::Regulatory),
+        (
+            21650,
+            "an identity document is needed",
+            RefusalKind::Regulatory,
+        ),
+        (
+            21407,
+            "the type does not support SMS",
+            RefusalKind::TakesNoMessages,
+        ),
+        (20003, "the token is wrong", RefusalKind::Unauthorized),
+        (21402, "the URL cannot be reached", RefusalKind::Invalid),
+        (
+            21409,
+            "caller id lookup is not supported",
+            RefusalKind::Invalid,
+        ),
+        (
+            21420,
+            "the application cannot be reached",
+            RefusalKind::Invalid,
+        ),
+        (21421, "the number is not valid", RefusalKind::Invalid),
+        (21458, "the number is of another type", RefusalKind::Invalid),
+        (21999, "something that nobody knows", RefusalKind::Unlisted),
+    ] {
+        let body = json!({"code": code, "message": described, "status": 400});
+        let refusal = match reply(json(400, body)).await {
+            Reply::Rejected(refusal) if kind != RefusalKind::Unlisted => refusal,
+            Reply::Refused(refusal) if kind == RefusalKind::Unlisted => refusal,
+            other => panic!("{code}: {other:?}"),
+        };
+        assert_eq!(refusal.kind, kind, "{code}: {described}");
+        let shown = refusal.to_string();
+        let begins = format!("{code}: {described}");
+        assert!(shown.starts_with(&begins), "{shown}");
+    }
+}
+
 /// The table is needed for reasons, not for safety: what Twilio adds to its codes is refused, and may have been bought.
 #[test]
 fn whatever_is_not_in_the_table_is_refused_told_and_may_have_been_bought() {

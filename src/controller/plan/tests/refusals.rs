@@ -1,6 +1,7 @@
 //! Refusals that were recorded, and what became of the status since.
 
 use super::*;
+use crate::provider::RefusalKind;
 
 /// A refusal of the attempt at second 0 that certainly bought nothing.
 pub(super) fn certain(why: Reason) -> Refused {
@@ -213,4 +214,35 @@ fn a_message_names_the_number_or_what_is_searched() {
     let search = serde_json::json!({"country": "US", "type": "tollFree"});
     facts.search = Some(serde_json::from_value(search).unwrap());
     assert!(facts.title().ends_with("number in US"), "{}", facts.title());
+}
+
+#[test]
+fn each_kind_of_refusal_has_the_reason_that_names_what_to_mend() {
+    for (kind, wanted) in [
+        (RefusalKind::NotOnSale, Reason::NumberNotAvailable),
+        (
+            RefusalKind::InsufficientBalance,
+            Reason::InsufficientBalance,
+        ),
+        (
+            RefusalKind::PurchasingNotEnabled,
+            Reason::PurchasingNotEnabled,
+        ),
+        (RefusalKind::Regulatory, Reason::RegulatoryRequirement),
+        (RefusalKind::Unauthorized, Reason::CredentialsInvalid),
+        (RefusalKind::ReferenceMissing, Reason::ConnectionNotFound),
+        (RefusalKind::Invalid, Reason::InvalidSpec),
+        (RefusalKind::Unlisted, Reason::InvalidSpec),
+    ] {
+        let mut facts = claimed();
+        facts.seen.attempt = Some(Attempt::Rejected(Refusal {
+            kind,
+            code: "1".into(),
+            text: "the provider's own words".into(),
+            request_id: None,
+        }));
+        let (reason, message, _) = waits(&facts);
+        assert_eq!(reason, wanted, "{kind:?}");
+        assert!(message.contains("the provider's own words"), "{message}");
+    }
 }
