@@ -405,6 +405,39 @@ fn an_unmarked_number_is_adopted_by_claim_look_and_mark() {
     );
 }
 
+/// A number of the account may be another tenant's, and its name is what they call it.
+#[test]
+fn the_name_of_a_number_of_another_owner_is_not_shown() {
+    let there = Installation::new("there");
+    let other = Owner {
+        namespace: "tenant".into(),
+        name: "secret".into(),
+    };
+    for mark in [
+        Mark::new(Origin::Bought, &Installation::new("here"), &other),
+        Mark::new(Origin::Bought, &there, &other),
+        Mark::new(Origin::Bought, &there, &owner()),
+    ] {
+        let foreign = Holding {
+            marked_text: format!("Board hotline [{mark}]"),
+            ..holding()
+        };
+        let mut kept = recorded();
+        kept.seen.fetched = Some(Some(foreign.clone()));
+        for facts in [looked(fresh(), Some(foreign), None), kept] {
+            let Step::Rest(Rest::Wait {
+                reason, message, ..
+            }) = plan(&facts)
+            else {
+                panic!("it is left alone");
+            };
+            assert_eq!(reason, Reason::OwnedByAnother);
+            assert!(message.contains(&mark.to_string()), "{message}");
+            assert!(!message.contains("hotline"), "{message}");
+        }
+    }
+}
+
 #[test]
 fn a_foreign_mark_is_replaced_only_if_it_is_nobodys() {
     let foreign = Holding {
