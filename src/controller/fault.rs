@@ -161,3 +161,46 @@ where
     }
     Some(written)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controller::reconciler::tests::{World, number};
+    use crate::controller::secrets::tests::Said;
+
+    #[tokio::test]
+    async fn a_broken_rule_is_logged_with_its_object_and_counted() {
+        let world = World::new();
+        let said = Said::default();
+        let sink = said.clone();
+        let log = tracing_subscriber::fmt().with_writer(move || sink.clone());
+        let _guard = tracing::subscriber::set_default(log.finish());
+        let object = number("nyc", "+12125550101", json!({}));
+        let counted = || {
+            let text = world.context.metrics.text().unwrap();
+            let counts = |line: &&str| {
+                let name = "phonenumber_internal_errors_total{";
+                line.starts_with(name)
+                    && line.contains(r#"kind="PhoneNumber""#)
+                    && line.contains(r#"cause="invariant""#)
+            };
+            let line = text.lines().find(counts).map(str::to_owned);
+            line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        };
+        for (reason, times) in [
+            (Reason::ProviderUnavailable, 0),
+            (Reason::InternalError, 1),
+            (Reason::InternalError, 2),
+        ] {
+            note(reason, "no end of steps was found", &object, &world.context);
+            assert_eq!(counted().unwrap_or_default(), times);
+        }
+        let said = said.text();
+        assert_eq!(said.matches("ERROR").count(), 2, "{said}");
+        for part in ["support", "nyc", "no end of steps was found"] {
+            assert!(said.contains(part), "{said}");
+        }
+    }
+}

@@ -164,7 +164,7 @@ fn texts(secret: Secret) -> BTreeMap<String, SecretString> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::Write;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -174,8 +174,15 @@ mod tests {
     use super::*;
     use crate::clock::BootClock;
 
+    /// What was logged.
     #[derive(Clone, Default)]
-    struct Said(Arc<Mutex<Vec<u8>>>);
+    pub(in crate::controller) struct Said(Arc<Mutex<Vec<u8>>>);
+
+    impl Said {
+        pub(in crate::controller) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
 
     impl Write for Said {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -224,7 +231,7 @@ mod tests {
         for _ in 0..8 {
             secrets.refresh(&in_use).await;
         }
-        let said = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
+        let said = said.text();
         assert_eq!(said.matches("cannot read Secret").count(), 2, "{said}");
         assert_eq!(said.matches("can be read again").count(), 1, "{said}");
         assert!(secrets.unreadable.lock().unwrap().is_empty());
