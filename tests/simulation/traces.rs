@@ -25,7 +25,9 @@ use crate::in_simulated_time;
 use crate::marks;
 use crate::operator::Options;
 use crate::process::{Call, Fate, Script, Wrong};
-use crate::world::{NAMESPACE, World, condition, credentials, is_ready};
+use crate::world::{
+    CONNECTION, NAMESPACE, TELNYX_ACCOUNTS, World, condition, credentials, is_ready,
+};
 
 const NUMBER: &str = "+12125550001";
 const TELNYX_NUMBER: &str = "+16175550001";
@@ -40,6 +42,13 @@ fn telnyx() -> Value {
 
 fn any_twilio() -> Value {
     json!({"provider": "twilio", "search": {"country": "US", "areaCode": "212"}})
+}
+
+/// The first Telnyx account, which nothing identifies before it has a number.
+fn unidentified() -> Value {
+    json!({"telnyx": [{
+        "organization": TELNYX_ACCOUNTS[0], "key": "emulator-key", "connection": CONNECTION, "profile": "",
+    }]})
 }
 
 fn secs(seconds: u64) -> Duration {
@@ -200,6 +209,7 @@ traces! {
         who_renames_a_number_again_and_again_is_left_to_people,
         two_accounts_that_manage_one_connection_do_not_write_against_each_other,
         a_webhook_is_managed_only_where_the_account_names_it_and_somebody_may_write,
+        a_connection_that_burki_names_is_not_managed,
         papers_for_an_order_that_waits_are_attached_to_it,
         papers_that_are_rejected_need_a_person,
         a_number_whose_state_changes_at_telnyx_says_so_and_recovers,

@@ -265,12 +265,20 @@ impl World {
 
     /// Why an account is Ready, or is not.
     pub fn account_reason(&self, name: &str) -> String {
-        let account = self
-            .cluster
-            .get(&Place::new("provideraccounts", NAMESPACE, name));
-        condition(&account.unwrap(), "Ready")
-            .map(|(_, reason, _)| reason)
-            .unwrap_or_default()
+        let (_, reason, _) = self.account_ready(name);
+        reason
+    }
+
+    /// What an account says beside that.
+    pub fn account_message(&self, name: &str) -> String {
+        let (_, _, message) = self.account_ready(name);
+        message
+    }
+
+    fn account_ready(&self, name: &str) -> (String, String, String) {
+        let place = Place::new("provideraccounts", NAMESPACE, name);
+        let account = self.cluster.get(&place).unwrap();
+        condition(&account, "Ready").unwrap_or_default()
     }
 
     /// Creates a PhoneNumber with this spec.

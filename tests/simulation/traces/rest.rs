@@ -5,7 +5,7 @@ use phonenumber_emulator::Number;
 
 use super::*;
 use crate::cluster::merge;
-use crate::world::{CONNECTION, TWILIO_ACCOUNTS};
+use crate::world::TWILIO_ACCOUNTS;
 
 const SERVICE: &str = "MG00000000000000000000000000000001";
 const PROFILE: &str = "00000000-0000-4000-8000-0000000000a1";
@@ -100,6 +100,18 @@ const TWILIO: &[Trait] = &[
         spec: || json!({"phoneNumber": null, "search": {"country": "US", "areaCode": "212"}}),
         prepare: NOTHING,
         not_with: &["adopted"],
+    },
+    Trait {
+        name: "voice only by search",
+        spec: || json!({"phoneNumber": null, "search": {"country": "GB", "capabilities": ["voice"]}}),
+        prepare: NOTHING,
+        not_with: &[
+            "adopted",
+            "search",
+            "voice only",
+            "voice only refused",
+            "messaging service",
+        ],
     },
     Trait {
         name: "adopted",
@@ -252,10 +264,7 @@ async fn comes_to_rest(base: &Value, traits: &[Trait]) {
     let title = format!("{} {}", base["provider"], names.join(", "));
     let is = |name: &str| names.contains(&name);
     let state = match is("unidentified") {
-        true => json!({"telnyx": [{
-            "organization": "00000000-0000-4000-8000-000000000001", "key": "emulator-key",
-            "connection": CONNECTION, "profile": "",
-        }]}),
+        true => unidentified(),
         false => json!({}),
     };
     let mut world = World::new(1, state);
@@ -343,7 +352,7 @@ fn edits(names: &[&str], provider: &str) -> Vec<Edit> {
         }),
         ("name", |number| number.friendly_name = "renamed".into()),
     ];
-    if !is("voice only") && !is("voice only refused") {
+    if !names.iter().any(|name| name.starts_with("voice only")) {
         edits.extend::<[Edit; 3]>([
             ("SMS URL", |number| number.sms_url.clear()),
             ("SMS method", |number| number.sms_method = "GET".into()),
@@ -475,6 +484,14 @@ pub fn a_messaging_service_that_nobody_declared_is_named() {
         world.run_for(secs(300)).await;
         assert!(is_ready(&world.get("bos")));
         assert_eq!(world.account_reason("twilio"), "Ready");
+        // A credential that may not read services loses the check alone, and the account says so.
+        switch(&world, json!({"messagingServicesForbidden": true}));
+        world.run_for(secs(130)).await;
+        assert_eq!(world.account_reason("twilio"), "Ready");
+        let note = "The credential may not read messaging services";
+        let shown = world.account_message("twilio");
+        assert!(shown.contains(note), "{shown}");
+        assert!(is_ready(&world.get("bos")), "{}", world.shown());
         assert_right(&world);
     });
 }
@@ -783,5 +800,30 @@ pub fn a_number_whose_state_changes_at_telnyx_says_so_and_recovers() {
             world.run_for(secs(130)).await;
         }
         assert_eq!(deeds(&world, Deed::Configure), configured);
+    });
+}
+
+/// Burki names a connection that the account does not name. Whatever answers its calls, nothing is written to it.
+#[test]
+pub fn a_connection_that_burki_names_is_not_managed() {
+    in_simulated_time(async {
+        let other = "1293384261075731501";
+        let assistants = json!([{"id": 101, "name": "Support", "connection": other}]);
+        for change in [
+            json!({"switches": {"burkiConnection": other}}),
+            json!({ "assistants": assistants }),
+        ] {
+            let mut world = World::new(1, change.clone());
+            webhook(&world, other, "https://team.example.com");
+            world.start(Options::default());
+            let mut spec = telnyx();
+            spec["assistantId"] = json!(101);
+            world.number("bos", spec);
+            until_reason(&world, "bos", "ConnectionWebhookMismatch").await;
+            world.run_for(secs(300)).await;
+            let (_, _, message) = condition(&world.get("bos"), "Ready").unwrap();
+            assert!(message.contains(other), "{message}");
+            assert!(writes(&world).is_empty(), "{change} {:?}", writes(&world));
+        }
     });
 }
