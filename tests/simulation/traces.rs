@@ -163,6 +163,8 @@ traces! {
         a_fifth_of_the_numbers_ported_out_at_once,
         a_number_that_is_deleted_while_the_provider_denies_it_once,
         an_account_of_three_numbers_that_is_listed_empty,
+        a_key_that_is_rotated_once_its_account_is_identified,
+        one_secret_for_telnyx_and_burki_sends_nothing_to_burki,
     }
     limits {
         an_account_at_its_limit_buys_nothing_after_a_restart,

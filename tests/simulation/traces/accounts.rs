@@ -389,3 +389,67 @@ pub fn a_token_that_the_provider_refuses_and_takes_later() {
         assert!(are_ready(&world, "late"), "{}", world.shown());
     });
 }
+
+/// What was recorded under the key alone is recorded under the account's id once that is known, so that another key of the
+/// same account keeps the number.
+#[test]
+pub fn a_key_that_is_rotated_once_its_account_is_identified() {
+    in_simulated_time(async {
+        for is_restarted in [false, true] {
+            let mut world = World::new(1, unidentified());
+            world.start(Options::default());
+            world.number("bos", telnyx());
+            until_ready(&world, "bos").await;
+            let recorded = |world: &World| world.get("bos")["status"]["accountId"].clone();
+            let by_key = recorded(&world);
+            assert_ne!(by_key, TELNYX_ACCOUNTS[0], "nothing identifies it yet");
+            world
+                .run_until("recorded under its id", |world| {
+                    recorded(world) == TELNYX_ACCOUNTS[0]
+                })
+                .await;
+            if is_restarted {
+                world.kill_all();
+            }
+            let path = format!("/console/accounts/{}", TELNYX_ACCOUNTS[0]);
+            world.control("POST", &path, json!({"key": "rotated"}));
+            world.secret("telnyx", json!({"apiKey": "rotated"}));
+            if is_restarted {
+                world.start(Options::default());
+            }
+            world.run_for(secs(300)).await;
+            assert!(is_ready(&world.get("bos")), "{}", world.shown());
+            assert_eq!(recorded(&world), TELNYX_ACCOUNTS[0]);
+            world.delete("bos");
+            until_gone(&world, "bos").await;
+            assert_eq!(held(&world), 0, "{}", world.shown());
+        }
+    });
+}
+
+/// An account that is older than the rule of the definition names one Secret for both.
+#[test]
+pub fn one_secret_for_telnyx_and_burki_sends_nothing_to_burki() {
+    in_simulated_time(async {
+        let mut world = World::new(1, json!({}));
+        let one = json!({"credentialsSecretRef": {"name": "telnyx"}});
+        world.account(
+            "older",
+            "telnyx",
+            json!({"telnyx": one.clone(), "burki": one}),
+        );
+        world.start(Options::default());
+        let mut spec = telnyx();
+        spec["accountRef"] = json!({"name": "older"});
+        spec["assistantId"] = json!(101);
+        world.number("bos", spec);
+        until_reason(&world, "bos", "AssistantUnverifiable").await;
+        world.run_for(secs(300)).await;
+        world.delete("bos");
+        until_gone(&world, "bos").await;
+        let calls = world.stage.calls();
+        let to_burki = calls.iter().filter(|call| call.side == "burki");
+        assert_eq!(to_burki.count(), 0);
+        assert_eq!(deeds(&world, Deed::Order), 0, "{}", world.shown());
+    });
+}
