@@ -166,3 +166,179 @@ pub fn what_is_given_back_by_hand_makes_room_soon() {
         }
     });
 }
+
+/// Everything that is waited for counts from the time of the claim. To take a slot of the hour may take long.
+#[test]
+pub fn a_claim_is_dated_when_it_is_sent() {
+    in_simulated_time(async {
+        let mut world = World::new(1, json!({}));
+        let (cluster, sent_at) = (world.cluster.clone(), Arc::new(std::sync::Mutex::new(None)));
+        let sent = Arc::clone(&sent_at);
+        world.stage.set_script(Arc::new(move |call| {
+            if call.operation == "patch phonenumbers" {
+                let now = jiff::Timestamp::try_from(cluster.now()).unwrap();
+                sent.lock().unwrap().get_or_insert(now);
+            }
+            match call.operation.ends_with(" configmaps") {
+                true => Fate::Slow(secs(8)),
+                false => Fate::Answered,
+            }
+        }));
+        world.start(Options::default());
+        world.number("nyc", twilio());
+        until_ready(&world, "nyc").await;
+        let claim = world.claim("nyc");
+        let at: jiff::Timestamp = claim["at"].as_str().unwrap().parse().unwrap();
+        let sent = sent_at.lock().unwrap().unwrap();
+        let apart = sent.duration_since(at).unsigned_abs();
+        assert!(apart <= secs(2), "sent at {sent}: {claim}");
+        assert_right(&world);
+    });
+}
+
+#[test]
+pub fn what_is_taken_over_counts_in_the_hour() {
+    in_simulated_time(async {
+        for mut spec in [twilio(), telnyx()] {
+            let mut world = World::new(1, json!({}));
+            let provider = spec["provider"].as_str().unwrap().to_owned();
+            world.limit(&provider, json!({"purchasesPerHour": 1}));
+            world.start(Options::default());
+            let last = spec["phoneNumber"].as_str().unwrap().to_owned();
+            let other = format!("{}2", &last[..last.len() - 1]);
+            let names = ["one", "two"];
+            for (name, number) in names.iter().zip([last, other]) {
+                world.bought_by_hand(&provider, &number);
+                spec["phoneNumber"] = json!(number);
+                spec["adoptionPolicy"] = json!("Adopt");
+                world.number(name, spec.clone());
+            }
+            let all = |world: &World| names.map(|name| reason(&world.get(name)));
+            let is_one_of_each = |world: &World| {
+                let mut all = all(world);
+                all.sort();
+                all == ["LimitReached", "Ready"]
+            };
+            world.run_until("one taken over", is_one_of_each).await;
+            world.run_for(secs(900)).await;
+            assert!(is_one_of_each(&world), "{}", world.shown());
+            let waits = names.map(|name| world.get(name));
+            let waits = waits.iter().find(|it| reason(it) == "LimitReached");
+            let (_, _, message) = condition(waits.unwrap(), "Ready").unwrap();
+            assert!(message.contains("may be taken over at"), "{message}");
+            world.run_for(secs(3000)).await;
+            assert_eq!(all(&world), ["Ready", "Ready"], "{}", world.shown());
+        }
+    });
+}
+
+#[test]
+pub fn what_was_bought_before_the_account_was_identified_uses_up_its_budget() {
+    in_simulated_time(async {
+        let mut world = World::new(1, unidentified());
+        let cost = json!({"maxMonthlyCost": {"amount": "1.99", "currency": "USD"}});
+        world.limit("telnyx", cost);
+        world.start(Options::default());
+        world.number("first", telnyx());
+        until_ready(&world, "first").await;
+        let recorded = |world: &World| world.get("first")["status"]["accountId"].clone();
+        assert_ne!(recorded(&world), TELNYX_ACCOUNTS[0]);
+        let other =
+            |last: u8| json!({"provider": "telnyx", "phoneNumber": format!("+1617555000{last}")});
+        world.number("soon", other(2));
+        until_reason(&world, "soon", "LimitReached").await;
+        // What is suspended stays recorded as it is.
+        world.patch("first", json!({"spec": {"suspend": true}}));
+        let place = Place::new("provideraccounts", NAMESPACE, "telnyx");
+        let opens =
+            |world: &World| world.cluster.get(&place).unwrap()["status"]["accountId"].clone();
+        world
+            .run_until("identified", |world| opens(world) == TELNYX_ACCOUNTS[0])
+            .await;
+        assert_ne!(recorded(&world), TELNYX_ACCOUNTS[0]);
+        world.number("later", other(3));
+        until_reason(&world, "later", "LimitReached").await;
+        world.run_for(secs(900)).await;
+        assert_eq!(bought(&world), 1, "{}", world.shown());
+        world.patch("first", json!({"spec": {"suspend": false}}));
+        world.delete("first");
+        until_gone(&world, "first").await;
+        world
+            .run_until("another Ready", |world| bought(world) == 2)
+            .await;
+    });
+}
+
+/// A resource and its number are gone while the watch is broken, which then lists anew.
+#[test]
+pub fn what_is_deleted_while_nobody_watches_frees_its_budget() {
+    in_simulated_time(async {
+        let mut world = World::new(1, json!({}));
+        let cost = json!({"maxMonthlyCost": {"amount": "1.15", "currency": "USD"}});
+        world.limit("twilio", cost);
+        world.start(Options::default());
+        world.number("first", twilio());
+        until_ready(&world, "first").await;
+        world.number("other", any_twilio());
+        until_reason(&world, "other", "LimitReached").await;
+        world.run_for(secs(900)).await;
+        let operator = world.operators[0].process.clone();
+        operator.stall(secs(3600));
+        world.patch("first", json!({"metadata": {"finalizers": []}}));
+        world.delete("first");
+        world.released_by_hand(NUMBER);
+        world.run_for(secs(10)).await;
+        operator.relist();
+        world.run_for(secs(10)).await;
+        operator.flow();
+        let begun = world.elapsed();
+        until_ready(&world, "other").await;
+        let took = world.elapsed() - begun;
+        assert!(took < secs(180), "{took:?}");
+        assert_eq!(bought(&world), 2, "{}", world.shown());
+    });
+}
+
+/// A hundred searches wait for the limit of what the account may cost, which is raised for sixty.
+#[test]
+pub fn searches_that_wait_for_a_budget_reserve_nothing() {
+    in_simulated_time(async {
+        let mut world = World::new(1, json!({"switches": {"onSale": 30}}));
+        let cost = |amount: &str| json!({"maxMonthlyCost": {"amount": amount, "currency": "USD"}});
+        world.limit("twilio", cost("1"));
+        world.start(Options::default());
+        let names: Vec<_> = (0..100).map(|at| format!("n{at}")).collect();
+        for name in &names {
+            world.number(name, any_twilio());
+        }
+        let are = |world: &World, wanted: &str| {
+            let mut all = names.iter();
+            all.by_ref()
+                .filter(|name| reason(&world.get(name)) == wanted)
+                .count()
+        };
+        world
+            .run_until("all wait", |world| are(world, "LimitReached") == 100)
+            .await;
+        let searches = |world: &World| {
+            let calls = world.stage.calls();
+            calls
+                .iter()
+                .filter(|call| call.operation == "search")
+                .count()
+        };
+        let before = searches(&world);
+        world.run_for(secs(1200)).await;
+        assert_eq!(searches(&world), before, "nothing is searched for");
+        world.limit("twilio", cost("69"));
+        let begun = world.elapsed();
+        world
+            .run_until("sixty Ready", |world| are(world, "Ready") == 60)
+            .await;
+        let took = world.elapsed() - begun;
+        assert!(took < secs(120), "{took:?}");
+        world.run_for(secs(300)).await;
+        assert_eq!((bought(&world), are(&world, "LimitReached")), (60, 40));
+        assert_right(&world);
+    });
+}
