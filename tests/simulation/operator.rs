@@ -97,6 +97,7 @@ impl Options {
 /// A running operator.
 pub struct Operator {
     pub process: Process,
+    pub metrics: Metrics,
     task: JoinHandle<()>,
 }
 
@@ -105,7 +106,9 @@ impl Operator {
         let seed = (world.chance.below(usize::MAX)) as u64;
         let process = Process::new(id, world.stage.clone(), Chance::seeded(seed));
         let life = process.clone();
+        let metrics = Metrics::default();
         let run = Run {
+            metrics: metrics.clone(),
             cluster: world.cluster.clone(),
             clock: Arc::clone(&world.clock),
             line: Arc::new(Line {
@@ -122,7 +125,11 @@ impl Operator {
                 () = run.run() => life.kill(),
             }
         });
-        Self { process, task }
+        Self {
+            process,
+            metrics,
+            task,
+        }
     }
 
     pub fn is_alive(&self) -> bool {
@@ -137,6 +144,7 @@ impl Operator {
 }
 
 struct Run {
+    metrics: Metrics,
     cluster: Cluster,
     clock: Arc<dyn Clock>,
     line: Arc<Line>,
@@ -223,7 +231,7 @@ impl Run {
             clock,
             chance,
             clients,
-            metrics: Metrics::default(),
+            metrics: self.metrics.clone(),
         }
     }
 }

@@ -245,6 +245,8 @@ traces! {
         a_webhook_that_the_provider_refuses_is_mended_in_the_account,
         a_search_that_is_refused_is_no_outage,
         a_claim_that_is_not_stored_counts_for_nothing,
+        a_purchase_that_is_not_made_counts_for_nothing,
+        a_number_that_the_last_look_shows_counts_for_nothing,
         a_release_that_does_not_take_place_counts_for_nothing,
     }
 }

@@ -224,35 +224,36 @@ pub fn releases_that_are_refused_cost_their_neighbours_nothing() {
 #[test]
 pub fn a_webhook_that_the_provider_refuses_is_mended_in_the_account() {
     in_simulated_time(async {
-        let mut world = World::new(1, json!({}));
-        world.limit("twilio", json!({"purchasesPerHour": 5}));
-        let base = |url: &str| json!({"webhooks": {"baseUrl": url}});
-        let mut bad = base("https://burki");
-        bad["twilio"] = json!({"credentialsSecretRef": {"name": "twilio"}});
-        world.account("bad", "twilio", bad);
-        world.start(Options::default());
-        let mut spec = twilio();
-        spec["accountRef"] = json!({"name": "bad"});
-        world.number("nyc", spec);
-        until_reason(&world, "nyc", "InvalidSpec").await;
-        let object = world.get("nyc");
-        assert!(
-            message(&object).contains("21402: VoiceUrl is not a valid URL"),
-            "{}",
-            message(&object)
-        );
-        world.run_for(secs(240)).await;
-        assert_eq!(sent(&world, "buy"), 1, "{}", world.shown());
-        world.number("neighbour", neighbour("twilio"));
-        until_ready(&world, "neighbour").await;
-        let place = Place::new("provideraccounts", NAMESPACE, "bad");
-        let mended = json!({"spec": base("https://voice.example.com")});
-        let begun = world.elapsed();
-        world.cluster.patch(&place, &mended).unwrap();
-        until_ready(&world, "nyc").await;
-        let took = world.elapsed() - begun;
-        assert!(took < secs(15), "{took:?}");
-        assert_right(&world);
+        for mut spec in [twilio(), any_twilio()] {
+            let mut world = World::new(1, json!({}));
+            world.limit("twilio", json!({"purchasesPerHour": 5}));
+            let base = |url: &str| json!({"webhooks": {"baseUrl": url}});
+            let mut bad = base("https://burki");
+            bad["twilio"] = json!({"credentialsSecretRef": {"name": "twilio"}});
+            world.account("bad", "twilio", bad);
+            world.start(Options::default());
+            spec["accountRef"] = json!({"name": "bad"});
+            world.number("nyc", spec);
+            until_reason(&world, "nyc", "InvalidSpec").await;
+            let object = world.get("nyc");
+            assert!(
+                message(&object).contains("21402: VoiceUrl is not a valid URL"),
+                "{}",
+                message(&object)
+            );
+            world.run_for(secs(240)).await;
+            assert_eq!(sent(&world, "buy"), 1, "{}", world.shown());
+            world.number("neighbour", neighbour("twilio"));
+            until_ready(&world, "neighbour").await;
+            let place = Place::new("provideraccounts", NAMESPACE, "bad");
+            let mended = json!({"spec": base("https://voice.example.com")});
+            let begun = world.elapsed();
+            world.cluster.patch(&place, &mended).unwrap();
+            until_ready(&world, "nyc").await;
+            let took = world.elapsed() - begun;
+            assert!(took < secs(15), "{took:?}");
+            assert_right(&world);
+        }
     });
 }
 
@@ -294,6 +295,11 @@ pub fn a_search_that_is_refused_is_no_outage() {
             world.run_for(secs(570)).await;
             // At once, and when the first listing of the account requeues what has changed.
             assert!(sent(&world, "search") <= 2, "{refusal}");
+            let counted = world.operators[0].metrics.text().unwrap();
+            let failures = |line: &&str| line.starts_with("phonenumber_reconcile_failures_total{");
+            let mut failures = counted.lines().filter(failures);
+            let is_no_outage = failures.all(|line| line.contains(wanted));
+            assert!(is_no_outage, "{wanted}: {counted}");
             world.control("DELETE", "/faults", Value::Null);
             world.run_for(secs(60)).await;
             assert!(is_ready(&world.get("nyc")), "{}", world.shown());
@@ -360,6 +366,77 @@ pub fn a_release_that_does_not_take_place_counts_for_nothing() {
                 until_reason(&world, "n0", "ReleaseLimitReached").await;
                 assert_eq!(deeds(&world, Deed::Release), 1, "{}", world.shown());
             }
+        }
+    });
+}
+
+/// A purchase that is throttled or never leaves, and one that its last look prevents, take nothing of the hour.
+#[test]
+pub fn a_purchase_that_is_not_made_counts_for_nothing() {
+    in_simulated_time(async {
+        for (provider, operation, fate) in [
+            ("twilio", "buy", Fate::NotSent),
+            ("twilio", "buy", Fate::Refused(429)),
+            ("telnyx", "buy", Fate::NotSent),
+            ("twilio", "list", Fate::Refused(500)),
+            ("twilio", "list", Fate::RequestLost),
+            ("telnyx", "list", Fate::Refused(500)),
+        ] {
+            let title = format!("{provider} {operation} {fate:?}");
+            let mut world = World::new(1, json!({}));
+            world.limit(provider, json!({"purchasesPerHour": 1}));
+            world.stage.set_script(after_the_claim(operation, fate));
+            world.start(Options::default());
+            let (name, spec) = twelve(provider).remove(0);
+            world.number(&name, spec);
+            until_ready(&world, "n0").await;
+            assert!(world.elapsed() < secs(60), "{title}: {:?}", world.elapsed());
+            let claims = sent(&world, "patch phonenumbers");
+            assert!(claims > 1, "{title}: the first claim came to nothing");
+            assert_eq!(deeds(&world, Deed::Purchase), 1, "{title}");
+            assert_right(&world);
+        }
+    });
+}
+
+/// The first request of this kind after the first claim meets `fate`.
+fn after_the_claim(operation: &'static str, fate: Fate) -> Script {
+    let is_claimed = AtomicBool::new(false);
+    once(
+        move |call| {
+            let is_claim = call.operation == "patch phonenumbers";
+            let was_claimed = is_claimed.fetch_or(is_claim, Ordering::Relaxed);
+            was_claimed && call.operation == operation
+        },
+        fate,
+    )
+}
+
+/// The last look shows that somebody else has just bought the number for the account.
+#[test]
+pub fn a_number_that_the_last_look_shows_counts_for_nothing() {
+    in_simulated_time(async {
+        for provider in ["twilio", "telnyx"] {
+            let mut world = World::new(1, json!({}));
+            world.limit(provider, json!({"purchasesPerHour": 1}));
+            let (name, spec) = twelve(provider).remove(0);
+            let number = spec["phoneNumber"].as_str().unwrap().to_owned();
+            let (emulator, bought) = (world.emulator.clone(), AtomicBool::new(false));
+            world.stage.set_script(Arc::new(move |call| {
+                if call.operation == "patch phonenumbers" && !bought.swap(true, Ordering::Relaxed) {
+                    World::bought_by_hand_in(&emulator, provider, &number);
+                }
+                Fate::Answered
+            }));
+            world.start(Options::default());
+            world.number(&name, spec);
+            until_reason(&world, "n0", "AlreadyOwned").await;
+            assert_eq!(sent(&world, "buy"), 0, "{}", world.shown());
+            world.number("neighbour", neighbour(provider));
+            let begun = world.elapsed();
+            until_ready(&world, "neighbour").await;
+            let took = world.elapsed() - begun;
+            assert!(took < secs(30), "{took:?}");
         }
     });
 }
