@@ -237,6 +237,7 @@ traces! {
         two_resources_that_claim_one_number_at_one_moment,
         an_assistant_that_is_taken_out_soon_after_a_restore_no_longer_answers,
         what_is_not_declared_any_more_is_not_assigned_by_who_does_not_know,
+        a_number_whose_object_is_replaced_by_its_bare_manifest_is_released,
     }
     refusals {
         objects_that_are_refused_cost_their_neighbours_nothing,

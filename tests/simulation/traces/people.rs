@@ -1,6 +1,9 @@
 //! What people do to manifests, definitions and consoles.
 
 use super::*;
+use crate::cluster::finalizers;
+use crate::operator::Driver;
+use crate::world::manifest;
 
 /// Twilio answers 201 to the purchase of a number that the account has, and overwrites its settings.
 #[test]
@@ -453,6 +456,38 @@ pub fn what_is_not_declared_any_more_is_not_assigned_by_who_does_not_know() {
             world.run_for(secs(300)).await;
             assert_eq!(answering(&world, &spec), Value::Null, "{}", world.shown());
             assert!(is_ready(&world.get("nyc")), "{}", world.shown());
+        }
+    });
+}
+
+/// Who has every right replaces the object by its manifest: finalizer and claim are gone.
+#[test]
+pub fn a_number_whose_object_is_replaced_by_its_bare_manifest_is_released() {
+    in_simulated_time(async {
+        for driver in [Driver::Seeded, Driver::Kube] {
+            for spec in [twilio(), telnyx(), any_twilio()] {
+                let mut world = World::new(1, json!({}));
+                world.start(Options {
+                    driver,
+                    ..Options::default()
+                });
+                world.number("nyc", spec.clone());
+                until_ready(&world, "nyc").await;
+                world.run_for(secs(20)).await;
+                let place = Place::number(NAMESPACE, "nyc");
+                world.cluster.replace(&place, manifest(spec)).unwrap();
+                assert!(finalizers(&world.get("nyc")).is_empty());
+                world.run_for(secs(10)).await;
+                assert!(
+                    !finalizers(&world.get("nyc")).is_empty(),
+                    "{}",
+                    world.shown()
+                );
+                world.delete("nyc");
+                until_gone(&world, "nyc").await;
+                let spent = deeds(&world, Deed::Purchase);
+                assert_eq!((spent, held(&world)), (1, 0), "{}", world.shown());
+            }
         }
     });
 }
