@@ -192,6 +192,7 @@ traces! {
         a_listing_that_hides_the_number_of_another_installation,
         a_number_that_the_provider_writes_otherwise,
         a_number_that_a_listing_shows_and_its_filter_does_not,
+        a_purchase_that_is_undone_after_its_answer,
     }
     orders {
         an_order_that_succeeded_whose_number_is_not_listed_for_minutes,

@@ -500,3 +500,45 @@ pub fn a_number_that_a_listing_shows_and_its_filter_does_not() {
         }
     });
 }
+
+/// The first purchase for `spec` is undone so many seconds after it, and its answer meets `fate`. Returns why the resource is
+/// Ready, or is not.
+async fn undone(spec: &Value, after: u64, fate: Fate) -> (World, String) {
+    let mut world = World::new(1, json!({"switches": {"orderMs": 0}}));
+    let rule = json!({"dialect": spec["provider"], "operation": "buy", "kind": "rolled-back",
+        "times": 1, "seconds": after});
+    world.control("POST", "/faults", rule);
+    world
+        .stage
+        .set_script(once(|call| call.operation == "buy", fate));
+    world.start(Options::default());
+    world.number("nyc", spec.clone());
+    world.run_for(secs(2400)).await;
+    let reason = reason(&world.get("nyc"));
+    (world, reason)
+}
+
+/// The purchase is answered with 201, or the order is shown as successful, and some time later the number does not exist. It is
+/// not bought again: who released it is not known. A purchase that nobody has seen is made again.
+#[test]
+pub fn a_purchase_that_is_undone_after_its_answer() {
+    in_simulated_time(async {
+        for spec in [twilio(), telnyx(), any_twilio(), any_telnyx()] {
+            for after in [1, 60, 900] {
+                let (world, reason) = undone(&spec, after, Fate::Answered).await;
+                let title = format!("{spec} {after}\n{}", world.shown());
+                assert_eq!(reason, "Lost", "{title}");
+                assert_eq!(deeds(&world, Deed::Purchase), 1, "{title}");
+                world.delete("nyc");
+                until_gone(&world, "nyc").await;
+                assert_eq!(held(&world), 0, "{title}");
+            }
+        }
+        for spec in [twilio(), any_twilio()] {
+            let (world, reason) = undone(&spec, 0, Fate::ReplyLost).await;
+            assert_eq!(reason, "Ready", "{spec}\n{}", world.shown());
+            let spent = deeds(&world, Deed::Purchase);
+            assert_eq!((spent, held(&world)), (2, 1), "{}", world.shown());
+        }
+    });
+}
