@@ -194,17 +194,21 @@ impl Elector {
             };
             let renewal = tokio::select! {
                 renewal = round => renewal,
-                _ = &mut stopped => return self.release(lease).await,
+                _ = &mut stopped => {
+                    tenure.end();
+                    return self.release(lease).await;
+                }
             };
             match renewal {
                 Renewal::Renewed(renewed, sent) => {
                     failing.ended();
                     lease = *renewed;
-                    if !tenure.renew(sent, self.clock.now()) {
-                        return tracing::error!(lease = %self.name, "leads no longer: the renewal came too late");
-                    }
+                    // One that came too late shows in the next round.
+                    tenure.renew(sent, self.clock.now());
                 }
                 Renewal::Failed(failure) => failing.log("cannot renew the Lease", &failure),
+                // The tenure was ended, not missed.
+                Renewal::TooLate if stopped.try_recv().is_ok() => return self.release(lease).await,
                 Renewal::TooLate => {
                     return tracing::error!(lease = %self.name, "leads no longer: the Lease was not renewed in time");
                 }
@@ -348,11 +352,11 @@ impl Term {
     /// Takes a few seconds at most, also when the API server does not answer.
     pub async fn step_down(&self) {
         let Some(led) = &self.0 else { return };
-        led.tenure.end();
         if let Some(stop) = lock(&led.stop).take() {
-            // A keeper that is gone needs no signal.
+            // A keeper that is gone needs no signal. One that is there finds it when it finds that the tenure is over.
             let _ = stop.send(());
         }
+        led.tenure.end();
         closed(led.ended.clone()).await;
     }
 }
