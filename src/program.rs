@@ -205,7 +205,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", options.listen))?;
     let metrics = Metrics::default();
-    let mut served = tokio::spawn(telemetry::serve(listener, health.clone(), metrics.clone()));
+    let served = tokio::spawn(telemetry::serve(listener, health.clone(), metrics.clone()));
 
     // Filled in once this replica leads; until then nothing is written anywhere.
     let led: Arc<OnceLock<Term>> = Arc::default();
@@ -273,65 +273,95 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     };
     // The caches of a replica that waits to lead are filled, so that it can go on at once.
     let ready = move || health.set_ready();
-    let mut work = tokio::spawn(controller::run(parts, begun, stopped, ready));
+    let mut running = Running {
+        work: tokio::spawn(controller::run(parts, begun, stopped, ready)),
+        stop,
+        served,
+        to_finish: options.purchase_timeout + TO_FINISH,
+    };
     let term = match elector {
         Some(elector) => tokio::select! {
             term = elector.acquire() => term,
             () = &mut signalled => return Ok(()),
-            broken = broken(&mut work, &mut served) => return Err(broken),
+            broken = running.broken() => return Err(broken),
         },
         None => Term::unopposed(),
     };
     let _ = led.set(term.clone());
     let _ = begin.send(());
-    let lost = term.lost();
-    let ended = tokio::select! {
-        () = &mut signalled => Ok(()),
-        () = lost => bail!("this replica no longer leads; the log says why"),
-        broken = broken(&mut work, &mut served) => Err(broken),
-    };
-    match &ended {
-        Ok(()) => tracing::info!("stopping: finishing what is in flight"),
-        Err(error) => tracing::error!("stopping: {error:#}"),
-    }
-    let _ = stop.send(());
-    if !work.is_finished()
-        && tokio::time::timeout(options.purchase_timeout + TO_FINISH, work)
-            .await
-            .is_err()
-    {
-        tracing::warn!(
-            "not everything in flight was finished in time; the next leader looks it up"
-        );
-    }
-    term.step_down().await;
-    if let Some(traces) = traces {
-        traces.end().await;
-    }
-    ended
+    running.until_the_end(term, signalled, traces).await
 }
 
-/// Resolves when a part without which the program cannot work has ended: it panicked, or ended by itself.
-async fn broken(
-    work: &mut JoinHandle<Result<(), controller::Ended>>,
-    served: &mut JoinHandle<std::io::Result<()>>,
-) -> anyhow::Error {
-    let (part, ended) = tokio::select! {
-        ended = work => ("the controllers", ended.map(|ended| ended.map_err(anyhow::Error::from))),
-        ended = served => (
-            "the server of metrics and health",
-            ended.map(|ended| ended.map_err(anyhow::Error::from)),
-        ),
-    };
-    let why = match ended {
-        Ok(Ok(())) => return anyhow::anyhow!("{part} ended"),
-        Ok(Err(error)) => error,
-        Err(ended) => match ended.try_into_panic() {
-            Ok(panic) => anyhow::anyhow!("it panicked: {}", panics::text(&*panic)),
-            Err(ended) => ended.into(),
-        },
-    };
-    why.context(format!("{part} ended"))
+/// The parts without which the program cannot work.
+struct Running {
+    work: JoinHandle<Result<(), controller::Ended>>,
+    /// Stops the controllers.
+    stop: tokio::sync::oneshot::Sender<()>,
+    served: JoinHandle<std::io::Result<()>>,
+    /// How long the controllers may take to finish what is in flight.
+    to_finish: Duration,
+}
+
+impl Running {
+    /// Leads until `signalled`, or until a part is broken; then finishes what is in flight, and gives the Lease back.
+    ///
+    /// # Errors
+    /// If a part is broken. If the lead is lost: then nothing is finished.
+    async fn until_the_end(
+        mut self,
+        term: Term,
+        signalled: impl Future<Output = ()>,
+        traces: Option<Traces>,
+    ) -> anyhow::Result<()> {
+        let lost = term.lost();
+        let ended = tokio::select! {
+            () = signalled => Ok(()),
+            () = lost => bail!("this replica no longer leads; the log says why"),
+            broken = self.broken() => Err(broken),
+        };
+        match &ended {
+            Ok(()) => tracing::info!("stopping: finishing what is in flight"),
+            Err(error) => tracing::error!("stopping: {error:#}"),
+        }
+        let _ = self.stop.send(());
+        if !self.work.is_finished()
+            && tokio::time::timeout(self.to_finish, self.work)
+                .await
+                .is_err()
+        {
+            tracing::warn!(
+                "not everything in flight was finished in time; the next leader looks it up"
+            );
+        }
+        term.step_down().await;
+        if let Some(traces) = traces {
+            traces.end().await;
+        }
+        ended
+    }
+
+    /// Resolves when a part has ended: it panicked, or ended by itself.
+    async fn broken(&mut self) -> anyhow::Error {
+        let (part, ended) = tokio::select! {
+            ended = &mut self.work => (
+                "the controllers",
+                ended.map(|ended| ended.map_err(anyhow::Error::from)),
+            ),
+            ended = &mut self.served => (
+                "the server of metrics and health",
+                ended.map(|ended| ended.map_err(anyhow::Error::from)),
+            ),
+        };
+        let why = match ended {
+            Ok(Ok(())) => return anyhow::anyhow!("{part} ended"),
+            Ok(Err(error)) => error,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => anyhow::anyhow!("it panicked: {}", panics::text(&*panic)),
+                Err(ended) => ended.into(),
+            },
+        };
+        why.context(format!("{part} ended"))
+    }
 }
 
 /// Resolves at SIGTERM or SIGINT. The first process of a container ignores them until this is called.
@@ -382,30 +412,122 @@ async fn installation(options: &Options, client: &kube::Client) -> anyhow::Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use k8s_openapi::api::coordination::v1::Lease;
+    use kube::client::Body;
+    use serde_json::json;
+    use std::sync::Mutex;
+
+    type Work = Result<(), controller::Ended>;
+
+    fn running(
+        work: impl Future<Output = Work> + Send + 'static,
+        serving: impl Future<Output = std::io::Result<()>> + Send + 'static,
+    ) -> Running {
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let work = async move {
+            tokio::select! {
+                ended = work => ended,
+                _ = stopped => Ok(()),
+            }
+        };
+        Running {
+            work: tokio::spawn(work),
+            stop,
+            served: tokio::spawn(serving),
+            to_finish: Duration::from_secs(10),
+        }
+    }
+
+    /// One for each way in which a part ends, and what is said of it.
+    fn broken() -> [(Running, &'static str); 3] {
+        [
+            (
+                running(async { Ok(()) }, std::future::pending()),
+                "the controllers ended",
+            ),
+            (
+                running(
+                    async {
+                        panic!(
+                            "no
+way"
+                        )
+                    },
+                    std::future::pending(),
+                ),
+                "the controllers ended: it panicked: no way",
+            ),
+            (
+                running(std::future::pending(), async { Ok(()) }),
+                "the server of metrics and health ended",
+            ),
+        ]
+    }
 
     #[tokio::test]
     async fn a_part_that_ends_ends_the_program() {
-        let works = || tokio::spawn(std::future::pending::<Result<(), controller::Ended>>());
-        let serves = || tokio::spawn(std::future::pending::<std::io::Result<()>>());
-        let ended = tokio::spawn(async { Ok(()) });
-        let error = broken(&mut { ended }, &mut serves()).await;
-        assert_eq!(format!("{error:#}"), "the controllers ended");
-        let panicked = tokio::spawn(async { panic!("no\nway") });
-        let error = broken(&mut { panicked }, &mut serves()).await;
-        assert_eq!(
-            format!("{error:#}"),
-            "the controllers ended: it panicked: no way"
-        );
-        let ended = tokio::spawn(async { Ok(()) });
-        let error = broken(&mut works(), &mut { ended }).await;
-        assert_eq!(
-            format!("{error:#}"),
-            "the server of metrics and health ended"
-        );
-        let (mut work, mut served) = (works(), serves());
-        let goes_on = broken(&mut work, &mut served);
-        let goes_on = tokio::time::timeout(Duration::from_millis(50), goes_on);
+        for (mut running, told) in broken() {
+            assert_eq!(format!("{:#}", running.broken().await), told);
+        }
+        let mut works = running(std::future::pending(), std::future::pending());
+        let goes_on = tokio::time::timeout(Duration::from_millis(50), works.broken());
         assert!(goes_on.await.is_err());
+    }
+
+    /// An API server that keeps one Lease.
+    fn keeper_of_the_lease() -> kube::Client {
+        let kept = Arc::new(Mutex::new((0, None::<Lease>)));
+        let service = tower::service_fn(move |request: http::Request<Body>| {
+            let kept = Arc::clone(&kept);
+            async move {
+                let (head, body) = request.into_parts();
+                let body = body.collect_bytes().await.unwrap();
+                let (version, lease) = &mut *kept.lock().unwrap();
+                if head.method != http::Method::GET {
+                    *version += 1;
+                    let mut written: Lease = serde_json::from_slice(&body).unwrap();
+                    written.metadata.resource_version = Some(version.to_string());
+                    *lease = Some(written);
+                }
+                let (code, body) = match lease {
+                    Some(lease) => (200, serde_json::to_vec(lease).unwrap()),
+                    None => {
+                        let none = json!({"kind": "Status", "status": "Failure", "reason": "NotFound",
+                            "message": "none", "code": 404});
+                        (404, none.to_string().into_bytes())
+                    }
+                };
+                let answer = http::Response::builder().status(code);
+                Ok::<_, std::convert::Infallible>(answer.body(Body::from(body)).unwrap())
+            }
+        });
+        kube::Client::new(service, "default")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_a_part_ends_the_next_replica_leads_at_once() {
+        for (running, told) in broken() {
+            let client = keeper_of_the_lease();
+            let elector = || {
+                let clock = Arc::new(BootClock);
+                let chance = Chance::of_system();
+                Elector::new(client.clone(), "default", LEASE, clock, chance)
+            };
+            let term = elector().acquire().await;
+            let next = elector();
+            let standby = tokio::spawn(next.acquire());
+            let ended = running
+                .until_the_end(term.clone(), std::future::pending(), None)
+                .await;
+            // Which ends the process with an exit code that is not 0.
+            assert_eq!(format!("{:#}", ended.unwrap_err()), told);
+            assert!(!term.holds(BootClock.now()), "{told}");
+            let followed = tokio::time::timeout(Duration::from_secs(2), standby).await;
+            let followed = followed
+                .unwrap_or_else(|_| panic!("{told}: nobody leads"))
+                .unwrap();
+            assert!(followed.holds(BootClock.now()), "{told}");
+        }
     }
 
     #[test]
