@@ -181,6 +181,35 @@ async fn a_cluster_account_serves_the_namespaces_that_it_allows() {
         .await
         .unwrap();
     until("globex", "Ready").await;
+
+    // Who loses the right buys nothing more, and still gives back what it has.
+    let label = Patch::Merge(json!({"metadata": {"labels": {"brand": null}}}));
+    namespaces
+        .patch("globex", &PatchParams::default(), &label)
+        .await
+        .unwrap();
+    let mut second = number("+12125552003");
+    second.metadata.name = Some("second".to_owned());
+    numbers("globex")
+        .create(&PostParams::default(), &second)
+        .await
+        .unwrap();
+    let globex = world.in_other_namespace("globex");
+    globex.until_reason("second", "AccountNotAllowed").await;
+    for name in ["nyc", "second"] {
+        globex.delete(name).await;
+    }
+    for name in ["nyc", "second"] {
+        globex.until_gone(name).await;
+    }
+    for (e164, times) in [
+        ("+12125552001", 0),
+        ("+12125552002", 1),
+        ("+12125552003", 0),
+    ] {
+        assert_eq!(world.emulator.releases(e164).await, times, "{e164}");
+    }
+    assert_eq!(world.emulator.purchases("+12125552003").await, 0);
 }
 
 /// How often the API server was asked, by verb and resource, of the kinds of this project.
