@@ -186,6 +186,60 @@ async fn a_namespace_that_cannot_go_says_why_and_what_to_do() {
     }
 }
 
+/// With the real garbage collector: an owner that does not exist takes its dependents away, whoever has named it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_owner_takes_away_keeps_its_number_unless_the_spec_says_release() {
+    let plane = ControlPlane::start().await.unwrap();
+    // Its policies would refuse the owner.
+    install(&plane, &["--set=admission.enabled=false"]);
+    plane.start_controller_manager().await.unwrap();
+    let emulator = Emulator::start();
+    let _operator = operator_for(&plane, &emulator, "owners", "owned").await;
+    let (kept, released) = ("+12125552111", "+12125552112");
+    furnish(&plane, &emulator, "owned", kept, json!({})).await;
+    let spec = json!({"provider": "twilio", "phoneNumber": released, "deletionPolicy": "Release"});
+    apply(&plane, &number("owned", "asked", spec));
+    until_ready(&plane, "owned", "asked").await;
+
+    for role in ["viewer", "editor"] {
+        let of = format!("--clusterrole=phonenumber-{role}");
+        let bind = ["create", "rolebinding", role, &of, "--user=editor", "-n"];
+        kubectl(&plane, &[&bind[..], &["owned"]].concat()).unwrap();
+    }
+    let by = ["-n", "owned", "--as=editor"];
+    let delete = ["delete", "pn", "nyc", "--wait=false"];
+    let error = kubectl(&plane, &[&delete[..], &by].concat()).unwrap_err();
+    assert!(error.contains("forbidden"), "{error}");
+    let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "none",
+        "uid": "00000000-0000-4000-8000-000000000000"});
+    let patch = json!({"metadata": {"ownerReferences": [owner]}}).to_string();
+    for name in ["nyc", "asked"] {
+        let patch = ["patch", "pn", name, "--type=merge", "-p", &patch];
+        kubectl(&plane, &[&patch[..], &by].concat()).unwrap();
+    }
+    for (name, e164, releases, reason, told) in [
+        ("nyc", kept, 0, "Retained", "deleted while it had owners"),
+        ("asked", released, 1, "Released", "was given back"),
+    ] {
+        until_gone(&plane, &["pn", name, "-n", "owned"]).await;
+        assert_eq!(emulator.releases(e164).await, releases, "{name}");
+        let is_held = !emulator.number(e164).await.is_null();
+        assert_eq!(is_held, releases == 0, "{name}");
+        until(&format!("the Event {reason} on {name}"), async || {
+            let events = get(&plane, &["events", "-n", "owned"]);
+            let mut events = events["items"].as_array().into_iter().flatten();
+            events.any(|event| {
+                event["involvedObject"]["name"] == name
+                    && event["reason"] == reason
+                    && event["message"]
+                        .as_str()
+                        .is_some_and(|it| it.contains(told))
+            })
+        })
+        .await;
+    }
+}
+
 /// A manifest as backup tools store it: without what the API server assigns, and without status.
 fn backed_up(plane: &ControlPlane, place: &str) -> Value {
     let mut object = get(plane, &["pn", "nyc", "-n", place]);
