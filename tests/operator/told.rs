@@ -108,10 +108,16 @@ impl Told {
 
     /// The audit lines so far.
     pub fn audit(&self) -> Vec<Value> {
-        let log = std::fs::read_to_string(&self.log).unwrap();
-        let lines = log
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let lines = self.said().into_iter();
         lines.filter(|line| line["target"] == "audit").collect()
+    }
+
+    /// The lines of the log so far.
+    pub fn said(&self) -> Vec<Value> {
+        let log = std::fs::read_to_string(&self.log).unwrap();
+        let lines = log.lines();
+        lines
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
     }
 }

@@ -1,5 +1,6 @@
 //! Objects that were stored under an earlier definition are taken up as they are.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kube::api::{Patch, PatchParams};
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::control_plane::ControlPlane;
 use crate::emulator::Emulator;
+use crate::told::Told;
 use crate::world::{CONNECTION, World, kubectl};
 
 const BY_HAND: &str = "+12125558301";
@@ -205,6 +207,59 @@ async fn objects_of_an_earlier_definition_are_taken_up_without_a_write() {
         .map(|number| number["phone_number"].clone())
         .collect();
     assert_eq!(left, [BY_HAND]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_on_older_definitions_names_what_is_lost_and_works() {
+    const LOST: [(&str, &str, &str); 4] = [
+        ("PhoneNumber", "phonenumbers", "attempt"),
+        ("PhoneNumber", "phonenumbers", "onDeletion"),
+        ("ProviderAccount", "provideraccounts", "foreign"),
+        (
+            "ClusterProviderAccount",
+            "clusterprovideraccounts",
+            "foreign",
+        ),
+    ];
+    let plane = ControlPlane::start().await.unwrap();
+    let mut world = World::cluster_wide(&plane, Emulator::start(), &[]).await;
+    world.kill_operator();
+    for (_, plural, field) in LOST {
+        let name = format!("{plural}.telephony.burki.dev");
+        let status = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties";
+        let older = json!([{"op": "remove", "path": format!("{status}/{field}")}]).to_string();
+        kubectl(
+            &plane,
+            &["patch", "crd", &name, "--type=json", "-p", &older],
+        );
+    }
+    let lost = LOST.map(|(kind, _, field)| format!("{kind} .status.{field}"));
+
+    let warned = |told: &Told| -> BTreeSet<String> {
+        let said = told.said();
+        let warnings = said.iter().filter(|line| line["level"] == "WARN");
+        let fields = warnings.filter_map(|line| line["fields"].as_str());
+        let fields = fields.flat_map(|fields| fields.split(", "));
+        fields.map(str::to_owned).collect()
+    };
+    for (at, wanted) in [BTreeSet::from(lost), BTreeSet::new()]
+        .into_iter()
+        .enumerate()
+    {
+        if wanted.is_empty() {
+            install(&plane, "crds");
+        }
+        let told = Told::start(&world, plane.folder(), &format!("term{at}"), None, &[]);
+        let (name, number) = (format!("n{at}"), format!("+1212555832{at}"));
+        world.create(&name, "twilio", &number, json!({})).await;
+        let ready = world.until_ready(&name).await;
+        assert_eq!(world.emulator.purchases(&number).await, 1);
+        let is_shown = ready.status.unwrap().on_deletion.is_some();
+        assert_eq!(is_shown, wanted.is_empty());
+        let missing = "phonenumber_definition_fields_missing";
+        told.until(missing, wanted.len() as f64).await;
+        assert_eq!(warned(&told), wanted);
+    }
 }
 
 /// Each manager of a reference or an amount declares the whole of it.
