@@ -1,11 +1,13 @@
 //! What an operator tells about itself while it works: metrics, health and the audit lines of what it wrote.
 
+use std::fs::File;
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::control_plane::ControlPlane;
-use crate::emulator::Emulator;
+use crate::emulator::{Emulator, Process};
 use crate::told::Told;
 use crate::world::{self, OPERATOR_NAMESPACE, TAKEN, World, kubectl};
 
@@ -223,4 +225,26 @@ async fn a_replica_that_waits_is_ready_once_its_caches_are_filled_and_takes_over
     let numbers = format!("phonenumber_numbers{{{account},state=\"ready\",reason=\"Ready\"}}");
     second.until(&numbers, 3.0).await;
     assert_eq!(world::reason(&world.number("nyc").await), "Ready");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cannot_be_written_stops_nothing() {
+    let mut world = World::new("log").await;
+    world.kill_operator();
+    let (reader, unread) = std::io::pipe().unwrap();
+    drop(reader);
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    for (at, log) in [Stdio::from(unread), Stdio::from(full)]
+        .into_iter()
+        .enumerate()
+    {
+        let mut command = world.operator_command(&["--log-level", "debug"]);
+        command.stdout(Stdio::null()).stderr(log);
+        let mut operator = Process(command.spawn().unwrap());
+        let (name, number) = (format!("n{at}"), format!("+1212555881{at}"));
+        world.create(&name, "twilio", &number, json!({})).await;
+        world.until_ready(&name).await;
+        assert_eq!(operator.0.try_wait().unwrap(), None, "it still runs");
+        assert_eq!(world.emulator.purchases(&number).await, 1);
+    }
 }
