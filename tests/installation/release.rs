@@ -1,11 +1,16 @@
 //! Rendered and installed: the API server takes every form of it.
 
+use std::path::Path;
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use crate::control_plane::ControlPlane;
-use crate::helm::{CHART, EVERYTHING, NAMESPACE, TWO_NAMESPACES, objects, of_kind, rendered, the};
+use crate::helm::{
+    self, CHART, EVERYTHING, NAMESPACE, TWO_NAMESPACES, objects, of_kind, rendered, the,
+};
 use crate::office::{
-    RELEASE, apply, await_definitions, get, helm_on, install, kubectl, kubectl_with, until,
+    RELEASE, apply, await_definitions, get, helm_on, install, kubectl, kubectl_with, number, until,
 };
 
 /// Stand-ins for the Prometheus operator's definitions.
@@ -236,4 +241,76 @@ async fn a_release_is_installed_upgraded_rolled_back_and_uninstalled() {
         installed(&plane) == first
     })
     .await;
+}
+
+/// The commands of docs/operations.md that hand the definitions over to a release.
+fn commands_of_the_docs() -> String {
+    let page = std::fs::read_to_string(helm::root().join("docs/operations.md")).unwrap();
+    let (_, rest) = page
+        .split_once("### Definitions that are there already\n")
+        .unwrap();
+    let (_, rest) = rest.split_once("\n```\n").unwrap();
+    rest.split_once("\n```\n").unwrap().0.to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_kubectl_has_applied_is_handed_over_to_a_release() {
+    let plane = ControlPlane::start().await.unwrap();
+    kubectl(&plane, &["apply", "--server-side", "-k", "config"]).unwrap();
+    await_definitions(&plane);
+    let spec = json!({"provider": "twilio", "phoneNumber": "+12125551234", "suspend": true});
+    apply(&plane, &number("default", "nyc", spec));
+    let uid = || get(&plane, &["pn", "nyc", "-n", "default"])["metadata"]["uid"].clone();
+    let first = uid();
+    assert!(first.is_string());
+
+    let take = ["install", RELEASE, CHART];
+    let error = helm_on(&plane, &take).unwrap_err();
+    assert!(error.contains("invalid ownership metadata"), "{error}");
+    let flags = ["--take-ownership", "--server-side=false"];
+    helm_on(&plane, &[&take[..], &flags].concat()).unwrap();
+    let all = objects(&rendered(&[]));
+    assert_eq!(
+        installed(&plane).len(),
+        all.len() - of_kind(&all, "CustomResourceDefinition").len()
+    );
+    // It is a release like any other from now on.
+    helm_on(&plane, &["upgrade", RELEASE, CHART, "--set=replicas=3"]).unwrap();
+    let deployment = ["deployment", "phonenumber-operator", "-n", NAMESPACE];
+    assert_eq!(get(&plane, &deployment)["spec"]["replicas"], 3);
+    helm_on(&plane, &["uninstall", RELEASE]).unwrap();
+
+    // The definitions stay, and their keys name a release that is gone. Somebody has applied others since.
+    let earlier = [
+        "--server-side",
+        "--force-conflicts",
+        "-f",
+        "tests/upgrade/crds",
+    ];
+    kubectl(&plane, &[&["apply"][..], &earlier].concat()).unwrap();
+    let other = ["install", "other", CHART, "--server-side=false"];
+    let error = helm_on(&plane, &other).unwrap_err();
+    assert!(error.contains("invalid ownership metadata"), "{error}");
+    let commands = commands_of_the_docs();
+    let name = format!("release-name={RELEASE}");
+    assert_eq!(commands.matches(&name).count(), 1, "{commands}");
+    let commands = commands.replace(&name, "release-name=other");
+    let program = plane.kubectl();
+    let folder = Path::new(program.get_program()).parent().unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-ec", &commands])
+        .envs(
+            program
+                .get_envs()
+                .filter_map(|(key, value)| Some((key, value?))),
+        )
+        .env("PATH", format!("{}:{path}", folder.display()));
+    helm::output(&mut shell).unwrap();
+    helm_on(&plane, &other).unwrap();
+    let definition = get(&plane, &["crd", "phonenumbers.telephony.burki.dev"]);
+    let newer = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/onDeletion";
+    assert!(definition.pointer(newer).is_some(), "it is the chart's");
+    assert_eq!(uid(), first, "no PhoneNumber was deleted");
 }
