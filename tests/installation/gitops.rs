@@ -7,7 +7,7 @@ use phonenumber_operator::api::{Class, Reason};
 use serde_json::{Value, json};
 
 use crate::control_plane::ControlPlane;
-use crate::helm::{compare, output, root};
+use crate::helm::{compare, objects, of_kind, output, root};
 use crate::office::{get, kubectl, kubectl_with, number};
 
 const KINDS: [&str; 3] = ["PhoneNumber", "ProviderAccount", "ClusterProviderAccount"];
@@ -256,21 +256,33 @@ fn every_region_has_an_application_and_a_kustomization_that_delete_nothing() {
         let kustomization = of(&kustomizations);
         assert_eq!(kustomization["spec"]["path"], format!("./regions/{region}"));
         assert_eq!(kustomization["spec"]["deletionPolicy"], "Orphan");
+        assert_eq!(
+            kustomization["spec"]["force"], false,
+            "it would delete a number to apply an invalid edit"
+        );
+        assert_eq!(kustomization["spec"]["serviceAccountName"], "telephony");
+        let options = &application["spec"]["syncPolicy"]["syncOptions"];
+        let options = options.as_array().into_iter().flatten();
+        for option in options.map(|option| option.as_str().unwrap()) {
+            let (name, _) = option.split_once('=').unwrap();
+            assert!(!["Force", "Replace"].contains(&name), "{option}");
+        }
 
-        // What is at that path: numbers that neither tool prunes.
+        // What is at that path: numbers, and what they go with, that neither tool prunes.
         let overlay = format!("examples/regions/{region}");
         let rendered =
             output(Command::new(root().join("tests/control-plane/build")).arg("kubectl"));
         let mut kubectl = Command::new(format!("{}/kubectl", rendered.unwrap().trim()));
         let rendered = output(kubectl.args(["kustomize", &overlay])).unwrap();
-        let numbers: Vec<Value> = rendered
-            .split("\n---\n")
-            .map(|text| serde_saphyr::from_str::<Value>(text).unwrap())
-            .filter(|object| object["kind"] == "PhoneNumber")
-            .collect();
+        let all = objects(&rendered);
+        let numbers = of_kind(&all, "PhoneNumber");
         assert!(!numbers.is_empty());
-        for number in numbers {
+        for number in &numbers {
             let annotations = &number["metadata"]["annotations"];
+            assert_eq!(annotations["kustomize.toolkit.fluxcd.io/force"], "disabled");
+        }
+        for kept in [numbers, of_kind(&all, "Namespace")].concat() {
+            let annotations = &kept["metadata"]["annotations"];
             assert_eq!(annotations["kustomize.toolkit.fluxcd.io/prune"], "disabled");
             assert_eq!(
                 annotations["argocd.argoproj.io/sync-options"],
