@@ -14,6 +14,8 @@ pub enum Say {
     Bytes(String),
     /// These bytes; then the connection is closed.
     BytesAndClose(String),
+    /// These bytes; the connection is closed that much later.
+    BytesAndCloseLater(String, Duration),
     /// This head, then this text again and again until the client goes.
     Endless(String, String, Duration),
 }
@@ -61,6 +63,11 @@ async fn converse(mut stream: TcpStream, script: Vec<Say>, heard: Arc<Mutex<Vec<
             Say::Bytes(bytes) => drop(stream.write_all(bytes.as_bytes()).await),
             Say::BytesAndClose(bytes) => {
                 drop(stream.write_all(bytes.as_bytes()).await);
+                return;
+            }
+            Say::BytesAndCloseLater(bytes, pause) => {
+                drop(stream.write_all(bytes.as_bytes()).await);
+                tokio::time::sleep(pause).await;
                 return;
             }
             Say::Endless(head, text, pause) => {

@@ -1,5 +1,6 @@
 //! Answers that no honest company gives, and what becomes of the requests that they answer.
 
+use std::fs::File;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -194,6 +195,51 @@ async fn a_purchase_is_sent_once_even_if_a_kept_connection_breaks() {
     }
 }
 
+/// A process that was stopped has not seen the company close the connection that it kept.
+#[tokio::test]
+async fn a_purchase_after_a_freeze_is_sent_once_at_most() {
+    const FROZEN: Duration = Duration::from_millis(600);
+    // The company is another process, which goes on.
+    let elsewhere = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let absent = [
+        (
+            Provider::Twilio,
+            json!({"incoming_phone_numbers": [], "uri": OWN_URI}),
+        ),
+        (
+            Provider::Telnyx,
+            json!({"data": [], "meta": {"page_number": 1, "total_pages": 0}}),
+        ),
+    ];
+    for (provider, page) in absent {
+        let Say::Bytes(page) = answer(200, "", &page.to_string()) else {
+            unreachable!("an answer is bytes")
+        };
+        let script = vec![
+            Say::BytesAndCloseLater(page, FROZEN / 3),
+            answer(201, "", "{}"),
+        ];
+        let listener = elsewhere.spawn(Listener::saying(script)).await.unwrap();
+        let company = company(provider, &listener.url, SECRET);
+        assert_eq!(company.find(&number()).await, Ok(None), "{provider}");
+        // The only thread of this process.
+        std::thread::sleep(FROZEN);
+        let reply = company
+            .buy(token(&number()), &configuration(provider, "11", None))
+            .await;
+        assert!(matches!(reply, Reply::Unknown(_)), "{provider}: {reply:?}");
+        let heard = listener.heard();
+        let posts = heard.iter().filter(|it| it.starts_with("POST")).count();
+        println!("{provider}: {posts} of 1 purchase after a freeze: {reply:?}");
+        assert!(posts <= 1, "{provider}: {heard:?}");
+    }
+    elsewhere.shutdown_background();
+}
+
 /// A clock that jumps ahead once it was read so often, as for a process that is frozen there.
 struct Freezing(AtomicUsize);
 
@@ -326,6 +372,62 @@ async fn without_tls_nothing_is_said_to_an_https_host() {
         !heard.contains("HTTP/1.1") && !heard.contains(SECRET),
         "{heard}"
     );
+}
+
+/// Set in a process that may use up its file descriptors, to where the company listens.
+const FRUGAL: &str = "TEST_OF_FILE_DESCRIPTORS";
+
+#[tokio::test]
+async fn a_purchase_for_which_no_file_descriptor_is_left_was_not_sent() {
+    if let Ok(url) = std::env::var(FRUGAL) {
+        return buys_without_file_descriptors(&url.parse().unwrap()).await;
+    }
+    let listener = Listener::saying(vec![answer(201, "", "{}")]).await;
+    let program = std::env::current_exe().unwrap();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
+        .arg(program)
+        .args([
+            "--exact",
+            "wire::a_purchase_for_which_no_file_descriptor_is_left_was_not_sent",
+        ])
+        .env(FRUGAL, listener.url.to_string());
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let output = output.await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("1 passed"),
+        "{output:?}"
+    );
+    // One of each company, once there were descriptors again.
+    let heard = listener.heard();
+    assert_eq!(heard.len(), BOTH.len(), "{heard:?}");
+}
+
+async fn buys_without_file_descriptors(url: &Url) {
+    for provider in BOTH {
+        let company = company(provider, url, SECRET);
+        let buy = async || {
+            let configuration = configuration(provider, "11", None);
+            company.buy(token(&number()), &configuration).await
+        };
+        let mut held = Vec::new();
+        let full = loop {
+            match File::open("/dev/null") {
+                Ok(file) => held.push(file),
+                Err(error) => break error.to_string(),
+            }
+        };
+        let reply = buy().await;
+        drop(held);
+        let Reply::NotSent(Error::NotSent(why)) = &reply else {
+            panic!("{provider}: {reply:?}")
+        };
+        assert!(why.contains(&full), "{provider}: {why}, not {full}");
+        let reply = buy().await;
+        assert!(matches!(reply, Reply::Unknown(_)), "{provider}: {reply:?}");
+    }
 }
 
 #[tokio::test]
