@@ -78,6 +78,29 @@ const RULES: &[Rule] = &[
         ..ANY
     },
     Rule {
+        because: "one place decides which step is next",
+        modules: &[
+            "controller::perform",
+            "controller::report",
+            "controller::resolve",
+            "controller::cause",
+        ],
+        forbidden: &["controller::plan::plan"],
+        ..ANY
+    },
+    Rule {
+        because: "what a resource asks for is found out without a write",
+        modules: &["controller::resolve"],
+        words: &[
+            "writes",
+            "PostParams",
+            "Patch",
+            "PatchParams",
+            "set_webhook",
+        ],
+        ..ANY
+    },
+    Rule {
         because: "the kubectl plugin only reads",
         modules: &["cli"],
         forbidden: &[
@@ -524,6 +547,12 @@ fn each_rule_notices_when_it_is_broken() {
             "number.rs",
             "fn of<'a>(text: &'a str) -> crate::burki::Reply<'a> { todo!() }",
         ),
+        ("controller/report.rs", "use super::plan::{Facts, plan};"),
+        (
+            "controller/perform/settle.rs",
+            "fn next(facts: &Facts) { super::super::plan::plan(facts); }",
+        ),
+        ("controller/resolve.rs", "use kube::api::PatchParams;"),
         ("burki.rs", "use reqwest::Client;"),
         ("cli/cluster.rs", "use kube::api::{Api, PostParams};"),
         (

@@ -12,7 +12,7 @@ use super::context::Context;
 use super::fault;
 use super::memory::Verified;
 use super::pass::{Pass, Stop};
-use super::perform::perform;
+use super::perform::{AFTER_A_CHANGE, Checkpoint, perform};
 use super::plan::{Budget, Facts, Rest, Step, plan};
 use super::report;
 use super::resolve::{Resolved, resolve};
@@ -104,7 +104,11 @@ async fn pass_over(number: Arc<PhoneNumber>, context: &Arc<Context>) -> Result<D
                 let span = tracing::info_span!(target: SPANS, "step", step = cause::word(&step));
                 let performed = because(cause, perform(step, &mut pass, context));
                 match performed.instrument(span).await {
-                    Ok(()) => continue,
+                    Ok(Checkpoint::NotNeeded) => continue,
+                    Ok(Checkpoint::Needed) => match checkpoint(&mut pass, context).await {
+                        Ok(()) => continue,
+                        Err(stop) => stop,
+                    },
                     Err(stop) => stop,
                 }
             }
@@ -131,6 +135,25 @@ async fn pass_over(number: Arc<PhoneNumber>, context: &Arc<Context>) -> Result<D
     remember(&pass, &rest, context);
     let jitter = context.chance.fraction();
     Ok(context.memories.again(&pass.object, &rest, jitter))
+}
+
+/// Writes down what is held now, and what is next. Where somebody else has written meanwhile, the pass ends: what they want may
+/// be something else.
+async fn checkpoint(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+    let mut next = plan(&pass.facts);
+    if let Step::Announce(assistant) = next {
+        // The write announces it too.
+        pass.facts.record.assigning = Some(assistant);
+        next = plan(&pass.facts);
+    }
+    let next = match next {
+        Step::Rest(rest) => rest,
+        step => report::under_way(&step),
+    };
+    if report::record(pass, &next, context).await? {
+        return Err(Stop::Rest(Rest::Unchanged(AFTER_A_CHANGE)));
+    }
+    Ok(())
 }
 
 fn remember(pass: &Pass, rest: &Rest, context: &Context) {

@@ -12,8 +12,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::pass::{Pass, Stop};
-use super::plan::{Farewell, Rest, Step};
-use super::report;
+use super::plan::{Farewell, Step};
 use crate::api::{NUMBER_FINALIZER, PhoneNumber, finalizers_of, has_finalizer};
 use crate::number::{Holding, Origin, Whose};
 use crate::sabotage::{Safeguard, stands};
@@ -26,53 +25,64 @@ use settle::{
 use spend::{adopt, buy, claim, last_look};
 
 /// How soon a pass is repeated that was overtaken by a change of its resource.
-const AFTER_A_CHANGE: std::time::Duration = std::time::Duration::from_millis(100);
+pub(super) const AFTER_A_CHANGE: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// What may be found changed besides the settings of a number, as labels of metrics.
 pub(super) const ASSISTANT: &str = "assistant";
 
 pub(super) const MARK: &str = "mark";
 
+/// Whether what is held is written down before the next step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Checkpoint {
+    NotNeeded,
+    Needed,
+}
+
 /// Carries out `step`.
-pub(super) async fn perform(step: Step, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+pub(super) async fn perform(
+    step: Step,
+    pass: &mut Pass,
+    context: &Context,
+) -> Result<Checkpoint, Stop> {
     match step {
-        Step::Fetch(id) => fetch(&id, pass, context).await,
-        Step::Look => look(pass, context).await,
-        Step::Count => count(pass, context).await,
-        Step::Offer => offer(pass).await,
-        Step::Choose => choose(pass, context).await,
-        Step::AddFinalizer => add_finalizer(pass, context).await,
-        Step::Claim { intent, since } => claim(intent, since, pass, context).await,
-        Step::LastLook => last_look(pass, context).await,
-        Step::Buy => buy(pass, context).await,
-        Step::Adopt(id) => adopt(&id, pass, context).await,
-        Step::Record(holding) => record(*holding, pass, context).await,
+        Step::Record(holding) => return record(*holding, pass).await,
         Step::RecordOrder(order) => {
             pass.facts.record.order_id = Some(order.id.clone());
             pass.order = Some(*order);
-            write_down(pass, context).await
+            return Ok(Checkpoint::Needed);
         }
-        Step::Unassign(assistant) => unassign(assistant, pass).await,
-        Step::Announce(assistant) => announce(assistant, pass, context).await,
-        Step::Assign(assistant) => assign(assistant, pass, context).await,
-        Step::Rename(id) => rename(&id, pass, context).await,
-        Step::Disclaim(id) => disclaim(&id, pass, context).await,
-        Step::RestoreMark(id) => restore_mark(&id, pass, context).await,
-        Step::Configure(id, fields) => configure(&id, &fields, pass, context).await,
-        Step::SetWebhook(webhook) => set_webhook(&webhook, pass).await,
-        Step::AttachPapers(order, group) => attach_papers(&order, &group, pass, context).await,
+        Step::Fetch(id) => fetch(&id, pass, context).await?,
+        Step::Look => look(pass, context).await?,
+        Step::Count => count(pass, context).await?,
+        Step::Offer => offer(pass).await?,
+        Step::Choose => choose(pass, context).await?,
+        Step::AddFinalizer => add_finalizer(pass, context).await?,
+        Step::Claim { intent, since } => claim(intent, since, pass, context).await?,
+        Step::LastLook => last_look(pass, context).await?,
+        Step::Buy => buy(pass, context).await?,
+        Step::Adopt(id) => adopt(&id, pass, context).await?,
+        Step::Unassign(assistant) => unassign(assistant, pass).await?,
+        Step::Announce(assistant) => announce(assistant, pass, context).await?,
+        Step::Assign(assistant) => assign(assistant, pass, context).await?,
+        Step::Rename(id) => rename(&id, pass, context).await?,
+        Step::Disclaim(id) => disclaim(&id, pass, context).await?,
+        Step::RestoreMark(id) => restore_mark(&id, pass, context).await?,
+        Step::Configure(id, fields) => configure(&id, &fields, pass, context).await?,
+        Step::SetWebhook(webhook) => set_webhook(&webhook, pass).await?,
+        Step::AttachPapers(order, group) => attach_papers(&order, &group, pass, context).await?,
         Step::Cancel(order) => {
             let account = pass.account()?;
             account.call_first(account.company().cancel(&order)).await?;
             pass.facts.seen.cancelled = true;
             pass.facts.seen.look = None;
-            Ok(())
         }
-        Step::AnnounceRelease(id) => announce_release(&id, pass, context).await,
-        Step::Release(id) => release(&id, pass, context).await,
-        Step::RemoveFinalizer(farewell) => remove_finalizer(farewell, pass, context).await,
-        Step::Rest(rest) => Err(Stop::Rest(rest)),
+        Step::AnnounceRelease(id) => announce_release(&id, pass, context).await?,
+        Step::Release(id) => release(&id, pass, context).await?,
+        Step::RemoveFinalizer(farewell) => remove_finalizer(farewell, pass, context).await?,
+        Step::Rest(rest) => return Err(Stop::Rest(rest)),
     }
+    Ok(Checkpoint::NotNeeded)
 }
 
 async fn patch(
@@ -101,7 +111,7 @@ async fn add_finalizer(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
     patch(pass, context, metadata).await
 }
 
-async fn record(holding: Holding, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+async fn record(holding: Holding, pass: &mut Pass) -> Result<Checkpoint, Stop> {
     let was_ordered = pass.facts.record.order_id.is_some();
     pass.facts.record.id = Some(holding.id.clone());
     pass.facts.number = Some(holding.number);
@@ -124,18 +134,9 @@ async fn record(holding: Holding, pass: &mut Pass, context: &Context) -> Result<
     pass.holds(holding);
     if was_ordered && !pass.facts.deleting {
         // The order that is written down leads back to the number: the id is written with what the pass comes to.
-        return Ok(());
+        return Ok(Checkpoint::NotNeeded);
     }
-    write_down(pass, context).await
-}
-
-/// Writes down what is held now. Where somebody else has written meanwhile, the pass ends: what they want may be
-/// something else.
-async fn write_down(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
-    if report::record(pass, context).await? {
-        return Err(Stop::Rest(Rest::Unchanged(AFTER_A_CHANGE)));
-    }
-    Ok(())
+    Ok(Checkpoint::Needed)
 }
 
 /// Lets the resource go, by a patch that fails if it has changed since the decision.

@@ -13,7 +13,7 @@ use super::events::Told;
 use super::pass::{Pass, order_id};
 use super::plan::depart::{Deletion, on_deletion};
 use super::plan::hold::destination;
-use super::plan::{Facts, Farewell, Rest, Step, plan};
+use super::plan::{Again, Facts, Farewell, Rest, Step};
 use super::verdict::{Verdict, seconds};
 use crate::api::{
     AccountRefStatus, AssistantStatus, AttemptOutcome, AttemptStatus, CapabilitiesStatus, Class,
@@ -67,42 +67,33 @@ pub(super) fn attempt(claim: &Claim, outcome: AttemptOutcome) -> AttemptStatus {
     }
 }
 
-/// Writes down what was bought, before anything else is done with it. Where nothing else is to be done, this already is
-/// the final status. True if somebody else has written meanwhile: what was decided before may not hold any more.
+/// Writes down what was bought, before anything else is done with it; `next` is how the pass would end if it ended now. Where
+/// nothing else is to be done, this already is the final status. True if somebody else has written meanwhile: what was decided
+/// before may not hold any more.
 ///
 /// # Errors
 /// Those of the API server.
-pub(super) async fn record(pass: &mut Pass, context: &Context) -> Result<bool, kube::Error> {
-    if let Step::Announce(assistant) = plan(&pass.facts) {
-        pass.facts.record.assigning = Some(assistant);
-    }
-    let next = match plan(&pass.facts) {
-        Step::Rest(rest) => rest,
-        step => {
-            let (reason, message) = under_way(&step);
-            Rest::Wait {
-                reason,
-                message: message.to_owned(),
-                again: super::plan::Again::Backoff,
-            }
-        }
-    };
-    write(pass, &next, Put::IfChanged, context).await
+pub(super) async fn record(
+    pass: &mut Pass,
+    next: &Rest,
+    context: &Context,
+) -> Result<bool, kube::Error> {
+    write(pass, next, Put::IfChanged, context).await
 }
 
-/// Writes down what is about to be done, also where the status says so already: the write fails if anybody has written since the
-/// version that it was decided on.
+/// Writes down that `step` is about to be carried out, also where the status says so already: the write fails if anybody has
+/// written since the version that it was decided on.
 ///
 /// # Errors
 /// Those of the API server, a conflict among them.
-pub(super) async fn fence(pass: &mut Pass, context: &Context) -> Result<(), kube::Error> {
-    let (reason, message) = under_way(&plan(&pass.facts));
-    let rest = Rest::Wait {
-        reason,
-        message: message.to_owned(),
-        again: super::plan::Again::Backoff,
-    };
-    write(pass, &rest, Put::Once, context).await.map(drop)
+pub(super) async fn fence(
+    pass: &mut Pass,
+    step: &Step,
+    context: &Context,
+) -> Result<(), kube::Error> {
+    write(pass, &under_way(step), Put::Once, context)
+        .await
+        .map(drop)
 }
 
 /// When a status is written.
@@ -114,8 +105,9 @@ enum Put {
     Once,
 }
 
-fn under_way(step: &Step) -> (Reason, &'static str) {
-    match step {
+/// How the status shows that `step` is next.
+pub(super) fn under_way(step: &Step) -> Rest {
+    let (reason, message) = match step {
         Step::Announce(_) | Step::Assign(_) | Step::Unassign(_) => {
             (Reason::Assigning, "Burki is told who answers.")
         }
@@ -126,6 +118,11 @@ fn under_way(step: &Step) -> (Reason, &'static str) {
             (Reason::Configuring, "The number is set up.")
         }
         _ => (Reason::Verifying, "The number is looked at."),
+    };
+    Rest::Wait {
+        reason,
+        message: message.to_owned(),
+        again: Again::Backoff,
     }
 }
 

@@ -219,9 +219,9 @@ impl Play {
         if self.has(Class::Limits) {
             let provider = ["twilio", "telnyx"][dice.below(2)];
             let numbers = (one_leads && dice.below(2) == 0).then(|| 1 + dice.below(3));
-            // Where all numbers cost the same.
+            // Where all numbers cost the same. What another leader has released may count for an hour.
             let is_plain = provider == "twilio" && !self.has(Class::HostilePrices);
-            let cost_of = (is_plain && dice.below(2) == 0).then(|| 1 + dice.below(3));
+            let cost_of = (one_leads && is_plain && dice.below(2) == 0).then(|| 1 + dice.below(3));
             self.limit(Limits {
                 cost_of,
                 provider,

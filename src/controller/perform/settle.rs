@@ -8,7 +8,9 @@ use kube::{Api, ResourceExt};
 use super::super::context::Context;
 use super::super::fuse::{Deed, Slot};
 use super::super::pass::{Pass, Release, Stop};
-use super::super::plan::{Again, ManagedWebhook, PERSON_AGAIN_AFTER, RefusedSetup, Rest, Setup};
+use super::super::plan::{
+    Again, ManagedWebhook, PERSON_AGAIN_AFTER, RefusedSetup, Rest, Setup, Step,
+};
 use super::super::report;
 use super::super::setbacks::is_conflict;
 use super::{AFTER_A_CHANGE, ASSISTANT, MARK};
@@ -64,7 +66,7 @@ pub(super) async fn announce(
     context: &Context,
 ) -> Result<(), Stop> {
     pass.facts.record.assigning = Some(assistant);
-    match report::fence(pass, context).await {
+    match report::fence(pass, &Step::Assign(assistant), context).await {
         Ok(()) => Ok(()),
         Err(error) if is_conflict(&error) => Err(read_again(pass, context).await?),
         Err(error) => Err(error.into()),
@@ -356,7 +358,7 @@ pub(super) async fn announce_release(
     let slot = take(id, &account, pass, context).await?;
     let sent = context.clock.now();
     let fenced = if stands(Safeguard::ReleaseFence) {
-        report::fence(pass, context).await
+        report::fence(pass, &Step::Release(id.clone()), context).await
     } else {
         Ok(())
     };
