@@ -4,6 +4,7 @@ mod account;
 mod phone_number;
 mod reason;
 mod refs;
+mod status_reason;
 mod word;
 
 pub use account::{
@@ -22,6 +23,7 @@ pub use refs::{
     ACCOUNT_FINALIZER, AccountKey, NUMBER_FINALIZER, account_name, finalizers_of, has_finalizer,
     owner,
 };
+pub use status_reason::StatusReason;
 pub use word::{AttemptOutcome, NumberOrigin, OnDeletion, OrderStatus};
 
 use std::collections::BTreeMap;

@@ -6,6 +6,7 @@
 mod account;
 mod any_account;
 mod cause;
+mod conditions;
 mod context;
 mod definition;
 mod events;
@@ -34,7 +35,6 @@ mod setbacks;
 mod standby;
 mod stores;
 mod turns;
-mod verdict;
 mod wakers;
 mod webhooks;
 

@@ -11,17 +11,16 @@ use tracing::Instrument;
 use super::Due;
 use super::any_account::AnyAccount;
 use super::cause;
+use super::conditions::set_condition;
 use super::context::{AccountView, Context};
 use super::fault;
 use super::inspect;
-use super::plan::Blocker;
 use super::resolve::{open_account, provider_blocker};
 use super::setbacks::is_conflict;
-use super::verdict::Verdict;
 use crate::account::{Account, is_suspect};
 use crate::api::{
-    ACCOUNT_FINALIZER, AccountKind, AccountStatus, PhoneNumber, Reason, condition, finalizers_of,
-    has_finalizer,
+    ACCOUNT_FINALIZER, AccountKind, AccountStatus, PhoneNumber, Reason, StatusReason, condition,
+    finalizers_of, has_finalizer,
 };
 use crate::provider::Identity;
 use crate::provider::http::{Cause, because};
@@ -163,7 +162,7 @@ async fn inspect<A: AnyAccount>(
     opened: &Arc<Account>,
     users: &[Arc<PhoneNumber>],
     context: &Context,
-) -> Result<Result<Option<String>, Blocker>, kube::Error> {
+) -> Result<Result<Option<String>, StatusReason>, kube::Error> {
     // Slightly less than the interval, so that accounts that share one at the provider share its listing.
     let interval = context.settings.interval.mul_f64(0.9);
     let not_before = context.clock.now().before(interval);
@@ -180,7 +179,7 @@ async fn inspect<A: AnyAccount>(
     }
     let missing = context.inspections.missing(&uid);
     if is_suspect(missing, users.len()) {
-        return Ok(Err(Blocker::new(
+        return Ok(Err(StatusReason::new(
             Reason::InventorySuspect,
             format!(
                 "{missing} of {} numbers are missing from the account at once. Each is being confirmed by itself; none is \
@@ -257,9 +256,9 @@ fn set_ready(
     context: &Context,
 ) {
     let now = context.time.now().unwrap_or_default();
-    let verdict = Verdict { reason, message };
+    let why = StatusReason { reason, message };
     let mut set = |kind: &str, truth: bool| {
-        verdict.say(conditions, kind, truth, generation, now);
+        set_condition(conditions, kind, truth, &why, generation, now);
     };
     let stalled = !ready && reason.class() == crate::api::Class::Stalled;
     set(condition::READY, ready);

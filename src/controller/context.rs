@@ -20,7 +20,7 @@ use super::index::{Gone, Key, numbers_of};
 use super::inspections::{Answers, Inspections};
 use super::memory::Memories;
 use super::openings::Openings;
-use super::plan::{Blocker, Waits};
+use super::plan::Waits;
 use super::secrets::{SecretName, Secrets};
 use super::setbacks::Setbacks;
 use super::stores::Stores;
@@ -29,7 +29,7 @@ use super::wakers::Wakers;
 use crate::account::{Accounts, Credentials, Directory};
 use crate::api::{
     AccountKey, AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, PhoneNumber,
-    Reason, account_name, owner,
+    Reason, StatusReason, account_name, owner,
 };
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -96,7 +96,7 @@ pub(super) struct AccountView {
     /// Its kind and name, for messages.
     pub(super) title: String,
     /// Why nothing may be bought with it from the namespace of the PhoneNumber.
-    pub(super) denied: Option<Blocker>,
+    pub(super) denied: Option<StatusReason>,
 }
 
 impl AccountView {
@@ -170,12 +170,12 @@ impl Context {
     }
 
     /// The account that `number` refers to.
-    pub(super) fn account_of(&self, number: &PhoneNumber) -> Result<AccountView, Blocker> {
+    pub(super) fn account_of(&self, number: &PhoneNumber) -> Result<AccountView, StatusReason> {
         let namespace = number.namespace().unwrap_or_default();
         let (kind, name) = account_name(number);
         let view = self.account_at(kind, name, namespace)?;
         if view.spec.provider != number.spec.provider {
-            return Err(Blocker::new(
+            return Err(StatusReason::new(
                 Reason::InvalidSpec,
                 format!(
                     "{} is for provider {}, this PhoneNumber for {}.",
@@ -192,7 +192,7 @@ impl Context {
         kind: AccountKind,
         name: String,
         namespace: String,
-    ) -> Result<AccountView, Blocker> {
+    ) -> Result<AccountView, StatusReason> {
         let not_found = || {
             let message = match kind {
                 AccountKind::ProviderAccount => {
@@ -202,7 +202,7 @@ impl Context {
                     format!("ClusterProviderAccount {name} does not exist.")
                 }
             };
-            Blocker::new(Reason::AccountNotFound, message)
+            StatusReason::new(Reason::AccountNotFound, message)
         };
         Ok(match kind {
             AccountKind::ProviderAccount => {
@@ -223,13 +223,13 @@ impl Context {
                 let account = account.ok_or_else(not_found)?;
                 let denied = match self.allows(&account, &namespace) {
                     Some(true) => None,
-                    Some(false) => Some(Blocker::new(
+                    Some(false) => Some(StatusReason::new(
                         Reason::AccountNotAllowed,
                         format!(
                             "ClusterProviderAccount {name} does not allow namespace {namespace} (spec.allowedNamespaces)."
                         ),
                     )),
-                    None => Some(Blocker::new(
+                    None => Some(StatusReason::new(
                         Reason::Pending,
                         format!(
                             "The operator could not list namespaces yet, so it does not know whether \

@@ -12,11 +12,11 @@ use serde::de::DeserializeOwned;
 
 use super::Due;
 use super::any_account::AnyAccount;
+use super::conditions::set_condition;
 use super::context::Context;
 use super::events::Told;
 use super::plan::{Again, Rest};
-use super::verdict::Verdict;
-use crate::api::{PhoneNumber, Reason, condition, reason_of};
+use crate::api::{PhoneNumber, Reason, StatusReason, condition, reason_of};
 use crate::panics;
 use crate::telemetry::metrics::{Fault, LOOP};
 
@@ -123,7 +123,7 @@ where
     let now = context.time.now()?;
     let mut shown = object.clone();
     let before = conditions(&mut shown).clone();
-    let verdict = Verdict {
+    let why = StatusReason {
         reason: Reason::InternalError,
         message: "The operator failed while it worked on this object. What was bought before is still paid, and what was \
                   under way is looked up. It is tried again after a pause. This is a fault of the operator: please \
@@ -136,7 +136,7 @@ where
         (condition::RECONCILING, true),
         (condition::STALLED, false),
     ] {
-        verdict.say(conditions(&mut shown), kind, truth, generation, now);
+        set_condition(conditions(&mut shown), kind, truth, &why, generation, now);
     }
     if *conditions(&mut shown) == before {
         return None;
@@ -155,7 +155,7 @@ where
             is_warning: true,
             reason: Reason::InternalError.to_string(),
             action: "Reconcile",
-            note: verdict.message,
+            note: why.message,
             at: now,
         });
     }

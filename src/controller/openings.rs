@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::plan::Blocker;
 use crate::account::Account;
-use crate::api::{AccountKey, Reason};
+use crate::api::{AccountKey, Reason, StatusReason};
 use crate::number::AccountId;
 use crate::panics::lock;
 
@@ -19,7 +18,7 @@ impl Openings {
     pub(super) fn note(
         &self,
         key: &AccountKey,
-        opened: &Result<Arc<Account>, Blocker>,
+        opened: &Result<Arc<Account>, StatusReason>,
     ) -> Option<AccountId> {
         let now = match opened {
             Ok(account) => Some(&account.identity().account),

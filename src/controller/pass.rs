@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::fuse::Slot;
-use super::plan::{Again, Blocker, Facts, Farewell, Look, Rest};
+use super::plan::{Again, Facts, Farewell, Look, Rest};
 use super::resolve::{Resolved, provider_blocker};
 use crate::account::{Account, Permit, Reservation, Spending};
-use crate::api::{AttemptStatus, PhoneNumber};
+use crate::api::{AttemptStatus, PhoneNumber, StatusReason};
 use crate::claim::{ReleaseToken, Token};
 use crate::clock::Instant;
 use crate::number::{E164, Holding, NumberId, OrderId, Price};
@@ -75,8 +75,8 @@ impl From<kube::Error> for Stop {
     }
 }
 
-impl From<Blocker> for Stop {
-    fn from(blocker: Blocker) -> Self {
+impl From<StatusReason> for Stop {
+    fn from(blocker: StatusReason) -> Self {
         Self::Rest(Rest::Wait {
             reason: blocker.reason,
             message: blocker.message,
@@ -87,7 +87,7 @@ impl From<Blocker> for Stop {
 
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
-        let Blocker { reason, message } = provider_blocker(&error);
+        let StatusReason { reason, message } = provider_blocker(&error);
         let again = match error {
             Error::Throttled(Some(pause)) => Again::After(pause),
             _ => Again::Backoff,

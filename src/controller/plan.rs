@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::{DeletionPolicy, Reason};
+use crate::api::{DeletionPolicy, Reason, StatusReason};
 use crate::claim::{Claim, Intent, Stored};
 use crate::number::{
     AccountId, Configuration, E164, Field, Holding, Mark, NumberId, Offer, OrderId, Origin, Price,
@@ -123,13 +123,13 @@ pub struct Facts {
     /// How long each wait is.
     pub waits: Waits,
     /// The account, or why there is none.
-    pub account: Result<Identity, Blocker>,
+    pub account: Result<Identity, StatusReason>,
     /// How the number is to be set up, or why that is not known.
-    pub configuration: Result<Configuration, Blocker>,
+    pub configuration: Result<Configuration, StatusReason>,
     /// The webhooks that the account manages and that are not as it wants them.
     pub webhooks: Vec<ManagedWebhook>,
     /// The declared assistant, and whether it can be assigned.
-    pub assistant: Option<(i64, Result<(), Blocker>)>,
+    pub assistant: Option<(i64, Result<(), StatusReason>)>,
     /// The resource that was first to want the same number, as people may name it.
     pub rival: Option<String>,
     /// The live resource that has recorded the number we see, as people may name it.
@@ -347,25 +347,6 @@ pub enum Attempt {
     Refused(Refusal),
     /// It may have taken place.
     Unknown(String),
-}
-
-/// Why something cannot be done, for a person to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blocker {
-    /// The stable reason.
-    pub reason: Reason,
-    /// The cause and the next step.
-    pub message: String,
-}
-
-impl Blocker {
-    /// A blocker with this reason and message.
-    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            reason,
-            message: message.into(),
-        }
-    }
 }
 
 /// The next step.
@@ -596,7 +577,7 @@ impl Facts {
         self.record.account_id.as_ref().or(claimed).or_else(doubted)
     }
 
-    fn blocked(&self, blocker: &Blocker) -> Step {
+    fn blocked(&self, blocker: &StatusReason) -> Step {
         let again = match blocker.reason {
             Reason::ProviderUnavailable | Reason::RateLimited | Reason::InternalError => {
                 Again::Backoff

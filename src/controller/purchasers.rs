@@ -10,9 +10,10 @@ use kube::runtime::reflector::ObjectRef;
 use super::context::Context;
 use super::index::Credible;
 use super::openings::opens_nothing;
-use super::plan::Blocker;
 use crate::account::{Account, Told};
-use crate::api::{AccountKey, AccountKind, AccountStatus, PhoneNumber, condition, reason_of};
+use crate::api::{
+    AccountKey, AccountKind, AccountStatus, PhoneNumber, StatusReason, condition, reason_of,
+};
 use crate::number::{AccountId, Provider};
 
 /// What an account opens.
@@ -28,7 +29,7 @@ pub(super) enum Opened {
 impl Context {
     /// Notes what came of opening the account `key` with its present credential. Where it opened another one before, its limits
     /// hold there no more.
-    pub(super) fn opened(&self, key: &AccountKey, opened: &Result<Arc<Account>, Blocker>) {
+    pub(super) fn opened(&self, key: &AccountKey, opened: &Result<Arc<Account>, StatusReason>) {
         if let Some(before) = self.openings.note(key, opened) {
             let waiting = self.waiting_in(&before);
             waiting.iter().for_each(|user| self.wakers.number(user));

@@ -8,17 +8,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::PostParams;
 use kube::{Api, Resource, ResourceExt};
 
+use super::conditions::{seconds, set_condition};
 use super::context::Context;
 use super::events::Told;
 use super::pass::{Pass, order_id};
 use super::plan::depart::{Deletion, on_deletion};
 use super::plan::hold::destination;
 use super::plan::{Again, Facts, Farewell, Rest, Step};
-use super::verdict::{Verdict, seconds};
 use crate::api::{
     AccountRefStatus, AssistantStatus, AttemptOutcome, AttemptStatus, CapabilitiesStatus, Class,
     CostStatus, NumberOrigin, OnDeletion, OrderStatus, PhoneNumber, PhoneNumberStatus, Reason,
-    TelnyxStatus, TwilioStatus, account_name, condition, owner,
+    StatusReason, TelnyxStatus, TwilioStatus, account_name, condition, owner,
 };
 use crate::claim::{Claim, Stored};
 use crate::number::{Configuration, Holding, Line, Price, Settings, Shown};
@@ -394,10 +394,10 @@ fn show(holding: &Holding, status: &mut PhoneNumberStatus) {
 
 fn conditions(conditions: &mut Vec<Condition>, pass: &Pass, rest: &Rest, now: Timestamp) {
     let facts = &pass.facts;
-    let (ready, verdict) = match rest {
+    let (ready, why) = match rest {
         Rest::Ready => (
             Some(true),
-            Verdict {
+            StatusReason {
                 reason: Reason::Ready,
                 message: ready(pass),
             },
@@ -406,49 +406,49 @@ fn conditions(conditions: &mut Vec<Condition>, pass: &Pass, rest: &Rest, now: Ti
             reason, message, ..
         } => (
             Some(false),
-            Verdict {
+            StatusReason {
                 reason: *reason,
                 message: message.clone(),
             },
         ),
         Rest::Suspended | Rest::Nothing | Rest::Unchanged(_) => (
             None,
-            Verdict {
+            StatusReason {
                 reason: Reason::Suspended,
                 message: "spec.suspend is true: nothing is written at the provider.".into(),
             },
         ),
     };
-    let class = verdict.reason.class();
-    let mut set = |kind: &str, truth: bool, verdict: &Verdict| {
-        verdict.say(conditions, kind, truth, Some(facts.generation), now);
+    let class = why.reason.class();
+    let mut set = |kind: &str, truth: bool, why: &StatusReason| {
+        set_condition(conditions, kind, truth, why, Some(facts.generation), now);
     };
     if let Some(ready) = ready {
-        set(condition::READY, ready, &verdict);
+        set(condition::READY, ready, &why);
     }
     set(
         condition::RECONCILING,
         matches!(class, Class::Working | Class::Waiting),
-        &verdict,
+        &why,
     );
-    set(condition::STALLED, class == Class::Stalled, &verdict);
-    let purchased = match (&facts.record.id, &verdict.reason) {
-        (Some(_), Reason::Lost) => Verdict {
+    set(condition::STALLED, class == Class::Stalled, &why);
+    let purchased = match (&facts.record.id, &why.reason) {
+        (Some(_), Reason::Lost) => StatusReason {
             reason: Reason::Lost,
             message: "The number is gone from the account.".into(),
         },
-        (Some(id), _) => Verdict {
+        (Some(id), _) => StatusReason {
             reason: Reason::Ready,
             message: format!("The account holds it as {id}."),
         },
-        (None, reason) => Verdict {
+        (None, reason) => StatusReason {
             reason: *reason,
             message: "No number is recorded.".into(),
         },
     };
     set(
         condition::PURCHASED,
-        facts.record.id.is_some() && verdict.reason != Reason::Lost,
+        facts.record.id.is_some() && why.reason != Reason::Lost,
         &purchased,
     );
     let holding = facts.seen.fetched.as_ref().and_then(Option::as_ref);
@@ -459,37 +459,32 @@ fn conditions(conditions: &mut Vec<Condition>, pass: &Pass, rest: &Rest, now: Ti
             Some(webhooks(configuration, holding))
         }
         (_, None) if facts.record.id.is_some() => None,
-        _ => Some(Err(Verdict {
-            reason: verdict.reason,
+        _ => Some(Err(StatusReason {
+            reason: why.reason,
             message: "The webhooks are not set as declared.".into(),
         })),
     };
     if let Some(configured) = configured {
         let truth = configured.is_ok();
-        let (Ok(verdict) | Err(verdict)) = configured;
-        set(condition::WEBHOOKS_CONFIGURED, truth, &verdict);
+        let (Ok(why) | Err(why)) = configured;
+        set(condition::WEBHOOKS_CONFIGURED, truth, &why);
     }
     match &facts.assistant {
         None => conditions.retain(|found| found.type_ != condition::ASSISTANT_ASSIGNED),
         Some((wanted, _)) => {
             let assigned = facts.record.assistant == Some(*wanted);
-            let verdict = if assigned {
-                Verdict {
-                    reason: Reason::Ready,
-                    message: format!("Assistant {wanted} answers."),
-                }
+            let why = if assigned {
+                StatusReason::new(Reason::Ready, format!("Assistant {wanted} answers."))
             } else {
-                Verdict {
-                    reason: verdict.reason,
-                    message: format!("Assistant {wanted} does not answer yet."),
-                }
+                let message = format!("Assistant {wanted} does not answer yet.");
+                StatusReason::new(why.reason, message)
             };
-            let generation = Some(facts.generation);
-            verdict.say(
+            set_condition(
                 conditions,
                 condition::ASSISTANT_ASSIGNED,
                 assigned,
-                generation,
+                &why,
+                Some(facts.generation),
                 now,
             );
         }
@@ -497,9 +492,12 @@ fn conditions(conditions: &mut Vec<Condition>, pass: &Pass, rest: &Rest, now: Ti
 }
 
 /// What is said of the webhooks of a number that is set up as declared: a messaging service may still take its messages.
-fn webhooks(configuration: &Configuration, holding: &Holding) -> Result<Verdict, Verdict> {
+fn webhooks(
+    configuration: &Configuration,
+    holding: &Holding,
+) -> Result<StatusReason, StatusReason> {
     if let Some((service, _)) = configuration.diverted(holding) {
-        return Err(Verdict {
+        return Err(StatusReason {
             reason: Reason::ConnectionWebhookMismatch,
             message: format!(
                 "Messages do not reach the declared SMS webhook: messaging service {} {}.",
@@ -517,7 +515,7 @@ fn webhooks(configuration: &Configuration, holding: &Holding) -> Result<Verdict,
     } else {
         "The voice webhook was read back as declared. The number takes no messages."
     };
-    Ok(Verdict {
+    Ok(StatusReason {
         reason: Reason::Ready,
         message: message.into(),
     })

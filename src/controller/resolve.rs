@@ -1,5 +1,5 @@
 //! Finds out what a resource asks for, without asking the phone company about numbers: account, credential, assistant,
-//! connection, webhooks. Everything that can fail for free fails here, as a [`Blocker`].
+//! connection, webhooks. Everything that can fail for free fails here, as a [`StatusReason`].
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use url::Url;
 
 use super::context::{AccountView, Context, credentials_secret};
 use super::limits::{self, AccountLimits};
+use super::plan::ManagedWebhook;
 use super::plan::obtain::refusal;
-use super::plan::{Blocker, ManagedWebhook};
 use super::secrets::SecretName;
 use super::webhooks::{Manager, TELNYX_PATH, urls};
 use crate::account::{Account, Credentials, MissingKey, api_key};
-use crate::api::{AccountKey, BurkiRef, Limits, PhoneNumber, Reason, owner};
+use crate::api::{AccountKey, BurkiRef, Limits, PhoneNumber, Reason, StatusReason, owner};
 use crate::burki::{Assistant, Burki, DirectoryError};
 use crate::number::{Configuration, Mark, Origin, Papers, Provider, Routing};
 use crate::provider::{Error, Home, RefusalKind, Webhook};
@@ -30,9 +30,9 @@ const NAME_BYTES: usize = 36;
 
 /// What a resource asks for.
 pub(super) struct Resolved {
-    pub(super) account: Result<Arc<Account>, Blocker>,
-    pub(super) configuration: Result<Configuration, Blocker>,
-    pub(super) assistant: Option<(i64, Result<Assistant, Blocker>)>,
+    pub(super) account: Result<Arc<Account>, StatusReason>,
+    pub(super) configuration: Result<Configuration, StatusReason>,
+    pub(super) assistant: Option<(i64, Result<Assistant, StatusReason>)>,
     /// Where assistants are assigned, if the account says so.
     pub(super) burki: Option<Burki>,
     /// The webhook of the connection (Telnyx), as it was verified.
@@ -74,8 +74,8 @@ pub(super) async fn resolve(
 ) -> Result<Resolved, kube::Error> {
     let deleting = number.metadata.deletion_timestamp.is_some();
     let mut resolved = Resolved {
-        account: Err(Blocker::new(Reason::AccountNotFound, "")),
-        configuration: Err(Blocker::new(Reason::Releasing, "")),
+        account: Err(StatusReason::new(Reason::AccountNotFound, "")),
+        configuration: Err(StatusReason::new(Reason::Releasing, "")),
         assistant: None,
         burki: None,
         webhook_url: None,
@@ -148,7 +148,7 @@ pub(super) async fn resolve(
 
 /// The account, if `number` may use it, or has used it before it lost that right: what it holds is still looked at, recorded and
 /// released. The status tells, which only the operator writes.
-fn usable(mut view: AccountView, number: &PhoneNumber) -> Result<AccountView, Blocker> {
+fn usable(mut view: AccountView, number: &PhoneNumber) -> Result<AccountView, StatusReason> {
     let status = number.status.as_ref();
     // What is held stays as it is until it is known that it lost the right.
     if !view.is_forbidden() && status.is_some_and(|status| status.id.is_some()) {
@@ -172,10 +172,10 @@ pub(super) async fn open_account(
     view: &AccountView,
     context: &Context,
     to_release: bool,
-) -> Result<Result<Arc<Account>, Blocker>, kube::Error> {
+) -> Result<Result<Arc<Account>, StatusReason>, kube::Error> {
     let Some(secret) = credentials_secret(&view.spec, &view.namespace) else {
         let message = format!("{} does not say where its credentials are.", view.title);
-        return Ok(Err(Blocker::new(Reason::InvalidSpec, message)));
+        return Ok(Err(StatusReason::new(Reason::InvalidSpec, message)));
     };
     let keys = if to_release {
         context.secrets.keys_to_release_with(&secret).await?
@@ -196,8 +196,8 @@ pub(super) async fn open_account(
         .map_err(|error| unopened(&error, &secret, view)))
 }
 
-fn missing_secret((namespace, name): &SecretName, view: &AccountView) -> Blocker {
-    Blocker::new(
+fn missing_secret((namespace, name): &SecretName, view: &AccountView) -> StatusReason {
+    StatusReason::new(
         Reason::CredentialsMissing,
         format!(
             "Secret {namespace}/{name}, which {} refers to, does not exist.",
@@ -210,8 +210,8 @@ fn missing_key(
     (namespace, name): &SecretName,
     missing: &MissingKey,
     view: &AccountView,
-) -> Blocker {
-    Blocker::new(
+) -> StatusReason {
+    StatusReason::new(
         Reason::CredentialsMissing,
         format!(
             "Secret {namespace}/{name}, which {} refers to, lacks the key {missing}.",
@@ -220,14 +220,14 @@ fn missing_key(
     )
 }
 
-fn unopened(error: &Error, (namespace, name): &SecretName, view: &AccountView) -> Blocker {
+fn unopened(error: &Error, (namespace, name): &SecretName, view: &AccountView) -> StatusReason {
     match error {
         Error::Unauthorized(refusal) => {
             let keys = match view.spec.provider {
                 Provider::Twilio => "accountSid with authToken, or apiKeySid with apiKeySecret",
                 Provider::Telnyx => "apiKey",
             };
-            Blocker::new(
+            StatusReason::new(
                 Reason::CredentialsInvalid,
                 format!(
                     "{} refuses the credential in Secret {namespace}/{name} (keys {keys}) of {}: {refusal}.",
@@ -236,7 +236,7 @@ fn unopened(error: &Error, (namespace, name): &SecretName, view: &AccountView) -
             )
         }
         Error::Refused(refusal) if refusal.kind == RefusalKind::PurchasingNotEnabled => {
-            Blocker::new(
+            StatusReason::new(
                 Reason::PurchasingNotEnabled,
                 format!("{}: {refusal}.", view.title),
             )
@@ -246,10 +246,12 @@ fn unopened(error: &Error, (namespace, name): &SecretName, view: &AccountView) -
 }
 
 /// What an error of a read or a repeatable write means where nobody knows better.
-pub(super) fn provider_blocker(error: &Error) -> Blocker {
+pub(super) fn provider_blocker(error: &Error) -> StatusReason {
     match error {
-        Error::Throttled(_) => Blocker::new(Reason::RateLimited, "The provider asks to slow down."),
-        Error::Unauthorized(refusal) => Blocker::new(
+        Error::Throttled(_) => {
+            StatusReason::new(Reason::RateLimited, "The provider asks to slow down.")
+        }
+        Error::Unauthorized(refusal) => StatusReason::new(
             Reason::CredentialsInvalid,
             format!("The provider refuses the credential: {refusal}."),
         ),
@@ -259,10 +261,10 @@ pub(super) fn provider_blocker(error: &Error) -> Blocker {
                 "The provider refuses what the operator asks it for: {refused}. Mend what it names; it is asked again \
                  from time to time."
             );
-            Blocker::new(reason, message)
+            StatusReason::new(reason, message)
         }
         Error::Invariant(why) => broken_rule(why),
-        error => Blocker::new(
+        error => StatusReason::new(
             Reason::ProviderUnavailable,
             format!("{}.", capitalized(&error.to_string())),
         ),
@@ -270,8 +272,8 @@ pub(super) fn provider_blocker(error: &Error) -> Blocker {
 }
 
 /// What a rule that does not hold means for the object of a pass.
-fn broken_rule(why: &str) -> Blocker {
-    Blocker::new(
+fn broken_rule(why: &str) -> StatusReason {
+    StatusReason::new(
         Reason::InternalError,
         format!(
             "A rule of the operator does not hold: {why}. Nothing was sent for this step, and what was bought before \
@@ -289,7 +291,7 @@ fn capitalized(text: &str) -> String {
         .unwrap_or_default()
 }
 
-type DirectoryKey = Result<(Url, SecretString), Blocker>;
+type DirectoryKey = Result<(Url, SecretString), StatusReason>;
 
 async fn directory_of(
     burki: &BurkiRef,
@@ -305,7 +307,7 @@ async fn directory_of(
             .iter()
             .any(|allowed| allowed == origin)
     {
-        return Ok(Err(Blocker::new(
+        return Ok(Err(StatusReason::new(
             Reason::AssistantUnverifiable,
             format!(
                 "{} names the Burki origin {origin}, which the operator may not send keys to. Start it with \
@@ -317,7 +319,7 @@ async fn directory_of(
     // The rule of the definition came later than some accounts.
     let telnyx = view.spec.telnyx.as_ref();
     if telnyx.is_some_and(|telnyx| telnyx.credentials_secret_ref == burki.credentials_secret_ref) {
-        return Ok(Err(Blocker::new(
+        return Ok(Err(StatusReason::new(
             Reason::AssistantUnverifiable,
             format!(
                 "{} names one Secret for Telnyx and for Burki, so the key of Telnyx would go to Burki. Nothing is sent. Put \
@@ -333,7 +335,7 @@ async fn directory_of(
         .filter(|_| origin == BURKI_ORIGIN);
     let Some(url) = diverted.or_else(|| Url::parse(origin).ok()) else {
         let message = format!("spec.burki.url of {} is not a URL.", view.title);
-        return Ok(Err(Blocker::new(Reason::InvalidSpec, message)));
+        return Ok(Err(StatusReason::new(Reason::InvalidSpec, message)));
     };
     let secret = (
         view.namespace.clone(),
@@ -358,10 +360,10 @@ async fn assistant(
     burki: Option<&DirectoryKey>,
     view: &AccountView,
     context: &Context,
-) -> Result<Assistant, Blocker> {
+) -> Result<Assistant, StatusReason> {
     let (origin, key) = match burki {
         None => {
-            return Err(Blocker::new(
+            return Err(StatusReason::new(
                 Reason::AssistantUnverifiable,
                 format!(
                     "{} has no spec.burki, so assistant {id} cannot be looked up.",
@@ -374,14 +376,14 @@ async fn assistant(
     };
     match context.directory.assistant(origin, key, id).await {
         Ok(Some(assistant)) if assistant.active => Ok(assistant),
-        Ok(Some(assistant)) => Err(Blocker::new(
+        Ok(Some(assistant)) => Err(StatusReason::new(
             Reason::AssistantInactive,
             format!(
                 "Assistant {id} ({}) is switched off at Burki.",
                 assistant.name
             ),
         )),
-        Ok(None) => Err(Blocker::new(
+        Ok(None) => Err(StatusReason::new(
             Reason::AssistantNotFound,
             format!(
                 "Burki has no assistant {id} in the organization of {}.",
@@ -392,16 +394,16 @@ async fn assistant(
     }
 }
 
-fn directory_blocker(error: &DirectoryError, view: &AccountView) -> Blocker {
+fn directory_blocker(error: &DirectoryError, view: &AccountView) -> StatusReason {
     match (error, &view.spec.burki) {
-        (DirectoryError::Unauthorized(text), Some(burki)) => Blocker::new(
+        (DirectoryError::Unauthorized(text), Some(burki)) => StatusReason::new(
             Reason::CredentialsInvalid,
             format!(
                 "Burki refuses the key apiKey in Secret {}/{} of {}: {text}.",
                 view.namespace, burki.credentials_secret_ref.name, view.title
             ),
         ),
-        (error, _) => Blocker::new(
+        (error, _) => StatusReason::new(
             Reason::AssistantUnverifiable,
             format!("Burki cannot be asked: {error}."),
         ),
@@ -413,7 +415,7 @@ async fn twilio_routing(
     number: &PhoneNumber,
     view: &AccountView,
     resolved: &Resolved,
-) -> Result<Routing, Blocker> {
+) -> Result<Routing, StatusReason> {
     let (voice_url, sms_url) = webhooks(number, view, "/twiml")?;
     let options = number.spec.twilio.as_ref();
     let service = options.and_then(|options| options.messaging_service_sid.clone());
@@ -422,7 +424,7 @@ async fn twilio_routing(
         match account.messaging_service(sid).await {
             Ok(Some(_)) | Err(Error::Unauthorized(_) | Error::Refused(_)) => {}
             Ok(None) => {
-                return Err(Blocker::new(
+                return Err(StatusReason::new(
                     Reason::ConnectionNotFound,
                     format!(
                         "The Twilio account has no messaging service {sid} (spec.twilio.messagingServiceSid)."
@@ -445,7 +447,7 @@ async fn telnyx_routing(
     burki: Option<&DirectoryKey>,
     context: &Context,
     resolved: &mut Resolved,
-) -> Result<Routing, Blocker> {
+) -> Result<Routing, StatusReason> {
     let account = resolved.account.clone()?;
     let (voice_url, sms_url) = webhooks(number, view, TELNYX_PATH)?;
     let options = number.spec.telnyx.clone().unwrap_or_default();
@@ -467,7 +469,7 @@ async fn telnyx_routing(
     };
     let connection_id =
         connection_id.or_else(|| defaults.and_then(|account| account.connection_id.clone())).ok_or_else(|| {
-            Blocker::new(
+            StatusReason::new(
                 Reason::ConnectionMissing,
                 format!(
                     "No Telnyx connection is declared: set spec.telnyx.connectionId here or on {}, or set one on the \
@@ -510,9 +512,9 @@ fn verified(
     wanted: &str,
     manager: Option<&Manager>,
     own: &AccountKey,
-) -> Result<Option<ManagedWebhook>, Blocker> {
+) -> Result<Option<ManagedWebhook>, StatusReason> {
     let Some(found) = found.map_err(|error| provider_blocker(&error))? else {
-        return Err(Blocker::new(
+        return Err(StatusReason::new(
             Reason::ConnectionNotFound,
             format!("The Telnyx account has no {home} {id}."),
         ));
@@ -541,7 +543,7 @@ fn verified(
     };
     let url = found.url.as_deref().map(shown::address);
     let version = found.api_version.as_deref().and_then(shown::code);
-    Err(Blocker::new(
+    Err(StatusReason::new(
         Reason::ConnectionWebhookMismatch,
         format!(
             "The Telnyx {home} {id} has the webhook {} (API version {}), not {wanted} (API version 2). {step}",
@@ -556,7 +558,7 @@ fn webhooks(
     number: &PhoneNumber,
     view: &AccountView,
     path: &str,
-) -> Result<(String, String), Blocker> {
+) -> Result<(String, String), StatusReason> {
     let overrides = number.spec.webhooks.clone().unwrap_or_default();
     let derived = view
         .spec
@@ -569,7 +571,7 @@ fn webhooks(
         overrides.sms_url.or(derived.1),
     ) {
         (Some(voice), Some(sms)) => Ok((voice, sms)),
-        _ => Err(Blocker::new(
+        _ => Err(StatusReason::new(
             Reason::WebhookBaseMissing,
             format!(
                 "Nobody says where calls go: set spec.webhooks.baseUrl on {}, or spec.webhooks.voiceUrl and smsUrl here.",

@@ -373,7 +373,7 @@ fn a_claim_that_is_not_simply_ours_never_spends() {
 
 #[test]
 fn blockers_gate_spending_and_not_looking() {
-    let blocker = Blocker::new(Reason::AssistantNotFound, "no");
+    let blocker = StatusReason::new(Reason::AssistantNotFound, "no");
     let mut facts = fresh();
     facts.assistant = Some((101, Err(blocker.clone())));
     assert_eq!(reason(&plan(&facts)), Some(Reason::AssistantNotFound));
@@ -395,7 +395,7 @@ fn blockers_gate_spending_and_not_looking() {
     };
     assert_eq!(reason(&plan(&rival)), Some(Reason::ClaimedByAnother));
     let webhook = Facts {
-        configuration: Err(Blocker::new(Reason::WebhookBaseMissing, "no")),
+        configuration: Err(StatusReason::new(Reason::WebhookBaseMissing, "no")),
         ..fresh()
     };
     assert_eq!(reason(&plan(&webhook)), Some(Reason::WebhookBaseMissing));
@@ -636,13 +636,16 @@ fn who_answers_is_settled_before_the_webhooks() {
     assert_eq!(plan(&facts), Step::Unassign(102));
     facts.assistant = Some((
         102,
-        Err(Blocker::new(Reason::AssistantUnverifiable, "down")),
+        Err(StatusReason::new(Reason::AssistantUnverifiable, "down")),
     ));
     assert!(
         matches!(plan(&facts), Step::Configure(..)),
         "an assignment that stands is not disturbed"
     );
-    facts.assistant = Some((102, Err(Blocker::new(Reason::AssistantInactive, "off"))));
+    facts.assistant = Some((
+        102,
+        Err(StatusReason::new(Reason::AssistantInactive, "off")),
+    ));
     assert_eq!(reason(&plan(&facts)), Some(Reason::AssistantInactive));
 }
 

@@ -101,7 +101,7 @@ fn a_number_that_is_not_shown_is_let_go_only_after_a_second_404() {
 
 #[test]
 fn the_way_out_is_named_where_a_release_is_blocked() {
-    let blocker = Blocker::new(Reason::CredentialsMissing, "Secret gone.");
+    let blocker = StatusReason::new(Reason::CredentialsMissing, "Secret gone.");
     let facts = Facts {
         deleting: true,
         account: Err(blocker),

@@ -276,7 +276,10 @@ fn who_remembers_an_attempt_says_the_same_of_anothers_number_as_who_does_not() {
         ..holding()
     };
     let rival = Some("PhoneNumber support/rival".to_owned());
-    let blocked = Some((101, Err(Blocker::new(Reason::AssistantNotFound, "none"))));
+    let blocked = Some((
+        101,
+        Err(StatusReason::new(Reason::AssistantNotFound, "none")),
+    ));
     for (rival, assistant) in [(rival, None), (None, blocked)] {
         for recorded_by in [None, Some("PhoneNumber support/rival".to_owned())] {
             let mut facts = fresh();

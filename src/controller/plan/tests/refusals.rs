@@ -195,7 +195,7 @@ fn a_blocker_is_asked_about_again_when_its_cause_may_be_gone() {
     ];
     for (reason, expected) in table {
         let facts = Facts {
-            account: Err(Blocker::new(reason, "why")),
+            account: Err(StatusReason::new(reason, "why")),
             ..recorded()
         };
         let Step::Rest(Rest::Wait { again, .. }) = plan(&facts) else {
