@@ -471,15 +471,14 @@ async fn a_term_does_not_hold_while_it_is_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_term_that_ends_as_it_begins_or_is_renewed_gives_the_lease_back() {
-    for after in [0, 1_599, 1_600, 1_800, 2_000, 2_001].repeat(20) {
+async fn a_term_that_ends_as_it_begins_gives_the_lease_back() {
+    // Which of two things it notices first is drawn.
+    for _ in 0..20 {
         let (clock, server) = (simulated_clock(), Arc::new(Server::default()));
         let term = lead(server.client(|_| SMOOTH), &clock).await;
-        sleep(Duration::from_millis(after)).await;
         term.step_down().await;
         let lease = server.lease.lock().unwrap().clone().unwrap();
-        let holder = lease.spec.unwrap().holder_identity;
-        assert_eq!(holder, None, "after {after} ms");
+        assert_eq!(lease.spec.unwrap().holder_identity, None);
     }
 }
 
