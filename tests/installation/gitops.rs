@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::control_plane::ControlPlane;
 use crate::helm::{compare, objects, of_kind, output, root};
-use crate::office::{get, kubectl, kubectl_with, number};
+use crate::office::{get, install, kubectl, kubectl_with, number};
 
 const KINDS: [&str; 3] = ["PhoneNumber", "ProviderAccount", "ClusterProviderAccount"];
 const REGIONS: [&str; 2] = ["us-east", "eu-west"];
@@ -290,4 +290,40 @@ fn every_region_has_an_application_and_a_kustomization_that_delete_nothing() {
             );
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_account_of_the_tool_applies_a_region_and_deletes_no_number() {
+    let plane = ControlPlane::start().await.unwrap();
+    install(&plane, &[]);
+    let by_admin = |arguments: &[&str]| kubectl(&plane, arguments).unwrap();
+    by_admin(&["create", "namespace", "flux-system"]);
+    by_admin(&["apply", "-f", "examples/gitops/flux/serviceaccount.yaml"]);
+    let by_tool = |arguments: &[&str]| {
+        let who = ["--as=system:serviceaccount:flux-system:telephony"];
+        kubectl(&plane, &[arguments, &who].concat())
+    };
+    let region = "examples/regions/us-east";
+    by_tool(&["apply", "--server-side", "-k", region]).unwrap();
+    let in_region = ["pn", "support", "-n", "us-east"];
+    let bought = get(&plane, &in_region);
+    assert_eq!(bought["spec"]["assistantId"], 101);
+
+    let edit = r#"{"spec": {"assistantId": 102}}"#;
+    let patch = ["patch", "--type=merge", "-p", edit];
+    by_tool(&[&patch[..], &in_region].concat()).unwrap();
+    for refused in [
+        &["replace", "--force", "-k", region][..],
+        &["delete", "pn", "support", "-n", "us-east", "--wait=false"],
+        &["delete", "pn", "--all", "-n", "us-east"],
+        &["delete", "namespace", "us-east", "--wait=false"],
+    ] {
+        let error = by_tool(refused).expect_err(&refused.join(" "));
+        assert!(error.contains("forbidden"), "{refused:?}: {error}");
+    }
+    let kept = get(&plane, &in_region);
+    assert_eq!(kept["metadata"]["uid"], bought["metadata"]["uid"]);
+    assert!(kept["metadata"]["deletionTimestamp"].is_null());
+    let namespace = get(&plane, &["namespace", "us-east"]);
+    assert!(namespace["metadata"]["deletionTimestamp"].is_null());
 }
