@@ -79,8 +79,8 @@ impl Context {
         provider == Some(number.spec.provider)
     }
 
-    /// The same for many, each account and namespace of which is looked at once.
-    pub(super) fn credible(&self, account: Vec<AccountId>) -> Credible<'_> {
+    /// The same for many, and an account at `here`. Each account and namespace of theirs is looked at once.
+    fn credible(&self, account: Vec<AccountId>, here: Provider) -> Credible<'_> {
         let known: RefCell<HashMap<AccountKey, HashMap<String, Option<Provider>>>> =
             RefCell::default();
         Box::new(move |namespace, key, provider| {
@@ -92,7 +92,7 @@ impl Context {
                 all.insert(namespace.to_owned(), found);
                 found
             });
-            found == Some(provider)
+            found == Some(provider) && provider == here
         })
     }
 
@@ -121,7 +121,7 @@ impl Context {
         account: Vec<AccountId>,
     ) -> impl Told + use<'a> {
         let since = self.unsettled_since();
-        let credible = self.credible(account.clone());
+        let credible = self.credible(account.clone(), number.spec.provider);
         self.stores
             .index
             .told_besides(number, account, since, credible)

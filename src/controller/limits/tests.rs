@@ -227,13 +227,23 @@ async fn a_claim_counts_only_in_the_account_that_its_resource_opens() {
     let refers = |name: &str| json!({"spec": {"accountRef": {"name": name}}});
     let shared =
         json!({"spec": {"accountRef": {"kind": "ClusterProviderAccount", "name": "shared"}}});
-    let other_provider = json!({"spec": {"provider": "telnyx", "accountRef": {"name": "twilio"}}});
+    let mut new = account(Some("support"), "new", json!({}), READY);
+    new["status"] = json!(null);
+    world.account(new.clone());
+    new["metadata"]["name"] = json!("new-at-telnyx");
+    new["spec"]["provider"] = json!("telnyx");
+    world.account(new);
+    let at_telnyx =
+        |name: &str| json!({"spec": {"provider": "telnyx", "accountRef": {"name": name}}});
     let now = Timestamp::now();
     for (change, account, counts) in [
         (refers("twilio"), "AC1", 1),
         (refers("other"), "AC1", 0),
         (refers("nowhere"), "AC1", 0),
-        (other_provider, "AC1", 0),
+        (at_telnyx("twilio"), "AC1", 0),
+        // Accounts that were not tried yet may open any at their provider.
+        (refers("new"), "AC1", 1),
+        (at_telnyx("new-at-telnyx"), "AC1", 0),
         // The namespace is not allowed.
         (shared, "AC1", 0),
         (refers("other"), "AC2", 0),
