@@ -23,7 +23,7 @@ use crate::api::{
     finalizers_of, has_finalizer,
 };
 use crate::provider::Identity;
-use crate::provider::http::{Cause, because};
+use crate::provider::http::{AuditContext, with_audit_context};
 use crate::telemetry::metrics::KUBERNETES_API;
 use crate::telemetry::traces::SPANS;
 
@@ -42,10 +42,10 @@ pub(super) async fn reconcile<A: AnyAccount>(
         return Ok(Some(wait));
     }
     let kind = label(A::KIND);
-    let cause = Cause {
-        who: format!("{} {}", A::kind(&()), account.label()),
+    let audited = AuditContext {
+        object: format!("{} {}", A::kind(&()), account.label()),
         generation: account.meta().generation.unwrap_or_default(),
-        why: cause::TO_RESOLVE.to_owned(),
+        reason: cause::TO_RESOLVE.to_owned(),
         cost: None,
     };
     context.metrics.expect(&account.label());
@@ -58,7 +58,7 @@ pub(super) async fn reconcile<A: AnyAccount>(
         name = account.name_any(),
         generation = account.meta().generation,
     );
-    let passed = because(cause, pass_over(Arc::clone(&account), &context))
+    let passed = with_audit_context(audited, pass_over(Arc::clone(&account), &context))
         .instrument(span)
         .await;
     if passed.is_ok() {

@@ -3,15 +3,15 @@
 use super::pass::Pass;
 use super::plan::Step;
 use crate::api::owner;
-use crate::provider::http::Cause;
+use crate::provider::http::AuditContext;
 
 /// The cause of what happens before any step. Nothing is written there.
 pub(super) const TO_RESOLVE: &str = "";
 
 /// The cause of `step`.
-pub(super) fn of(step: &Step, pass: &Pass) -> Cause {
+pub(super) fn of(step: &Step, pass: &Pass) -> AuditContext {
     let is_leaving = pass.facts.deleting;
-    let why = match step {
+    let reason = match step {
         Step::Buy => "declared, and the account holds no number for it".to_owned(),
         Step::Adopt(_) => "adoptionPolicy Adopt, and nobody has marked the number".to_owned(),
         Step::Assign(id) => format!("assistant {id} is declared"),
@@ -45,10 +45,10 @@ pub(super) fn of(step: &Step, pass: &Pass) -> Cause {
         | Step::RemoveFinalizer(_)
         | Step::Rest(_) => String::new(),
     };
-    Cause {
-        who: owner(pass.object.as_ref()).to_string(),
+    AuditContext {
+        object: owner(pass.object.as_ref()).to_string(),
         generation: pass.facts.generation,
-        why,
+        reason,
         cost: cost(step, pass),
     }
 }

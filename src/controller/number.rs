@@ -26,7 +26,7 @@ use crate::api::{
 use crate::claim::{Claim, Intent, Stored};
 use crate::number::{AccountId, Amount, Configuration, Currency, E164, NumberId, OrderId};
 use crate::provider::Error;
-use crate::provider::http::{Cause, because};
+use crate::provider::http::{AuditContext, with_audit_context};
 use crate::telemetry::metrics::KUBERNETES_API;
 use crate::telemetry::traces::SPANS;
 
@@ -84,14 +84,14 @@ pub(super) async fn reconcile(
 
 async fn pass_over(number: Arc<PhoneNumber>, context: &Arc<Context>) -> Result<Due, kube::Error> {
     let number = context.memories.latest(number);
-    let cause = Cause {
-        who: owner(number.as_ref()).to_string(),
+    let audited = AuditContext {
+        object: owner(number.as_ref()).to_string(),
         generation: number.metadata.generation.unwrap_or_default(),
-        why: cause::TO_RESOLVE.to_owned(),
+        reason: cause::TO_RESOLVE.to_owned(),
         cost: None,
     };
     let span = tracing::info_span!(target: SPANS, "step", step = "resolve");
-    let begun = because(cause, begin(&number, context)).instrument(span);
+    let begun = with_audit_context(audited, begin(&number, context)).instrument(span);
     let Some(mut pass) = begun.await? else {
         return Ok(Some(std::time::Duration::from_secs(1)));
     };
@@ -102,7 +102,7 @@ async fn pass_over(number: Arc<PhoneNumber>, context: &Arc<Context>) -> Result<D
             step => {
                 let cause = cause::of(&step, &pass);
                 let span = tracing::info_span!(target: SPANS, "step", step = cause::word(&step));
-                let performed = because(cause, perform(step, &mut pass, context));
+                let performed = with_audit_context(audited, perform(step, &mut pass, context));
                 match performed.instrument(span).await {
                     Ok(Checkpoint::NotNeeded) => continue,
                     Ok(Checkpoint::Needed) => match checkpoint(&mut pass, context).await {

@@ -23,7 +23,7 @@ use super::Error;
 use crate::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 
-pub use audit::{Cause, because};
+pub use audit::{AuditContext, with_audit_context};
 pub use network::Reqwest;
 pub(crate) use session::{Answer, Call, Failure, Session, segment};
 

@@ -113,10 +113,10 @@ async fn purchases_releases_and_refusals_are_counted_and_every_write_is_accounte
             .unwrap_or_else(|| panic!("no {operation} of {subject}: {audit:#?}"))
     };
     let bought = line("buy", NUMBER);
-    assert_eq!(bought["who"], format!("{}/nyc", world.namespace));
+    assert_eq!(bought["object"], format!("{}/nyc", world.namespace));
     assert_eq!(bought["generation"], 1);
     assert_eq!(
-        bought["why"],
+        bought["reason"],
         "declared, and the account holds no number for it"
     );
     assert_eq!(bought["cost"], "1.15 USD a month");
@@ -124,22 +124,22 @@ async fn purchases_releases_and_refusals_are_counted_and_every_write_is_accounte
     let id = bought["id"].as_str().unwrap();
     assert!(id.starts_with("PN"), "{bought}");
     let released = line("release", id);
-    assert_eq!(released["who"], bought["who"]);
+    assert_eq!(released["object"], bought["object"]);
     assert_eq!(
-        released["why"],
+        released["reason"],
         "being deleted, and the number is to be released"
     );
     assert_eq!(released["cost"], "1.15 USD a month");
     assert_eq!(line("buy", TAKEN)["id"], Value::Null);
-    assert_eq!(line("assign", NUMBER)["why"], "assistant 101 is declared");
+    assert_eq!(line("assign", NUMBER)["reason"], "assistant 101 is declared");
     assert_eq!(
-        line("unassign", NUMBER)["why"],
+        line("unassign", NUMBER)["reason"],
         "being deleted, and assistant 101 answers"
     );
     for line in &audit {
         let is_said = |field: &str| line[field].as_str().is_some_and(|text| !text.is_empty());
         assert!(
-            is_said("who") && is_said("why") && line["generation"] != 0,
+            is_said("object") && is_said("reason") && line["generation"] != 0,
             "{line}"
         );
     }

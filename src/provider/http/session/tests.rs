@@ -12,7 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use super::*;
 use crate::clock::BootClock;
 use crate::provider::http::fake::{Fake, json, text};
-use crate::provider::http::{Cause, Transport, because};
+use crate::provider::http::{AuditContext, Transport, with_audit_context};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
 
@@ -228,15 +228,15 @@ async fn each_write_leaves_one_audit_line_without_secrets() {
     ]);
     let session = session(fake.client());
     session.get("fetch", write(&session).url).await.unwrap();
-    let cause = Cause {
-        who: "support/nyc".into(),
+    let audited = AuditContext {
+        object: "support/nyc".into(),
         generation: 3,
-        why: "being deleted".into(),
+        reason: "being deleted".into(),
         cost: Some("1.15 USD a month".into()),
     };
     let mut call = write(&session);
     call.id_in = Some(|response| Some(format!("id of {}", response.status)));
-    because(cause, session.write(call)).await.unwrap();
+    with_audit_context(audited, session.write(call)).await.unwrap();
     session.write(write(&session)).await.unwrap_err();
     drop(session.write(write(&session)));
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
@@ -251,9 +251,9 @@ async fn each_write_leaves_one_audit_line_without_secrets() {
             json!([
                 target,
                 [
-                    &fields["who"],
+                    &fields["object"],
                     &fields["generation"],
-                    &fields["why"],
+                    &fields["reason"],
                     &fields["id"],
                     &fields["cost"]
                 ],
