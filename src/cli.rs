@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::api::AccountKind;
+use crate::endpoints::EndpointOptions;
 use crate::number::{Holding, Installation, Origin, Provider};
-use crate::program::EndpointOptions;
 use account::{AccountName, DeclaredAccount};
 use cluster::{Cluster, Connection};
 pub use error::Error;

@@ -41,10 +41,12 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Instant;
 }
 
-/// `CLOCK_BOOTTIME`: a process that was frozen, or a machine that slept, sees that time went by.
+/// `CLOCK_BOOTTIME`, which Linux alone has: a process that was frozen, or a machine that slept, sees that time went by.
+#[cfg(target_os = "linux")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BootClock;
 
+#[cfg(target_os = "linux")]
 impl Clock for BootClock {
     fn now(&self) -> Instant {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
@@ -52,6 +54,23 @@ impl Clock for BootClock {
             u64::try_from(time.tv_sec).unwrap_or_default(),
             u32::try_from(time.tv_nsec).unwrap_or_default(),
         ))
+    }
+}
+
+/// Time since this clock was made, on any system. It may stand still while the machine sleeps, so no safety limit is measured by
+/// it.
+#[derive(Clone, Copy, Debug)]
+pub struct MonotonicClock(std::time::Instant);
+
+impl Default for MonotonicClock {
+    fn default() -> Self {
+        Self(std::time::Instant::now())
+    }
+}
+
+impl Clock for MonotonicClock {
+    fn now(&self) -> Instant {
+        Instant(self.0.elapsed())
     }
 }
 

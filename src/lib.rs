@@ -7,7 +7,7 @@
 //! | [`claim`] | what is stored before money is spent |
 //! | [`clock`] | the clock that safety limits are measured by |
 //! | [`chance`] | randomness, as a value |
-//! | [`provider`] | what a phone company can do, and its two adapters |
+//! | [`provider`] | what a provider can do, and its two adapters |
 //! | [`burki`] | the assistant directory |
 //! | [`account`] | provider accounts at run time |
 //! | [`controller`] | what is done with a number, and with an account |
@@ -15,10 +15,11 @@
 //! | [`sabotage`] | safeguards that a test can take out |
 //! | [`server_time`] | the API server's clock, and clients that tell it |
 //! | [`shown`] | what of a text from outside may be shown |
+//! | `endpoints` | the flags that divert requests to an emulator |
 //! | `flight` | one question at a time, whose answer all share who wait |
 //! | [`panics`] | what is logged of a panic, and how far it goes |
 //! | [`telemetry`] | logs, metrics, traces and health |
-//! | [`program`] | the operator put together |
+//! | `program` | the operator put together; on Linux alone |
 //! | [`cli`] | the kubectl plugin |
 
 pub mod account;
@@ -29,10 +30,12 @@ pub mod claim;
 pub mod cli;
 pub mod clock;
 pub mod controller;
+mod endpoints;
 mod flight;
 pub mod leader;
 pub mod number;
 pub mod panics;
+#[cfg(target_os = "linux")]
 pub mod program;
 pub mod provider;
 pub mod sabotage;

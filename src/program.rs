@@ -1,7 +1,5 @@
 //! The operator as a program: puts the parts together, leads, works, and ends.
 
-mod endpoints;
-
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
@@ -20,6 +18,7 @@ use crate::chance::Chance;
 use crate::claim::TOKEN_LIFETIME;
 use crate::clock::{BootClock, Clock};
 use crate::controller::{self, Parts, Settings};
+use crate::endpoints::EndpointOptions;
 use crate::leader::{Elector, HEARTBEAT_MAX_AGE, Term};
 use crate::number::Installation;
 use crate::panics;
@@ -28,7 +27,6 @@ use crate::server_time::clients;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
 use crate::telemetry::{self, Health, LogFormat};
-pub(crate) use endpoints::EndpointOptions;
 
 /// How long the controllers may take to finish after a signal, besides a purchase that is under way.
 const TO_FINISH: Duration = Duration::from_secs(10);

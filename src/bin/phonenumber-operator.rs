@@ -1,5 +1,10 @@
 //! The operator: `run` looks after PhoneNumbers, `crd` prints the resource definitions.
 
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "The operator runs on Linux alone: its safety limits are measured by a clock that others lack. Build the plugin with --bin kubectl-phonenumbers."
+);
+
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};

@@ -13,7 +13,7 @@ use super::cluster::Cluster;
 use super::error::Error;
 use crate::account::{Accounts, Credentials, Endpoints};
 use crate::api::{AccountKind, AccountSpec, SecretRef};
-use crate::clock::{BootClock, Clock};
+use crate::clock::{Clock, MonotonicClock};
 use crate::number::{Holding, Provider};
 use crate::provider::Error as ProviderError;
 use crate::provider::http::{Client, Reqwest, Transport};
@@ -114,7 +114,7 @@ impl DeclaredAccount {
         endpoints: Endpoints,
     ) -> Result<Vec<Holding>, Error> {
         let credentials = self.credentials(cluster).await?;
-        let clock = Arc::new(BootClock);
+        let clock = Arc::new(MonotonicClock::default());
         let begun = clock.now();
         let transport = Reqwest::new().map_err(|error| Error::Provider(error.to_string()))?;
         let client = reader(Arc::new(transport), Arc::clone(&clock) as Arc<dyn Clock>);
@@ -224,24 +224,33 @@ mod tests {
     use super::*;
     use crate::provider::http::fake::{Fake, json};
     use crate::provider::telnyx::Telnyx;
-    use crate::provider::{Home, PhoneCompany};
+    use crate::provider::{ProviderApi, WebhookOwner};
     use serde_json::json;
 
     #[tokio::test]
     async fn no_write_is_sent_to_a_provider() {
         let fake = Fake::with([json(200, json!({"data": {}}))]);
-        let company = Telnyx::new(
+        let provider_api = Telnyx::new(
             reader(fake.clone(), fake.clone()),
             SecretString::from("fake-key"),
             None,
         );
-        let written = company.set_webhook(Home::MessagingProfile, "1", "https://voice.example.com");
+        let written = provider_api.set_webhook(
+            WebhookOwner::MessagingProfile,
+            "1",
+            "https://voice.example.com",
+        );
         assert_eq!(
             written.await,
-            Err(ProviderError::Shut(crate::cli::ONLY_READS))
+            Err(ProviderError::WriteNotAllowed(crate::cli::ONLY_READS))
         );
         assert!(fake.asked().is_empty());
-        assert!(company.webhook(Home::Connection, "1").await.is_ok());
+        assert!(
+            provider_api
+                .webhook(WebhookOwner::Connection, "1")
+                .await
+                .is_ok()
+        );
         assert_eq!(fake.asked().len(), 1, "reads are sent");
     }
 

@@ -31,7 +31,7 @@ fn endpoint(text: &str) -> Result<(String, Url), String> {
 }
 
 impl EndpointOptions {
-    /// Where the phone companies are, and Burki if it is diverted too.
+    /// Where the providers are, and Burki if it is diverted too.
     ///
     /// # Errors
     /// If a credential would travel in the clear.
