@@ -230,10 +230,17 @@ impl Bench {
         self.world.passes("twilio list", PASSES as usize).await;
         let spent = self.world.end().await;
         let cpu = (cpu_seconds(self.pid) - cpu) / PASSES;
+        // A messaging service that nobody declared may take the messages of numbers: services are listed too.
+        let services = spent.calls("twilio services");
         let pages = self.pages();
         self.table
             .part("steady state, a pass")
-            .count("provider calls", spent.all_calls() / PASSES, pages)
+            .count("listings of services", services / PASSES, 1.0)
+            .count(
+                "provider calls besides",
+                (spent.all_calls() - services) / PASSES,
+                pages,
+            )
             .count("writes to our kinds", spent.writes.ours() as f64, 0.0)
             .show(
                 "other writes and Events",
@@ -287,7 +294,8 @@ impl Bench {
             );
         }
         let each = drifting as f64;
-        let besides = spent.all_calls() - spent.calls("twilio list");
+        let besides =
+            spent.all_calls() - spent.calls("twilio list") - spent.calls("twilio services");
         self.table
             .part("1 % drift")
             .guide("noticed", noticed.unwrap_or_default(), "s", None)
@@ -385,10 +393,11 @@ impl Bench {
                 None,
             )
             .count("provider calls per release", spent.all_calls() / each, 2.1)
+            // One whose write took the API server longer than a release may wait is decided again, with one more write.
             .count(
                 "writes per release",
                 spent.writes.numbers as f64 / each,
-                2.0,
+                2.1,
             )
             .show("Events per release", spent.writes.events as f64 / each);
     }
