@@ -30,7 +30,7 @@ use crate::panics::lock;
 use crate::provider::http::Client;
 use crate::provider::telnyx::Telnyx;
 use crate::provider::twilio::Twilio;
-use crate::provider::{Error, Home, Identity, PhoneCompany, Webhook};
+use crate::provider::{Error, Identity, ProviderApi, Webhook, WebhookOwner};
 
 use cached::Cached;
 pub use credentials::{Credentials, Fingerprint, MissingKey, api_key};
@@ -41,12 +41,12 @@ use looks::Looks;
 use opening::{Opening, Proof};
 use orders::Orders;
 use permits::Permits;
-pub use permits::{Permit, Urgency};
+pub use permits::{Permit, Priority};
 use search::Candidates;
 pub use search::{Candidate, Found, Reservation, SEARCH_HOLDS};
 use services::Services;
 use spending::Purchases;
-pub use spending::{Asker, NotNow, Spending, Tally, Told};
+pub use spending::{Asker, BeginError, PendingPurchase, Told, Usage};
 
 /// How many requests may be under way in one account that sets no limit. Twilio limits concurrency
 /// (<https://www.twilio.com/docs/errors/20429>), without a published number.
@@ -63,7 +63,7 @@ const MOST_LISTINGS: usize = 3;
 /// How many numbers are asked for alone after a listing that has hidden what was known of them.
 const MOST_LOOKS_BEHIND: usize = 50;
 
-/// Where the phone companies are. `None` is the company's own hosts.
+/// Where the providers are. `None` is the provider's own hosts.
 #[derive(Clone, Debug, Default)]
 pub struct Endpoints {
     /// Instead of every Twilio host.
@@ -115,11 +115,11 @@ pub struct Known {
 pub struct Account {
     identity: Identity,
     credential: Fingerprint,
-    company: Arc<dyn PhoneCompany>,
+    provider_api: Arc<dyn ProviderApi>,
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
     proof: Mutex<Proof>,
-    webhooks: Cached<(Home, String), Result<Option<Webhook>, Error>>,
+    webhooks: Cached<(WebhookOwner, String), Result<Option<Webhook>, Error>>,
     services: Cached<(), Result<Arc<[MessagingService]>, Error>>,
     service_by_sid: Cached<String, Result<Option<MessagingService>, Error>>,
     member_looks: Cached<String, Result<(), Error>>,
@@ -153,21 +153,21 @@ impl Accounts {
     /// not available now: what is asked of it next will tell.
     pub async fn open(&self, credentials: &Credentials) -> Result<Arc<Account>, Error> {
         let opening = self.opening(credentials);
-        let company = &opening.company;
+        let provider_api = &opening.provider_api;
         let identify = |known: Option<Arc<Account>>| async move {
             match (known, self.named_by(credentials)) {
-                (Some(account), _) => account.call(company.identify()).await,
+                (Some(account), _) => account.call(provider_api.identify()).await,
                 // Nothing proves yet that the credential belongs to this account: its answers pause nobody else.
                 (None, Some(shared)) => {
-                    let _permit = shared.permit(self.clock.as_ref(), Urgency::Later).await?;
-                    company.identify().await
+                    let _permit = shared.permit(self.clock.as_ref(), Priority::Normal).await?;
+                    provider_api.identify().await
                 }
-                (None, None) => company.identify().await,
+                (None, None) => provider_api.identify().await,
             }
         };
         let account = |identity| {
             let credential = credentials.fingerprint();
-            self.account(identity, credential, Arc::clone(company))
+            self.account(identity, credential, Arc::clone(provider_api))
         };
         opening
             .open(self.clock.as_ref(), self.interval, identify, account)
@@ -220,7 +220,7 @@ impl Accounts {
     }
 
     fn opening(&self, credentials: &Credentials) -> Arc<Opening> {
-        let company = || -> Arc<dyn PhoneCompany> {
+        let provider_api = || -> Arc<dyn ProviderApi> {
             match credentials {
                 Credentials::Twilio(credentials) => Arc::new(Twilio::new(
                     self.client.clone(),
@@ -237,7 +237,7 @@ impl Accounts {
         let mut openings = lock(&self.by_credential);
         let opening = openings
             .entry(credentials.fingerprint())
-            .or_insert_with(|| Arc::new(Opening::new(company())));
+            .or_insert_with(|| Arc::new(Opening::new(provider_api())));
         Arc::clone(opening)
     }
 
@@ -246,7 +246,7 @@ impl Accounts {
         &self,
         identity: Identity,
         credential: Fingerprint,
-        company: Arc<dyn PhoneCompany>,
+        provider_api: Arc<dyn ProviderApi>,
     ) -> Account {
         let mut by_id = lock(&self.by_id);
         let by_alias = identity.alias.as_ref().and_then(|alias| by_id.get(alias));
@@ -283,7 +283,7 @@ impl Accounts {
         Account {
             identity,
             credential,
-            company,
+            provider_api,
             shared,
             clock: Arc::clone(&self.clock),
             proof: Mutex::new(Proof::new(self.clock.now())),
@@ -313,25 +313,25 @@ impl Account {
         self.shared.names()
     }
 
-    /// What the company can do, for calls made under a [`Permit`].
-    pub fn company(&self) -> &dyn PhoneCompany {
-        self.company.as_ref()
+    /// What the provider can do, for calls made under a [`Permit`].
+    pub fn provider_api(&self) -> &dyn ProviderApi {
+        self.provider_api.as_ref()
     }
 
     /// Waits for the right to have a request under way.
     ///
     /// # Errors
     /// [`Error::Throttled`] while the account is paused after a 429.
-    pub async fn permit(&self, urgency: Urgency) -> Result<Permit, Error> {
+    pub async fn permit(&self, urgency: Priority) -> Result<Permit, Error> {
         self.shared.permit(self.clock.as_ref(), urgency).await
     }
 
-    /// Makes one call of `company` under a permit of its own.
+    /// Makes one call of `provider` under a permit of its own.
     ///
     /// # Errors
     /// Those of the call; a 429 pauses the account.
     pub async fn call<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let _permit = self.permit(Urgency::Later).await?;
+        let _permit = self.permit(Priority::Normal).await?;
         self.heed(call.await)
     }
 
@@ -343,7 +343,7 @@ impl Account {
         &self,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let _permit = self.permit(Urgency::First).await?;
+        let _permit = self.permit(Priority::High).await?;
         self.heed(call.await)
     }
 
@@ -389,7 +389,7 @@ impl Account {
     /// # Errors
     /// Those of the provider.
     pub async fn find(&self, number: &E164) -> Result<Option<Holding>, Error> {
-        let permit = self.permit(Urgency::Later).await?;
+        let permit = self.permit(Priority::Normal).await?;
         self.find_under(&permit, number).await
     }
 
@@ -399,11 +399,11 @@ impl Account {
     /// # Errors
     /// Those of the provider.
     pub async fn find_under(&self, _: &Permit, number: &E164) -> Result<Option<Holding>, Error> {
-        let mut found = self.heed(self.company.find(number).await)?;
+        let mut found = self.heed(self.provider_api.find(number).await)?;
         if found.is_none()
             && let Some(known) = self.shared.inventory.by_number(number)
         {
-            let fetched = self.heed(self.company.fetch(&known.id).await)?;
+            let fetched = self.heed(self.provider_api.fetch(&known.id).await)?;
             if fetched.is_none() {
                 self.shared.inventory.gone(&known.id, None);
             }
@@ -500,7 +500,7 @@ impl Account {
                 return Ok(Some(holding));
             }
         }
-        let permit = self.permit(Urgency::Later).await?;
+        let permit = self.permit(Priority::Normal).await?;
         self.held_now(&permit, id).await
     }
 
@@ -513,7 +513,7 @@ impl Account {
         _permit: &Permit,
         id: &NumberId,
     ) -> Result<Option<Holding>, Error> {
-        let found = self.heed(self.company.fetch(id).await)?;
+        let found = self.heed(self.provider_api.fetch(id).await)?;
         if found.is_none() {
             self.shared.inventory.gone(id, None);
         }
@@ -553,9 +553,9 @@ impl Account {
 
     async fn list_now(&self, begun: Instant) -> Result<(), Error> {
         let inventory = &self.shared.inventory;
-        let listing = self.call(self.company.list()).await?;
+        let listing = self.call(self.provider_api.list()).await?;
         // Every page of a Twilio listing names the account, and the adapter has compared them.
-        if self.company.provider() == Provider::Twilio {
+        if self.provider_api.provider() == Provider::Twilio {
             lock(&self.proof).renew(begun);
         }
         self.shared.saw_listed(begun, &listing.holdings);
@@ -568,7 +568,7 @@ impl Account {
     /// own: the listing was incomplete then. The others are as they were before it.
     async fn look_behind(&self, hidden: &[NumberId]) {
         for id in hidden.iter().take(MOST_LOOKS_BEHIND) {
-            let Ok(Some(found)) = self.call(self.company.fetch(id)).await else {
+            let Ok(Some(found)) = self.call(self.provider_api.fetch(id)).await else {
                 return;
             };
             let is_shown = match &found.settings {
@@ -631,14 +631,14 @@ impl Account {
 
     /// How many calls a listing takes.
     fn pages(&self) -> usize {
-        let page = match self.company.provider() {
+        let page = match self.provider_api.provider() {
             Provider::Twilio => 1000,
             Provider::Telnyx => 250,
         };
         self.shared.inventory.len() / page + 1
     }
 
-    /// What a number of this kind costs in a country, by the company's price list, as read within a day; `None` if it has
+    /// What a number of this kind costs in a country, by the provider's price list, as read within a day; `None` if it has
     /// none or does not tell.
     ///
     /// # Errors
@@ -648,7 +648,10 @@ impl Account {
         let asked = self
             .shared
             .prices
-            .get_or(key.clone(), self.call(self.company.price(country, kind)))
+            .get_or(
+                key.clone(),
+                self.call(self.provider_api.price(country, kind)),
+            )
             .await;
         if asked.is_err() {
             self.shared.prices.forget(&key);
@@ -664,12 +667,12 @@ impl Account {
 
 impl Shared {
     /// Waits for the right to have a request under way.
-    async fn permit(&self, clock: &dyn Clock, urgency: Urgency) -> Result<Permit, Error> {
+    async fn permit(&self, clock: &dyn Clock, urgency: Priority) -> Result<Permit, Error> {
         self.goes_on(clock.now())?;
         let permit = self.permits.acquire(urgency).await;
         // A 429 may have come meanwhile.
         self.goes_on(clock.now())?;
-        permit.ok_or(Error::Shut("the program ends"))
+        permit.ok_or(Error::WriteNotAllowed("the program ends"))
     }
 
     /// [`Error::Throttled`] while the account is paused after a 429.

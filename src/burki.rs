@@ -81,13 +81,13 @@ pub enum DirectoryError {
     Refused(String),
     /// This process may not write (any more).
     #[error("this process may not write: {0}")]
-    Shut(&'static str),
+    WriteNotAllowed(&'static str),
 }
 
 impl From<Failure> for DirectoryError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Shut(why) => Self::Shut(why),
+            Failure::WriteNotAllowed(why) => Self::WriteNotAllowed(why),
             Failure::Elsewhere | Failure::Transport(TransportError::TooLarge) => {
                 Self::Unreadable(failure.to_string())
             }

@@ -5,37 +5,37 @@
 
 mod account;
 mod any_account;
-mod cause;
+mod audit;
+mod caches;
+mod checks;
+mod collector;
 mod conditions;
 mod context;
-mod definition;
+mod crd_guard;
 mod events;
 mod fault;
-mod figures;
-mod fuse;
 mod index;
 mod inspect;
-mod inspections;
 mod limits;
-mod memory;
 mod number;
+mod observations;
 mod openings;
-mod pass;
 mod perform;
 pub(crate) mod plan;
 mod pulse;
 mod purchasers;
 mod queues;
+mod quota;
 mod reconciler;
 mod report;
+mod requeuer;
 mod resolve;
 mod rivals;
 mod secrets;
 mod setbacks;
+mod slots;
 mod standby;
-mod stores;
-mod turns;
-mod wakers;
+mod state;
 mod webhooks;
 
 use std::sync::Arc;
@@ -48,16 +48,16 @@ use crate::server_time::Clients;
 use crate::telemetry::Heartbeat;
 use crate::telemetry::metrics::Metrics;
 
+pub use caches::Caches;
 pub use context::Settings;
 pub use queues::{
     ACCOUNT_DEBOUNCE, Ended, MOST_PASSES, account_triggers, cached, number_triggers, run,
 };
 pub use reconciler::{REREAD_AFTER, Reconciler};
-pub use stores::Stores;
-pub use wakers::Wakers;
+pub use requeuer::Requeuer;
 
 /// After which time an object is due again, unless something wakes it before; `None` if only that does.
-pub type Due = Option<Duration>;
+pub type RequeueAfter = Option<Duration>;
 
 /// What the controllers are made of.
 pub struct Parts {
@@ -69,7 +69,7 @@ pub struct Parts {
     pub chance: Chance,
     /// The API server.
     pub clients: Clients,
-    /// The phone companies.
+    /// The providers.
     pub accounts: Accounts,
     /// The assistant directory.
     pub directory: Directory,

@@ -18,11 +18,11 @@ pub use mark::{Installation, Mark, Origin, Owner, Whose};
 pub use price::{Amount, Currency, Offer, Price};
 pub use search::{Capability, Kind, Place, Search};
 pub use setup::{
-    Capabilities, Configuration, Field, Holding, Inbound, Line, MessagingService, Papers, Routing,
-    Settings, Shown, TelnyxSettings, TwilioSettings,
+    Capabilities, Configuration, Field, Holding, Inbound, Line, MessagingService,
+    RegulatoryDocuments, Routing, Settings, Shown, TelnyxSettings, TwilioSettings,
 };
 
-/// A phone company that numbers are bought from.
+/// A provider that numbers are bought from.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]

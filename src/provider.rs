@@ -1,4 +1,4 @@
-//! What a phone company can do for us: one narrow trait, and errors named for what the caller should do.
+//! What a provider can do for us: one narrow trait, and errors named for what the caller should do.
 //!
 //! Knows no Kubernetes. Nothing here retries, and nothing here decides.
 
@@ -20,17 +20,17 @@ use crate::number::{
 };
 use crate::sabotage::{Safeguard, stands};
 
-/// One account at one phone company.
+/// One account at one provider.
 ///
 /// # Guarantees
 /// Every call is at most one attempt of each request that it makes. Reads end after 10 s, purchases after the purchase
 /// timeout. No write is sent once the gate (see [`http::Client`]) is shut.
 ///
 /// # Caveats
-/// What a listing does not show may still exist: both companies show a purchase late.
+/// What a listing does not show may still exist: both providers show a purchase late.
 #[async_trait]
-pub trait PhoneCompany: Send + Sync {
-    /// Which company this is.
+pub trait ProviderApi: Send + Sync {
+    /// Which provider this is.
     fn provider(&self) -> Provider;
 
     /// The provider's present time, reckoned from the `Date` of its last answer; `None` before the first.
@@ -74,9 +74,9 @@ pub trait PhoneCompany: Send + Sync {
     /// The order with this id; `None` is the provider's own 404.
     async fn order(&self, id: &OrderId) -> Result<Option<Order>, Error>;
 
-    /// Asks for the number where the company wants that before a sale (Telnyx searches it).
+    /// Asks for the number where the provider wants that before a sale (Telnyx searches it).
     /// `None` if it is not on sale. Twilio sends nothing and offers it: the purchase itself answers.
-    /// A refusal is as in [`PhoneCompany::search`].
+    /// A refusal is as in [`ProviderApi::search`].
     async fn offer(&self, number: &E164) -> Result<Option<Offer>, Error>;
 
     /// Numbers on sale by `search`: one page, and none that only nearly fits. Whoever picks one looks at its digits
@@ -84,7 +84,7 @@ pub trait PhoneCompany: Send + Sync {
     /// [`RefusalKind::Invalid`] that the search itself is refused.
     async fn search(&self, search: &Search) -> Result<Vec<Offer>, Error>;
 
-    /// What a number of this kind costs in a country, where the company has a price list (Twilio).
+    /// What a number of this kind costs in a country, where the provider has a price list (Twilio).
     async fn price(&self, country: &str, kind: Kind) -> Result<Option<Price>, Error>;
 
     /// Buys the claimed number, with mark and webhooks inside the one request that is sent.
@@ -104,11 +104,11 @@ pub trait PhoneCompany: Send + Sync {
     /// Writes `marked_text` on a number that carries our mark, of which it is not known whether we bought it.
     async fn rename(&self, number: &Unproven, marked_text: &str) -> Result<Renamed, Error>;
 
-    /// Releases a number of ours. Final: neither company sells it back (contracts 1.7, 2.8).
+    /// Releases a number of ours. Final: neither provider sells it back (contracts 1.7, 2.8).
     /// The request leaves while the token is fresh, or not at all.
     async fn release(&self, number: Ours, token: ReleaseToken) -> Result<Released, Error>;
 
-    /// Asks to cancel a pending order. What became of it is for [`PhoneCompany::order`] to say.
+    /// Asks to cancel a pending order. What became of it is for [`ProviderApi::order`] to say.
     async fn cancel(&self, order: &Order) -> Result<(), Error>;
 
     /// Attaches a requirement group to a pending order. Telnyx takes only a fulfilled group, and leaves approved
@@ -117,10 +117,10 @@ pub trait PhoneCompany: Send + Sync {
 
     /// The webhook of a connection or a messaging profile, or `None` if the account has none with this id. Twilio has none
     /// at all.
-    async fn webhook(&self, home: Home, id: &str) -> Result<Option<Webhook>, Error>;
+    async fn webhook(&self, home: WebhookOwner, id: &str) -> Result<Option<Webhook>, Error>;
 
     /// Points a webhook at `url`, API version 2.
-    async fn set_webhook(&self, home: Home, id: &str, url: &str) -> Result<(), Error>;
+    async fn set_webhook(&self, home: WebhookOwner, id: &str, url: &str) -> Result<(), Error>;
 }
 
 /// Which account a credential opens.
@@ -196,14 +196,14 @@ pub enum OrderState {
 
 /// What has a webhook of its own at Telnyx, which all its numbers share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Home {
+pub enum WebhookOwner {
     /// A Call Control Application: calls.
     Connection,
     /// A messaging profile: messages.
     MessagingProfile,
 }
 
-impl std::fmt::Display for Home {
+impl std::fmt::Display for WebhookOwner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Connection => "connection",
@@ -436,7 +436,7 @@ pub enum Error {
     Unreadable(String),
     /// This process may not write (any more): it does not lead.
     #[error("this process may not write: {0}")]
-    Shut(&'static str),
+    WriteNotAllowed(&'static str),
     /// What was decided no longer holds, and nothing was sent: decide again.
     #[error("the decision was overtaken: {0}")]
     Overtaken(&'static str),
@@ -453,7 +453,7 @@ impl Error {
             | Self::Throttled(_)
             | Self::NotSent(_)
             | Self::Refused(_)
-            | Self::Shut(_)
+            | Self::WriteNotAllowed(_)
             | Self::Overtaken(_)
             | Self::Invariant(_) => true,
             Self::Unavailable(_) | Self::Unreadable(_) => false,

@@ -6,7 +6,7 @@ pub const MOST: usize = 300;
 /// The longest message, in characters.
 pub const MOST_OF_MESSAGE: usize = 2000;
 
-/// The longest code of an error. The codes of all companies are shorter.
+/// The longest code of an error. The codes of all providers are shorter.
 const MOST_OF_CODE: usize = 16;
 
 /// Texts are not read any further than this: what is shown is far shorter, even where most of it is taken out.

@@ -72,7 +72,7 @@ const RULES: &[Rule] = &[
             "provider::http",
             "provider::twilio",
             "provider::telnyx",
-            "provider::PhoneCompany",
+            "provider::ProviderApi",
         ],
         words: &["kube", "tokio", "Clock", "rand", "async"],
         ..ANY
@@ -83,7 +83,7 @@ const RULES: &[Rule] = &[
             "controller::perform",
             "controller::report",
             "controller::resolve",
-            "controller::cause",
+            "controller::audit",
         ],
         forbidden: &["controller::plan::plan"],
         ..ANY
@@ -108,10 +108,10 @@ const RULES: &[Rule] = &[
             "leader",
             "claim",
             "burki",
-            "provider::PhoneCompany",
+            "provider::ProviderApi",
         ],
         words: &[
-            "company",
+            "provider_api",
             "PostParams",
             "Patch",
             "PatchParams",
@@ -525,17 +525,17 @@ fn each_rule_notices_when_it_is_broken() {
         ("burki.rs", "pub use crate::controller::number;"),
         ("controller/plan.rs", "use super::memory::Memory;"),
         (
-            "controller/plan/hold.rs",
+            "controller/plan/maintain.rs",
             "use super::super::perform::perform;",
         ),
         (
-            "controller/plan/hold.rs",
+            "controller/plan/maintain.rs",
             "use crate::provider::{Order, http::Client};",
         ),
         ("controller/plan.rs", "use crate::provider;"),
         (
             "controller/plan.rs",
-            "fn plan(company: &dyn crate::provider::PhoneCompany) {}",
+            "fn plan(company: &dyn crate::provider::ProviderApi) {}",
         ),
         ("controller/plan.rs", "async fn plan() {}"),
         (
@@ -557,7 +557,7 @@ fn each_rule_notices_when_it_is_broken() {
         ("cli/cluster.rs", "use kube::api::{Api, PostParams};"),
         (
             "cli/account.rs",
-            "fn buy(account: &crate::account::Account) { account.company(); }",
+            "fn buy(account: &crate::account::Account) { account.provider_api(); }",
         ),
         ("cli.rs", "use crate::controller::run;"),
         ("lib.rs", "pub use reqwest;"),
@@ -602,7 +602,7 @@ fn what_follows_the_rules_is_let_through() {
             "#[cfg(test)]\n#[path = \"x.rs\"]\nmod kube;",
         ),
         (
-            "controller/plan/hold.rs",
+            "controller/plan/maintain.rs",
             "use super::{Step, Facts}; use crate::provider::{Order, OrderState};",
         ),
         (

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::number::Provider;
 use crate::provider::twilio::TwilioCredentials;
 
-/// What opens an account at a phone company.
+/// What opens an account at a provider.
 #[derive(Clone, Debug)]
 pub enum Credentials {
     /// Basic authentication at Twilio.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Account, PAUSE_AFTER_429, lock};
 use crate::clock::{Clock, Instant};
 use crate::flight::Flight;
-use crate::provider::{Error, Identity, PhoneCompany};
+use crate::provider::{Error, Identity, ProviderApi};
 
 /// For how many intervals an account counts as opened after that was proved.
 const PROVED_FOR: f64 = 1.5;
@@ -17,7 +17,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 
 /// A credential, and what asking about it came to.
 pub(super) struct Opening {
-    pub(super) company: Arc<dyn PhoneCompany>,
+    pub(super) provider_api: Arc<dyn ProviderApi>,
     flight: Flight<Result<Arc<Account>, Error>>,
     state: Mutex<State>,
 }
@@ -65,9 +65,9 @@ impl Proof {
 }
 
 impl Opening {
-    pub(super) fn new(company: Arc<dyn PhoneCompany>) -> Self {
+    pub(super) fn new(provider_api: Arc<dyn ProviderApi>) -> Self {
         Self {
-            company,
+            provider_api,
             flight: Flight::default(),
             state: Mutex::default(),
         }
@@ -162,7 +162,7 @@ impl Opening {
             Error::Unavailable(_)
             | Error::NotSent(_)
             | Error::Unreadable(_)
-            | Error::Shut(_)
+            | Error::WriteNotAllowed(_)
             | Error::Overtaken(_)
             | Error::Invariant(_) => {
                 let (first, longest) = PAUSES;

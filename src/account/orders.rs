@@ -54,7 +54,7 @@ impl Account {
             begun >= not_before && is_own
         };
         let list = |_| async {
-            let listed = self.call(self.company.orders(None)).await;
+            let listed = self.call(self.provider_api.orders(None)).await;
             let marked = listed.map(|orders| {
                 let may_matter = |order: &Order| {
                     order.state != OrderState::Failure && Mark::find_in(&order.reference).is_some()
@@ -69,7 +69,7 @@ impl Account {
         for order in listed?.iter().filter(|order| order.is_marked(mark)) {
             if !order.numbers.is_empty() {
                 marked.push(order.clone());
-            } else if let Some(whole) = self.call(self.company.order(&order.id)).await? {
+            } else if let Some(whole) = self.call(self.provider_api.order(&order.id)).await? {
                 marked.push(whole);
             }
         }
@@ -126,7 +126,7 @@ async fn answer(account: &Account, waiting: Vec<Waiting>) {
         async move {
             let answer = match known {
                 Some(order) => Ok(Some(order)),
-                None => account.call(account.company.order(&id)).await,
+                None => account.call(account.provider_api.order(&id)).await,
             };
             // Whoever asked may have gone; nobody misses the answer then.
             let _ = sender.send(answer);
@@ -141,7 +141,7 @@ async fn succeeded(account: &Account, waiting: &[Waiting]) -> HashMap<OrderId, O
     let Some(since) = waiting.iter().map(|(_, since, _)| *since).min() else {
         return HashMap::new();
     };
-    let listed = account.call(account.company.orders(Some(since))).await;
+    let listed = account.call(account.provider_api.orders(Some(since))).await;
     let orders = listed.unwrap_or_default().into_iter();
     let succeeded = orders.filter(|order| order.state == OrderState::Success);
     succeeded.map(|order| (order.id.clone(), order)).collect()

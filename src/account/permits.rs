@@ -12,11 +12,11 @@ const MOST_IN_A_ROW: usize = 4;
 
 /// Which of two that wait goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Urgency {
+pub enum Priority {
     /// It buys a number or gives one back.
-    First,
+    High,
     /// It looks, lists or sets up.
-    Later,
+    Normal,
 }
 
 /// The right to have one request under way.
@@ -86,13 +86,13 @@ impl Permits {
     }
 
     /// Waits for a permit; `None` never comes, since nobody gives up the queue.
-    pub(super) async fn acquire(self: &Arc<Self>, urgency: Urgency) -> Option<Permit> {
+    pub(super) async fn acquire(self: &Arc<Self>, urgency: Priority) -> Option<Permit> {
         let (sender, permit) = oneshot::channel();
         {
             let mut state = lock(&self.state);
             match urgency {
-                Urgency::First => state.first.push_back(sender),
-                Urgency::Later => state.later.push_back(sender),
+                Priority::High => state.first.push_back(sender),
+                Priority::Normal => state.later.push_back(sender),
             }
         }
         self.hand_out();
@@ -128,7 +128,7 @@ mod tests {
     type Waiting = BoxFuture<'static, Option<Permit>>;
 
     /// One that has joined the queue.
-    fn waiting(permits: &Arc<Permits>, urgency: Urgency) -> Waiting {
+    fn waiting(permits: &Arc<Permits>, urgency: Priority) -> Waiting {
         let permits = Arc::clone(permits);
         let mut waiting = async move { permits.acquire(urgency).await }.boxed();
         assert!((&mut waiting).now_or_never().is_none(), "none is left");
@@ -142,12 +142,12 @@ mod tests {
     #[tokio::test]
     async fn the_number_of_permits_grows_and_shrinks() {
         let permits = Permits::new(1);
-        let first = permits.acquire(Urgency::Later).await;
-        let mut second = waiting(&permits, Urgency::Later);
+        let first = permits.acquire(Priority::Normal).await;
+        let mut second = waiting(&permits, Priority::Normal);
         permits.resize(2);
         let second = got(&mut second).unwrap();
         permits.resize(1);
-        let mut third = waiting(&permits, Urgency::Later);
+        let mut third = waiting(&permits, Priority::Normal);
         drop(second);
         assert!(got(&mut third).is_none(), "one is out, and one may be");
         drop(first);
@@ -157,9 +157,9 @@ mod tests {
     #[tokio::test]
     async fn what_buys_or_gives_back_goes_before_what_looks() {
         let permits = Permits::new(1);
-        let out = permits.acquire(Urgency::Later).await;
-        let mut looks = waiting(&permits, Urgency::Later);
-        let mut buys = waiting(&permits, Urgency::First);
+        let out = permits.acquire(Priority::Normal).await;
+        let mut looks = waiting(&permits, Priority::Normal);
+        let mut buys = waiting(&permits, Priority::High);
         drop(out);
         assert!((&mut looks).now_or_never().is_none());
         drop(got(&mut buys).unwrap());
@@ -169,10 +169,10 @@ mod tests {
     #[tokio::test]
     async fn what_looks_gets_its_turn_however_much_is_bought() {
         let permits = Permits::new(1);
-        let mut out = permits.acquire(Urgency::Later).await.unwrap();
-        let mut looks = waiting(&permits, Urgency::Later);
+        let mut out = permits.acquire(Priority::Normal).await.unwrap();
+        let mut looks = waiting(&permits, Priority::Normal);
         let mut buys: VecDeque<_> = (0..100)
-            .map(|_| waiting(&permits, Urgency::First))
+            .map(|_| waiting(&permits, Priority::High))
             .collect();
         for turn in 0.. {
             drop(out);
@@ -187,13 +187,13 @@ mod tests {
     #[tokio::test]
     async fn one_that_stops_waiting_takes_no_permit_away() {
         let permits = Permits::new(1);
-        let out = permits.acquire(Urgency::Later).await;
+        let out = permits.acquire(Priority::Normal).await;
         drop((
-            waiting(&permits, Urgency::First),
-            waiting(&permits, Urgency::Later),
+            waiting(&permits, Priority::High),
+            waiting(&permits, Priority::Normal),
         ));
-        let gone_after = waiting(&permits, Urgency::First);
-        let mut last = waiting(&permits, Urgency::Later);
+        let gone_after = waiting(&permits, Priority::High);
+        let mut last = waiting(&permits, Priority::Normal);
         drop(out);
         drop(gone_after);
         assert!(got(&mut last).is_some(), "it was handed on");

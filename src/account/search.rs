@@ -318,7 +318,7 @@ impl Account {
             let now = self.clock.now();
             if rest.is_zero() {
                 candidates.forget_old(now);
-                let searched = self.call(self.company.search(search)).await;
+                let searched = self.call(self.provider_api.search(search)).await;
                 let mut page = lock(&shelf.page);
                 match searched {
                     Ok(offers) => page.show(now, offers),

@@ -111,7 +111,7 @@ impl Account {
     /// Those of the provider.
     async fn messaging_services(&self) -> Result<Arc<[MessagingService]>, Error> {
         let ask = async {
-            let services = self.call(self.company.messaging_services()).await?;
+            let services = self.call(self.provider_api.messaging_services()).await?;
             self.shared.services.saw_inbound(&services);
             Ok(Arc::from(services))
         };
@@ -128,7 +128,7 @@ impl Account {
             return Ok(Some(found.clone()));
         }
         // It may have been made since.
-        let ask = self.call(self.company.messaging_service(sid));
+        let ask = self.call(self.provider_api.messaging_service(sid));
         self.service_by_sid.get_or(sid.to_owned(), ask).await
     }
 
@@ -184,7 +184,7 @@ impl Account {
     async fn look_into(&self, service: &str) -> Result<(), Error> {
         let begun = self.clock.now();
         let known = &self.shared.services;
-        match self.call(self.company.members(service)).await? {
+        match self.call(self.provider_api.members(service)).await? {
             Some(ids) => known.saw_members(service, begun, ids),
             None => known.forget(service),
         }

@@ -35,7 +35,7 @@ impl Purchase {
 
 /// Why a purchase may not begin.
 #[derive(Debug, PartialEq, Eq)]
-pub enum NotNow {
+pub enum BeginError {
     /// It would pass a limit.
     OverLimit,
     /// The number is being bought or taken over for somebody else, who is named.
@@ -65,7 +65,7 @@ pub trait Told {
 }
 
 /// What an account's limits are compared with.
-pub struct Tally {
+pub struct Usage {
     /// The numbers that the account holds, as far as that is known, and those that are being bought or may have been.
     pub numbers: i64,
     /// What of those costs each month that is not counted as held.
@@ -78,14 +78,14 @@ pub(super) struct Purchases(Mutex<HashMap<E164, Purchase>>);
 
 /// A purchase under way. It is counted until this is dropped, or longer if it may have taken place. Until then nobody else may
 /// go for its number.
-pub struct Spending {
+pub struct PendingPurchase {
     shared: Arc<Shared>,
     number: E164,
     before: Option<Purchase>,
     stands: bool,
 }
 
-impl Spending {
+impl PendingPurchase {
     /// Goes on counting the purchase: it took place, or may have.
     pub fn stands(mut self) {
         self.stands = true;
@@ -97,7 +97,7 @@ impl Spending {
     }
 }
 
-impl Drop for Spending {
+impl Drop for PendingPurchase {
     fn drop(&mut self) {
         if self.stands {
             return;
@@ -112,7 +112,7 @@ impl Drop for Spending {
 
 impl Account {
     /// What the account holds and may have bought, without what is the own of the one in question.
-    pub fn tally(&self, told: &dyn Told) -> Tally {
+    pub fn tally(&self, told: &dyn Told) -> Usage {
         let shared = &self.shared;
         shared.with_purchases(|purchases| shared.tally(purchases, None, told))
     }
@@ -121,15 +121,15 @@ impl Account {
     /// then holds and may have bought. Whoever asks at the same time sees the other's.
     ///
     /// # Errors
-    /// [`NotNow`]; nothing is counted then.
+    /// [`BeginError`]; nothing is counted then.
     pub fn spend(
         self: &Arc<Self>,
         number: &E164,
         whom: &Owner,
         monthly: Amount,
         told: &dyn Told,
-        may: Option<impl FnOnce(Tally) -> bool>,
-    ) -> Result<Spending, NotNow> {
+        may: Option<impl FnOnce(Usage) -> bool>,
+    ) -> Result<PendingPurchase, BeginError> {
         let now = self.clock.now();
         let inventory = &self.shared.inventory;
         let noted = self.shared.with_purchases(|purchases| {
@@ -141,7 +141,7 @@ impl Account {
             if let Some(whom) = other.and_then(|purchase| purchase.under_way.clone())
                 && stands(Safeguard::OneAtATime)
             {
-                return Err(NotNow::UnderWay(whom));
+                return Err(BeginError::UnderWay(whom));
             }
             let purchase = Purchase {
                 monthly,
@@ -154,13 +154,13 @@ impl Account {
             Ok((before, may.is_none_or(|may| may(tally()))))
         });
         let (before, agreed) = noted?;
-        let spending = Spending {
+        let spending = PendingPurchase {
             shared: Arc::clone(&self.shared),
             number: *number,
             before,
             stands: false,
         };
-        agreed.then_some(spending).ok_or(NotNow::OverLimit)
+        agreed.then_some(spending).ok_or(BeginError::OverLimit)
     }
 
     /// Stops counting the purchase of `number`, which came to nothing after all, or whose number is gone.
@@ -247,7 +247,7 @@ impl Shared {
         purchases: &HashMap<E164, Purchase>,
         going_for: Option<&E164>,
         told: &dyn Told,
-    ) -> Tally {
+    ) -> Usage {
         let mut count = Count {
             inventory: &self.inventory,
             version: self.inventory.version(),
@@ -263,7 +263,7 @@ impl Shared {
             }
             count.told(number, purchase.monthly, told.is_counted(number));
         }
-        Tally {
+        Usage {
             numbers: self.held_and(count.unseen.len()),
             monthly: count.uncounted.into_values().sum(),
         }

@@ -287,9 +287,9 @@ async fn the_later_of_two_pauses_holds() {
         assert!(account.heed::<()>(Err(Error::Throttled(pause))).is_err());
     }
     sleep(59).await;
-    assert!(account.permit(Urgency::First).await.is_err());
+    assert!(account.permit(Priority::High).await.is_err());
     sleep(1).await;
-    assert!(account.permit(Urgency::First).await.is_ok());
+    assert!(account.permit(Priority::High).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -297,8 +297,8 @@ async fn those_that_wait_for_a_permit_heed_a_pause_that_comes_meanwhile() {
     let (_, accounts) = world(Duration::ZERO, opens);
     let account = accounts.open(&token("t")).await.unwrap();
     account.limit_requests(1);
-    let out = account.permit(Urgency::First).await.unwrap();
-    let (waited, ()) = futures::join!(account.permit(Urgency::First), async {
+    let out = account.permit(Priority::High).await.unwrap();
+    let (waited, ()) = futures::join!(account.permit(Priority::High), async {
         let throttled = Err::<(), _>(Error::Throttled(None));
         assert!(account.heed(throttled).is_err());
         drop(out);
@@ -311,7 +311,7 @@ async fn a_credential_that_nothing_uses_is_forgotten_with_its_client() {
     let (company, accounts) = world(Duration::ZERO, opens);
     let account = accounts.open(&token("old")).await.unwrap();
     accounts.open(&token("new")).await.unwrap();
-    let client = Arc::downgrade(&account.company);
+    let client = Arc::downgrade(&account.provider_api);
     drop(account);
     accounts.keep_only(&HashSet::from([token("new").fingerprint()]), |_| true);
     assert!(client.upgrade().is_none(), "it holds the secret");
@@ -335,20 +335,20 @@ impl Told for Silent {
     fn tell_claims(&self, _: &mut dyn Asker) {}
 }
 
-fn buys(account: &Arc<Account>, number: &str, whom: &str) -> Result<Spending, NotNow> {
+fn buys(account: &Arc<Account>, number: &str, whom: &str) -> Result<PendingPurchase, BeginError> {
     let whom = Owner {
         namespace: "support".into(),
         name: whom.into(),
     };
     let dollar = Amount::read("1").unwrap();
-    let always = Some(|_: Tally| true);
+    let always = Some(|_: Usage| true);
     account.spend(&number.parse().unwrap(), &whom, dollar, &Silent, always)
 }
 
 /// An account at Telnyx that this key opens, by a hash of the key or as it is known once it is proved.
 fn of_key(accounts: &Accounts, key: &str, proved: bool) -> Arc<Account> {
     let credentials = Credentials::Telnyx(SecretString::from(key));
-    let company = Arc::clone(&accounts.opening(&credentials).company);
+    let company = Arc::clone(&accounts.opening(&credentials).provider_api);
     let alias = AccountId::new(format!("key-{key}"));
     let identity = Identity {
         account: if proved {
@@ -378,7 +378,7 @@ async fn what_two_keys_bought_counts_once_they_prove_to_be_of_one_account() {
         assert_eq!((tally.numbers, monthly.as_str()), (3, "3"));
     }
     let rival = buys(&first, "+12125550103", "d").err();
-    assert!(matches!(rival, Some(NotNow::UnderWay(_))));
+    assert!(matches!(rival, Some(BeginError::UnderWay(_))));
     drop(under_way);
     assert_eq!(first.tally(&Silent).numbers, 2, "it was not bought");
     assert!(buys(&first, "+12125550103", "d").is_ok());

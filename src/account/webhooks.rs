@@ -1,7 +1,7 @@
 //! The webhooks of connections and messaging profiles (Telnyx), which many numbers share.
 
 use super::Account;
-use crate::provider::{Error, Home, Webhook};
+use crate::provider::{Error, Webhook, WebhookOwner};
 
 impl Account {
     /// The webhook of the connection or messaging profile `id`, as seen not longer ago than the interval; `None` if the
@@ -9,8 +9,8 @@ impl Account {
     ///
     /// # Errors
     /// Those of the provider.
-    pub async fn webhook(&self, home: Home, id: &str) -> Result<Option<Webhook>, Error> {
-        let ask = self.call(self.company.webhook(home, id));
+    pub async fn webhook(&self, home: WebhookOwner, id: &str) -> Result<Option<Webhook>, Error> {
+        let ask = self.call(self.provider_api.webhook(home, id));
         self.webhooks.get_or((home, id.to_owned()), ask).await
     }
 
@@ -21,13 +21,14 @@ impl Account {
     /// Those of the provider.
     pub async fn set_webhook(
         &self,
-        home: Home,
+        home: WebhookOwner,
         id: &str,
         url: &str,
     ) -> Result<Option<Webhook>, Error> {
         let write = async {
-            self.call(self.company.set_webhook(home, id, url)).await?;
-            self.call(self.company.webhook(home, id)).await
+            self.call(self.provider_api.set_webhook(home, id, url))
+                .await?;
+            self.call(self.provider_api.webhook(home, id)).await
         };
         let is_done = |known: &Result<Option<Webhook>, Error>| match known {
             Ok(Some(webhook)) => webhook.leads_to(url),

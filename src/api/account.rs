@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::AccountKind;
 use crate::number::{Kind, Provider};
 
-/// An account at a phone company.
+/// An account at a provider.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "telephony.burki.dev",
@@ -64,7 +64,7 @@ pub struct ProviderAccountSpec {
     pub account: AccountSpec,
 }
 
-/// An account at a phone company, for many namespaces.
+/// An account at a provider, for many namespaces.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "telephony.burki.dev",
@@ -188,7 +188,7 @@ impl From<&NamespaceSelector> for LabelSelector {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct AccountSpec {
-    /// The phone company: twilio or telnyx. Cannot be changed.
+    /// The provider: twilio or telnyx. Cannot be changed.
     #[x_kube(validation = Rule::new("self == oldSelf").message("must not be changed: create another account").reason(Reason::FieldValueForbidden))]
     pub provider: Provider,
 

@@ -100,7 +100,7 @@ pub struct PhoneNumberSpec {
     #[x_kube(validation = Rule::new("self == oldSelf").message("must not be changed: create another PhoneNumber for another number").reason(Reason::FieldValueForbidden))]
     pub search: Option<Search>,
 
-    /// The phone company to buy the number from: twilio or telnyx. Cannot be changed.
+    /// The provider to buy the number from: twilio or telnyx. Cannot be changed.
     #[x_kube(validation = Rule::new("self == oldSelf").message("must not be changed: create another PhoneNumber for the other provider").reason(Reason::FieldValueForbidden))]
     pub provider: Provider,
 

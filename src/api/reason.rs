@@ -147,7 +147,7 @@ reasons! {
         RegulatoryRequirement,
         /// The provider lets the number make emergency calls only.
         EmergencyOnly,
-        /// Another company has asked to take the number over.
+        /// Another provider has asked to take the number over.
         PortOutPending,
         /// The order was refused after it had been accepted.
         OrderFailed,
@@ -170,7 +170,7 @@ reasons! {
         /// Many numbers are missing at once (accounts only).
         InventorySuspect,
         /// Somebody keeps setting the number up differently.
-        DriftFight,
+        ConfigurationConflict,
     }
 }
 

@@ -202,7 +202,7 @@ async fn writes_pass_the_gate_and_reads_do_not() {
     let client = fake.client_with(|| Err("it does not lead"));
     let origin = "https://burki.example.com".parse().unwrap();
     let burki = Burki::new(client, origin, SecretString::from(KEY));
-    let shut = DirectoryError::Shut("it does not lead");
+    let shut = DirectoryError::WriteNotAllowed("it does not lead");
     assert_eq!(burki.assign(&number(), 101, None).await, Err(shut.clone()));
     assert_eq!(burki.unassign(&number(), 101).await, Err(shut));
     assert_eq!(burki.assigned_to(&number()).await, Ok(None));

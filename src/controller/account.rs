@@ -8,9 +8,9 @@ use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 use tracing::Instrument;
 
-use super::Due;
+use super::RequeueAfter;
 use super::any_account::AnyAccount;
-use super::cause;
+use super::audit;
 use super::conditions::set_condition;
 use super::context::{AccountView, Context};
 use super::fault;
@@ -34,8 +34,8 @@ use crate::telemetry::traces::SPANS;
 pub(super) async fn reconcile<A: AnyAccount>(
     account: Arc<A>,
     context: Arc<Context>,
-) -> Result<Due, kube::Error> {
-    if !context.stores.has_begun() {
+) -> Result<RequeueAfter, kube::Error> {
+    if !context.caches.has_begun() {
         return Ok(None);
     }
     if let Some(wait) = context.setbacks.wait(account.as_ref()) {
@@ -45,7 +45,7 @@ pub(super) async fn reconcile<A: AnyAccount>(
     let audited = AuditContext {
         object: format!("{} {}", A::kind(&()), account.label()),
         generation: account.meta().generation.unwrap_or_default(),
-        reason: cause::TO_RESOLVE.to_owned(),
+        reason: audit::TO_RESOLVE.to_owned(),
         cost: None,
     };
     context.metrics.expect(&account.label());
@@ -75,7 +75,10 @@ pub(super) async fn reconcile<A: AnyAccount>(
     passed
 }
 
-async fn pass_over<A: AnyAccount>(account: Arc<A>, context: &Context) -> Result<Due, kube::Error> {
+async fn pass_over<A: AnyAccount>(
+    account: Arc<A>,
+    context: &Context,
+) -> Result<RequeueAfter, kube::Error> {
     let account = keep_while_used(account, context).await?;
     if account.meta().deletion_timestamp.is_some()
         && !has_finalizer(account.as_ref(), ACCOUNT_FINALIZER)
@@ -123,7 +126,7 @@ async fn pass_over<A: AnyAccount>(account: Arc<A>, context: &Context) -> Result<
     fault::note(reason, &message, account.as_ref(), context);
     if ready && was_refused(account.as_ref()) {
         // They wait for a person, who may have mended it at the provider, where nobody sees it.
-        users.iter().for_each(|user| context.wakers.number(user));
+        users.iter().for_each(|user| context.requeuer.number(user));
     }
     if !ready && reason.is_failure() {
         context.metrics.failed(label(A::KIND), reason.to_string());
@@ -171,13 +174,13 @@ async fn inspect<A: AnyAccount>(
     }
     let note = inspect::look_into_services(opened, users, not_before).await;
     let uid = account.uid().unwrap_or_default();
-    if context.inspections.begins(&uid, opened.listed()) {
-        let missing = inspect::wake_what_differs(opened, users, context);
-        context.inspections.misses(&uid, missing);
-        inspect::wake_what_is_answered_anew(users, context).await?;
-        inspect::wake_what_another_answers(&uid, users, context).await?;
+    if context.checks.begins(&uid, opened.listed()) {
+        let missing = inspect::requeue_drifted(opened, users, context);
+        context.checks.misses(&uid, missing);
+        inspect::requeue_on_dependency_change(users, context).await?;
+        inspect::requeue_reassigned(&uid, users, context).await?;
     }
-    let missing = context.inspections.missing(&uid);
+    let missing = context.checks.missing(&uid);
     if is_suspect(missing, users.len()) {
         return Ok(Err(StatusReason::new(
             Reason::InventorySuspect,
@@ -209,7 +212,7 @@ fn show_figures<A: AnyAccount>(
 ) {
     let (uid, now) = (account.uid().unwrap_or_default(), context.clock.now());
     let is_first = status.managed.is_none();
-    if !is_first && !context.inspections.may_write(&uid, now) {
+    if !is_first && !context.checks.may_write(&uid, now) {
         return;
     }
     let figures = inspect::count(opened, context);
@@ -220,7 +223,7 @@ fn show_figures<A: AnyAccount>(
     status.foreign = Some(figures.foreign);
     status.monthly_cost = figures.monthly_cost;
     if *status != before {
-        context.inspections.writes(&uid, now);
+        context.checks.writes(&uid, now);
     }
 }
 

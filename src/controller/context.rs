@@ -1,4 +1,4 @@
-//! What every reconcile needs: settings, clients, caches and memories.
+//! What every reconcile needs: settings, clients, caches and observations.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -13,19 +13,19 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, ResourceExt};
 
 use super::Parts;
-use super::definition::Definition;
+use super::caches::Caches;
+use super::checks::{DependencyCache, InventoryChecks};
+use super::crd_guard::CrdGuard;
 use super::events::Events;
-use super::fuse::Fuses;
 use super::index::{Gone, Key, numbers_of};
-use super::inspections::{Answers, Inspections};
-use super::memory::Memories;
+use super::observations::Observations;
 use super::openings::Openings;
-use super::plan::Waits;
+use super::plan::Timeouts;
+use super::quota::HourlyQuotas;
+use super::requeuer::Requeuer;
 use super::secrets::{SecretName, Secrets};
 use super::setbacks::Setbacks;
-use super::stores::Stores;
-use super::turns::Turns;
-use super::wakers::Wakers;
+use super::slots::AccountSlots;
 use crate::account::{Accounts, Credentials, Directory};
 use crate::api::{
     AccountKey, AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, PhoneNumber,
@@ -68,19 +68,19 @@ pub struct Context {
     pub(super) chance: Chance,
     pub(super) clients: Clients,
     pub(super) time: ServerTime,
-    pub(super) stores: Stores,
+    pub(super) caches: Caches,
     pub(super) accounts: Accounts,
     pub(super) directory: Directory,
     pub(super) secrets: Secrets,
-    pub(super) memories: Memories,
+    pub(super) observations: Observations,
     pub(super) setbacks: Setbacks,
-    pub(super) turns: Arc<Turns>,
-    pub(super) fuses: Fuses,
-    pub(super) answers: Answers,
-    pub(super) inspections: Inspections,
+    pub(super) slots: Arc<AccountSlots>,
+    pub(super) quotas: HourlyQuotas,
+    pub(super) dependencies: DependencyCache,
+    pub(super) checks: InventoryChecks,
     pub(super) events: Events,
-    pub(super) definition: Definition,
-    pub(super) wakers: Wakers,
+    pub(super) crd_guard: CrdGuard,
+    pub(super) requeuer: Requeuer,
     pub(super) metrics: Metrics,
     pub(super) openings: Openings,
 }
@@ -108,7 +108,7 @@ impl AccountView {
 }
 
 impl Context {
-    pub(super) fn new(parts: Parts, stores: Stores, wakers: Wakers) -> Self {
+    pub(super) fn new(parts: Parts, caches: Caches, requeuer: Requeuer) -> Self {
         let Parts {
             settings,
             clock,
@@ -121,34 +121,34 @@ impl Context {
         } = parts;
         Self {
             events: Events::new(clients.writes.clone(), &host()),
-            definition: Definition::new(clients.reads.clone()),
+            crd_guard: CrdGuard::new(clients.reads.clone()),
             secrets: Secrets::new(clients.reads.clone(), Arc::clone(&clock)),
-            memories: Memories::new(Arc::clone(&clock)),
+            observations: Observations::new(Arc::clone(&clock)),
             setbacks: Setbacks::new(Arc::clone(&clock), chance.clone(), metrics.clone()),
-            turns: Turns::new(settings.concurrency, wakers.clone()),
-            fuses: Fuses::new(
+            slots: AccountSlots::new(settings.concurrency, requeuer.clone()),
+            quotas: HourlyQuotas::new(
                 clients.writes.clone(),
                 &settings.operator_namespace,
-                wakers.clone(),
+                requeuer.clone(),
             ),
-            answers: Answers::default(),
-            inspections: Inspections::default(),
+            dependencies: DependencyCache::default(),
+            checks: InventoryChecks::default(),
             time: clients.time.clone(),
             settings,
             clock,
             chance,
             clients,
-            stores,
+            caches,
             accounts,
             directory,
-            wakers,
+            requeuer,
             metrics,
             openings: Openings::default(),
         }
     }
 
-    pub(super) fn waits(&self) -> Waits {
-        Waits {
+    pub(super) fn waits(&self) -> Timeouts {
+        Timeouts {
             interval: self.settings.interval,
             purchase: self.settings.purchase_timeout + crate::claim::TOKEN_LIFETIME,
             visibility: self.settings.purchase_visibility,
@@ -207,8 +207,8 @@ impl Context {
         Ok(match kind {
             AccountKind::ProviderAccount => {
                 let reference = ObjectRef::new(&name).within(&namespace);
-                let mut stores = self.stores.accounts.iter();
-                let account = stores.find_map(|store| store.get(&reference));
+                let mut caches = self.caches.accounts.iter();
+                let account = caches.find_map(|store| store.get(&reference));
                 AccountView {
                     spec: account.ok_or_else(not_found)?.spec.account.clone(),
                     title: format!("ProviderAccount {namespace}/{name}"),
@@ -218,8 +218,8 @@ impl Context {
             }
             AccountKind::ClusterProviderAccount => {
                 let reference = ObjectRef::new(&name);
-                let mut stores = self.stores.cluster_accounts.iter();
-                let account = stores.find_map(|store| store.get(&reference));
+                let mut caches = self.caches.cluster_accounts.iter();
+                let account = caches.find_map(|store| store.get(&reference));
                 let account = account.ok_or_else(not_found)?;
                 let denied = match self.allows(&account, &namespace) {
                     Some(true) => None,
@@ -256,17 +256,19 @@ impl Context {
             return Some(false);
         };
         let reference = ObjectRef::new(namespace);
-        let mut stores = self.stores.namespaces.iter();
-        match stores.find_map(|store| store.get(&reference)) {
+        let mut caches = self.caches.namespaces.iter();
+        match caches.find_map(|store| store.get(&reference)) {
             Some(meta) => Some(selector.matches(meta.labels())),
-            None => self.stores.knows_namespaces().then_some(false),
+            None => self.caches.knows_namespaces().then_some(false),
         }
     }
 
     /// The resources that the index has under `key`, each as the cache or a later write of ours shows it.
     pub(super) fn found(&self, key: &Key) -> Vec<Arc<PhoneNumber>> {
-        let found = self.stores.found(key).into_iter();
-        found.map(|number| self.memories.latest(number)).collect()
+        let found = self.caches.found(key).into_iter();
+        found
+            .map(|number| self.observations.latest(number))
+            .collect()
     }
 
     /// The resources that declare this number.
@@ -278,7 +280,7 @@ impl Context {
 
     /// True if a resource that is known has `mark`.
     pub(super) fn is_owned(&self, mark: &Mark) -> bool {
-        self.stores
+        self.caches
             .first(&Key::Marked(mark.owner().to_owned()))
             .is_some()
     }
@@ -317,7 +319,7 @@ impl Context {
 
     /// The PhoneNumbers that refer to an account.
     pub(super) fn users(&self, account: &AccountKey) -> Vec<Arc<PhoneNumber>> {
-        let mut found = self.stores.found(&Key::Account(account.clone()));
+        let mut found = self.caches.found(&Key::Account(account.clone()));
         found.retain(|number| AccountKey::of(number) == *account);
         found
     }
@@ -325,19 +327,19 @@ impl Context {
     /// True if a PhoneNumber refers to an account.
     pub(super) fn is_used(&self, account: &AccountKey) -> bool {
         let is_user = |reference: &ObjectRef<PhoneNumber>| {
-            let mut stores = self.stores.numbers.iter();
-            let number = stores.find_map(|store| store.get(reference))?;
+            let mut caches = self.caches.numbers.iter();
+            let number = caches.find_map(|store| store.get(reference))?;
             (AccountKey::of(&number) == *account).then_some(())
         };
         let key = Key::Account(account.clone());
-        self.stores.index.find(&key, is_user).is_some()
+        self.caches.index.find(&key, is_user).is_some()
     }
 
     /// Remembers the version of a PhoneNumber that our own write made, until the cache has it; and whether the pass that
     /// wrote it knew all that it holds.
     pub(super) fn wrote(&self, number: &Arc<PhoneNumber>, is_known: bool) {
-        self.memories.written(number, is_known);
-        if let Some(cached) = self.stores.number(number) {
+        self.observations.written(number, is_known);
+        if let Some(cached) = self.caches.number(number) {
             self.note(&cached);
         }
     }
@@ -345,54 +347,55 @@ impl Context {
     /// Notes a PhoneNumber that the cache has, as it shows it or as a later write of ours has made it, and wakes what waits for
     /// that.
     pub(super) fn note(&self, cached: &PhoneNumber) {
-        let newer = self.memories.newer(cached);
+        let newer = self.observations.newer(cached);
         let number = newer.as_deref().unwrap_or(cached);
         let (since, until) = (self.unsettled_since(), self.claims_until());
-        let noted = self.stores.index.put(number, since, until);
+        let noted = self.caches.index.put(number, since, until);
         // All accounts are woken when this begins.
-        if noted.is_new_user && self.stores.has_begun() {
-            self.wakers.account_at(&AccountKey::of(number));
+        if noted.is_new_user && self.caches.has_begun() {
+            self.requeuer.account_at(&AccountKey::of(number));
         }
         if let Some(left) = &noted.left {
-            self.turns.left(left, &ObjectRef::from_obj(number));
-            self.wakers.account_at(left);
+            self.slots.left(left, &ObjectRef::from_obj(number));
+            self.requeuer.account_at(left);
         }
-        self.wake_declarers(&noted.freed);
+        self.requeue_declarers(&noted.freed);
     }
 
     /// Wakes every PhoneNumber that `wanted` picks.
-    pub(super) fn wake_numbers(&self, wanted: impl Fn(&PhoneNumber) -> bool) {
-        let numbers = self.stores.numbers.iter().flat_map(Store::state);
-        self.wakers.numbers(numbers.filter(|number| wanted(number)));
+    pub(super) fn requeue_numbers(&self, wanted: impl Fn(&PhoneNumber) -> bool) {
+        let numbers = self.caches.numbers.iter().flat_map(Store::state);
+        self.requeuer
+            .numbers(numbers.filter(|number| wanted(number)));
     }
 
     /// Wakes what waits for a PhoneNumber that is gone.
     pub(super) fn forget(&self, gone: Gone) {
         if let Some(account) = &gone.account {
-            self.turns.left(account, &gone.reference);
-            self.wakers.account_at(account);
+            self.slots.left(account, &gone.reference);
+            self.requeuer.account_at(account);
         }
-        self.wake_declarers(&gone.freed);
+        self.requeue_declarers(&gone.freed);
     }
 
-    fn wake_declarers(&self, numbers: &[String]) {
+    fn requeue_declarers(&self, numbers: &[String]) {
         let others = numbers.iter().flat_map(|number| self.declarers(number));
-        others.for_each(|other| self.wakers.number(&other));
+        others.for_each(|other| self.requeuer.number(&other));
     }
 
     /// Wakes the other resources that declare the numbers that `number` goes for or holds.
-    pub(super) fn wake_others_that_declare(&self, number: &PhoneNumber) {
+    pub(super) fn requeue_others_that_declare(&self, number: &PhoneNumber) {
         let numbers = numbers_of(number);
         let others = numbers.iter().flat_map(|number| self.declarers(number));
         let others = others.filter(|other| other.uid() != number.uid());
-        others.for_each(|other| self.wakers.number(&other));
+        others.for_each(|other| self.requeuer.number(&other));
     }
 
     /// True if the cache shows the namespace with the same labels.
     pub(super) fn has_labels_of(&self, namespace: &PartialObjectMeta<Namespace>) -> bool {
         let reference = ObjectRef::from_obj(namespace);
-        let mut stores = self.stores.namespaces.iter();
-        let known = stores.find_map(|store| store.get(&reference));
+        let mut caches = self.caches.namespaces.iter();
+        let known = caches.find_map(|store| store.get(&reference));
         known.is_some_and(|known| known.labels() == namespace.labels())
     }
 
@@ -430,7 +433,7 @@ impl Context {
     fn account_ids(&self) -> impl Iterator<Item = AccountId> {
         let id = |status: &Option<AccountStatus>| status.as_ref()?.account_id.clone();
         let ids = self
-            .stores
+            .caches
             .accounts_as(|it| id(&it.status), |it| id(&it.status));
         ids.into_iter().flatten().map(AccountId::new)
     }
@@ -438,7 +441,7 @@ impl Context {
     /// What every account says, and where its Secrets live.
     fn account_specs(&self) -> Vec<(AccountSpec, String)> {
         let operators = &self.settings.operator_namespace;
-        self.stores.accounts_as(
+        self.caches.accounts_as(
             |it| (it.spec.account.clone(), it.namespace().unwrap_or_default()),
             |it| (it.spec.account.clone(), operators.clone()),
         )

@@ -10,12 +10,12 @@ use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Due;
+use super::RequeueAfter;
 use super::any_account::AnyAccount;
 use super::conditions::set_condition;
 use super::context::Context;
 use super::events::Told;
-use super::plan::{Again, Rest};
+use super::plan::{Outcome, Retry};
 use crate::api::{PhoneNumber, Reason, StatusReason, condition, reason_of};
 use crate::panics;
 use crate::telemetry::metrics::{Fault, LOOP};
@@ -60,18 +60,18 @@ pub(super) async fn number_panicked(
     number: Arc<PhoneNumber>,
     panic: &str,
     context: &Context,
-) -> Due {
+) -> RequeueAfter {
     pass_panicked(number.as_ref(), panic, context);
-    let number = context.stores.number(&number).unwrap_or(number);
-    let number = context.memories.latest(number);
-    let rest = Rest::Wait {
+    let number = context.caches.number(&number).unwrap_or(number);
+    let number = context.observations.latest(number);
+    let outcome = Outcome::Wait {
         reason: Reason::InternalError,
         message: String::new(),
-        again: Again::Backoff,
+        retry: Retry::Backoff,
     };
     let due = context
-        .memories
-        .again(&number, &rest, context.chance.fraction());
+        .observations
+        .requeue_after(&number, &outcome, context.chance.fraction());
     let namespace = number.namespace().unwrap_or_default();
     let api = Api::namespaced(context.clients.writes.clone(), &namespace);
     survived_round(SHOWING, context, async {
@@ -92,7 +92,7 @@ pub(super) async fn account_panicked<A: AnyAccount>(
     account: Arc<A>,
     panic: &str,
     context: &Context,
-) -> Due {
+) -> RequeueAfter {
     pass_panicked(account.as_ref(), panic, context);
     let due = context.setbacks.panicked(account.as_ref());
     let api = account.api(&context.clients.writes);

@@ -1,4 +1,4 @@
-//! Looks at everything that an account holds, once an interval: wakes the numbers that are not as they were, and counts.
+//! Compares an account's inventory with its PhoneNumbers once an interval: requeues those that drifted, and counts.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -18,7 +18,7 @@ use crate::provider::Error;
 
 /// What an account holds, in figures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Figures {
+pub(super) struct InventoryCounts {
     /// Numbers that a resource of ours holds.
     pub(super) managed: i64,
     /// Numbers without any operator's mark.
@@ -36,7 +36,7 @@ const ASSIGNMENTS_ASKED_IN: Duration = Duration::from_secs(3600);
 
 /// Wakes the users of the account whose number is not as it was when they were last found to be right. Returns how many
 /// recorded numbers are not listed, and are not known to be lost.
-pub(super) fn wake_what_differs(
+pub(super) fn requeue_drifted(
     account: &Account,
     users: &[Arc<PhoneNumber>],
     context: &Context,
@@ -62,9 +62,10 @@ pub(super) fn wake_what_differs(
         let pinned = status.and_then(|status| status.account_id.as_deref());
         let is_former = |pinned: &str| former.iter().any(|id| id.as_str() == pinned);
         let is_renamed = pinned.is_some_and(is_former);
-        let is_right = !is_renamed && seen.is_some() && seen == context.memories.verified_as(user);
+        let is_right =
+            !is_renamed && seen.is_some() && seen == context.observations.verified_as(user);
         if !is_right && !user.spec.suspend {
-            context.wakers.number(user);
+            context.requeuer.number(user);
         }
     }
     missing
@@ -77,7 +78,7 @@ pub(super) async fn look_into_services(
     users: &[Arc<PhoneNumber>],
     not_before: Instant,
 ) -> Option<String> {
-    if account.company().provider() != Provider::Twilio {
+    if account.provider_api().provider() != Provider::Twilio {
         return None;
     }
     let mut declared = BTreeSet::new();
@@ -113,7 +114,7 @@ pub(super) async fn look_into_services(
 ///
 /// # Errors
 /// Those of the API server.
-pub(super) async fn wake_what_is_answered_anew(
+pub(super) async fn requeue_on_dependency_change(
     users: &[Arc<PhoneNumber>],
     context: &Context,
 ) -> Result<(), kube::Error> {
@@ -149,12 +150,12 @@ pub(super) async fn wake_what_is_answered_anew(
         }
         let webhooks = resolved.webhooks;
         let answer = hash(&format!("{routing:?} {webhooks:?} {assistant:?}"));
-        let is_changed = context.answers.changed(question, answer);
+        let is_changed = context.dependencies.changed(question, answer);
         // A webhook that was never seen right is set for the numbers that share it. What holds none sets it before it buys.
         let is_wanted = |user: &PhoneNumber| !webhooks.is_empty() && has_number(user);
         for user in users {
             if is_changed || is_wanted(user) {
-                context.wakers.number(user);
+                context.requeuer.number(user);
             }
         }
     }
@@ -192,7 +193,7 @@ fn hash(value: &impl Hash) -> u64 {
 ///
 /// # Errors
 /// Those of the API server.
-pub(super) async fn wake_what_another_answers(
+pub(super) async fn requeue_reassigned(
     uid: &str,
     users: &[Arc<PhoneNumber>],
     context: &Context,
@@ -212,7 +213,7 @@ pub(super) async fn wake_what_another_answers(
     let passes =
         ASSIGNMENTS_ASKED_IN.as_secs_f64() / context.settings.interval.as_secs_f64().max(1.0);
     let share = assigned.len().div_ceil((passes as usize).max(1));
-    for place in context.inspections.next_share(uid, share, assigned.len()) {
+    for place in context.checks.next_share(uid, share, assigned.len()) {
         let Some(user) = assigned.get(place) else {
             continue;
         };
@@ -230,16 +231,16 @@ pub(super) async fn wake_what_another_answers(
         if let Ok(found) = burki.assigned_to(&number).await
             && found != user.spec.assistant_id
         {
-            context.memories.unassigned(user, true);
-            context.wakers.number(user);
+            context.observations.unassigned(user, true);
+            context.requeuer.number(user);
         }
     }
     Ok(())
 }
 
 /// Counts what the account holds.
-pub(super) fn count(account: &Account, context: &Context) -> Figures {
-    let mut figures = Figures::default();
+pub(super) fn count(account: &Account, context: &Context) -> InventoryCounts {
+    let mut figures = InventoryCounts::default();
     let mut held = HashSet::new();
     let mut costs: Vec<(Amount, String)> = Vec::new();
     for (id, _, mark) in account.survey() {
@@ -251,7 +252,7 @@ pub(super) fn count(account: &Account, context: &Context) -> Figures {
             figures.foreign += 1;
             continue;
         }
-        let owner = context.stores.first(&Key::Marked(mark.owner().to_owned()));
+        let owner = context.caches.first(&Key::Marked(mark.owner().to_owned()));
         let recorded = owner
             .as_ref()
             .and_then(|owner| owner.status.as_ref()?.id.as_deref());

@@ -146,7 +146,7 @@ impl Context {
             (names, tally)
         });
         let held = used.as_ref().map(|(_, tally)| tally.numbers);
-        let index = &self.stores.index;
+        let index = &self.caches.index;
         let costs = declared
             .monthly_cost
             .iter()
@@ -178,7 +178,7 @@ impl Context {
 
     /// The accounts that open the account with these ids at the provider, and their limits.
     fn that_open(&self, account: &[AccountId]) -> Vec<(AccountKey, Limits)> {
-        let all = self.stores.accounts_as(
+        let all = self.caches.accounts_as(
             |it| (it.key(), it.spec.account.limits.clone()),
             |it| (it.key(), it.spec.account.limits.clone()),
         );

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use kube::ResourceExt;
 use tracing::Instrument;
 
-use super::Due;
-use super::cause;
+use super::RequeueAfter;
+use super::audit;
 use super::context::Context;
 use super::fault;
-use super::memory::Verified;
-use super::pass::{Pass, Stop};
+use super::observations::Verified;
 use super::perform::{AFTER_A_CHANGE, Checkpoint, perform};
-use super::plan::{Budget, Facts, Rest, Step, plan};
+use super::plan::{Budget, Facts, Outcome, Step, plan};
 use super::report;
 use super::resolve::{Resolved, resolve};
 use super::setbacks::is_conflict;
-use super::turns::ASKS_AGAIN_AFTER;
+use super::slots::ASKS_AGAIN_AFTER;
+use super::state::{Interrupted, ReconcileState};
 use crate::account::{Account, fingerprint};
 use crate::api::{
     AdoptionPolicy, AttemptOutcome, Money, NUMBER_FINALIZER, PhoneNumber, Reason, condition,
@@ -43,19 +43,19 @@ const MOST_STEPS: usize = 32;
 pub(super) async fn reconcile(
     number: Arc<PhoneNumber>,
     context: Arc<Context>,
-) -> Result<Due, kube::Error> {
-    if !context.stores.has_begun() {
+) -> Result<RequeueAfter, kube::Error> {
+    if !context.caches.has_begun() {
         return Ok(None);
     }
-    context.memories.first_seen(&number);
+    context.observations.first_seen(&number);
     if let Some(wait) = context.setbacks.wait(number.as_ref()) {
         return Ok(Some(wait));
     }
-    let Some(_turn) = context.turns.take(&number) else {
+    let Some(_turn) = context.slots.take(&number) else {
         return Ok(Some(ASKS_AGAIN_AFTER));
     };
     // It may have changed, or gone, since it was passed in.
-    let Some(number) = context.stores.number(&number) else {
+    let Some(number) = context.caches.number(&number) else {
         return Ok(None);
     };
     let begun = context.clock.now();
@@ -82,30 +82,33 @@ pub(super) async fn reconcile(
     passed
 }
 
-async fn pass_over(number: Arc<PhoneNumber>, context: &Arc<Context>) -> Result<Due, kube::Error> {
-    let number = context.memories.latest(number);
+async fn pass_over(
+    number: Arc<PhoneNumber>,
+    context: &Arc<Context>,
+) -> Result<RequeueAfter, kube::Error> {
+    let number = context.observations.latest(number);
     let audited = AuditContext {
         object: owner(number.as_ref()).to_string(),
         generation: number.metadata.generation.unwrap_or_default(),
-        reason: cause::TO_RESOLVE.to_owned(),
+        reason: audit::TO_RESOLVE.to_owned(),
         cost: None,
     };
     let span = tracing::info_span!(target: SPANS, "step", step = "resolve");
     let begun = with_audit_context(audited, begin(&number, context)).instrument(span);
-    let Some(mut pass) = begun.await? else {
+    let Some(mut state) = begun.await? else {
         return Ok(Some(std::time::Duration::from_secs(1)));
     };
-    let mut stop = Stop::from(Error::Invariant("no end of steps was found"));
+    let mut stop = Interrupted::from(Error::Invariant("no end of steps was found"));
     for _ in 0..MOST_STEPS {
-        stop = match plan(&pass.facts) {
-            Step::Rest(rest) => Stop::Rest(rest),
+        stop = match plan(&state.facts) {
+            Step::Done(outcome) => Interrupted::Outcome(outcome),
             step => {
-                let cause = cause::of(&step, &pass);
-                let span = tracing::info_span!(target: SPANS, "step", step = cause::word(&step));
-                let performed = with_audit_context(audited, perform(step, &mut pass, context));
+                let audited = audit::of(&step, &state);
+                let span = tracing::info_span!(target: SPANS, "step", step = step.name());
+                let performed = with_audit_context(audited, perform(step, &mut state, context));
                 match performed.instrument(span).await {
                     Ok(Checkpoint::NotNeeded) => continue,
-                    Ok(Checkpoint::Needed) => match checkpoint(&mut pass, context).await {
+                    Ok(Checkpoint::Needed) => match checkpoint(&mut state, context).await {
                         Ok(()) => continue,
                         Err(stop) => stop,
                     },
@@ -115,59 +118,61 @@ async fn pass_over(number: Arc<PhoneNumber>, context: &Arc<Context>) -> Result<D
         };
         break;
     }
-    let rest = match stop {
-        Stop::Rest(rest) => rest,
-        Stop::Api(error) => return Err(error),
+    let outcome = match stop {
+        Interrupted::Outcome(outcome) => outcome,
+        Interrupted::Api(error) => return Err(error),
     };
-    if let Rest::Wait {
+    if let Outcome::Wait {
         reason, message, ..
-    } = &rest
+    } = &outcome
     {
-        fault::note(*reason, message, pass.object.as_ref(), context);
+        fault::note(*reason, message, state.object.as_ref(), context);
         if reason.is_failure() {
             context.metrics.failed(KIND, reason.to_string());
         }
     }
     let span = tracing::info_span!(target: SPANS, "step", step = "report");
-    report::report(&mut pass, &rest, context)
+    report::report(&mut state, &outcome, context)
         .instrument(span)
         .await?;
-    remember(&pass, &rest, context);
+    remember(&state, &outcome, context);
     let jitter = context.chance.fraction();
-    Ok(context.memories.again(&pass.object, &rest, jitter))
+    Ok(context
+        .observations
+        .requeue_after(&state.object, &outcome, jitter))
 }
 
 /// Writes down what is held now, and what is next. Where somebody else has written meanwhile, the pass ends: what they want may
 /// be something else.
-async fn checkpoint(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
-    let mut next = plan(&pass.facts);
-    if let Step::Announce(assistant) = next {
+async fn checkpoint(state: &mut ReconcileState, context: &Context) -> Result<(), Interrupted> {
+    let mut next = plan(&state.facts);
+    if let Step::RecordPendingAssignment(assistant) = next {
         // The write announces it too.
-        pass.facts.record.assigning = Some(assistant);
-        next = plan(&pass.facts);
+        state.facts.record.assigning = Some(assistant);
+        next = plan(&state.facts);
     }
     let next = match next {
-        Step::Rest(rest) => rest,
+        Step::Done(outcome) => outcome,
         step => report::under_way(&step),
     };
-    if report::record(pass, &next, context).await? {
-        return Err(Stop::Rest(Rest::Unchanged(AFTER_A_CHANGE)));
+    if report::record(state, &next, context).await? {
+        return Err(Interrupted::Outcome(Outcome::KeepStatus(AFTER_A_CHANGE)));
     }
     Ok(())
 }
 
-fn remember(pass: &Pass, rest: &Rest, context: &Context) {
-    match rest {
-        Rest::Ready => {
-            if let Some(Some(holding)) = &pass.facts.seen.fetched {
+fn remember(state: &ReconcileState, outcome: &Outcome, context: &Context) {
+    match outcome {
+        Outcome::Ready => {
+            if let Some(Some(holding)) = &state.facts.findings.fetched {
                 let seen = fingerprint(holding);
-                let verified = wanted(&pass.facts, seen);
-                context.memories.verified(&pass.object, verified);
+                let verified = wanted(&state.facts, seen);
+                context.observations.verified(&state.object, verified);
             }
         }
-        Rest::Nothing => context.memories.forget(&pass.object),
-        Rest::Wait { .. } => context.memories.verified(&pass.object, None),
-        Rest::Suspended | Rest::Unchanged(_) => {}
+        Outcome::NotManaged => context.observations.forget(&state.object),
+        Outcome::Wait { .. } => context.observations.verified(&state.object, None),
+        Outcome::Suspended | Outcome::KeepStatus(_) => {}
     }
 }
 
@@ -188,7 +193,10 @@ fn hash_of(configuration: &Configuration) -> u64 {
 }
 
 /// Gathers the facts of a pass. `None` while the API server's time is not known.
-async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pass>, kube::Error> {
+async fn begin(
+    number: &Arc<PhoneNumber>,
+    context: &Context,
+) -> Result<Option<ReconcileState>, kube::Error> {
     let mut resolved = resolve(number, context).await?;
     let Some(now) = context.time.now() else {
         return Ok(None);
@@ -225,7 +233,7 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
             .account
             .as_ref()
             .ok()
-            .and_then(|account| account.company().provider_time()),
+            .and_then(|account| account.provider_api().provider_time()),
         generation: number.metadata.generation.unwrap_or_default(),
         deleting,
         finalizer: has_finalizer(number.as_ref(), NUMBER_FINALIZER),
@@ -235,10 +243,7 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
         owned: !number.owner_references().is_empty(),
         deletion_policy: number.spec.deletion_policy,
         definition_deleted: deleting
-            && context
-                .definition
-                .is_deleted(context.clock.as_ref())
-                .await?,
+            && context.crd_guard.is_deleted(context.clock.as_ref()).await?,
         record: record(number, &resolved, context),
         memory: super::plan::Memory::default(),
         waits: context.waits(),
@@ -255,10 +260,12 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
             .map(|(id, assistant)| (*id, assistant.as_ref().map(|_| ()).map_err(Clone::clone))),
         rival: rival(number, &resolved, context),
         recorded_by: None,
-        seen: super::plan::Seen::default(),
+        findings: super::plan::Findings::default(),
     };
     if let (Ok(configuration), Some(in_question)) = (&mut facts.configuration, &facts.number)
-        && context.memories.is_without_messages(number, in_question)
+        && context
+            .observations
+            .is_without_messages(number, in_question)
     {
         configuration.leave_out_messages();
     }
@@ -268,21 +275,25 @@ async fn begin(number: &Arc<PhoneNumber>, context: &Context) -> Result<Option<Pa
     };
     let verified = seen.and_then(|seen| wanted(&facts, seen));
     facts.memory = context
-        .memories
+        .observations
         .recall(number, &facts.claim, verified.as_ref());
     let provider_now = facts.provider_now;
     facts.memory.doubt = context
-        .memories
+        .observations
         .doubt(number, &facts.claim, now, provider_now);
     let doubted = facts.memory.doubt.as_ref().map(|doubt| doubt.number);
     facts.number = facts.number.or(doubted);
-    Ok(Some(Pass::new(Arc::clone(number), facts, resolved)))
+    Ok(Some(ReconcileState::new(
+        Arc::clone(number),
+        facts,
+        resolved,
+    )))
 }
 
 /// Who was first to want the number. Where the account is not known nothing is bought anyway.
 fn rival(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> Option<String> {
     let account = resolved.account.as_ref().ok()?;
-    context.rival_of(number, &account.names())
+    context.competing_claim(number, &account.names())
 }
 
 /// The number that is declared; for a search the one that is held, or that the claim is on.
@@ -339,7 +350,7 @@ fn record(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> super
     let is_ready = ready.any(|found| found.status == "True");
     let requirement_group = status.telnyx.and_then(|telnyx| telnyx.requirement_group_id);
     let (assistant, assigning) = match status.assistant {
-        Some(told) if told.pending || context.memories.is_unassigned(number) => {
+        Some(told) if told.pending || context.observations.is_unassigned(number) => {
             (None, Some(told.id))
         }
         told => (told.map(|told| told.id), None),

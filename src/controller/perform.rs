@@ -11,8 +11,8 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use super::context::Context;
-use super::pass::{Pass, Stop};
-use super::plan::{Farewell, Step};
+use super::plan::{FinalizerRemoval, Step};
+use super::state::{Interrupted, ReconcileState};
 use crate::api::{NUMBER_FINALIZER, PhoneNumber, finalizers_of, has_finalizer};
 use crate::number::{Holding, Origin, Whose};
 use crate::sabotage::{Safeguard, stands};
@@ -42,97 +42,100 @@ pub(super) enum Checkpoint {
 /// Carries out `step`.
 pub(super) async fn perform(
     step: Step,
-    pass: &mut Pass,
+    state: &mut ReconcileState,
     context: &Context,
-) -> Result<Checkpoint, Stop> {
+) -> Result<Checkpoint, Interrupted> {
     match step {
-        Step::Record(holding) => return record(*holding, pass).await,
+        Step::Record(holding) => return record(*holding, state).await,
         Step::RecordOrder(order) => {
-            pass.facts.record.order_id = Some(order.id.clone());
-            pass.order = Some(*order);
+            state.facts.record.order_id = Some(order.id.clone());
+            state.order = Some(*order);
             return Ok(Checkpoint::Needed);
         }
-        Step::Fetch(id) => fetch(&id, pass, context).await?,
-        Step::Look => look(pass, context).await?,
-        Step::Count => count(pass, context).await?,
-        Step::Offer => offer(pass).await?,
-        Step::Choose => choose(pass, context).await?,
-        Step::AddFinalizer => add_finalizer(pass, context).await?,
-        Step::Claim { intent, since } => claim(intent, since, pass, context).await?,
-        Step::LastLook => last_look(pass, context).await?,
-        Step::Buy => buy(pass, context).await?,
-        Step::Adopt(id) => adopt(&id, pass, context).await?,
-        Step::Unassign(assistant) => unassign(assistant, pass).await?,
-        Step::Announce(assistant) => announce(assistant, pass, context).await?,
-        Step::Assign(assistant) => assign(assistant, pass, context).await?,
-        Step::Rename(id) => rename(&id, pass, context).await?,
-        Step::Disclaim(id) => disclaim(&id, pass, context).await?,
-        Step::RestoreMark(id) => restore_mark(&id, pass, context).await?,
-        Step::Configure(id, fields) => configure(&id, &fields, pass, context).await?,
-        Step::SetWebhook(webhook) => set_webhook(&webhook, pass).await?,
-        Step::AttachPapers(order, group) => attach_papers(&order, &group, pass, context).await?,
+        Step::FetchById(id) => fetch(&id, state, context).await?,
+        Step::Lookup => look(state, context).await?,
+        Step::Count => count(state, context).await?,
+        Step::CheckAvailability => offer(state).await?,
+        Step::SearchAndReserve => choose(state, context).await?,
+        Step::AddFinalizer => add_finalizer(state, context).await?,
+        Step::Claim { intent, since } => claim(intent, since, state, context).await?,
+        Step::VerifyBeforePurchase => last_look(state, context).await?,
+        Step::Buy => buy(state, context).await?,
+        Step::Adopt(id) => adopt(&id, state, context).await?,
+        Step::Unassign(assistant) => unassign(assistant, state).await?,
+        Step::RecordPendingAssignment(assistant) => announce(assistant, state, context).await?,
+        Step::Assign(assistant) => assign(assistant, state, context).await?,
+        Step::Rename(id) => rename(&id, state, context).await?,
+        Step::Disclaim(id) => disclaim(&id, state, context).await?,
+        Step::RestoreMark(id) => restore_mark(&id, state, context).await?,
+        Step::Configure(id, fields) => configure(&id, &fields, state, context).await?,
+        Step::SetWebhook(webhook) => set_webhook(&webhook, state).await?,
+        Step::AttachPapers(order, group) => attach_papers(&order, &group, state, context).await?,
         Step::Cancel(order) => {
-            let account = pass.account()?;
-            account.call_first(account.company().cancel(&order)).await?;
-            pass.facts.seen.cancelled = true;
-            pass.facts.seen.look = None;
+            let account = state.account()?;
+            account
+                .call_first(account.provider_api().cancel(&order))
+                .await?;
+            state.facts.findings.cancelled = true;
+            state.facts.findings.look = None;
         }
-        Step::AnnounceRelease(id) => announce_release(&id, pass, context).await?,
-        Step::Release(id) => release(&id, pass, context).await?,
-        Step::RemoveFinalizer(farewell) => remove_finalizer(farewell, pass, context).await?,
-        Step::Rest(rest) => return Err(Stop::Rest(rest)),
+        Step::RecordRelease(id) => announce_release(&id, state, context).await?,
+        Step::Release(id) => release(&id, state, context).await?,
+        Step::RemoveFinalizer(farewell) => remove_finalizer(farewell, state, context).await?,
+        Step::Done(rest) => return Err(Interrupted::Outcome(rest)),
     }
     Ok(Checkpoint::NotNeeded)
 }
 
 async fn patch(
-    pass: &mut Pass,
+    state: &mut ReconcileState,
     context: &Context,
     metadata: serde_json::Value,
-) -> Result<(), Stop> {
-    let namespace = pass.object.namespace().unwrap_or_default();
+) -> Result<(), Interrupted> {
+    let namespace = state.object.namespace().unwrap_or_default();
     let api = Api::<PhoneNumber>::namespaced(context.clients.writes.clone(), &namespace);
     let body = Patch::Merge(json!({ "metadata": metadata }));
     let object = Arc::new(
-        api.patch(&pass.object.name_any(), &PatchParams::default(), &body)
+        api.patch(&state.object.name_any(), &PatchParams::default(), &body)
             .await?,
     );
     context.wrote(&object, true);
-    pass.facts.finalizer = has_finalizer(object.as_ref(), NUMBER_FINALIZER);
-    pass.object = object;
+    state.facts.finalizer = has_finalizer(object.as_ref(), NUMBER_FINALIZER);
+    state.object = object;
     Ok(())
 }
 
-async fn add_finalizer(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
+async fn add_finalizer(state: &mut ReconcileState, context: &Context) -> Result<(), Interrupted> {
     let metadata = json!({
-        "resourceVersion": pass.object.resource_version(),
-        "finalizers": finalizers_of(pass.object.as_ref(), NUMBER_FINALIZER, true),
+        "resourceVersion": state.object.resource_version(),
+        "finalizers": finalizers_of(state.object.as_ref(), NUMBER_FINALIZER, true),
     });
-    patch(pass, context, metadata).await
+    patch(state, context, metadata).await
 }
 
-async fn record(holding: Holding, pass: &mut Pass) -> Result<Checkpoint, Stop> {
-    let was_ordered = pass.facts.record.order_id.is_some();
-    pass.facts.record.id = Some(holding.id.clone());
-    pass.facts.number = Some(holding.number);
-    let was_adopted = pass.facts.mark.whose(&holding.marked_text) == Whose::Ours(Origin::Adopted);
+async fn record(holding: Holding, state: &mut ReconcileState) -> Result<Checkpoint, Interrupted> {
+    let was_ordered = state.facts.record.order_id.is_some();
+    state.facts.record.id = Some(holding.id.clone());
+    state.facts.number = Some(holding.number);
+    let was_adopted = state.facts.mark.whose(&holding.marked_text) == Whose::Ours(Origin::Adopted);
     if was_adopted && stands(Safeguard::AdoptedMark) {
-        pass.take_over();
+        state.take_over();
     }
-    let account = pass.account()?;
-    pass.facts
+    let account = state.account()?;
+    state
+        .facts
         .record
         .account_id
         .get_or_insert_with(|| account.identity().account.clone());
-    let claim = pass.facts.claim.claim();
+    let claim = state.facts.claim.claim();
     let is_told = claim.is_some_and(|claim| claim.price.is_some());
-    if !is_told && pass.attempt.is_none() && !pass.facts.deleting {
+    if !is_told && state.attempt.is_none() && !state.facts.deleting {
         // It is paid already and nothing holds it up: where no price can be had, none is told.
-        let price = price_of(&holding.number, &account, pass).await;
-        pass.price = price.unwrap_or_default();
+        let price = price_of(&holding.number, &account, state).await;
+        state.price = price.unwrap_or_default();
     }
-    pass.holds(holding);
-    if was_ordered && !pass.facts.deleting {
+    state.holds(holding);
+    if was_ordered && !state.facts.deleting {
         // The order that is written down leads back to the number: the id is written with what the pass comes to.
         return Ok(Checkpoint::NotNeeded);
     }
@@ -141,21 +144,21 @@ async fn record(holding: Holding, pass: &mut Pass) -> Result<Checkpoint, Stop> {
 
 /// Lets the resource go, by a patch that fails if it has changed since the decision.
 async fn remove_finalizer(
-    farewell: Farewell,
-    pass: &mut Pass,
+    farewell: FinalizerRemoval,
+    state: &mut ReconcileState,
     context: &Context,
-) -> Result<(), Stop> {
-    let finalizers = finalizers_of(pass.object.as_ref(), NUMBER_FINALIZER, false);
+) -> Result<(), Interrupted> {
+    let finalizers = finalizers_of(state.object.as_ref(), NUMBER_FINALIZER, false);
     let metadata =
-        json!({ "resourceVersion": pass.object.resource_version(), "finalizers": finalizers });
-    patch(pass, context, metadata).await?;
+        json!({ "resourceVersion": state.object.resource_version(), "finalizers": finalizers });
+    patch(state, context, metadata).await?;
     // A number that is kept may still be hidden.
     if farewell.leaves_nothing() {
-        context.memories.settled(&pass.object);
+        context.observations.settled(&state.object);
     }
-    if farewell == Farewell::NeverBought {
-        context.fuses.never_bought(&pass.object).await;
+    if farewell == FinalizerRemoval::NotPurchased {
+        context.quotas.never_bought(&state.object).await;
     }
-    pass.farewell = Some(farewell);
+    state.farewell = Some(farewell);
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! Decides the next step for one number. Everything is decided here and nothing is done: no I/O, no clock, no
 //! randomness. `perform` carries a step out and comes back with what it learned.
 
-pub(crate) mod depart;
-pub(crate) mod hold;
+pub(crate) mod acquire;
 mod limits;
-pub(crate) mod obtain;
+pub(crate) mod maintain;
+pub(crate) mod release;
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::number::{
     AccountId, Configuration, E164, Field, Holding, Mark, NumberId, Offer, OrderId, Origin, Price,
     Provider, Search, Whose,
 };
-use crate::provider::{Home, Identity, Order, OrderState, Refusal};
+use crate::provider::{Identity, Order, OrderState, Refusal, WebhookOwner};
 use crate::sabotage::{Safeguard, stands};
 
 pub use limits::{Allowed, Budget, Limits};
@@ -64,7 +64,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1800);
 const ATTEMPTS_ON_A_CANDIDATE: u32 = 4;
 
 /// How many repairs within an hour show that somebody keeps undoing them.
-pub const MOST_REPAIRS: usize = 3;
+pub const MAX_REPAIRS: usize = 3;
 
 /// How soon an open question is asked again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
@@ -121,7 +121,7 @@ pub struct Facts {
     /// What this process remembers.
     pub memory: Memory,
     /// How long each wait is.
-    pub waits: Waits,
+    pub waits: Timeouts,
     /// The account, or why there is none.
     pub account: Result<Identity, StatusReason>,
     /// How the number is to be set up, or why that is not known.
@@ -135,14 +135,14 @@ pub struct Facts {
     /// The live resource that has recorded the number we see, as people may name it.
     pub recorded_by: Option<String>,
     /// What was learned in this pass.
-    pub seen: Seen,
+    pub findings: Findings,
 }
 
 /// How an account wants the webhook of a connection or a messaging profile that it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManagedWebhook {
     /// What has the webhook.
-    pub home: Home,
+    pub home: WebhookOwner,
     /// Its id.
     pub id: String,
     /// The URL that it is to have.
@@ -214,7 +214,7 @@ pub struct Memory {
     /// was. A program that has just started asks once more.
     pub release_refused: Option<(String, Duration)>,
     /// True if somebody has undone [`MOST_REPAIRS`] repairs of this generation within an hour.
-    pub fighting: bool,
+    pub configuration_conflict: bool,
     /// What the provider has refused to set up, and not long ago.
     pub refused: Option<RefusedSetup>,
     /// True if this process has verified the number with this very configuration and assistant not long ago.
@@ -253,12 +253,12 @@ pub enum Setup {
     /// These settings of this configuration.
     Number(Box<Configuration>, Vec<Field>),
     /// This requirement group for this order.
-    Papers(OrderId, String),
+    RegulatoryDocuments(OrderId, String),
 }
 
 /// How long each wait is; the flags of the program.
 #[derive(Clone, Copy, Debug)]
-pub struct Waits {
+pub struct Timeouts {
     /// `--inventory-interval`.
     pub interval: Duration,
     /// `--purchase-timeout`, with the life of a claim token: no request of a claim is sent or answered after that.
@@ -269,17 +269,17 @@ pub struct Waits {
 
 /// What was learned in this pass.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
+pub struct Findings {
     /// The number with the recorded id.
     pub fetched: Option<Option<Holding>>,
     /// The number in the account, with our orders for it.
-    pub look: Option<Look>,
+    pub look: Option<Lookup>,
     /// True once what the account holds was counted in this pass.
     pub counted: bool,
     /// The number on sale, with its price if that is known; `Some(None)` if it is not on sale.
     pub offer: Option<Option<Offer>>,
     /// What a search came to.
-    pub choice: Option<Choice>,
+    pub choice: Option<SearchResult>,
     /// How many candidates of the search were refused in this pass.
     pub refused_candidates: usize,
     /// True while a fresh claim token is at hand.
@@ -310,7 +310,7 @@ pub struct Seen {
 
 /// The number in the account, and our order for it.
 #[derive(Clone, Debug, Default)]
-pub struct Look {
+pub struct Lookup {
     /// The number, whoever it belongs to; for a search without a number, one that carries our mark.
     pub holding: Option<Holding>,
     /// Another number that carries our mark, and that no other resource has recorded.
@@ -327,7 +327,7 @@ pub struct Look {
 
 /// What a search came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Choice {
+pub enum SearchResult {
     /// A candidate was picked; it is the number in question now.
     Chosen,
     /// Nothing on sale is as wanted.
@@ -353,15 +353,15 @@ pub enum Attempt {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// Look at the number with the recorded id.
-    Fetch(NumberId),
+    FetchById(NumberId),
     /// Look for the number in the account, and for our orders.
-    Look,
+    Lookup,
     /// Count what the account holds, where that is limited.
     Count,
     /// Ask whether it is on sale, and what it costs.
-    Offer,
+    CheckAvailability,
     /// Search, and pick a candidate.
-    Choose,
+    SearchAndReserve,
     /// Put our finalizer on.
     AddFinalizer,
     /// Claim the number.
@@ -372,7 +372,7 @@ pub enum Step {
         since: Option<Timestamp>,
     },
     /// Look once more, with the claim stored.
-    LastLook,
+    VerifyBeforePurchase,
     /// Buy it.
     Buy,
     /// Put our mark on a number that the account holds already.
@@ -385,7 +385,7 @@ pub enum Step {
     Unassign(i64),
     /// Write down which assistant Burki is going to be told of: whatever happens then, it is known whom to ask. The write fails
     /// if anybody has changed the object since the decision.
-    Announce(i64),
+    RecordPendingAssignment(i64),
     /// Tell Burki that the assistant answers.
     Assign(i64),
     /// Change the name of a number with our mark, to learn what the time is by the clock that dates it.
@@ -403,13 +403,47 @@ pub enum Step {
     /// Cancel the order.
     Cancel(Box<Order>),
     /// Write down that the number is released, and get the right to do so.
-    AnnounceRelease(NumberId),
+    RecordRelease(NumberId),
     /// Release the number.
     Release(NumberId),
     /// Let the resource go.
-    RemoveFinalizer(Farewell),
+    RemoveFinalizer(FinalizerRemoval),
     /// Nothing more in this pass.
-    Rest(Rest),
+    Done(Outcome),
+}
+
+impl Step {
+    /// Its name, as spans have it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::FetchById(_) => "fetch_by_id",
+            Self::Lookup => "lookup",
+            Self::Count => "count",
+            Self::CheckAvailability => "check_availability",
+            Self::SearchAndReserve => "search_and_reserve",
+            Self::AddFinalizer => "add_finalizer",
+            Self::Claim { .. } => "claim",
+            Self::VerifyBeforePurchase => "verify_before_purchase",
+            Self::Buy => "buy",
+            Self::Adopt(_) => "adopt",
+            Self::Record(_) => "record",
+            Self::RecordOrder(_) => "record_order",
+            Self::Unassign(_) => "unassign",
+            Self::RecordPendingAssignment(_) => "record_pending_assignment",
+            Self::Assign(_) => "assign",
+            Self::Rename(_) => "rename",
+            Self::Disclaim(_) => "disclaim",
+            Self::RestoreMark(_) => "restore_mark",
+            Self::Configure(..) => "configure",
+            Self::SetWebhook(_) => "set_webhook",
+            Self::AttachPapers(..) => "attach_papers",
+            Self::Cancel(_) => "cancel",
+            Self::RecordRelease(_) => "record_release",
+            Self::Release(_) => "release",
+            Self::RemoveFinalizer(_) => "remove_finalizer",
+            Self::Done(_) => "done",
+        }
+    }
 }
 
 impl Step {
@@ -417,14 +451,14 @@ impl Step {
     pub fn writes(&self) -> bool {
         match self {
             Self::Count
-            | Self::Offer
-            | Self::Choose
+            | Self::CheckAvailability
+            | Self::SearchAndReserve
             | Self::Adopt(_)
             | Self::Claim { .. }
-            | Self::LastLook
+            | Self::VerifyBeforePurchase
             | Self::Buy
             | Self::Unassign(_)
-            | Self::Announce(_)
+            | Self::RecordPendingAssignment(_)
             | Self::Assign(_)
             | Self::Rename(_)
             | Self::Disclaim(_)
@@ -433,22 +467,22 @@ impl Step {
             | Self::SetWebhook(_)
             | Self::AttachPapers(..)
             | Self::Cancel(_)
-            | Self::AnnounceRelease(_)
+            | Self::RecordRelease(_)
             | Self::Release(_) => true,
-            Self::Fetch(_)
-            | Self::Look
+            Self::FetchById(_)
+            | Self::Lookup
             | Self::AddFinalizer
             | Self::Record(_)
             | Self::RecordOrder(_)
             | Self::RemoveFinalizer(_)
-            | Self::Rest(_) => false,
+            | Self::Done(_) => false,
         }
     }
 }
 
 /// Why the resource may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Farewell {
+pub enum FinalizerRemoval {
     /// The number was released.
     Released,
     /// The number stays in the account, by `Retain`.
@@ -458,18 +492,18 @@ pub enum Farewell {
     /// The custom resource definition is being deleted: the number stays in the account.
     DefinitionDeleted,
     /// Nothing was ever bought.
-    NeverBought,
+    NotPurchased,
     /// The number was gone already.
-    Gone,
+    AlreadyAbsent,
     /// The number carries another's mark.
-    Disowned,
+    NotOwned,
 }
 
-impl Farewell {
+impl FinalizerRemoval {
     /// True if nothing that was bought for the object, or may have been, stays in the account unreleased.
     pub fn leaves_nothing(self) -> bool {
         match self {
-            Self::Released | Self::NeverBought | Self::Gone | Self::Disowned => true,
+            Self::Released | Self::NotPurchased | Self::AlreadyAbsent | Self::NotOwned => true,
             Self::Retained | Self::Owned | Self::DefinitionDeleted => false,
         }
     }
@@ -477,15 +511,15 @@ impl Farewell {
 
 /// How a pass ends.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Rest {
+pub enum Outcome {
     /// All is as declared.
     Ready,
     /// `spec.suspend`.
     Suspended,
     /// Not our resource (any more).
-    Nothing,
+    NotManaged,
     /// The recorded state stands, and another look is due after this time.
-    Unchanged(Duration),
+    KeepStatus(Duration),
     /// Something is amiss or under way.
     Wait {
         /// Why.
@@ -493,13 +527,13 @@ pub enum Rest {
         /// What a person should know.
         message: String,
         /// When it is tried again, unless something wakes it.
-        again: Again,
+        retry: Retry,
     },
 }
 
 /// When to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Again {
+pub enum Retry {
     /// Soon, and then less and less often.
     Backoff,
     /// Soon, and then a little less often: within seconds each time.
@@ -508,24 +542,24 @@ pub enum Again {
     After(Duration),
 }
 
-pub(crate) fn wait(reason: Reason, message: impl Into<String>, again: Again) -> Step {
-    Step::Rest(Rest::Wait {
+pub(crate) fn wait(reason: Reason, message: impl Into<String>, retry: Retry) -> Step {
+    Step::Done(Outcome::Wait {
         reason,
         message: message.into(),
-        again,
+        retry,
     })
 }
 
 /// The next step for `facts`.
 pub fn plan(facts: &Facts) -> Step {
     let step = match (facts.deleting, &facts.record.id) {
-        (true, _) if !facts.finalizer => Step::Rest(Rest::Nothing),
-        (true, _) => depart::depart(facts),
-        (false, Some(id)) => hold::hold(facts, id),
-        (false, None) => obtain::obtain(facts),
+        (true, _) if !facts.finalizer => Step::Done(Outcome::NotManaged),
+        (true, _) => release::release(facts),
+        (false, Some(id)) => maintain::maintain(facts, id),
+        (false, None) => acquire::acquire(facts),
     };
-    if facts.suspended && (step.writes() || step == Step::Rest(Rest::Ready)) {
-        Step::Rest(Rest::Suspended)
+    if facts.suspended && (step.writes() || step == Step::Done(Outcome::Ready)) {
+        Step::Done(Outcome::Suspended)
     } else {
         step
     }
@@ -546,7 +580,7 @@ impl Facts {
                              done until the credential opens account {pinned} again.",
                             identity.account
                         ),
-                        Again::After(PERSON_AGAIN_AFTER),
+                        Retry::After(PERSON_AGAIN_AFTER),
                     )
                 })
             }
@@ -578,33 +612,33 @@ impl Facts {
     }
 
     fn blocked(&self, blocker: &StatusReason) -> Step {
-        let again = match blocker.reason {
+        let retry = match blocker.reason {
             Reason::ProviderUnavailable | Reason::RateLimited | Reason::InternalError => {
-                Again::Backoff
+                Retry::Backoff
             }
-            reason if asked_elsewhere(reason) => Again::After(self.waits.interval),
-            _ => Again::After(PERSON_AGAIN_AFTER),
+            reason if asked_elsewhere(reason) => Retry::After(self.waits.interval),
+            _ => Retry::After(PERSON_AGAIN_AFTER),
         };
-        wait(blocker.reason, blocker.message.clone(), again)
+        wait(blocker.reason, blocker.message.clone(), retry)
     }
 
     /// Forbids going for a number that another resource was first to want.
-    pub(super) fn rival_blocker(&self, again: Again) -> Option<Rest> {
+    pub(super) fn rival_blocker(&self, retry: Retry) -> Option<Outcome> {
         let rival = self.rival.as_ref()?;
-        Some(Rest::Wait {
+        Some(Outcome::Wait {
             reason: Reason::ClaimedByAnother,
             message: format!(
                 "{} is wanted by {rival} too, which was there first. Delete one of the two.",
                 self.title()
             ),
-            again,
+            retry,
         })
     }
 
     /// The first of the account, the other resource, the assistant and the configuration that forbids spending.
     fn spending_blocker(&self) -> Option<Step> {
-        if let Some(rest) = self.rival_blocker(Again::After(self.waits.interval)) {
-            return Some(Step::Rest(rest));
+        if let Some(rest) = self.rival_blocker(Retry::After(self.waits.interval)) {
+            return Some(Step::Done(rest));
         }
         if let Some((_, Err(blocker))) = &self.assistant {
             return Some(self.blocked(blocker));
@@ -627,7 +661,7 @@ impl Facts {
             Some(refused) => wait(
                 refused.reason,
                 refused.message.clone(),
-                Again::After(refused.left),
+                Retry::After(refused.left),
             ),
             None => step,
         }
@@ -664,7 +698,7 @@ impl Facts {
 
     /// The order that was found, unless it only tells of an earlier resource of this name: its number came, and has been
     /// given back since. What comes later under that number is not ours.
-    pub(super) fn order<'a>(&self, look: &'a Look) -> Option<&'a Order> {
+    pub(super) fn order<'a>(&self, look: &'a Lookup) -> Option<&'a Order> {
         look.order.as_ref().filter(|order| {
             let is_history = match (&self.claim, order.created) {
                 (Stored::Ours(claim), created) => !claim.may_have_placed(&order.reference, created),
@@ -760,7 +794,7 @@ impl Facts {
         if !is_early && !is_late {
             return Title::Ours;
         }
-        match self.seen.renamed {
+        match self.findings.renamed {
             None => Title::Unclear,
             Some(Some(renamed)) => {
                 let allowed = elapsed(since, now).saturating_add(ATTEMPT_TOLERANCE);
@@ -794,7 +828,7 @@ impl Facts {
     /// What is next for a number with our mark that is not shown to be ours; `None` if nothing is to be done with it.
     fn settle_title(&self, title: Title, id: &NumberId) -> Option<Step> {
         match title {
-            Title::Unclear if self.seen.renamed.is_none() => Some(Step::Rename(id.clone())),
+            Title::Unclear if self.findings.renamed.is_none() => Some(Step::Rename(id.clone())),
             Title::Unclear => Some(wait(
                 Reason::Verifying,
                 format!(
@@ -802,7 +836,7 @@ impl Facts {
                      PhoneNumber bought it.",
                     self.title()
                 ),
-                Again::After(ASK_AGAIN_AFTER),
+                Retry::After(ASK_AGAIN_AFTER),
             )),
             Title::Overwritten => Some(Step::Disclaim(id.clone())),
             Title::Ours | Title::Kept | Title::Nobodys | Title::Anothers => None,

@@ -32,7 +32,7 @@ impl Context {
     pub(super) fn opened(&self, key: &AccountKey, opened: &Result<Arc<Account>, StatusReason>) {
         if let Some(before) = self.openings.note(key, opened) {
             let waiting = self.waiting_in(&before);
-            waiting.iter().for_each(|user| self.wakers.number(user));
+            waiting.iter().for_each(|user| self.requeuer.number(user));
         }
     }
 
@@ -57,14 +57,14 @@ impl Context {
             AccountKind::ProviderAccount => {
                 let namespace = key.namespace.as_deref().unwrap_or_default();
                 let reference = ObjectRef::new(name).within(namespace);
-                let mut stores = self.stores.accounts.iter();
-                let account = stores.find_map(|store| store.get(&reference))?;
+                let mut caches = self.caches.accounts.iter();
+                let account = caches.find_map(|store| store.get(&reference))?;
                 account.status.clone()
             }
             AccountKind::ClusterProviderAccount => {
                 let reference = ObjectRef::new(name);
-                let mut stores = self.stores.cluster_accounts.iter();
-                let account = stores.find_map(|store| store.get(&reference))?;
+                let mut caches = self.caches.cluster_accounts.iter();
+                let account = caches.find_map(|store| store.get(&reference))?;
                 account.status.clone()
             }
         };
@@ -122,7 +122,7 @@ impl Context {
     ) -> impl Told + use<'a> {
         let since = self.unsettled_since();
         let credible = self.credible(account.clone(), number.spec.provider);
-        self.stores
+        self.caches
             .index
             .told_besides(number, account, since, credible)
     }

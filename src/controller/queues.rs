@@ -18,11 +18,11 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
 use super::any_account::AnyAccount;
+use super::caches::Caches;
 use super::pulse::{Pauses, Pulses, WATCH_SECONDS};
 use super::reconciler::{REREAD_AFTER, Reconciler, account_fingerprint, number_fingerprint};
-use super::stores::Stores;
-use super::wakers::Wakers;
-use super::{Due, Parts, Settings};
+use super::requeuer::Requeuer;
+use super::{Parts, RequeueAfter, Settings};
 use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
 
 /// How many passes over numbers are begun at once, also of those that find that it is not their turn and end at once: each
@@ -65,7 +65,7 @@ pub async fn run(
 ) -> Result<(), Ended> {
     let clients = parts.clients.clone();
     let stop = stop.shared();
-    let mut stores = Stores::default();
+    let mut caches = Caches::default();
     let mut numbers = Vec::new();
     let mut namespaced_accounts = Vec::new();
     let mut cluster_accounts = Vec::new();
@@ -75,24 +75,24 @@ pub async fn run(
     let reads = &clients.reads;
     for scope in scopes(&parts.settings) {
         let (store, events) = watch(&pulses, reads, scope.as_deref(), api_in::<PhoneNumber>);
-        stores.numbers.push(store.clone());
+        caches.numbers.push(store.clone());
         numbers.push((store, events));
         let (store, events) = watch(&pulses, reads, scope.as_deref(), api_in::<ProviderAccount>);
-        stores.accounts.push(store.clone());
+        caches.accounts.push(store.clone());
         namespaced_accounts.push((store, events));
     }
     if parts.settings.watch_namespaces.is_empty() {
         let all = |client, _: Option<&str>| Api::<ClusterProviderAccount>::all(client);
         let (store, events) = watch(&pulses, reads, None, all);
-        stores.cluster_accounts.push(store.clone());
+        caches.cluster_accounts.push(store.clone());
         cluster_accounts.push((store, events));
         let all = |client, _: Option<&str>| Api::<PartialObjectMeta<Namespace>>::all(client);
         let (store, events) = watch(&pulses, reads, None, all);
-        stores.namespaces.push(store);
+        caches.namespaces.push(store);
         namespaces.push(events);
     }
-    let wakers = Wakers::default();
-    let reconciler = Arc::new(Reconciler::new(parts, stores, wakers.clone()));
+    let requeuer = Requeuer::default();
+    let reconciler = Arc::new(Reconciler::new(parts, caches, requeuer.clone()));
 
     let mut watches: Vec<BoxFuture<'static, ()>> = Vec::new();
     for events in namespaces {
@@ -101,7 +101,7 @@ pub async fn run(
     let mut controllers: Vec<BoxFuture<'static, Result<(), Ended>>> = Vec::new();
     for (store, events) in numbers {
         let (wake, woken) = unbounded();
-        wakers.add_numbers(wake);
+        requeuer.add_numbers(wake);
         let events = number_triggers(events, Arc::clone(&reconciler));
         let controller = Controller::for_stream(events, store)
             .with_config(controller::Config::default().concurrency(MOST_PASSES))
@@ -115,7 +115,7 @@ pub async fn run(
     }
     for (store, events) in namespaced_accounts {
         let (wake, woken) = unbounded();
-        wakers.add_accounts(wake);
+        requeuer.add_accounts(wake);
         let events = account_triggers(events, Arc::clone(&reconciler));
         let pass = |account, reconciler: Arc<Reconciler>| async move {
             reconciler.account(account).await.map(action)
@@ -126,7 +126,7 @@ pub async fn run(
     }
     for (store, events) in cluster_accounts {
         let (wake, woken) = unbounded();
-        wakers.add_cluster_accounts(wake);
+        requeuer.add_cluster_accounts(wake);
         let observer = Arc::clone(&reconciler);
         let events = events.inspect(move |event| {
             if let Ok(event) = event {
@@ -279,8 +279,8 @@ pub fn number_triggers(
             observer.saw_number(event);
         }
     });
-    let is_news = move |number: &PhoneNumber| reconciler.is_news(number);
-    triggers(events, is_news, number_fingerprint)
+    let is_foreign_change = move |number: &PhoneNumber| reconciler.is_foreign_change(number);
+    triggers(events, is_foreign_change, number_fingerprint)
 }
 
 /// The accounts in `events` that a pass is due for. `reconciler` wakes the users of each.
@@ -296,7 +296,7 @@ pub fn account_triggers(
     });
     triggers(events, |_| true, account_fingerprint).inspect(move |account| {
         if let Ok(account) = account {
-            reconciler.wake_users_of(account);
+            reconciler.requeue_users_of(account);
         }
     })
 }
@@ -314,7 +314,7 @@ fn leave_out_what_nobody_reads<K: Resource>(object: &mut K) {
 /// The objects in `events` that changed in what `fingerprint` covers and are news.
 fn triggers<K>(
     events: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
-    is_news: impl Fn(&K) -> bool + Send + 'static,
+    is_foreign_change: impl Fn(&K) -> bool + Send + 'static,
     fingerprint: fn(&K) -> u64,
 ) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
 where
@@ -325,7 +325,7 @@ where
         move |object: &K| Some(fingerprint(object)),
         PredicateConfig::default(),
     );
-    changed.try_filter(move |object| std::future::ready(is_news(object)))
+    changed.try_filter(move |object| std::future::ready(is_foreign_change(object)))
 }
 
 /// Every new number wakes its account; a pass over the account serves all that came meanwhile.
@@ -341,7 +341,7 @@ fn account_controller<A: AnyAccount>(
         .graceful_shutdown_on(stop)
 }
 
-fn action(due: Due) -> Action {
+fn action(due: RequeueAfter) -> Action {
     due.map_or_else(Action::await_change, Action::requeue)
 }
 

@@ -15,14 +15,14 @@ use kube::{Resource, ResourceExt};
 
 use super::account;
 use super::any_account::AnyAccount;
+use super::caches::Caches;
+use super::collector::MetricsCollector;
 use super::context::{Context, secrets_of};
 use super::fault;
-use super::figures::Figures;
 use super::limits::waits_for_a_limit;
+use super::requeuer::Requeuer;
 use super::secrets::SecretName;
-use super::stores::Stores;
-use super::wakers::Wakers;
-use super::{Due, Parts, number, perform};
+use super::{Parts, RequeueAfter, number, perform};
 use crate::api::{
     AccountKey, AccountKind, ClusterProviderAccount, PhoneNumber, ProviderAccount, account_name,
 };
@@ -53,11 +53,11 @@ pub struct Reconciler {
 
 impl Reconciler {
     /// A reconciler that finds objects in `stores` and wakes others through `wakers`.
-    pub fn new(parts: Parts, stores: Stores, wakers: Wakers) -> Self {
+    pub fn new(parts: Parts, caches: Caches, requeuer: Requeuer) -> Self {
         let heartbeat = parts.heartbeat.clone();
         let cleaned_up = Mutex::new(parts.clock.now());
         Self {
-            context: Arc::new(Context::new(parts, stores, wakers)),
+            context: Arc::new(Context::new(parts, caches, requeuer)),
             heartbeat,
             cleaned_up,
             knew_namespaces: AtomicBool::default(),
@@ -66,7 +66,7 @@ impl Reconciler {
 
     /// Waits until every cache holds what its first list returned; to be called once.
     pub async fn fill(&self) {
-        self.context.stores.fill().await;
+        self.context.caches.fill().await;
     }
 
     /// Waits until the caches show at least what the API server has now. To be called by a replica whose caches were filled
@@ -78,20 +78,22 @@ impl Reconciler {
     /// Lets passes decide, and wakes all that there is: what was passed in before is due now. To be called once the caches
     /// are filled with what was there when this process began to lead.
     pub fn begin(&self) {
-        let Context { stores, wakers, .. } = self.context.as_ref();
-        stores.begin();
-        for account in stores.accounts.iter().flat_map(Store::state) {
-            wakers.account(ObjectRef::from_obj(account.as_ref()));
+        let Context {
+            caches, requeuer, ..
+        } = self.context.as_ref();
+        caches.begin();
+        for account in caches.accounts.iter().flat_map(Store::state) {
+            requeuer.account(ObjectRef::from_obj(account.as_ref()));
         }
-        for account in stores.cluster_accounts.iter().flat_map(Store::state) {
-            wakers.cluster_account(ObjectRef::from_obj(account.as_ref()));
+        for account in caches.cluster_accounts.iter().flat_map(Store::state) {
+            requeuer.cluster_account(ObjectRef::from_obj(account.as_ref()));
         }
-        self.context.wake_numbers(|_| true);
+        self.context.requeue_numbers(|_| true);
     }
 
     /// What Prometheus is to be told of the accounts, from now on and for as long as the result is kept.
-    pub(super) fn figures(&self) -> Arc<Figures> {
-        let figures = Arc::new(Figures::new(Arc::clone(&self.context)));
+    pub(super) fn figures(&self) -> Arc<MetricsCollector> {
+        let figures = Arc::new(MetricsCollector::new(Arc::clone(&self.context)));
         self.context.metrics.show(&figures);
         self.context.metrics.leads(true);
         for kind in [
@@ -112,11 +114,11 @@ impl Reconciler {
 
     /// Reads how much of the limits is used, for the figures alone.
     pub(super) async fn reread_limits(&self) {
-        if !self.context.stores.has_begun() {
+        if !self.context.caches.has_begun() {
             return;
         }
         fault::survived_round("reading of limits", &self.context, async {
-            if let Err(error) = self.context.fuses.read_again().await {
+            if let Err(error) = self.context.quotas.read_again().await {
                 tracing::debug!(%error, "cannot read how much of the limits is used");
             }
         })
@@ -126,7 +128,7 @@ impl Reconciler {
     /// Warns of fields that the API server drops because the installed definition is older than this program.
     pub(super) async fn check_definition(&self) {
         fault::survived_round("reading of the definition", &self.context, async {
-            let lacks = match self.context.definition.lacks().await {
+            let lacks = match self.context.crd_guard.lacks().await {
                 Ok(lacks) => lacks,
                 Err(error) => {
                     tracing::debug!(%error, "cannot read the definitions");
@@ -150,7 +152,7 @@ impl Reconciler {
     ///
     /// # Errors
     /// Those of the API server; [`Reconciler::after_error`] tells when to try again.
-    pub async fn number(&self, number: Arc<PhoneNumber>) -> Result<Due, kube::Error> {
+    pub async fn number(&self, number: Arc<PhoneNumber>) -> Result<RequeueAfter, kube::Error> {
         let context = &self.context;
         let pass = number::reconcile(Arc::clone(&number), Arc::clone(context));
         match panics::caught(pass).await {
@@ -163,7 +165,10 @@ impl Reconciler {
     ///
     /// # Errors
     /// Those of the API server; [`Reconciler::after_error`] tells when to try again.
-    pub async fn account(&self, account: Arc<ProviderAccount>) -> Result<Due, kube::Error> {
+    pub async fn account(
+        &self,
+        account: Arc<ProviderAccount>,
+    ) -> Result<RequeueAfter, kube::Error> {
         self.any_account(account).await
     }
 
@@ -174,11 +179,14 @@ impl Reconciler {
     pub async fn cluster_account(
         &self,
         account: Arc<ClusterProviderAccount>,
-    ) -> Result<Due, kube::Error> {
+    ) -> Result<RequeueAfter, kube::Error> {
         self.any_account(account).await
     }
 
-    async fn any_account<A: AnyAccount>(&self, account: Arc<A>) -> Result<Due, kube::Error> {
+    async fn any_account<A: AnyAccount>(
+        &self,
+        account: Arc<A>,
+    ) -> Result<RequeueAfter, kube::Error> {
         let context = &self.context;
         let pass = account::reconcile(Arc::clone(&account), Arc::clone(context));
         match panics::caught(pass).await {
@@ -193,7 +201,7 @@ impl Reconciler {
         &self,
         object: &K,
         error: &kube::Error,
-    ) -> Due {
+    ) -> RequeueAfter {
         self.context.setbacks.add(object, error)
     }
 
@@ -209,8 +217,8 @@ impl Reconciler {
             Event::Apply(number) => {
                 self.context.note(number);
                 // What forbade another to go for its number may not any more.
-                if self.is_news(number) {
-                    self.context.wake_others_that_declare(number);
+                if self.is_foreign_change(number) {
+                    self.context.requeue_others_that_declare(number);
                 }
             }
             Event::InitApply(number) => self.context.note(number),
@@ -218,7 +226,7 @@ impl Reconciler {
                 // It may have changed in what nobody has seen.
                 self.context.note(number);
                 self.context
-                    .forget(self.context.stores.index.remove(number));
+                    .forget(self.context.caches.index.remove(number));
                 self.context.setbacks.over(number);
             }
             Event::InitDone => self.saw_all(),
@@ -228,34 +236,34 @@ impl Reconciler {
 
     /// What a list does not show any more is gone without an event.
     fn saw_all(&self) {
-        let Context { stores, .. } = self.context.as_ref();
-        let gone = stores.index.keep(|reference| {
-            let mut stores = stores.numbers.iter();
-            stores.any(|store| store.get(reference).is_some())
+        let Context { caches, .. } = self.context.as_ref();
+        let gone = caches.index.keep(|reference| {
+            let mut caches = caches.numbers.iter();
+            caches.any(|store| store.get(reference).is_some())
         });
         // The list of another namespace may be under way: what it has shown so far is in no cache yet, and noted at its end.
-        for number in stores.numbers.iter().flat_map(Store::state) {
+        for number in caches.numbers.iter().flat_map(Store::state) {
             self.context.note(&number);
         }
         gone.into_iter().for_each(|gone| self.context.forget(gone));
     }
 
     /// True if `number`, as a watch has it, is news: a pass that has written this version or a later one knew it.
-    pub fn is_news(&self, number: &PhoneNumber) -> bool {
-        !self.context.memories.knows(number)
+    pub fn is_foreign_change(&self, number: &PhoneNumber) -> bool {
+        !self.context.observations.knows(number)
     }
 
     /// Wakes the numbers that use an account that has changed.
-    pub fn wake_users_of(&self, account: &ProviderAccount) {
+    pub fn requeue_users_of(&self, account: &ProviderAccount) {
         fault::survived("watch of ProviderAccounts", &self.context, || {
-            self.wake_users(account);
+            self.requeue_users(account);
         });
     }
 
     /// Wakes the numbers that use a cluster account that has changed.
     pub fn wake_users_of_cluster_account(&self, account: &ClusterProviderAccount) {
         fault::survived("watch of ClusterProviderAccounts", &self.context, || {
-            self.wake_users(account);
+            self.requeue_users(account);
         });
     }
 
@@ -268,7 +276,7 @@ impl Reconciler {
                     let is_shared = |number: &PhoneNumber| {
                         account_name(number).0 == AccountKind::ClusterProviderAccount
                     };
-                    self.context.wake_numbers(is_shared);
+                    self.context.requeue_numbers(is_shared);
                 });
                 return;
             }
@@ -280,7 +288,7 @@ impl Reconciler {
         let name = Some(changed.name_any());
         let is_in = |number: &PhoneNumber| number.namespace() == name;
         fault::survived("watch of namespaces", &self.context, || {
-            self.context.wake_numbers(is_in);
+            self.context.requeue_numbers(is_in);
         });
     }
 
@@ -292,7 +300,7 @@ impl Reconciler {
     /// Reads the Secrets in use and wakes what a changed one matters to; does nothing before [`Reconciler::begin`]. To be
     /// called every [`REREAD_AFTER`].
     pub async fn reread_secrets(&self) {
-        if !self.context.stores.has_begun() {
+        if !self.context.caches.has_begun() {
             return;
         }
         fault::survived_round("reading of Secrets", &self.context, async {
@@ -300,7 +308,7 @@ impl Reconciler {
             let changed: BTreeSet<_> = self.context.secrets.refresh(&in_use).await;
             self.context.keep_credentials(&changed);
             if !changed.is_empty() {
-                self.wake_users_of_secrets(&changed);
+                self.requeue_users_of_secrets(&changed);
             }
             self.clean_up();
         })
@@ -310,13 +318,13 @@ impl Reconciler {
     /// Makes no more passes over numbers, also not those that wait for their turn: whoever follows makes them. Passes under
     /// way go on.
     pub(super) fn stop(&self) {
-        self.context.turns.end();
+        self.context.slots.end();
     }
 
     /// Gives back what is counted and will not be used, and finishes writing Events. To be called when nothing is in flight any more.
     pub async fn end(&self) {
         if let Some(now) = self.context.time.now() {
-            self.context.fuses.give_back(now).await;
+            self.context.quotas.give_back(now).await;
         }
         self.context.events.finish().await;
     }
@@ -333,98 +341,98 @@ impl Reconciler {
 
     /// Forgets what is remembered of objects that do not exist any more.
     fn forget_what_is_gone(&self) {
-        let numbers = self.context.stores.numbers.iter().flat_map(Store::state);
+        let numbers = self.context.caches.numbers.iter().flat_map(Store::state);
         let live: BTreeSet<_> = numbers.filter_map(|number| number.uid()).collect();
-        self.context.memories.retain(|uid| live.contains(uid));
+        self.context.observations.retain(|uid| live.contains(uid));
         let Context {
-            stores, setbacks, ..
+            caches, setbacks, ..
         } = self.context.as_ref();
-        setbacks.retain::<PhoneNumber>(|namespace, name| is_in(&stores.numbers, namespace, name));
+        setbacks.retain::<PhoneNumber>(|namespace, name| is_in(&caches.numbers, namespace, name));
         setbacks
-            .retain::<ProviderAccount>(|namespace, name| is_in(&stores.accounts, namespace, name));
+            .retain::<ProviderAccount>(|namespace, name| is_in(&caches.accounts, namespace, name));
         setbacks.retain::<ClusterProviderAccount>(|namespace, name| {
-            is_in(&stores.cluster_accounts, namespace, name)
+            is_in(&caches.cluster_accounts, namespace, name)
         });
-        let accounts = stores.accounts.iter().flat_map(Store::state);
-        let cluster_accounts = stores.cluster_accounts.iter().flat_map(Store::state);
+        let accounts = caches.accounts.iter().flat_map(Store::state);
+        let cluster_accounts = caches.cluster_accounts.iter().flat_map(Store::state);
         let live: BTreeSet<_> = accounts
             .filter_map(|account| account.uid())
             .chain(cluster_accounts.filter_map(|account| account.uid()))
             .collect();
-        self.context.inspections.retain(|uid| live.contains(uid));
+        self.context.checks.retain(|uid| live.contains(uid));
         let since = self.context.unsettled_since();
-        self.context.stores.index.forget_claims_before(since);
+        self.context.caches.index.forget_claims_before(since);
         let exists = |key: &AccountKey| self.context.account_status(key).is_some();
         self.context.openings.retain(exists);
         if let Some(now) = self.context.time.now() {
-            self.context.fuses.forget_idle(now);
+            self.context.quotas.forget_idle(now);
         }
         self.context.forget_figures();
     }
 
-    fn wake_users<A: AnyAccount>(&self, account: &A) {
+    fn requeue_users<A: AnyAccount>(&self, account: &A) {
         for user in self.context.users(&account.key()) {
-            self.context.wakers.number(&user);
+            self.context.requeuer.number(&user);
         }
-        self.wake_what_waits_for_limits_of(account);
+        self.requeue_what_waits_for_limits_of(account);
     }
 
     /// The lowest limit holds for all that open the same account at the provider.
-    fn wake_what_waits_for_limits_of<A: AnyAccount>(&self, account: &A) {
+    fn requeue_what_waits_for_limits_of<A: AnyAccount>(&self, account: &A) {
         let status = account.status();
         let id = status.and_then(|status| status.account_id.clone());
         let id = id.map(AccountId::new);
         for user in id.iter().flat_map(|id| self.context.waiting_in(id)) {
-            self.context.wakers.number(&user);
+            self.context.requeuer.number(&user);
         }
     }
 
     /// The limits of an account that is gone hold no more.
     pub(super) fn saw_account<A: AnyAccount>(&self, event: &Event<A>) {
         fault::survived("watch of accounts", &self.context, || match event {
-            Event::Delete(account) => self.wake_what_waits_for_limits_of(account),
+            Event::Delete(account) => self.requeue_what_waits_for_limits_of(account),
             // One may be gone without an event.
-            Event::InitDone if self.context.stores.has_begun() => {
-                self.context.wake_numbers(waits_for_a_limit);
+            Event::InitDone if self.context.caches.has_begun() => {
+                self.context.requeue_numbers(waits_for_a_limit);
             }
             Event::InitDone | Event::Init | Event::InitApply(_) | Event::Apply(_) => {}
         });
     }
 
-    fn wake_users_of_secrets(&self, changed: &BTreeSet<SecretName>) {
+    fn requeue_users_of_secrets(&self, changed: &BTreeSet<SecretName>) {
         let Context {
-            stores,
-            wakers,
+            caches,
+            requeuer,
             settings,
             ..
         } = self.context.as_ref();
         let is_changed = |secrets: Vec<SecretName>| secrets.iter().any(|it| changed.contains(it));
-        for account in stores.accounts.iter().flat_map(Store::state) {
+        for account in caches.accounts.iter().flat_map(Store::state) {
             let namespace = account.namespace().unwrap_or_default();
             if is_changed(secrets_of(&account.spec.account, &namespace)) {
-                self.wake_users(account.as_ref());
-                wakers.account(ObjectRef::from_obj(account.as_ref()));
+                self.requeue_users(account.as_ref());
+                requeuer.account(ObjectRef::from_obj(account.as_ref()));
             }
         }
-        for account in stores.cluster_accounts.iter().flat_map(Store::state) {
+        for account in caches.cluster_accounts.iter().flat_map(Store::state) {
             if is_changed(secrets_of(
                 &account.spec.account,
                 &settings.operator_namespace,
             )) {
-                self.wake_users(account.as_ref());
-                wakers.cluster_account(ObjectRef::from_obj(account.as_ref()));
+                self.requeue_users(account.as_ref());
+                requeuer.cluster_account(ObjectRef::from_obj(account.as_ref()));
             }
         }
     }
 }
 
-fn is_in<K>(stores: &[Store<K>], namespace: Option<&str>, name: &str) -> bool
+fn is_in<K>(caches: &[Store<K>], namespace: Option<&str>, name: &str) -> bool
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
     let mut reference = ObjectRef::new(name);
     reference.namespace = namespace.map(str::to_owned);
-    stores.iter().any(|store| store.get(&reference).is_some())
+    caches.iter().any(|store| store.get(&reference).is_some())
 }
 
 /// What of a number a pass depends on: it is due when this changes. Our own status writes wake nobody.

@@ -11,10 +11,10 @@ use kube::{Api, Resource, ResourceExt};
 use super::conditions::{seconds, set_condition};
 use super::context::Context;
 use super::events::Told;
-use super::pass::{Pass, order_id};
-use super::plan::depart::{Deletion, on_deletion};
-use super::plan::hold::destination;
-use super::plan::{Again, Facts, Farewell, Rest, Step};
+use super::plan::maintain::destination;
+use super::plan::release::{Deletion, on_deletion};
+use super::plan::{Facts, FinalizerRemoval, Outcome, Retry, Step};
+use super::state::{ReconcileState, order_id};
 use crate::api::{
     AccountRefStatus, AssistantStatus, AttemptOutcome, AttemptStatus, CapabilitiesStatus, Class,
     CostStatus, NumberOrigin, OnDeletion, OrderStatus, PhoneNumber, PhoneNumberStatus, Reason,
@@ -74,11 +74,11 @@ pub(super) fn attempt(claim: &Claim, outcome: AttemptOutcome) -> AttemptStatus {
 /// # Errors
 /// Those of the API server.
 pub(super) async fn record(
-    pass: &mut Pass,
-    next: &Rest,
+    state: &mut ReconcileState,
+    next: &Outcome,
     context: &Context,
 ) -> Result<bool, kube::Error> {
-    write(pass, next, Put::IfChanged, context).await
+    write(state, next, Put::IfChanged, context).await
 }
 
 /// Writes down that `step` is about to be carried out, also where the status says so already: the write fails if anybody has
@@ -87,11 +87,11 @@ pub(super) async fn record(
 /// # Errors
 /// Those of the API server, a conflict among them.
 pub(super) async fn fence(
-    pass: &mut Pass,
+    state: &mut ReconcileState,
     step: &Step,
     context: &Context,
 ) -> Result<(), kube::Error> {
-    write(pass, &under_way(step), Put::Once, context)
+    write(state, &under_way(step), Put::Once, context)
         .await
         .map(drop)
 }
@@ -106,12 +106,12 @@ enum Put {
 }
 
 /// How the status shows that `step` is next.
-pub(super) fn under_way(step: &Step) -> Rest {
+pub(super) fn under_way(step: &Step) -> Outcome {
     let (reason, message) = match step {
-        Step::Announce(_) | Step::Assign(_) | Step::Unassign(_) => {
+        Step::RecordPendingAssignment(_) | Step::Assign(_) | Step::Unassign(_) => {
             (Reason::Assigning, "Burki is told who answers.")
         }
-        Step::AnnounceRelease(_) | Step::Release(_) | Step::Cancel(_) => {
+        Step::RecordRelease(_) | Step::Release(_) | Step::Cancel(_) => {
             (Reason::Releasing, "The number is given back.")
         }
         Step::Configure(..) | Step::RestoreMark(_) | Step::SetWebhook(_) => {
@@ -119,10 +119,10 @@ pub(super) fn under_way(step: &Step) -> Rest {
         }
         _ => (Reason::Verifying, "The number is looked at."),
     };
-    Rest::Wait {
+    Outcome::Wait {
         reason,
         message: message.to_owned(),
-        again: Again::Backoff,
+        retry: Retry::Backoff,
     }
 }
 
@@ -131,19 +131,19 @@ pub(super) fn under_way(step: &Step) -> Rest {
 /// # Errors
 /// Those of the API server.
 pub(super) async fn report(
-    pass: &mut Pass,
-    rest: &Rest,
+    state: &mut ReconcileState,
+    rest: &Outcome,
     context: &Context,
 ) -> Result<(), kube::Error> {
-    if let Some(farewell) = pass.farewell {
-        say_farewell(farewell, pass, context);
+    if let Some(farewell) = state.farewell {
+        say_farewell(farewell, state, context);
         return Ok(());
     }
     match rest {
-        Rest::Nothing | Rest::Unchanged(_) => Ok(()),
-        Rest::Wait { reason, .. } if transient(*reason) && was_ready(&pass.object) => Ok(()),
-        Rest::Ready | Rest::Suspended | Rest::Wait { .. } => {
-            write(pass, rest, Put::IfChanged, context).await.map(drop)
+        Outcome::NotManaged | Outcome::KeepStatus(_) => Ok(()),
+        Outcome::Wait { reason, .. } if transient(*reason) && was_ready(&state.object) => Ok(()),
+        Outcome::Ready | Outcome::Suspended | Outcome::Wait { .. } => {
+            write(state, rest, Put::IfChanged, context).await.map(drop)
         }
     }
 }
@@ -163,26 +163,26 @@ fn was_ready(object: &PhoneNumber) -> bool {
 }
 
 async fn write(
-    pass: &mut Pass,
-    rest: &Rest,
+    state: &mut ReconcileState,
+    rest: &Outcome,
     put: Put,
     context: &Context,
 ) -> Result<bool, kube::Error> {
-    let before = pass.object.status.clone().unwrap_or_default();
-    let now = context.time.now().unwrap_or(pass.facts.now);
-    let mut status = status(&before, pass, rest, now);
+    let before = state.object.status.clone().unwrap_or_default();
+    let now = context.time.now().unwrap_or(state.facts.now);
+    let mut status = status(&before, state, rest, now);
     if status == before && put == Put::IfChanged {
         return Ok(false);
     }
     let may_repeat = put == Put::IfChanged;
-    let tells_of_a_deed = pass.attempt.is_some()
+    let tells_of_a_deed = state.attempt.is_some()
         || status.id != before.id
         || status.order_id != before.order_id
         || status.assistant != before.assistant;
-    let namespace = pass.object.namespace().unwrap_or_default();
+    let namespace = state.object.namespace().unwrap_or_default();
     let api = Api::<PhoneNumber>::namespaced(context.clients.writes.clone(), &namespace);
-    let name = pass.object.name_any();
-    let mut object = PhoneNumber::clone(&pass.object);
+    let name = state.object.name_any();
+    let mut object = PhoneNumber::clone(&state.object);
     let mut has_changed = false;
     let sent = context.clock.now();
     for attempt in 1..=TRIES {
@@ -193,7 +193,7 @@ async fn write(
             .await
         {
             Ok(written) => {
-                pass.object = Arc::new(written);
+                state.object = Arc::new(written);
                 break;
             }
             // What only waits is decided anew, and what a deed has come to must be written whatever others have.
@@ -203,12 +203,12 @@ async fn write(
                 has_changed = true;
                 object = api.get(&name).await?;
                 let live = object.status.clone().unwrap_or_default();
-                if pass.attempt.is_none() {
+                if state.attempt.is_none() {
                     status.attempt.clone_from(&live.attempt);
                 }
                 keep_what_is_not_ours(&mut status, &before, &live);
                 let recorded = object.status.as_ref().and_then(|status| status.id.clone());
-                let other = object.uid() != pass.object.uid()
+                let other = object.uid() != state.object.uid()
                     || (recorded.is_some() && recorded != status.id);
                 if other {
                     return Err(kube::Error::Api(error));
@@ -218,11 +218,11 @@ async fn write(
         }
     }
     if !has_changed {
-        pass.facts.seen.announced = pass.facts.record.assigning;
-        pass.announced_at = Some(sent);
+        state.facts.findings.announced = state.facts.record.assigning;
+        state.announced_at = Some(sent);
     }
-    context.wrote(&pass.object, !has_changed);
-    transitions(&before, &status, pass, context);
+    context.wrote(&state.object, !has_changed);
+    transitions(&before, &status, state, context);
     Ok(has_changed)
 }
 
@@ -243,17 +243,17 @@ fn keep_what_is_not_ours(
 
 fn status(
     before: &PhoneNumberStatus,
-    pass: &Pass,
-    rest: &Rest,
+    state: &ReconcileState,
+    rest: &Outcome,
     now: Timestamp,
 ) -> PhoneNumberStatus {
-    let facts = &pass.facts;
+    let facts = &state.facts;
     let mut status = before.clone();
     status.observed_generation = Some(facts.generation);
     status.id = facts.record.id.as_ref().map(ToString::to_string);
     status.account_id = facts.record.account_id.as_ref().map(ToString::to_string);
-    status.order_id = order_id(pass).map(|id| id.to_string());
-    if let Some(attempt) = &pass.attempt {
+    status.order_id = order_id(state).map(|id| id.to_string());
+    if let Some(attempt) = &state.attempt {
         status.attempt = Some(attempt.clone());
     }
     let assistant = facts.record.assistant.or(facts.record.assigning);
@@ -261,7 +261,7 @@ fn status(
     status.assistant = assistant.map(|id| AssistantStatus {
         id,
         pending: facts.record.assistant.is_none(),
-        name: match &pass.resolved.assistant {
+        name: match &state.resolved.assistant {
             Some((wanted, Ok(assistant))) if *wanted == id => {
                 Some(shown::line(&assistant.name, MOST))
             }
@@ -281,21 +281,21 @@ fn status(
     status.on_deletion = is_held.then(|| match on_deletion(facts) {
         Deletion::Releases => OnDeletion::Release,
         Deletion::LetsGo(_) => OnDeletion::Retain,
-        Deletion::Waits => OnDeletion::Blocked,
+        Deletion::Timeouts => OnDeletion::Blocked,
     });
-    let (kind, name) = account_name(&pass.object);
+    let (kind, name) = account_name(&state.object);
     status.account_ref = Some(AccountRefStatus {
         kind: kind.to_string(),
         name,
     });
-    status.cost = cost(before, pass);
+    status.cost = cost(before, state);
     // A candidate is nobody's until it is claimed.
     let number = match &facts.search {
         Some(_) if facts.record.id.is_none() => facts.claim.claim().map(|claim| &claim.number),
         _ => facts.number.as_ref(),
     };
     status.phone_number = number.map(ToString::to_string);
-    let holding = facts.seen.fetched.as_ref().and_then(Option::as_ref);
+    let holding = facts.findings.fetched.as_ref().and_then(Option::as_ref);
     if let Some(holding) = holding {
         status.phone_number = Some(holding.number.to_string());
         show(holding, &mut status);
@@ -306,12 +306,12 @@ fn status(
         telnyx
             .requirement_group_id
             .clone_from(&facts.record.requirement_group);
-        telnyx.webhook_url = pass
+        telnyx.webhook_url = state
             .resolved
             .webhook_url
             .clone()
             .or(telnyx.webhook_url.take());
-        if let Some(order) = &pass.order {
+        if let Some(order) = &state.order {
             telnyx.order_status = Some(match order.state {
                 OrderState::Pending => OrderStatus::Pending,
                 OrderState::Success => OrderStatus::Completed,
@@ -319,7 +319,7 @@ fn status(
             });
         }
     }
-    conditions(&mut status.conditions, pass, rest, now);
+    conditions(&mut status.conditions, state, rest, now);
     status
 }
 
@@ -333,15 +333,15 @@ fn may_answer(facts: &Facts) -> Option<i64> {
 
 /// What the number costs that is held, or may have been bought: as the claim says, whatever became of the status since, or as
 /// it was when the number was found.
-fn cost(before: &PhoneNumberStatus, pass: &Pass) -> Option<CostStatus> {
-    let facts = &pass.facts;
-    let was_refused = matches!(&pass.order, Some(order) if order.state == OrderState::Failure);
+fn cost(before: &PhoneNumberStatus, state: &ReconcileState) -> Option<CostStatus> {
+    let facts = &state.facts;
+    let was_refused = matches!(&state.order, Some(order) if order.state == OrderState::Failure);
     if was_refused && facts.record.id.is_none() {
         return None;
     }
     let is_spent = facts.record.id.is_some()
-        || order_id(pass).is_some()
-        || matches!(&pass.attempt, Some(attempt) if !attempt.outcome.is_in_vain());
+        || order_id(state).is_some()
+        || matches!(&state.attempt, Some(attempt) if !attempt.outcome.is_in_vain());
     let claim = facts.claim.claim();
     let price = claim
         .filter(|claim| is_spent && facts.number.as_ref() == Some(&claim.number))
@@ -353,7 +353,7 @@ fn cost(before: &PhoneNumberStatus, pass: &Pass) -> Option<CostStatus> {
         display: None,
     };
     let claimed = price.map(shown).or_else(|| before.cost.clone());
-    let cost = claimed.or_else(|| pass.price.as_ref().map(shown))?;
+    let cost = claimed.or_else(|| state.price.as_ref().map(shown))?;
     // An earlier version of the operator did not record how it is displayed.
     let display = Some(format!("{} {}", cost.monthly, cost.currency));
     Some(CostStatus { display, ..cost })
@@ -392,17 +392,22 @@ fn show(holding: &Holding, status: &mut PhoneNumberStatus) {
     }
 }
 
-fn conditions(conditions: &mut Vec<Condition>, pass: &Pass, rest: &Rest, now: Timestamp) {
-    let facts = &pass.facts;
+fn conditions(
+    conditions: &mut Vec<Condition>,
+    state: &ReconcileState,
+    rest: &Outcome,
+    now: Timestamp,
+) {
+    let facts = &state.facts;
     let (ready, why) = match rest {
-        Rest::Ready => (
+        Outcome::Ready => (
             Some(true),
             StatusReason {
                 reason: Reason::Ready,
-                message: ready(pass),
+                message: ready(state),
             },
         ),
-        Rest::Wait {
+        Outcome::Wait {
             reason, message, ..
         } => (
             Some(false),
@@ -411,7 +416,7 @@ fn conditions(conditions: &mut Vec<Condition>, pass: &Pass, rest: &Rest, now: Ti
                 message: message.clone(),
             },
         ),
-        Rest::Suspended | Rest::Nothing | Rest::Unchanged(_) => (
+        Outcome::Suspended | Outcome::NotManaged | Outcome::KeepStatus(_) => (
             None,
             StatusReason {
                 reason: Reason::Suspended,
@@ -451,7 +456,7 @@ fn conditions(conditions: &mut Vec<Condition>, pass: &Pass, rest: &Rest, now: Ti
         facts.record.id.is_some() && why.reason != Reason::Lost,
         &purchased,
     );
-    let holding = facts.seen.fetched.as_ref().and_then(Option::as_ref);
+    let holding = facts.findings.fetched.as_ref().and_then(Option::as_ref);
     let configured = match (&facts.configuration, holding) {
         (Ok(configuration), Some(holding))
             if facts.webhooks.is_empty() && configuration.differences(holding).is_empty() =>
@@ -522,9 +527,14 @@ fn webhooks(
 }
 
 /// What is said of a number that is Ready.
-fn ready(pass: &Pass) -> String {
-    let message = format!("{} is bought and set up as declared.", pass.facts.title());
-    let holding = pass.facts.seen.fetched.as_ref().and_then(Option::as_ref);
+fn ready(state: &ReconcileState) -> String {
+    let message = format!("{} is bought and set up as declared.", state.facts.title());
+    let holding = state
+        .facts
+        .findings
+        .fetched
+        .as_ref()
+        .and_then(Option::as_ref);
     match holding.map(|holding| &holding.line) {
         Some(Line::Other(word)) => format!(
             "{message} The provider shows it as {word:?}, a state that this operator does not know."
@@ -536,16 +546,16 @@ fn ready(pass: &Pass) -> String {
 fn transitions(
     before: &PhoneNumberStatus,
     after: &PhoneNumberStatus,
-    pass: &Pass,
+    state: &ReconcileState,
     context: &Context,
 ) {
     if let (None, Some(id)) = (&before.id, &after.id) {
         let account = after.account_id.as_deref().unwrap_or("unknown");
         let note = format!(
             "{} is held in account {account} as {id}.",
-            pass.facts.title()
+            state.facts.title()
         );
-        tell(pass, context, false, "Purchased", "Purchase", note);
+        tell(state, context, false, "Purchased", "Purchase", note);
     }
     let is_bought = before.id.is_none() && after.id.is_some();
     let shown = |status: &PhoneNumberStatus, kind: &str| {
@@ -573,51 +583,54 @@ fn transitions(
             .conditions
             .iter()
             .any(|found| found.type_ == condition::STALLED && found.status == "True");
-        tracing::info!(number = %owner(pass.object.as_ref()), reason, message, "state changed");
+        tracing::info!(number = %owner(state.object.as_ref()), reason, message, "state changed");
         // That it was bought, and needs nothing more, is one piece of news.
         if !(is_bought && known == Some(Reason::Ready)) {
-            tell(pass, context, stalled, &reason, "Reconcile", message);
+            tell(state, context, stalled, &reason, "Reconcile", message);
         }
     }
 }
 
-fn say_farewell(farewell: Farewell, pass: &Pass, context: &Context) {
-    let number = pass.facts.title();
+fn say_farewell(farewell: FinalizerRemoval, state: &ReconcileState, context: &Context) {
+    let number = state.facts.title();
     let (reason, note) = match farewell {
-        Farewell::Released => ("Released", format!("{number} was given back.")),
-        Farewell::Retained => (
+        FinalizerRemoval::Released => ("Released", format!("{number} was given back.")),
+        FinalizerRemoval::Retained => (
             "Retained",
             format!("{number} stays in the account, by deletionPolicy Retain."),
         ),
-        Farewell::Owned => (
+        FinalizerRemoval::Owned => (
             "Retained",
             format!(
                 "{number}, if it was bought, stays in the account and is still paid: the PhoneNumber was deleted while it had owners, and \
                  spec.deletionPolicy was not set. Release it at the provider."
             ),
         ),
-        Farewell::DefinitionDeleted => (
+        FinalizerRemoval::DefinitionDeleted => (
             "Retained",
             format!(
                 "{number} stays in the account, because the resource definition is being deleted."
             ),
         ),
-        Farewell::NeverBought => (
-            "NeverBought",
+        FinalizerRemoval::NotPurchased => (
+            "NotPurchased",
             format!("{number} was never bought for this PhoneNumber."),
         ),
-        Farewell::Gone => ("Gone", format!("{number} was not in the account any more.")),
-        Farewell::Disowned => (
-            "Disowned",
+        FinalizerRemoval::AlreadyAbsent => (
+            "AlreadyAbsent",
+            format!("{number} was not in the account any more."),
+        ),
+        FinalizerRemoval::NotOwned => (
+            "NotOwned",
             format!("{number} carries another owner's mark and was not released."),
         ),
     };
-    tracing::info!(number = %owner(pass.object.as_ref()), reason, note, "let go");
-    tell(pass, context, false, reason, "Delete", note);
+    tracing::info!(number = %owner(state.object.as_ref()), reason, note, "let go");
+    tell(state, context, false, reason, "Delete", note);
 }
 
 fn tell(
-    pass: &Pass,
+    state: &ReconcileState,
     context: &Context,
     is_warning: bool,
     reason: &str,
@@ -625,12 +638,12 @@ fn tell(
     note: String,
 ) {
     context.events.tell(Told {
-        about: pass.object.object_ref(&()),
+        about: state.object.object_ref(&()),
         is_warning,
         reason: reason.to_owned(),
         action,
         note,
-        at: context.time.now().unwrap_or(pass.facts.now),
+        at: context.time.now().unwrap_or(state.facts.now),
     });
 }
 

@@ -1,4 +1,4 @@
-//! Finds out what a resource asks for, without asking the phone company about numbers: account, credential, assistant,
+//! Finds out what a resource asks for, without asking the provider about numbers: account, credential, assistant,
 //! connection, webhooks. Everything that can fail for free fails here, as a [`StatusReason`].
 
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use url::Url;
 use super::context::{AccountView, Context, credentials_secret};
 use super::limits::{self, AccountLimits};
 use super::plan::ManagedWebhook;
-use super::plan::obtain::refusal;
+use super::plan::acquire::refusal;
 use super::secrets::SecretName;
 use super::webhooks::{Manager, TELNYX_PATH, urls};
 use crate::account::{Account, Credentials, MissingKey, api_key};
 use crate::api::{AccountKey, BurkiRef, Limits, PhoneNumber, Reason, StatusReason, owner};
 use crate::burki::{Assistant, Burki, DirectoryError};
-use crate::number::{Configuration, Mark, Origin, Papers, Provider, Routing};
-use crate::provider::{Error, Home, RefusalKind, Webhook};
+use crate::number::{Configuration, Mark, Origin, Provider, RegulatoryDocuments, Routing};
+use crate::provider::{Error, RefusalKind, Webhook, WebhookOwner};
 use crate::shown;
 
 /// Burki's own hosted service, the only origin that needs no flag.
@@ -480,12 +480,12 @@ async fn telnyx_routing(
         })?;
     let own = AccountKey::of(number);
     let managed = context.managers(&own, &account);
-    let verify = async |home: Home, id: &str, wanted: &str| {
+    let verify = async |home: WebhookOwner, id: &str, wanted: &str| {
         let manager = managed.get(&(home, id.to_owned()));
         let found = account.webhook(home, id).await;
         verified(home, id, found, wanted, manager, &own)
     };
-    let calls = verify(Home::Connection, &connection_id, &voice_url).await?;
+    let calls = verify(WebhookOwner::Connection, &connection_id, &voice_url).await?;
     if calls.is_none() {
         resolved.webhook_url = Some(voice_url);
     }
@@ -493,7 +493,7 @@ async fn telnyx_routing(
         .messaging_profile_id
         .or_else(|| defaults.and_then(|account| account.messaging_profile_id.clone()));
     let messages = match &profile_id {
-        Some(id) => verify(Home::MessagingProfile, id, &sms_url).await?,
+        Some(id) => verify(WebhookOwner::MessagingProfile, id, &sms_url).await?,
         None => None,
     };
     resolved.webhooks = calls.into_iter().chain(messages).collect();
@@ -506,7 +506,7 @@ async fn telnyx_routing(
 
 /// `None` if the webhook is as wanted, else how the account is to set it, or why it may not.
 fn verified(
-    home: Home,
+    home: WebhookOwner,
     id: &str,
     found: Result<Option<Webhook>, Error>,
     wanted: &str,
@@ -581,10 +581,10 @@ fn webhooks(
     }
 }
 
-fn papers(number: &PhoneNumber) -> Papers {
+fn papers(number: &PhoneNumber) -> RegulatoryDocuments {
     let twilio = number.spec.twilio.clone().unwrap_or_default();
     let telnyx = number.spec.telnyx.clone().unwrap_or_default();
-    Papers {
+    RegulatoryDocuments {
         address_sid: twilio.address_sid,
         bundle_sid: twilio.bundle_sid,
         identity_sid: twilio.identity_sid,

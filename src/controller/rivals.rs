@@ -1,5 +1,5 @@
-//! Which resources go for one number, and which of them was there first. Only those compete that hold the number or could buy
-//! it in the same account at the provider: who cannot keeps nobody from it. So a number can move from one provider to another.
+//! Which resources want one number, and which has priority. Only resources compete that hold the number, or could buy it in the same
+//! account at the provider; others block nobody. So a number can move from one provider to another.
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
@@ -22,7 +22,11 @@ struct Place {
 impl Context {
     /// The other resource that goes for the same number in the account with these ids and was there first, as `number` may
     /// name it. A restore makes a resource that may have bought the number look young.
-    pub(super) fn rival_of(&self, number: &PhoneNumber, account: &[AccountId]) -> Option<String> {
+    pub(super) fn competing_claim(
+        &self,
+        number: &PhoneNumber,
+        account: &[AccountId],
+    ) -> Option<String> {
         let declared = number.spec.phone_number.as_deref()?;
         let (mine, _) = self.place(number, declared, account);
         let others = self.found(&Key::Declared(declared.to_owned()));
@@ -35,7 +39,7 @@ impl Context {
 
     /// True if no other resource than `asks` holds this number, or goes for it, in the account with these ids.
     pub(super) fn is_free(&self, number: &E164, asks: &PhoneNumber, account: &[AccountId]) -> bool {
-        let found = self.stores.found(&Key::Declared(number.to_string()));
+        let found = self.caches.found(&Key::Declared(number.to_string()));
         found.iter().all(|other| {
             !is_another_here(other, asks) || !self.place(other, number.as_str(), account).1
         })

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use kube::Resource;
 
-use super::Due;
+use super::RequeueAfter;
 use crate::chance::Chance;
 use crate::clock::{Clock, Instant};
 use crate::panics::lock;
@@ -93,7 +93,7 @@ impl Setbacks {
         &self,
         object: &K,
         error: &kube::Error,
-    ) -> Due {
+    ) -> RequeueAfter {
         let code = match error {
             kube::Error::Api(status) => status.code,
             _ => 0,
@@ -132,7 +132,7 @@ impl Setbacks {
     }
 
     /// Notes that a pass over `object` panicked, and returns when the next one is due.
-    pub(super) fn panicked<K: Resource<DynamicType = ()>>(&self, object: &K) -> Due {
+    pub(super) fn panicked<K: Resource<DynamicType = ()>>(&self, object: &K) -> RequeueAfter {
         let mut state = self.lock();
         let (_, pause) = self.put_off(object, AFTER_A_PANIC, &mut state.by_object);
         Some(pause)

@@ -33,21 +33,21 @@ impl Context {
     pub(super) async fn catch_up(&self) {
         let namespaces = &self.settings.watch_namespaces;
         let reads = || self.clients.reads.clone();
-        for (place, store) in self.stores.numbers.iter().enumerate() {
+        for (place, store) in self.caches.numbers.iter().enumerate() {
             let api: Api<PhoneNumber> = match namespaces.get(place) {
                 Some(namespace) => Api::namespaced(reads(), namespace),
                 None => Api::all(reads()),
             };
             wait_for(&api, store).await;
         }
-        for (place, store) in self.stores.accounts.iter().enumerate() {
+        for (place, store) in self.caches.accounts.iter().enumerate() {
             let api: Api<ProviderAccount> = match namespaces.get(place) {
                 Some(namespace) => Api::namespaced(reads(), namespace),
                 None => Api::all(reads()),
             };
             wait_for(&api, store).await;
         }
-        for store in &self.stores.cluster_accounts {
+        for store in &self.caches.cluster_accounts {
             wait_for(&Api::<ClusterProviderAccount>::all(reads()), store).await;
         }
     }

@@ -10,7 +10,7 @@ use super::context::Context;
 use super::purchasers::Opened;
 use crate::account::Account;
 use crate::api::{AccountKey, AccountSpec, ConnectionWebhook, WebhookBase};
-use crate::provider::Home;
+use crate::provider::WebhookOwner;
 
 /// Where Burki takes Telnyx's events.
 pub(super) const TELNYX_PATH: &str = "/telnyx-webhook";
@@ -28,13 +28,13 @@ impl Context {
         &self,
         own: &AccountKey,
         account: &Account,
-    ) -> BTreeMap<(Home, String), Manager> {
+    ) -> BTreeMap<(WebhookOwner, String), Manager> {
         let ids = account.names();
         let place = |it: &ObjectMeta| {
             let created = it.creation_timestamp.as_ref().map(|time| time.0);
             (created, it.namespace.clone(), it.name.clone())
         };
-        let all = self.stores.accounts_as(
+        let all = self.caches.accounts_as(
             |it| (place(&it.metadata), it.key(), it.spec.account.clone()),
             |it| (place(&it.metadata), it.key(), it.spec.account.clone()),
         );
@@ -56,7 +56,7 @@ impl Context {
 }
 
 /// What an account manages, and to which URLs it sets the webhooks.
-fn managed(spec: &AccountSpec) -> Vec<(Home, String, String)> {
+fn managed(spec: &AccountSpec) -> Vec<(WebhookOwner, String, String)> {
     let telnyx = spec.telnyx.as_ref();
     let telnyx = telnyx.filter(|it| it.connection_webhook == ConnectionWebhook::Manage);
     let (Some(telnyx), Some(base)) = (telnyx, &spec.webhooks) else {
@@ -64,9 +64,13 @@ fn managed(spec: &AccountSpec) -> Vec<(Home, String, String)> {
     };
     let (voice, sms) = urls(base, TELNYX_PATH);
     let homes = [
-        (Home::Connection, telnyx.connection_id.clone(), voice),
         (
-            Home::MessagingProfile,
+            WebhookOwner::Connection,
+            telnyx.connection_id.clone(),
+            voice,
+        ),
+        (
+            WebhookOwner::MessagingProfile,
             telnyx.messaging_profile_id.clone(),
             sms,
         ),

@@ -31,7 +31,7 @@ pub enum Routing {
 
 /// Papers that a country's regulator wants with a purchase; ids at the provider.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Papers {
+pub struct RegulatoryDocuments {
     /// Twilio address (`AD…`).
     pub address_sid: Option<String>,
     /// Twilio regulatory bundle (`BU…`).
@@ -52,7 +52,7 @@ pub struct Configuration {
     /// Where its calls and messages go.
     pub routing: Routing,
     /// Regulatory papers.
-    pub papers: Papers,
+    pub papers: RegulatoryDocuments,
 }
 
 /// What a number can do, as the provider says.
@@ -105,7 +105,7 @@ pub enum Line {
     PapersRejected,
     /// It can only be used for emergency calls.
     EmergencyOnly,
-    /// Another company has asked to take it over.
+    /// Another provider has asked to take it over.
     PortingOut,
     /// A state that this program does not know, in the provider's word.
     Other(String),
@@ -447,7 +447,10 @@ mod tests {
     use super::super::{Installation, Origin, Owner};
     use super::*;
 
-    fn configuration(messaging_service_sid: Option<&str>, papers: Papers) -> Configuration {
+    fn configuration(
+        messaging_service_sid: Option<&str>,
+        papers: RegulatoryDocuments,
+    ) -> Configuration {
         let owner = Owner {
             namespace: "support".into(),
             name: "nyc-support".into(),
@@ -494,7 +497,7 @@ mod tests {
 
     #[test]
     fn every_override_of_a_webhook_is_a_difference() {
-        let configuration = configuration(None, Papers::default());
+        let configuration = configuration(None, RegulatoryDocuments::default());
         let set = |change: fn(&mut TwilioSettings)| {
             let mut settings = right();
             change(&mut settings);
@@ -530,7 +533,7 @@ mod tests {
 
     #[test]
     fn what_concerns_messages_is_not_compared_on_a_number_that_takes_none() {
-        let configuration = configuration(None, Papers::default());
+        let configuration = configuration(None, RegulatoryDocuments::default());
         let can = |sms, mms| {
             Some(Capabilities {
                 voice: true,
@@ -568,7 +571,7 @@ mod tests {
 
     #[test]
     fn declared_papers_and_services_are_compared_and_others_are_left() {
-        let papers = Papers {
+        let papers = RegulatoryDocuments {
             address_sid: Some("AD1".into()),
             bundle_sid: Some("BU1".into()),
             identity_sid: Some("RI1".into()),
@@ -596,7 +599,7 @@ mod tests {
             let holding = holding(&declared, settings.clone());
             assert_eq!(declared.differences(&holding), fields, "{settings:?}");
         }
-        let undeclared = configuration(None, Papers::default());
+        let undeclared = configuration(None, RegulatoryDocuments::default());
         let settings = held(service("MG2", Inbound::Nowhere), "2");
         let holding = holding(&undeclared, settings);
         assert_eq!(undeclared.differences(&holding), []);
@@ -623,7 +626,7 @@ mod tests {
             (Some("MG1"), "MG2", other(), None, Some(false)),
         ] {
             let title = format!("{declared:?} {sid} {inbound:?} {capabilities:?}");
-            let configuration = configuration(declared, Papers::default());
+            let configuration = configuration(declared, RegulatoryDocuments::default());
             let settings = TwilioSettings {
                 messaging_service: service(sid, inbound),
                 capabilities,
@@ -647,7 +650,7 @@ mod tests {
                 messaging_profile_id: profile.map(str::to_owned),
                 billing_group_id: None,
             },
-            ..configuration(None, Papers::default())
+            ..configuration(None, RegulatoryDocuments::default())
         };
         let known = |profile: Option<&str>| Shown::Known(profile.map(str::to_owned));
         for (wanted, shown, fields, lacks) in [

@@ -1,4 +1,4 @@
-//! HTTP to one company: the limits that every request has, and where a credential may go.
+//! HTTP to one provider: the limits that every request has, and where a credential may go.
 //!
 //! Nothing here retries, follows a redirect or knows what a body means.
 
@@ -27,20 +27,20 @@ pub use audit::{AuditContext, with_audit_context};
 pub use network::Reqwest;
 pub(crate) use session::{Answer, Call, Failure, Session, segment};
 
-/// The largest body that is read. The longest page of either company has about 1.5 MB.
+/// The largest body that is read. The longest page of either provider has about 1.5 MB.
 pub const MAX_BODY: usize = 4 * 1024 * 1024;
 
 /// The longest listing that is followed: a million numbers at Twilio, 250 000 at Telnyx.
 pub(crate) const MAX_PAGES: usize = 1000;
 
-/// The most that is read of one listing, in bytes of its pages: some 50 000 numbers. What a company sends must not take the
+/// The most that is read of one listing, in bytes of its pages: some 50 000 numbers. What a provider sends must not take the
 /// memory of the process.
 const MOST_LISTED: usize = 128 * 1024 * 1024;
 
 /// The most rows of one listing.
 const MOST_ROWS: usize = 100_000;
 
-/// How long reads and ordinary writes may take, body included. Both companies answer these within a second or two.
+/// How long reads and ordinary writes may take, body included. Both providers answer these within a second or two.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// No provider's request to slow down is taken for longer than this.
@@ -72,15 +72,15 @@ impl Listed {
 }
 
 /// Asked before every request that is not a read; `Err` says why this process may not write (any more).
-pub type Gate = Arc<dyn Fn() -> Result<(), &'static str> + Send + Sync>;
+pub type WriteGate = Arc<dyn Fn() -> Result<(), &'static str> + Send + Sync>;
 
-/// How requests get to a company and answers back.
+/// How requests get to a provider and answers back.
 #[async_trait]
 pub trait Transport: Send + Sync {
     /// Sends `request` at most once and reads the whole answer. Whoever calls sets the time limit, by dropping the future.
     ///
     /// # Errors
-    /// [`TransportError::NotSent`] only if not one byte of the request can have reached the company.
+    /// [`TransportError::NotSent`] only if not one byte of the request can have reached the provider.
     async fn send(&self, request: Request) -> Result<Response, TransportError>;
 }
 
@@ -109,17 +109,17 @@ pub struct Request {
     /// The body, if there is one.
     pub body: Option<Body>,
     /// Whether it may still leave.
-    pub departure: Departure,
+    pub departure: SendGuard,
 }
 
 /// Asked when a write is about to leave, which may be long after the request was made: a process can be frozen in between,
 /// or wait for a connection, while another one takes over and judges what this one has done.
 #[derive(Clone)]
-pub struct Departure(Gate);
+pub struct SendGuard(WriteGate);
 
-impl Departure {
+impl SendGuard {
     /// Lets everything leave that `gate` lets through.
-    pub fn through(gate: Gate) -> Self {
+    pub fn through(gate: WriteGate) -> Self {
         Self(gate)
     }
 
@@ -137,7 +137,7 @@ impl Departure {
     }
 }
 
-impl fmt::Debug for Departure {
+impl fmt::Debug for SendGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Departure")
     }
@@ -187,10 +187,10 @@ pub struct Response {
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
-    /// The company cannot have seen the request: no address, no connection, no TLS.
+    /// The provider cannot have seen the request: no address, no connection, no TLS.
     #[error("no connection: {0}")]
     NotSent(String),
-    /// The company may have acted on the request.
+    /// The provider may have acted on the request.
     #[error("no answer: {0}")]
     Lost(String),
     /// An answer came that is longer than [`MAX_BODY`].
@@ -206,7 +206,7 @@ impl Response {
             .map(|(_, value)| value.trim())
     }
 
-    /// The body as a JSON object, the only thing that any company answers with. Without the check a list would be read as
+    /// The body as a JSON object, the only thing that any provider answers with. Without the check a list would be read as
     /// the fields of `T` in their order.
     pub(crate) fn object<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
         if self.body.trim_ascii_start().starts_with(b"{") {
@@ -235,7 +235,7 @@ impl Response {
         Timestamp::try_from(date).ok()
     }
 
-    /// How long the company asks us to wait: `Retry-After` in seconds or as a date, else Telnyx's
+    /// How long the provider asks us to wait: `Retry-After` in seconds or as a date, else Telnyx's
     /// `x-ratelimit-reset` in seconds
     /// (<https://developers.telnyx.com/development/api-fundamentals/reliability/rate-limiting>).
     pub(crate) fn retry_after(&self) -> Option<Duration> {
@@ -254,7 +254,7 @@ impl Response {
             .map(|pause| pause.min(LONGEST_PAUSE))
     }
 
-    /// The company's own id of the request, in printable characters. [`Session::request_id`] is what may be shown of it.
+    /// The provider's own id of the request, in printable characters. [`Session::request_id`] is what may be shown of it.
     fn request_id(&self) -> Option<String> {
         let id = self
             .header("twilio-request-id")
@@ -268,7 +268,7 @@ impl Response {
 #[derive(Clone)]
 pub struct Client {
     transport: Arc<dyn Transport>,
-    gate: Gate,
+    gate: WriteGate,
     clock: Arc<dyn Clock>,
     purchase_timeout: Duration,
     metrics: Metrics,
@@ -279,7 +279,7 @@ impl Client {
     /// `purchase_timeout`, all else 10 s.
     pub fn new(
         transport: Arc<dyn Transport>,
-        gate: Gate,
+        gate: WriteGate,
         clock: Arc<dyn Clock>,
         purchase_timeout: Duration,
     ) -> Self {
@@ -364,7 +364,7 @@ mod tests {
             url: "https://api.example.com/".parse().unwrap(),
             authorization: SecretString::from("Bearer fake-secret"),
             body: None,
-            departure: Departure::free(),
+            departure: SendGuard::free(),
         };
         assert!(!format!("{request:?}").contains("fake-secret"));
     }

@@ -1,4 +1,4 @@
-//! Telnyx's wire format, to and from what the rest of the program means. One method of [`PhoneCompany`], one step;
+//! Telnyx's wire format, to and from what the rest of the program means. One method of [`ProviderApi`], one step;
 //! nothing here decides.
 //!
 //! Source: `openapi/spec3.yml` of <https://github.com/team-telnyx/openapi>.
@@ -22,8 +22,8 @@ use url::Url;
 
 use super::http::{Answer, Body, Call, Client, Listed, MAX_PAGES, Method, Session, segment};
 use super::{
-    Error, Home, Identity, Listing, Order, OrderState, Ours, PhoneCompany, Refusal, RefusalKind,
-    Released, Renamed, Reply, Unmarked, Unproven, Webhook, release_ends,
+    Error, Identity, Listing, Order, OrderState, Ours, ProviderApi, Refusal, RefusalKind, Released,
+    Renamed, Reply, Unmarked, Unproven, Webhook, WebhookOwner, release_ends,
 };
 use crate::claim::{Claim, ReleaseToken, Token};
 use crate::number::{
@@ -244,7 +244,7 @@ impl Telnyx {
 }
 
 #[async_trait]
-impl PhoneCompany for Telnyx {
+impl ProviderApi for Telnyx {
     fn provider(&self) -> Provider {
         Provider::Telnyx
     }
@@ -551,23 +551,23 @@ impl PhoneCompany for Telnyx {
         Ok(())
     }
 
-    async fn webhook(&self, home: Home, id: &str) -> Result<Option<Webhook>, Error> {
+    async fn webhook(&self, home: WebhookOwner, id: &str) -> Result<Option<Webhook>, Error> {
         let Ok(id) = segment(id) else {
             return Ok(None);
         };
         let path = match home {
-            Home::Connection => format!("/connections/{id}"),
-            Home::MessagingProfile => format!("/messaging_profiles/{id}"),
+            WebhookOwner::Connection => format!("/connections/{id}"),
+            WebhookOwner::MessagingProfile => format!("/messaging_profiles/{id}"),
         };
         let found: Option<WebhookHome> = self.read("webhook", self.url(&path, &[])?).await?;
         Ok(found.map(WebhookHome::into_webhook))
     }
 
     /// A change of an application must repeat its name.
-    async fn set_webhook(&self, home: Home, id: &str, url: &str) -> Result<(), Error> {
+    async fn set_webhook(&self, home: WebhookOwner, id: &str, url: &str) -> Result<(), Error> {
         let id = segment(id)?;
         let (operation, path, fields) = match home {
-            Home::Connection => {
+            WebhookOwner::Connection => {
                 let path = format!("/call_control_applications/{id}");
                 let found: Option<WebhookHome> =
                     self.read("webhook", self.url(&path, &[])?).await?;
@@ -582,7 +582,7 @@ impl PhoneCompany for Telnyx {
                 let fields = json!({ "application_name": name, "webhook_event_url": url, "webhook_api_version": "2" });
                 ("set connection webhook", path, fields)
             }
-            Home::MessagingProfile => {
+            WebhookOwner::MessagingProfile => {
                 let fields = json!({ "webhook_url": url, "webhook_api_version": "2" });
                 (
                     "set messaging profile webhook",

@@ -1,4 +1,4 @@
-//! Twilio's wire format, to and from what the rest of the program means. One method of [`PhoneCompany`], one step;
+//! Twilio's wire format, to and from what the rest of the program means. One method of [`ProviderApi`], one step;
 //! nothing here decides.
 //!
 //! Source: `twilio_api_v2010.json`, `twilio_messaging_v1.json` and `twilio_pricing_v1.json` of
@@ -22,13 +22,13 @@ use url::Url;
 
 use super::http::{Answer, Body, Call, Client, Listed, MAX_PAGES, Method, Session, segment};
 use super::{
-    Error, Home, Identity, Listing, Order, Ours, PhoneCompany, Refusal, RefusalKind, Released,
-    Renamed, Reply, Unmarked, Unproven, Webhook, release_ends,
+    Error, Identity, Listing, Order, Ours, ProviderApi, Refusal, RefusalKind, Released, Renamed,
+    Reply, Unmarked, Unproven, Webhook, WebhookOwner, release_ends,
 };
 use crate::claim::{Claim, ReleaseToken, Token};
 use crate::number::{
     AccountId, Configuration, E164, Holding, Inbound, Kind, Mark, MessagingService, NumberId,
-    Offer, OrderId, Papers, Price, Provider, Routing, Search, Settings,
+    Offer, OrderId, Price, Provider, RegulatoryDocuments, Routing, Search, Settings,
 };
 use classify::Asked;
 use wire::{Number, Page, Service, ServicePage};
@@ -246,7 +246,7 @@ impl Twilio {
 }
 
 #[async_trait]
-impl PhoneCompany for Twilio {
+impl ProviderApi for Twilio {
     fn provider(&self) -> Provider {
         Provider::Twilio
     }
@@ -606,11 +606,11 @@ impl PhoneCompany for Twilio {
         Err(Error::Invariant("Twilio has no orders"))
     }
 
-    async fn webhook(&self, _: Home, _: &str) -> Result<Option<Webhook>, Error> {
+    async fn webhook(&self, _: WebhookOwner, _: &str) -> Result<Option<Webhook>, Error> {
         Ok(None)
     }
 
-    async fn set_webhook(&self, _: Home, _: &str, _: &str) -> Result<(), Error> {
+    async fn set_webhook(&self, _: WebhookOwner, _: &str, _: &str) -> Result<(), Error> {
         Err(Error::Invariant(
             "Twilio has no webhooks but those of numbers",
         ))
@@ -618,7 +618,7 @@ impl PhoneCompany for Twilio {
 }
 
 /// The papers that are declared. Twilio takes all three when a number is bought and when it is changed.
-fn of_papers(papers: &Papers) -> Vec<(&'static str, &str)> {
+fn of_papers(papers: &RegulatoryDocuments) -> Vec<(&'static str, &str)> {
     let fields = [
         ("AddressSid", papers.address_sid.as_deref()),
         ("BundleSid", papers.bundle_sid.as_deref()),

@@ -25,7 +25,7 @@ use catalogue::{
 };
 
 use crate::panics::lock;
-pub use figures::{AccountFigures, Listener, Silence, Source};
+pub use figures::{AccountMetrics, Listener, Silence, Source};
 
 /// The `Content-Type` of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -9,9 +9,10 @@ use phonenumber_operator::burki::Burki;
 use phonenumber_operator::claim::{ANNOTATION, Claim, Token};
 use phonenumber_operator::clock::{Clock, Instant};
 use phonenumber_operator::number::{
-    AccountId, Configuration, E164, Installation, Mark, Origin, Owner, Papers, Provider, Routing,
+    AccountId, Configuration, E164, Installation, Mark, Origin, Owner, Provider,
+    RegulatoryDocuments, Routing,
 };
-use phonenumber_operator::provider::PhoneCompany;
+use phonenumber_operator::provider::ProviderApi;
 use phonenumber_operator::provider::http::{Client, Request, Response, Transport, TransportError};
 use phonenumber_operator::provider::telnyx::Telnyx;
 use phonenumber_operator::provider::twilio::{Twilio, TwilioCredentials};
@@ -52,7 +53,7 @@ impl Hostile {
         )
     }
 
-    pub fn company(self: &Arc<Self>, provider: Provider) -> Box<dyn PhoneCompany> {
+    pub fn company(self: &Arc<Self>, provider: Provider) -> Box<dyn ProviderApi> {
         let secret = SecretString::from(SECRET);
         match provider {
             Provider::Twilio => {
@@ -142,7 +143,7 @@ pub fn configuration(provider: Provider) -> Configuration {
         name: "NYC".into(),
         mark: mark(),
         routing,
-        papers: Papers::default(),
+        papers: RegulatoryDocuments::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 //! own word.
 
 use phonenumber_operator::number::{Kind, NumberId, OrderId, Provider, Search};
-use phonenumber_operator::provider::Home;
+use phonenumber_operator::provider::WebhookOwner;
 use phonenumber_operator::provider::http::Response;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -111,15 +111,15 @@ fn judge(provider: Provider, response: &Response) -> Result<(), TestCaseError> {
     told.push(format!("{:?}", run(company.price("US", Kind::Local))));
     told.push(format!(
         "{:?}",
-        run(company.webhook(Home::Connection, "11"))
+        run(company.webhook(WebhookOwner::Connection, "11"))
     ));
     told.push(format!(
         "{:?}",
-        run(company.webhook(Home::MessagingProfile, "11"))
+        run(company.webhook(WebhookOwner::MessagingProfile, "11"))
     ));
     told.push(format!(
         "{:?}",
-        run(company.set_webhook(Home::Connection, "11", "https://a.example.com"))
+        run(company.set_webhook(WebhookOwner::Connection, "11", "https://a.example.com"))
     ));
     // What the company holds may say anything; what went wrong is shown to people.
     for error in told.iter().filter(|text| text.starts_with("Err")) {

@@ -270,8 +270,8 @@ async fn a_resource_whose_mark_is_on_a_number_never_buys_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_adoption_that_fails_gives_no_purchase_back_to_the_fuse() {
-    let world = World::alone("adopt-fuse", &[]).await;
+async fn an_adoption_that_fails_gives_no_purchase_back_to_the_quota() {
+    let world = World::alone("adopt-quota", &[]).await;
     world
         .change_account("twilio", json!({"limits": {"purchasesPerHour": 1}}))
         .await;

@@ -82,7 +82,7 @@ async fn somebody_who_insists_is_left_to_people() {
         world.until_ready("nyc").await;
     }
     world.emulator.edit(NUMBER, wrong).await;
-    let number = world.until_reason("nyc", "DriftFight").await;
+    let number = world.until_reason("nyc", "ConfigurationConflict").await;
     assert!(message(&number).contains("voice"), "{}", message(&number));
     let effects = world.effects().await;
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;

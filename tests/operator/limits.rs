@@ -33,8 +33,8 @@ fn names(word: &str, count: usize) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fuse_lets_so_many_purchases_through_in_an_hour_and_no_more() {
-    let mut world = World::alone("fuse", &[]).await;
+async fn a_quota_lets_so_many_purchases_through_in_an_hour_and_no_more() {
+    let mut world = World::alone("quota", &[]).await;
     world
         .change_account("twilio", json!({"limits": {"purchasesPerHour": 3}}))
         .await;
@@ -79,8 +79,8 @@ async fn a_fuse_lets_so_many_purchases_through_in_an_hour_and_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fuse_is_never_counted_too_low_over_kills() {
-    let mut world = World::alone("fuse-kill", &[]).await;
+async fn a_quota_is_never_counted_too_low_over_kills() {
+    let mut world = World::alone("quota-kill", &[]).await;
     // Two are taken at once, and what a killed process took and did not use stays counted.
     world
         .change_account("twilio", json!({"limits": {"purchasesPerHour": 20}}))
@@ -103,7 +103,7 @@ async fn a_fuse_is_never_counted_too_low_over_kills() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_certainly_not_bought_is_not_counted() {
-    let world = World::alone("fuse-refused", &[]).await;
+    let world = World::alone("quota-refused", &[]).await;
     world
         .change_account("twilio", json!({"limits": {"purchasesPerHour": 1}}))
         .await;
@@ -121,7 +121,7 @@ async fn what_was_certainly_not_bought_is_not_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn releases_have_a_fuse_of_their_own() {
+async fn releases_have_a_quota_of_their_own() {
     let world = World::alone("releases", &[]).await;
     world
         .change_account("twilio", json!({"limits": {"releasesPerHour": 2}}))
@@ -177,7 +177,7 @@ async fn releases_have_a_fuse_of_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn accounts_that_open_one_account_share_its_fuse_and_the_lowest_limit_holds() {
+async fn accounts_that_open_one_account_share_its_quota_and_the_lowest_limit_holds() {
     let other = format!("other-{:x}", rand::random::<u32>());
     let world = World::alone("shared", &["--watch-namespace", &other]).await;
     world.create_namespace(&other, json!({})).await;

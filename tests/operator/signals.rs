@@ -131,7 +131,10 @@ async fn purchases_releases_and_refusals_are_counted_and_every_write_is_accounte
     );
     assert_eq!(released["cost"], "1.15 USD a month");
     assert_eq!(line("buy", TAKEN)["id"], Value::Null);
-    assert_eq!(line("assign", NUMBER)["reason"], "assistant 101 is declared");
+    assert_eq!(
+        line("assign", NUMBER)["reason"],
+        "assistant 101 is declared"
+    );
     assert_eq!(
         line("unassign", NUMBER)["reason"],
         "being deleted, and assistant 101 answers"

@@ -7,10 +7,11 @@ use std::time::Duration;
 use phonenumber_operator::claim::{ANNOTATION, Claim, Token};
 use phonenumber_operator::clock::{BootClock, Clock};
 use phonenumber_operator::number::{
-    AccountId, Configuration, E164, Installation, Mark, Origin, Owner, Papers, Provider, Routing,
+    AccountId, Configuration, E164, Installation, Mark, Origin, Owner, Provider,
+    RegulatoryDocuments, Routing,
 };
-use phonenumber_operator::provider::PhoneCompany;
-use phonenumber_operator::provider::http::{Client, Gate, Reqwest};
+use phonenumber_operator::provider::ProviderApi;
+use phonenumber_operator::provider::http::{Client, Reqwest, WriteGate};
 use phonenumber_operator::provider::telnyx::Telnyx;
 use phonenumber_operator::provider::twilio::{Twilio, TwilioCredentials};
 use secrecy::SecretString;
@@ -21,7 +22,7 @@ pub const TWILIO_ACCOUNT: &str = "AC00000000000000000000000000000001";
 pub const PURCHASE_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// The account at `provider`, every host of which is at `endpoint`, opened by `secret`.
-pub fn company(provider: Provider, endpoint: &Url, secret: &str) -> Box<dyn PhoneCompany> {
+pub fn company(provider: Provider, endpoint: &Url, secret: &str) -> Box<dyn ProviderApi> {
     company_with(
         provider,
         endpoint,
@@ -36,9 +37,9 @@ pub fn company_with(
     provider: Provider,
     endpoint: &Url,
     secret: &str,
-    gate: Gate,
+    gate: WriteGate,
     clock: Arc<dyn Clock>,
-) -> Box<dyn PhoneCompany> {
+) -> Box<dyn ProviderApi> {
     let transport = Arc::new(Reqwest::new().unwrap());
     let client = Client::new(transport, gate, clock, PURCHASE_TIMEOUT);
     let secret = SecretString::from(secret);
@@ -94,6 +95,6 @@ pub fn configuration(provider: Provider, connection: &str, profile: Option<&str>
         name: "NYC".into(),
         mark: mark(),
         routing,
-        papers: Papers::default(),
+        papers: RegulatoryDocuments::default(),
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use phonenumber_operator::clock::{self, BootClock, Clock};
 use phonenumber_operator::number::{E164, NumberId, Provider};
 use phonenumber_operator::provider::http::{
-    Departure, Gate, Method, Request, Reqwest, Transport, TransportError,
+    Method, Request, Reqwest, SendGuard, Transport, TransportError, WriteGate,
 };
 use phonenumber_operator::provider::{Error, Reply};
 use secrecy::SecretString;
@@ -264,7 +264,7 @@ async fn a_purchase_that_is_held_up_on_its_way_out_does_not_leave() {
             0 => Ok(()),
             _ => Err("it does not lead"),
         };
-        let held_up: [(Gate, Arc<dyn Clock>); 2] = [
+        let held_up: [(WriteGate, Arc<dyn Clock>); 2] = [
             (Arc::new(leads_once), Arc::new(BootClock)),
             (Arc::new(|| Ok(())), Arc::new(Freezing(AtomicUsize::new(0)))),
         ];
@@ -287,7 +287,7 @@ async fn a_release_that_is_held_up_on_its_way_out_does_not_leave() {
     for (may_get_on, leaves) in [(0, false), (1, false), (usize::MAX, true)] {
         let listener = Listener::saying(vec![answer(204, "", "")]).await;
         let asked = AtomicUsize::new(0);
-        let departure = Departure::through(Arc::new(move || {
+        let departure = SendGuard::through(Arc::new(move || {
             match asked.fetch_add(1, Ordering::Relaxed) < may_get_on {
                 true => Ok(()),
                 false => Err("it does not lead"),

@@ -20,8 +20,8 @@ use phonenumber_operator::api::{PhoneNumber, ProviderAccount};
 use phonenumber_operator::chance::Chance;
 use phonenumber_operator::clock::Clock;
 use phonenumber_operator::controller::{
-    self, ACCOUNT_DEBOUNCE, Due, Parts, Reconciler, Settings, Stores, Wakers, account_triggers,
-    cached, number_triggers,
+    self, ACCOUNT_DEBOUNCE, Caches, Parts, Reconciler, RequeueAfter, Requeuer, Settings,
+    account_triggers, cached, number_triggers,
 };
 use phonenumber_operator::leader::{Elector, Term};
 use phonenumber_operator::number::Installation;
@@ -319,7 +319,7 @@ enum Key {
     Number(String, String),
 }
 
-type Ended = (Key, Due);
+type Ended = (Key, RequeueAfter);
 
 struct Queue {
     reconciler: Arc<Reconciler>,
@@ -344,18 +344,18 @@ impl Queue {
     fn new(parts: Parts, run: &Run) -> Self {
         let (wake_numbers, woken_numbers) = unbounded();
         let (wake_accounts, woken_accounts) = unbounded();
-        let wakers = Wakers::default();
-        wakers.add_numbers(wake_numbers);
-        wakers.add_accounts(wake_accounts);
+        let requeuer = Requeuer::default();
+        requeuer.add_numbers(wake_numbers);
+        requeuer.add_accounts(wake_accounts);
         let (numbers, number_events, numbers_told) = cache();
         let (accounts, account_events, accounts_told) = cache();
-        let stores = Stores::new(
+        let caches = Caches::new(
             numbers.clone(),
             accounts.clone(),
             empty(),
             empty::<PartialObjectMeta<Namespace>>(),
         );
-        let reconciler = Arc::new(Reconciler::new(parts, stores, wakers));
+        let reconciler = Arc::new(Reconciler::new(parts, caches, requeuer));
         Self {
             numbers: Watch {
                 store: numbers,
@@ -527,7 +527,7 @@ impl Queue {
 
     fn start(&mut self, key: Key) {
         let reconciler = Arc::clone(&self.reconciler);
-        let pass: BoxFuture<'static, Due> = match &key {
+        let pass: BoxFuture<'static, RequeueAfter> = match &key {
             Key::Secrets => async move {
                 reconciler.reread_secrets().await;
                 Some(SECRETS_AFTER)

@@ -102,9 +102,9 @@ const NEEDED: [(&str, Out, &str, &str); 16] = [
         "left: Bool(false)\n right: true",
     ),
     (
-        "the fuse is counted by compare-and-swap",
+        "the hourly quota is counted by compare-and-swap",
         Out::Rule(Safeguard::CountBySwap),
-        "two_that_both_believe_to_lead_and_the_fuse",
+        "two_that_both_believe_to_lead_and_the_quota",
         "numbers were bought, and 5 may be",
     ),
     (

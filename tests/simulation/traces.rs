@@ -143,11 +143,11 @@ macro_rules! traces {
 traces! {
     crashes {
         two_that_both_believe_to_lead,
-        two_that_both_believe_to_lead_and_the_fuse,
+        two_that_both_believe_to_lead_and_the_quota,
         a_crash_in_the_middle_of_an_adoption_then_a_deletion,
         a_standby_that_takes_over_while_the_first_purchase_is_slow,
         a_leader_frozen_between_claim_and_purchase_and_woken_after_the_second_bought_another_number,
-        create_and_delete_in_a_loop_against_the_fuse_across_restarts,
+        create_and_delete_in_a_loop_against_the_quota_across_restarts,
         a_replace_in_the_middle_of_an_unknown_purchase,
         the_assistant_directory_is_down_after_a_lost_reply,
         crash_loops_shorter_than_the_visibility_period,

@@ -346,7 +346,7 @@ async fn only_who_could_buy_a_number_keeps_others_from_it() {
         later.metadata.creation_timestamp =
             Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now));
         world.list(&[older, later.clone()]);
-        let rival = world.context.rival_of(&later, &ids("AC1"));
+        let rival = world.context.competing_claim(&later, &ids("AC1"));
         assert_eq!(rival.is_some(), is_rival, "{why}");
         let candidate = NUMBER.parse().unwrap();
         let is_free = world.context.is_free(&candidate, &later, &ids("AC1"));
@@ -373,6 +373,6 @@ async fn a_rival_of_another_namespace_is_not_named() {
     let rival = number("secret", NUMBER, elsewhere);
     assert_ne!(AccountKey::of(&mine), AccountKey::of(&rival));
     world.list(&[rival, mine.clone()]);
-    let named = world.context.rival_of(&mine, &ids("AC1")).unwrap();
+    let named = world.context.competing_claim(&mine, &ids("AC1")).unwrap();
     assert_eq!(named, "a PhoneNumber of another namespace");
 }

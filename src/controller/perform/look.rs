@@ -6,11 +6,11 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use super::super::context::Context;
-use super::super::pass::{Pass, Stop};
-use super::super::plan::obtain::refusal;
+use super::super::plan::acquire::refusal;
 use super::super::plan::{
-    ABSENCE_CONFIRMED_AFTER, Again, Choice, Look, NOT_ON_SALE_AGAIN_AFTER, Rest,
+    ABSENCE_CONFIRMED_AFTER, Lookup, NOT_ON_SALE_AGAIN_AFTER, Outcome, Retry, SearchResult,
 };
+use super::super::state::{Interrupted, ReconcileState};
 use super::settle::unreleased;
 use crate::account::{Account, Candidate, Found};
 use crate::api::{AccountKind, PhoneNumber, Reason, account_name};
@@ -21,75 +21,86 @@ use crate::provider::{Error, Order, OrderState, Ours, RefusalKind};
 use crate::sabotage::{Safeguard, stands};
 
 /// How long a listing of orders serves those that ask for the first time. Who asks again wants to see a change.
-const ORDERS_SERVE: Duration = Duration::from_secs(1);
+const ORDERS_SERVE: Duration = Duration::from_secs(5);
 
 /// The name that the resource had whose number this one takes over.
 const FORMERLY: &str = "telephony.burki.dev/formerly";
 
 /// A number that is kept may be known from a listing; one that goes is asked for, and one of which the listing does not show
 /// what is declared.
-pub(super) async fn fetch(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
-    let account = pass.account()?;
-    if let Some(release) = &pass.release {
+pub(super) async fn fetch(
+    id: &NumberId,
+    state: &mut ReconcileState,
+    context: &Context,
+) -> Result<(), Interrupted> {
+    let account = state.account()?;
+    if let Some(release) = &state.release {
         let asked = context.clock.now();
         let fetched = account.held_now(&release.permit, id).await;
-        let is_ours = matches!(&fetched, Ok(Some(holding)) if Ours::prove(holding, &pass.facts.mark, id).is_some());
+        let is_ours = matches!(&fetched, Ok(Some(holding)) if Ours::prove(holding, &state.facts.mark, id).is_some());
         if !is_ours {
-            unreleased(pass, context).await;
+            unreleased(state, context).await;
         }
-        fetched_as(fetched?, asked, pass, context);
+        fetched_as(fetched?, asked, state, context);
         return Ok(());
     }
-    if let Some(service) = pass.messaging_service().filter(|_| !pass.facts.deleting) {
+    if let Some(service) = state.messaging_service().filter(|_| !state.facts.deleting) {
         account.know_members(&service).await?;
     }
     let asked = context.clock.now();
-    let known = !pass.facts.deleting && !pass.facts.seen.assigned;
-    let not_before = known.then(|| context.memories.first_seen(&pass.object));
+    let known = !state.facts.deleting && !state.facts.findings.assigned;
+    let not_before = known.then(|| context.observations.first_seen(&state.object));
     let mut fetched = account.held(id, not_before).await?;
-    if let (Ok(configuration), Some(holding)) = (&pass.facts.configuration, &fetched)
+    if let (Ok(configuration), Some(holding)) = (&state.facts.configuration, &fetched)
         && configuration.lacks(holding)
     {
         fetched = account.held(id, None).await?;
     }
-    fetched_as(fetched, asked, pass, context);
+    fetched_as(fetched, asked, state, context);
     Ok(())
 }
 
-fn fetched_as(fetched: Option<Holding>, asked: Instant, pass: &mut Pass, context: &Context) {
-    let missing_for = context.memories.fetched(&pass.object, fetched.is_some());
+fn fetched_as(
+    fetched: Option<Holding>,
+    asked: Instant,
+    state: &mut ReconcileState,
+    context: &Context,
+) {
+    let missing_for = context
+        .observations
+        .fetched(&state.object, fetched.is_some());
     if missing_for.is_some_and(|missing_for| missing_for >= ABSENCE_CONFIRMED_AFTER)
-        && let (Ok(account), Some(number)) = (&pass.resolved.account, &pass.facts.number)
+        && let (Ok(account), Some(number)) = (&state.resolved.account, &state.facts.number)
     {
         account.stop_counting(number);
     }
-    pass.facts.memory.missing_for = missing_for;
-    pass.facts.seen.fetched = Some(fetched);
-    pass.looked_at = Some(asked);
+    state.facts.memory.missing_for = missing_for;
+    state.facts.findings.fetched = Some(fetched);
+    state.looked_at = Some(asked);
 }
 
 /// Asks whether the number is on sale, and what it costs.
-pub(super) async fn offer(pass: &mut Pass) -> Result<(), Stop> {
-    let account = pass.account()?;
-    let number = pass.number()?;
-    let asked = account.call(account.company().offer(&number)).await;
-    let mut offer = asked.map_err(|error| not_searched(error, pass))?;
+pub(super) async fn offer(state: &mut ReconcileState) -> Result<(), Interrupted> {
+    let account = state.account()?;
+    let number = state.number()?;
+    let asked = account.call(account.provider_api().offer(&number)).await;
+    let mut offer = asked.map_err(|error| not_searched(error, state))?;
     if let Some(offer) = &mut offer
         && offer.price.is_none()
     {
-        offer.price = price_of(&number, &account, pass).await?;
+        offer.price = price_of(&number, &account, state).await?;
     }
-    pass.facts.seen.offer = Some(offer);
+    state.facts.findings.offer = Some(offer);
     Ok(())
 }
 
 /// A search that is refused finds nothing, or is wrong: the provider works.
-fn not_searched(error: Error, pass: &Pass) -> Stop {
+fn not_searched(error: Error, state: &ReconcileState) -> Interrupted {
     let Error::Refused(refused) = error else {
-        return Stop::from(error);
+        return Interrupted::from(error);
     };
-    let (provider, title) = (pass.facts.provider, pass.facts.title());
-    let (reason, message) = match (refused.kind, &pass.facts.search) {
+    let (provider, title) = (state.facts.provider, state.facts.title());
+    let (reason, message) = match (refused.kind, &state.facts.search) {
         (RefusalKind::NotOnSale, Some(_)) => (
             Reason::NoNumbersFound,
             format!(
@@ -112,19 +123,19 @@ fn not_searched(error: Error, pass: &Pass) -> Stop {
             (reason, message)
         }
     };
-    Stop::Rest(Rest::Wait {
+    Interrupted::Outcome(Outcome::Wait {
         reason,
         message,
-        again: Again::After(NOT_ON_SALE_AGAIN_AFTER),
+        retry: Retry::After(NOT_ON_SALE_AGAIN_AFTER),
     })
 }
 
-/// The price of `number` by the company's list, as [`price`] has it.
+/// The price of `number` by the provider's list, as [`price`] has it.
 pub(super) async fn price_of(
     number: &E164,
     account: &Account,
-    pass: &Pass,
-) -> Result<Option<Price>, Stop> {
+    state: &ReconcileState,
+) -> Result<Option<Price>, Interrupted> {
     let Some(Place {
         country,
         kind: Some(kind),
@@ -133,17 +144,17 @@ pub(super) async fn price_of(
     else {
         return Ok(None);
     };
-    price(account, &country, kind, pass).await
+    price(account, &country, kind, state).await
 }
 
-/// The price by the company's list. Where nothing depends on it, a list that cannot be read stops nothing.
+/// The price by the provider's list. Where nothing depends on it, a list that cannot be read stops nothing.
 async fn price(
     account: &Account,
     country: &str,
     kind: Kind,
-    pass: &Pass,
-) -> Result<Option<Price>, Stop> {
-    let matters = pass.facts.budget.is_some() || !pass.facts.limits.monthly_cost.is_empty();
+    state: &ReconcileState,
+) -> Result<Option<Price>, Interrupted> {
+    let matters = state.facts.budget.is_some() || !state.facts.limits.monthly_cost.is_empty();
     match account.price(country, kind).await {
         Err(error) if matters => Err(error.into()),
         listed => Ok(listed.unwrap_or_default()),
@@ -151,115 +162,120 @@ async fn price(
 }
 
 /// Searches, and picks a candidate that becomes the number in question.
-pub(super) async fn choose(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
-    let account = pass.account()?;
-    let Some(search) = pass.facts.search.clone() else {
-        return Err(Stop::from(Error::Invariant("nothing is searched for")));
+pub(super) async fn choose(
+    state: &mut ReconcileState,
+    context: &Context,
+) -> Result<(), Interrupted> {
+    let account = state.account()?;
+    let Some(search) = state.facts.search.clone() else {
+        return Err(Interrupted::from(Error::Invariant(
+            "nothing is searched for",
+        )));
     };
-    let listed = price(&account, &search.country, search.kind, pass).await?;
+    let listed = price(&account, &search.country, search.kind, state).await?;
     // The candidate before this one was refused, or is somebody else's.
-    let seen = &pass.facts.seen;
+    let seen = &state.facts.findings;
     let held = seen.look.as_ref().and_then(|look| look.holding.as_ref());
     let held = held.or(seen.last_look.as_ref().and_then(Option::as_ref));
-    let is_lost = held.is_some_and(|held| pass.facts.number == Some(held.number));
-    if pass.facts.seen.attempt.take().is_some() || is_lost {
-        pass.facts.seen.refused_candidates += 1;
+    let is_lost = held.is_some_and(|held| state.facts.number == Some(held.number));
+    if state.facts.findings.attempt.take().is_some() || is_lost {
+        state.facts.findings.refused_candidates += 1;
     }
-    let facts = &pass.facts;
+    let facts = &state.facts;
     let is_cheap = |price: &Price| facts.may_cost(price);
     // Where the price list says it, nothing needs to be searched for.
     if let Some(price) = listed.clone().filter(|price| !is_cheap(price)) {
-        pass.facts.seen.choice = Some(Choice::TooDear(price));
+        state.facts.findings.choice = Some(SearchResult::TooDear(price));
         return Ok(());
     }
-    let (object, names) = (Arc::clone(&pass.object), account.names());
+    let (object, names) = (Arc::clone(&state.object), account.names());
     let is_free =
         |number: &E164| context.is_free(number, &object, &names) || !stands(Safeguard::Reservation);
     // The one before was refused, or comes back.
-    pass.candidate = None;
+    state.candidate = None;
     let found = account
         .choose(&search, &context.chance, is_free, is_cheap)
         .await
-        .map_err(|error| not_searched(error, pass))?;
-    pass.facts.seen.offer = None;
-    pass.facts.seen.last_look = None;
-    pass.facts.seen.choice = Some(match found {
+        .map_err(|error| not_searched(error, state))?;
+    state.facts.findings.offer = None;
+    state.facts.findings.last_look = None;
+    state.facts.findings.choice = Some(match found {
         Found::Candidate(Candidate {
             mut offer,
             asked,
             reservation,
         }) => {
-            pass.candidate = Some(reservation);
-            pass.facts.number = Some(offer.number);
-            pass.facts.record.order_id = None;
-            pass.order = None;
+            state.candidate = Some(reservation);
+            state.facts.number = Some(offer.number);
+            state.facts.record.order_id = None;
+            state.order = None;
             // What was seen so far was seen of another number.
-            pass.facts.recorded_by = None;
-            if let Some(look) = &mut pass.facts.seen.look {
+            state.facts.recorded_by = None;
+            if let Some(look) = &mut state.facts.findings.look {
                 look.holding = None;
                 look.order = None;
                 look.orphaned = false;
             }
             offer.price = offer.price.or(listed);
-            pass.facts.seen.offer = Some(Some(offer));
-            pass.chosen_at = Some(asked);
-            Choice::Chosen
+            state.facts.findings.offer = Some(Some(offer));
+            state.chosen_at = Some(asked);
+            SearchResult::Chosen
         }
-        Found::Nothing => Choice::NoneFound,
-        Found::AllTaken => Choice::AllTaken,
-        Found::TooDear(price) => Choice::TooDear(price),
+        Found::Nothing => SearchResult::NoneFound,
+        Found::AllTaken => SearchResult::AllTaken,
+        Found::TooDear(price) => SearchResult::TooDear(price),
     });
     Ok(())
 }
 
 /// Looks at the number and, at Telnyx, at what became of our orders for it. A pending order has brought no number yet.
 /// A search that has no number yet is looked up by its mark, in a listing.
-pub(super) async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
-    let account = pass.account()?;
+pub(super) async fn look(state: &mut ReconcileState, context: &Context) -> Result<(), Interrupted> {
+    let account = state.account()?;
     let at = context.time.now();
-    let not_before = if pass.facts.is_untouched() {
-        context.memories.first_seen(&pass.object)
+    let not_before = if state.facts.is_untouched() {
+        context.observations.first_seen(&state.object)
     } else {
         context.clock.now()
     };
-    let mark = pass.facts.mark.clone();
+    let mark = state.facts.mark.clone();
     let mut is_doubted = false;
-    if pass.facts.number.is_none() {
+    if state.facts.number.is_none() {
         let mut marked = account.marked(&mark, not_before).await?;
-        marked.retain(|holding| pass.facts.counts(holding));
+        marked.retain(|holding| state.facts.counts(holding));
         if marked.is_empty() {
-            pass.facts.number = ordered_number(&account, pass, context).await?;
-            is_doubted = pass.facts.memory.doubt.is_some();
+            state.facts.number = ordered_number(&account, state, context).await?;
+            is_doubted = state.facts.memory.doubt.is_some();
         }
-        let look = Look {
+        let look = Lookup {
             holding: marked.into_iter().next(),
             namesake: account.namesake(&mark),
             at,
-            ..Look::default()
+            ..Lookup::default()
         };
-        if pass.facts.number.is_none() {
-            pass.saw(look, context);
+        if state.facts.number.is_none() {
+            state.saw(look, context);
             return Ok(());
         }
     }
-    let number = pass.number()?;
+    let number = state.number()?;
     // What else carries our mark, and how many numbers there are, is known only from a listing.
     if account.listed().is_none() {
         account.list(not_before).await?;
     }
-    let order = match pass.facts.provider {
+    let order = match state.facts.provider {
         Provider::Twilio => None,
         // It is not waited for without end: its number may have been given back.
         Provider::Telnyx if is_doubted => None,
-        Provider::Telnyx => our_order(&account, &number, pass).await?,
+        Provider::Telnyx => our_order(&account, &number, state).await?,
     };
     let is = |state| order.as_ref().is_some_and(|order| order.state == state);
     if is(OrderState::Failure) {
         account.stop_counting(&number);
         let id = &account.identity().account;
-        let object = &pass.object;
+        let object = &state.object;
         context
-            .fuses
+            .quotas
             .order_failed(id, object, number.as_str())
             .await;
     }
@@ -271,24 +287,24 @@ pub(super) async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop>
     };
     // What is not listed yet may be found by the id that the answer to its purchase told.
     if holding.is_none()
-        && let Some(id) = context.memories.bought_as(&pass.object)
+        && let Some(id) = context.observations.bought_as(&state.object)
     {
-        let fetch = account.company().fetch(&id);
+        let fetch = account.provider_api().fetch(&id);
         let fetched = account.call(fetch).await?;
         holding = fetched.filter(|fetched| fetched.number == number);
     }
     let mut marked = account.known_marked(&mark);
     marked.retain(|marked| {
-        let is_recorded = context.recorder_of(&pass.object, &marked.id).is_some();
-        marked.number != number && pass.facts.counts(marked) && !is_recorded
+        let is_recorded = context.recorder_of(&state.object, &marked.id).is_some();
+        marked.number != number && state.facts.counts(marked) && !is_recorded
     });
     let orphaned = match &holding {
-        Some(holding) if pass.facts.adopts => {
-            is_orphan(holding, &mark, &pass.object, context).await?
+        Some(holding) if state.facts.adopts => {
+            is_orphan(holding, &mark, &state.object, context).await?
         }
         _ => false,
     };
-    let look = Look {
+    let look = Lookup {
         holding,
         marked: marked.into_iter().next(),
         namesake: account.namesake(&mark),
@@ -296,21 +312,24 @@ pub(super) async fn look(pass: &mut Pass, context: &Context) -> Result<(), Stop>
         order,
         at,
     };
-    pass.saw(look, context);
+    state.saw(look, context);
     Ok(())
 }
 
 /// Counts what the account holds. At a limit, a number that only the last listing lacks is looked for in another at once.
-pub(super) async fn count(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
-    let account = pass.account()?;
+pub(super) async fn count(
+    state: &mut ReconcileState,
+    context: &Context,
+) -> Result<(), Interrupted> {
+    let account = state.account()?;
     account.count().await?;
-    pass.facts.seen.counted = true;
-    let declared = &pass.resolved.limits;
-    pass.facts.limits = context.limits_on(&pass.object, declared, Some(&account));
-    let numbers = pass.facts.limits.numbers;
+    state.facts.findings.counted = true;
+    let declared = &state.resolved.limits;
+    state.facts.limits = context.limits_on(&state.object, declared, Some(&account));
+    let numbers = state.facts.limits.numbers;
     if numbers.is_some_and(|(most, held)| held >= most) {
         account.count_again().await?;
-        pass.facts.limits = context.limits_on(&pass.object, declared, Some(&account));
+        state.facts.limits = context.limits_on(&state.object, declared, Some(&account));
     }
     Ok(())
 }
@@ -322,33 +341,33 @@ pub(super) async fn count(pass: &mut Pass, context: &Context) -> Result<(), Stop
 /// That is asked once for each name. Of what it has seen a claim on, this process knows.
 async fn ordered_number(
     account: &Arc<Account>,
-    pass: &mut Pass,
+    state: &mut ReconcileState,
     context: &Context,
-) -> Result<Option<E164>, Stop> {
-    let recorded = pass.facts.record.order_id.clone();
-    if recorded.is_none() && context.memories.knows_orders(&pass.object) {
+) -> Result<Option<E164>, Interrupted> {
+    let recorded = state.facts.record.order_id.clone();
+    if recorded.is_none() && context.observations.knows_orders(&state.object) {
         return Ok(None);
     }
-    let not_before = context.memories.first_seen(&pass.object);
+    let not_before = context.observations.first_seen(&state.object);
     let not_before = not_before.max(context.clock.now().before(ORDERS_SERVE));
-    for order in account.marked_orders(&pass.facts.mark, not_before).await? {
+    for order in account.marked_orders(&state.facts.mark, not_before).await? {
         let Some(number) = order.numbers.first() else {
             continue;
         };
         if order.state == OrderState::Pending || recorded.as_ref() == Some(&order.id) {
             return Ok(Some(*number));
         }
-        let not_before = context.memories.first_seen(&pass.object);
+        let not_before = context.observations.first_seen(&state.object);
         let held = account.look(number, not_before).await?;
-        if held.is_some_and(|held| pass.facts.brought_unmarked(&order, &held)) {
+        if held.is_some_and(|held| state.facts.brought_unmarked(&order, &held)) {
             return Ok(Some(*number));
         }
-        pass.facts.memory.doubt = pass.facts.doubt_of(&order, account.identity());
-        if pass.facts.memory.doubt.is_some() {
+        state.facts.memory.doubt = state.facts.doubt_of(&order, account.identity());
+        if state.facts.memory.doubt.is_some() {
             return Ok(Some(*number));
         }
     }
-    context.memories.learned_orders(&pass.object);
+    context.observations.learned_orders(&state.object);
     Ok(None)
 }
 
@@ -388,21 +407,21 @@ async fn is_orphan(
 async fn our_order(
     account: &Arc<Account>,
     number: &E164,
-    pass: &Pass,
-) -> Result<Option<Order>, Stop> {
-    let claim = match &pass.facts.claim {
+    state: &ReconcileState,
+) -> Result<Option<Order>, Interrupted> {
+    let claim = match &state.facts.claim {
         Stored::Ours(claim) => Some(claim),
         _ => None,
     };
     let since = claim.map(|claim| claim.since);
-    let finished = pass.order.clone();
+    let finished = state.order.clone();
     let finished = finished.filter(|order| order.state != OrderState::Pending);
-    let recorded = pass.facts.record.order_id.as_ref();
-    let open = pass.order.as_ref().map(|order| &order.id).or(recorded);
+    let recorded = state.facts.record.order_id.as_ref();
+    let open = state.order.as_ref().map(|order| &order.id).or(recorded);
     let known = match (finished, open, since) {
         (Some(order), ..) => Some(order),
         (None, Some(id), Some(since)) => account.order(id, since).await?,
-        (None, Some(id), None) => account.call(account.company().order(id)).await?,
+        (None, Some(id), None) => account.call(account.provider_api().order(id)).await?,
         (None, None, _) => None,
     };
     if let Some(order) = &known
@@ -413,8 +432,8 @@ async fn our_order(
     let found = account
         .call(
             account
-                .company()
-                .find_order(&pass.facts.mark, number, claim),
+                .provider_api()
+                .find_order(&state.facts.mark, number, claim),
         )
         .await?;
     Ok(found.or(known))

@@ -6,55 +6,62 @@ use std::time::Duration;
 use kube::{Api, ResourceExt};
 
 use super::super::context::Context;
-use super::super::fuse::{Deed, Slot};
-use super::super::pass::{Pass, Release, Stop};
 use super::super::plan::{
-    Again, ManagedWebhook, PERSON_AGAIN_AFTER, RefusedSetup, Rest, Setup, Step,
+    ManagedWebhook, Outcome, PERSON_AGAIN_AFTER, RefusedSetup, Retry, Setup, Step,
 };
+use super::super::quota::{QuotaKind, Slot};
 use super::super::report;
 use super::super::setbacks::is_conflict;
+use super::super::state::{Interrupted, ReconcileState, Release};
 use super::{AFTER_A_CHANGE, ASSISTANT, MARK};
-use crate::account::{Account, Urgency};
+use crate::account::{Account, Priority};
 use crate::api::{PhoneNumber, Reason, owner};
 use crate::burki::{Assigned, DirectoryError};
 use crate::claim::{ReleaseToken, TOKEN_LIFETIME};
 use crate::number::{Field, Holding, NumberId};
-use crate::provider::{Error, Home, Order, RefusalKind, Released, Renamed, Unmarked, Unproven};
+use crate::provider::{
+    Error, Order, RefusalKind, Released, Renamed, Unmarked, Unproven, WebhookOwner,
+};
 use crate::sabotage::{Safeguard, stands};
 
 /// On deletion a number is released even if Burki cannot be told.
-pub(super) async fn unassign(assistant: i64, pass: &mut Pass) -> Result<(), Stop> {
-    let result = match &pass.resolved.burki {
-        Some(burki) => burki.unassign(&pass.number()?, assistant).await,
+pub(super) async fn unassign(
+    assistant: i64,
+    state: &mut ReconcileState,
+) -> Result<(), Interrupted> {
+    let result = match &state.resolved.burki {
+        Some(burki) => burki.unassign(&state.number()?, assistant).await,
         None => Err(DirectoryError::Unavailable(
             "the account has no usable spec.burki".into(),
         )),
     };
     match result {
-        Err(error @ DirectoryError::Shut(_)) => return Err(directory_stop(&error)),
-        Err(error) if !pass.facts.deleting => return Err(directory_stop(&error)),
+        Err(error @ DirectoryError::WriteNotAllowed(_)) => return Err(directory_stop(&error)),
+        Err(error) if !state.facts.deleting => return Err(directory_stop(&error)),
         Err(error) => {
-            let number = owner(pass.object.as_ref());
+            let number = owner(state.object.as_ref());
             tracing::warn!(%number, assistant, %error, "the number is released without being unassigned");
         }
         Ok(()) => {}
     }
-    pass.facts.record.assistant = None;
-    pass.facts.record.assigning = None;
+    state.facts.record.assistant = None;
+    state.facts.record.assigning = None;
     Ok(())
 }
 
-fn directory_stop(error: &DirectoryError) -> Stop {
-    let again = match error {
-        DirectoryError::Shut(why) => return Stop::from(Error::Shut(why)),
-        DirectoryError::Throttled(Some(pause)) => Again::After(*pause),
-        _ => Again::Backoff,
+fn directory_stop(error: &DirectoryError) -> Interrupted {
+    let retry = match error {
+        DirectoryError::WriteNotAllowed(why) => {
+            return Interrupted::from(Error::WriteNotAllowed(why));
+        }
+        DirectoryError::Throttled(Some(pause)) => Retry::After(*pause),
+        _ => Retry::Backoff,
     };
     let message = format!("Burki cannot be told who answers: {error}.");
-    Stop::Rest(Rest::Wait {
+    Interrupted::Outcome(Outcome::Wait {
         reason: Reason::AssistantUnverifiable,
         message,
-        again,
+        retry,
     })
 }
 
@@ -62,37 +69,41 @@ fn directory_stop(error: &DirectoryError) -> Stop {
 /// object since: the assistant may not be declared any more.
 pub(super) async fn announce(
     assistant: i64,
-    pass: &mut Pass,
+    state: &mut ReconcileState,
     context: &Context,
-) -> Result<(), Stop> {
-    pass.facts.record.assigning = Some(assistant);
-    match report::fence(pass, &Step::Assign(assistant), context).await {
+) -> Result<(), Interrupted> {
+    state.facts.record.assigning = Some(assistant);
+    match report::fence(state, &Step::Assign(assistant), context).await {
         Ok(()) => Ok(()),
-        Err(error) if is_conflict(&error) => Err(read_again(pass, context).await?),
+        Err(error) if is_conflict(&error) => Err(read_again(state, context).await?),
         Err(error) => Err(error.into()),
     }
 }
 
 /// Burki rewrites the provider's webhooks when it takes a number, so the number is looked at again. What was announced too long
 /// ago is announced again.
-pub(super) async fn assign(assistant: i64, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
-    let announced_at = pass.announced_at;
+pub(super) async fn assign(
+    assistant: i64,
+    state: &mut ReconcileState,
+    context: &Context,
+) -> Result<(), Interrupted> {
+    let announced_at = state.announced_at;
     let is_late = || {
         let age = announced_at.map(|at| context.clock.now().since(at));
         age.is_none_or(|age| age >= TOKEN_LIFETIME) && stands(Safeguard::Announcement)
     };
     let late = || {
-        Stop::from(Error::Overtaken(
+        Interrupted::from(Error::Overtaken(
             "the assignment was announced too long ago",
         ))
     };
-    let Some(burki) = &pass.resolved.burki else {
+    let Some(burki) = &state.resolved.burki else {
         return Err(directory_stop(&DirectoryError::Unavailable(
             "the account has no usable spec.burki".into(),
         )));
     };
-    let number = &pass.number()?;
-    let name = Some(pass.resolved.name.as_str());
+    let number = &state.number()?;
+    let name = Some(state.resolved.name.as_str());
     if is_late() {
         return Err(late());
     }
@@ -121,31 +132,37 @@ pub(super) async fn assign(assistant: i64, pass: &mut Pass, context: &Context) -
     }
     match assigned {
         Assigned::Done => {
-            if context.memories.is_unassigned(&pass.object) {
+            if context.observations.is_unassigned(&state.object) {
                 context.metrics.drifted(ASSISTANT);
             }
-            pass.facts.record.assistant = Some(assistant);
-            pass.facts.record.assigning = None;
-            context.memories.unassigned(&pass.object, false);
-            pass.facts.seen.assigned = true;
-            pass.facts.seen.fetched = None;
-            pass.facts.memory.verified = false;
-            pass.facts.seen.configured = false;
+            state.facts.record.assistant = Some(assistant);
+            state.facts.record.assigning = None;
+            context.observations.unassigned(&state.object, false);
+            state.facts.findings.assigned = true;
+            state.facts.findings.fetched = None;
+            state.facts.memory.verified = false;
+            state.facts.findings.configured = false;
             Ok(())
         }
-        Assigned::OnAnother(text) | Assigned::Impossible(text) => Err(Stop::Rest(Rest::Wait {
-            reason: Reason::AssistantUnverifiable,
-            message: format!("Burki does not put {number} on assistant {assistant}: {text}."),
-            again: Again::After(pass.facts.waits.interval),
-        })),
+        Assigned::OnAnother(text) | Assigned::Impossible(text) => {
+            Err(Interrupted::Outcome(Outcome::Wait {
+                reason: Reason::AssistantUnverifiable,
+                message: format!("Burki does not put {number} on assistant {assistant}: {text}."),
+                retry: Retry::After(state.facts.waits.interval),
+            }))
+        }
     }
 }
 
 /// Changes the name of a number with our mark, which stays in it, to learn when that was by the clock that dates the number.
-pub(super) async fn rename(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
-    let found = pass.found(id)?;
-    let mark = pass.facts.mark.clone();
-    let whole = mark.with_name(pass.facts.provider, &pass.resolved.name);
+pub(super) async fn rename(
+    id: &NumberId,
+    state: &mut ReconcileState,
+    context: &Context,
+) -> Result<(), Interrupted> {
+    let found = state.found(id)?;
+    let mark = state.facts.mark.clone();
+    let whole = mark.with_name(state.facts.provider, &state.resolved.name);
     let short = format!("[{mark}]");
     // A name that stays the same may move no date.
     let name = if found.marked_text == whole {
@@ -153,13 +170,15 @@ pub(super) async fn rename(id: &NumberId, pass: &mut Pass, context: &Context) ->
     } else {
         whole
     };
-    let at = write_name(&found, &name, pass, context).await?;
-    pass.facts.seen.renamed = Some(at);
-    pass.facts.memory.unmoved_for = context.memories.renamed(&pass.object, id, at.is_some());
-    let holding = pass.found(id)?;
-    if pass.facts.is_older(&holding) {
-        context.memories.met(&pass.object, id);
-        pass.facts.memory.met = Some(id.clone());
+    let at = write_name(&found, &name, state, context).await?;
+    state.facts.findings.renamed = Some(at);
+    state.facts.memory.unmoved_for = context
+        .observations
+        .renamed(&state.object, id, at.is_some());
+    let holding = state.found(id)?;
+    if state.facts.is_older(&holding) {
+        context.observations.met(&state.object, id);
+        state.facts.memory.met = Some(id.clone());
     }
     Ok(())
 }
@@ -167,32 +186,32 @@ pub(super) async fn rename(id: &NumberId, pass: &mut Pass, context: &Context) ->
 /// Marks a number that our purchase only wrote over as one that we did not buy.
 pub(super) async fn disclaim(
     id: &NumberId,
-    pass: &mut Pass,
+    state: &mut ReconcileState,
     context: &Context,
-) -> Result<(), Stop> {
-    let found = pass.found(id)?;
-    let mark = pass.facts.mark.adopted();
-    let name = mark.with_name(pass.facts.provider, &pass.resolved.name);
-    let number = owner(pass.object.as_ref());
+) -> Result<(), Interrupted> {
+    let found = state.found(id)?;
+    let mark = state.facts.mark.adopted();
+    let name = mark.with_name(state.facts.provider, &state.resolved.name);
+    let number = owner(state.object.as_ref());
     tracing::warn!(%number, %id, "a purchase met a number that the account held before; it is marked as not bought");
-    write_name(&found, &name, pass, context).await.map(drop)
+    write_name(&found, &name, state, context).await.map(drop)
 }
 
 async fn write_name(
     found: &Holding,
     name: &str,
-    pass: &mut Pass,
+    state: &mut ReconcileState,
     context: &Context,
-) -> Result<Option<jiff::Timestamp>, Stop> {
-    let account = pass.account()?;
-    let unproven = Unproven::prove(found, &pass.facts.mark)
-        .ok_or_else(|| Stop::from(Error::Invariant("the number does not carry our mark")))?;
+) -> Result<Option<jiff::Timestamp>, Interrupted> {
+    let account = state.account()?;
+    let unproven = Unproven::prove(found, &state.facts.mark)
+        .ok_or_else(|| Interrupted::from(Error::Invariant("the number does not carry our mark")))?;
     let Renamed { holding, at } = account
-        .call(account.company().rename(&unproven, name))
+        .call(account.provider_api().rename(&unproven, name))
         .await?;
     let holding = account.saw(holding);
-    pass.read_clocks(context);
-    let seen = &mut pass.facts.seen;
+    state.read_clocks(context);
+    let seen = &mut state.facts.findings;
     let look = seen.look.iter_mut();
     let places = look.flat_map(|look| [&mut look.holding, &mut look.marked]);
     for place in places.flatten().chain(seen.last_look.iter_mut().flatten()) {
@@ -205,40 +224,44 @@ async fn write_name(
 
 pub(super) async fn restore_mark(
     id: &NumberId,
-    pass: &mut Pass,
+    state: &mut ReconcileState,
     context: &Context,
-) -> Result<(), Stop> {
-    let account = pass.account()?;
-    let unmarked = Unmarked::prove(&pass.held(id)?, &pass.facts.mark, id)
-        .ok_or_else(|| Stop::from(Error::Invariant("the number is marked")))?;
-    let text = pass
+) -> Result<(), Interrupted> {
+    let account = state.account()?;
+    let unmarked = Unmarked::prove(&state.held(id)?, &state.facts.mark, id)
+        .ok_or_else(|| Interrupted::from(Error::Invariant("the number is marked")))?;
+    let text = state
         .facts
         .mark
-        .with_name(pass.facts.provider, &pass.resolved.name);
+        .with_name(state.facts.provider, &state.resolved.name);
     let holding = account
-        .call(account.company().mark(&unmarked, &text))
+        .call(account.provider_api().mark(&unmarked, &text))
         .await?;
     let holding = account.saw(holding);
-    pass.counts_repair(context);
+    state.counts_repair(context);
     context.metrics.drifted(MARK);
-    pass.facts.seen.marked = true;
-    pass.looked_at = Some(context.clock.now());
-    pass.holds(holding);
+    state.facts.findings.marked = true;
+    state.looked_at = Some(context.clock.now());
+    state.holds(holding);
     Ok(())
 }
 
 pub(super) async fn configure(
     id: &NumberId,
     fields: &[Field],
-    pass: &mut Pass,
+    state: &mut ReconcileState,
     context: &Context,
-) -> Result<(), Stop> {
-    let account = pass.account()?;
-    let configuration = pass.facts.configuration.clone().map_err(Stop::from)?;
-    let ours = pass.ours(id)?;
-    let is_repair = pass.counts_repair(context);
+) -> Result<(), Interrupted> {
+    let account = state.account()?;
+    let configuration = state
+        .facts
+        .configuration
+        .clone()
+        .map_err(Interrupted::from)?;
+    let ours = state.ours(id)?;
+    let is_repair = state.counts_repair(context);
     match account
-        .call(account.company().configure(&ours, &configuration))
+        .call(account.provider_api().configure(&ours, &configuration))
         .await
     {
         Ok(holding) => {
@@ -247,8 +270,8 @@ pub(super) async fn configure(
                 repaired.for_each(|field| context.metrics.drifted(field.label()));
             }
             let holding = account.saw(holding);
-            pass.facts.seen.configured = true;
-            pass.holds(holding);
+            state.facts.findings.configured = true;
+            state.holds(holding);
             Ok(())
         }
         Err(Error::Refused(refusal)) => {
@@ -259,20 +282,26 @@ pub(super) async fn configure(
             };
             let message = format!(
                 "{} cannot be set up as declared: {refusal}.",
-                pass.facts.title()
+                state.facts.title()
             );
             let setup = Setup::Number(Box::new(configuration), fields.to_vec());
-            Err(refused(setup, reason, message, pass, context))
+            Err(refused(setup, reason, message, state, context))
         }
         Err(error) => Err(error.into()),
     }
 }
 
 /// Remembers what was refused, so that it is not asked for again before its time.
-fn refused(setup: Setup, reason: Reason, message: String, pass: &Pass, context: &Context) -> Stop {
+fn refused(
+    setup: Setup,
+    reason: Reason,
+    message: String,
+    state: &ReconcileState,
+    context: &Context,
+) -> Interrupted {
     let left = PERSON_AGAIN_AFTER;
-    context.memories.refused(
-        &pass.object,
+    context.observations.refused(
+        &state.object,
         RefusedSetup {
             setup,
             reason,
@@ -280,35 +309,38 @@ fn refused(setup: Setup, reason: Reason, message: String, pass: &Pass, context: 
             left,
         },
     );
-    Stop::Rest(Rest::Wait {
+    Interrupted::Outcome(Outcome::Wait {
         reason,
         message,
-        again: Again::After(left),
+        retry: Retry::After(left),
     })
 }
 
 /// Sets a webhook that the account manages. Others that see the same meanwhile do not write it again.
-pub(super) async fn set_webhook(webhook: &ManagedWebhook, pass: &mut Pass) -> Result<(), Stop> {
+pub(super) async fn set_webhook(
+    webhook: &ManagedWebhook,
+    state: &mut ReconcileState,
+) -> Result<(), Interrupted> {
     let ManagedWebhook { home, id, url } = webhook;
-    let account = pass.account()?;
+    let account = state.account()?;
     let why = match account.set_webhook(*home, id, url).await {
         Ok(Some(now)) if now.leads_to(url) => {
-            if *home == Home::Connection {
-                pass.resolved.webhook_url = Some(url.clone());
+            if *home == WebhookOwner::Connection {
+                state.resolved.webhook_url = Some(url.clone());
             }
-            pass.facts.webhooks.retain(|other| other != webhook);
+            state.facts.webhooks.retain(|other| other != webhook);
             return Ok(());
         }
         Ok(_) => "Telnyx does not show it yet".to_owned(),
         Err(Error::Refused(refusal)) => refusal.to_string(),
         Err(error) => return Err(error.into()),
     };
-    Err(Stop::Rest(Rest::Wait {
+    Err(Interrupted::Outcome(Outcome::Wait {
         reason: Reason::ConnectionWebhookMismatch,
         message: format!(
             "The webhook of the Telnyx {home} {id} is not {url} and cannot be set: {why}. Set it at Telnyx."
         ),
-        again: Again::After(pass.facts.waits.interval),
+        retry: Retry::After(state.facts.waits.interval),
     }))
 }
 
@@ -316,18 +348,18 @@ pub(super) async fn set_webhook(webhook: &ManagedWebhook, pass: &mut Pass) -> Re
 pub(super) async fn attach_papers(
     order: &Order,
     group: &str,
-    pass: &mut Pass,
+    state: &mut ReconcileState,
     context: &Context,
-) -> Result<(), Stop> {
-    let account = pass.account()?;
-    let company = account.company();
+) -> Result<(), Interrupted> {
+    let account = state.account()?;
+    let provider_api = account.provider_api();
     match account
-        .call(company.attach_requirement_group(order, group))
+        .call(provider_api.attach_requirement_group(order, group))
         .await
     {
         Ok(()) => {
-            pass.facts.record.requirement_group = Some(group.to_owned());
-            pass.facts.seen.look = None;
+            state.facts.record.requirement_group = Some(group.to_owned());
+            state.facts.findings.look = None;
             Ok(())
         }
         Err(Error::Refused(refusal)) => {
@@ -335,11 +367,11 @@ pub(super) async fn attach_papers(
                 "Requirement group {group} cannot be attached to order {} for {}: {refusal}. Telnyx takes only a \
                  fulfilled group for the same country and type. Nothing is paid.",
                 order.id,
-                pass.facts.title()
+                state.facts.title()
             );
-            let setup = Setup::Papers(order.id.clone(), group.to_owned());
+            let setup = Setup::RegulatoryDocuments(order.id.clone(), group.to_owned());
             let reason = Reason::RegulatoryRequirement;
-            Err(refused(setup, reason, message, pass, context))
+            Err(refused(setup, reason, message, state, context))
         }
         Err(error) => Err(error.into()),
     }
@@ -349,78 +381,82 @@ pub(super) async fn attach_papers(
 /// anybody has changed the object since the release was decided. A look that is old by then is repeated.
 pub(super) async fn announce_release(
     id: &NumberId,
-    pass: &mut Pass,
+    state: &mut ReconcileState,
     context: &Context,
-) -> Result<(), Stop> {
-    let account = pass.account()?;
-    pass.ours(id)?;
-    let permit = account.permit(Urgency::First).await?;
-    let slot = take(id, &account, pass, context).await?;
+) -> Result<(), Interrupted> {
+    let account = state.account()?;
+    state.ours(id)?;
+    let permit = account.permit(Priority::High).await?;
+    let slot = take(id, &account, state, context).await?;
     let sent = context.clock.now();
     let fenced = if stands(Safeguard::ReleaseFence) {
-        report::fence(pass, &Step::Release(id.clone()), context).await
+        report::fence(state, &Step::Release(id.clone()), context).await
     } else {
         Ok(())
     };
-    let status = pass.object.status.as_ref();
+    let status = state.object.status.as_ref();
     let recorded = status.and_then(|status| status.id.as_deref());
     let token = match &fenced {
         Ok(()) => ReleaseToken::of_reply(recorded, id, sent),
         Err(_) => None,
     };
     let Some(token) = token else {
-        context.fuses.put_back(slot).await;
+        context.quotas.put_back(slot).await;
         return Err(match fenced {
             Ok(()) => Error::Overtaken("the number is not recorded any more").into(),
-            Err(error) if is_conflict(&error) => read_again(pass, context).await?,
+            Err(error) if is_conflict(&error) => read_again(state, context).await?,
             Err(error) => error.into(),
         });
     };
-    pass.release = Some(Release {
+    state.release = Some(Release {
         token,
         slot,
         permit,
     });
-    pass.facts.seen.release_token = true;
-    let age = pass.looked_at.map(|at| context.clock.now().since(at));
+    state.facts.findings.release_token = true;
+    let age = state.looked_at.map(|at| context.clock.now().since(at));
     if age.is_none_or(|age| age >= TOKEN_LIFETIME) {
-        pass.facts.seen.fetched = None;
+        state.facts.findings.fetched = None;
     }
     Ok(())
 }
 
 /// Reads the object that somebody has changed, whatever the watch has brought of that: the next pass decides on it.
-async fn read_again(pass: &Pass, context: &Context) -> Result<Stop, Stop> {
-    let namespace = pass.object.namespace().unwrap_or_default();
+async fn read_again(state: &ReconcileState, context: &Context) -> Result<Interrupted, Interrupted> {
+    let namespace = state.object.namespace().unwrap_or_default();
     let api = Api::<PhoneNumber>::namespaced(context.clients.reads.clone(), &namespace);
-    if let Some(live) = api.get_opt(&pass.object.name_any()).await? {
+    if let Some(live) = api.get_opt(&state.object.name_any()).await? {
         context.wrote(&Arc::new(live), false);
     }
-    Ok(Stop::Rest(Rest::Unchanged(AFTER_A_CHANGE)))
+    Ok(Interrupted::Outcome(Outcome::KeepStatus(AFTER_A_CHANGE)))
 }
 
 /// Drops the right to a release that was not sent.
-pub(super) async fn unreleased(pass: &mut Pass, context: &Context) {
-    if let Some(release) = pass.release.take() {
-        pass.facts.seen.release_token = false;
-        context.fuses.put_back(release.slot).await;
+pub(super) async fn unreleased(state: &mut ReconcileState, context: &Context) {
+    if let Some(release) = state.release.take() {
+        state.facts.findings.release_token = false;
+        context.quotas.put_back(release.slot).await;
     }
 }
 
 /// What a release that did not take effect took of its limit goes back.
-pub(super) async fn release(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
-    let account = pass.account()?;
-    let ours = pass.ours(id)?;
+pub(super) async fn release(
+    id: &NumberId,
+    state: &mut ReconcileState,
+    context: &Context,
+) -> Result<(), Interrupted> {
+    let account = state.account()?;
+    let ours = state.ours(id)?;
     let Some(Release {
         token,
         slot,
         permit,
-    }) = pass.release.take()
+    }) = state.release.take()
     else {
         return Err(Error::Invariant("there is no right to release the number").into());
     };
-    pass.facts.seen.release_token = false;
-    let released = account.heed(account.company().release(ours, token).await);
+    state.facts.findings.release_token = false;
+    let released = account.heed(account.provider_api().release(ours, token).await);
     drop(permit);
     let word = match &released {
         Ok(Released::Confirmed) => "confirmed",
@@ -428,52 +464,52 @@ pub(super) async fn release(id: &NumberId, pass: &mut Pass, context: &Context) -
         Err(Error::Refused(_) | Error::Unauthorized(_)) => "refused",
         Err(_) => "failed",
     };
-    let label = context.account_label(&pass.object);
+    let label = context.account_label(&state.object);
     context.metrics.released(label, word);
     match &released {
-        Ok(Released::Confirmed) => context.memories.released(&pass.object, true),
+        Ok(Released::Confirmed) => context.observations.released(&state.object, true),
         // A replica that lags behind says so too.
-        Ok(Released::Absent) => context.fuses.put_back(slot).await,
+        Ok(Released::Absent) => context.quotas.put_back(slot).await,
         Err(error) => {
-            context.memories.released(&pass.object, false);
+            context.observations.released(&state.object, false);
             if error.is_without_effect() {
-                context.fuses.put_back(slot).await;
+                context.quotas.put_back(slot).await;
             } else {
-                context.fuses.may_stand(slot).await;
+                context.quotas.may_stand(slot).await;
             }
         }
     }
     match released {
         Ok(Released::Confirmed) => {
             account.released(id);
-            pass.facts.seen.released = true;
+            state.facts.findings.released = true;
             Ok(())
         }
         Ok(Released::Absent) => {
-            pass.facts.memory.missing_for = context.memories.fetched(&pass.object, false);
-            pass.facts.seen.fetched = Some(None);
+            state.facts.memory.missing_for = context.observations.fetched(&state.object, false);
+            state.facts.findings.fetched = Some(None);
             Ok(())
         }
         Err(Error::Refused(refusal) | Error::Unauthorized(refusal)) => {
             let message = format!(
                 "{} refuses to release {}: {refusal}. Remove the cause there, or set spec.deletionPolicy: Retain.",
-                pass.facts.provider,
-                pass.facts.title()
+                state.facts.provider,
+                state.facts.title()
             );
             context
-                .memories
-                .release_refused(&pass.object, message.clone());
+                .observations
+                .release_refused(&state.object, message.clone());
             Err(blocked(message, PERSON_AGAIN_AFTER))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-fn blocked(message: String, again: Duration) -> Stop {
-    Stop::Rest(Rest::Wait {
+fn blocked(message: String, again: Duration) -> Interrupted {
+    Interrupted::Outcome(Outcome::Wait {
         reason: Reason::ReleaseBlocked,
         message,
-        again: Again::After(again),
+        retry: Retry::After(again),
     })
 }
 
@@ -482,26 +518,26 @@ fn blocked(message: String, again: Duration) -> Stop {
 async fn take(
     id: &NumberId,
     account: &Account,
-    pass: &Pass,
+    state: &ReconcileState,
     context: &Context,
-) -> Result<Slot, Stop> {
-    let limit = pass.resolved.limits.releases_per_hour;
-    let now = context.time.now().unwrap_or(pass.facts.now);
+) -> Result<Slot, Interrupted> {
+    let limit = state.resolved.limits.releases_per_hour;
+    let now = context.time.now().unwrap_or(state.facts.now);
     let account_id = &account.identity().account;
     let what = (id.as_str(), None);
-    let fuses = &context.fuses;
+    let quotas = &context.quotas;
     let names = account.names();
     let whose = (account_id, names.as_slice());
-    let taken = fuses.take(whose, Deed::Release, limit, now, &pass.object, what);
+    let taken = quotas.take(whose, QuotaKind::Release, limit, now, &state.object, what);
     taken.await?.map_err(|full| {
-        let interval = pass.facts.waits.interval;
-        let (message, again) = full.told(account_id, Deed::Release, limit, now, interval);
-        match &pass.facts.memory.release_refused {
+        let interval = state.facts.waits.interval;
+        let (message, again) = full.told(account_id, QuotaKind::Release, limit, now, interval);
+        match &state.facts.memory.release_refused {
             Some((refused, _)) => blocked(format!("{refused} {message}"), again),
-            None => Stop::Rest(Rest::Wait {
+            None => Interrupted::Outcome(Outcome::Wait {
                 reason: Reason::ReleaseLimitReached,
                 message,
-                again: Again::After(again),
+                retry: Retry::After(again),
             }),
         }
     })
@@ -513,10 +549,13 @@ mod tests {
 
     #[test]
     fn a_process_that_stops_says_nothing_of_burki() {
-        let stopping = directory_stop(&DirectoryError::Shut("it does not lead"));
-        assert!(matches!(stopping, Stop::Rest(Rest::Unchanged(_))));
+        let stopping = directory_stop(&DirectoryError::WriteNotAllowed("it does not lead"));
+        assert!(matches!(
+            stopping,
+            Interrupted::Outcome(Outcome::KeepStatus(_))
+        ));
         let away = directory_stop(&DirectoryError::Unavailable("no answer".into()));
-        let Stop::Rest(Rest::Wait { reason, .. }) = away else {
+        let Interrupted::Outcome(Outcome::Wait { reason, .. }) = away else {
             unreachable!("it is said");
         };
         assert_eq!(reason, Reason::AssistantUnverifiable);

@@ -8,14 +8,14 @@ use kube::ResourceExt;
 use serde_json::json;
 
 use super::super::context::Context;
-use super::super::fuse::{Deed, Slot};
-use super::super::pass::{Pass, Purchase, Stop};
-use super::super::plan::obtain::refusal;
-use super::super::plan::{Again, Attempt, Limits, Look, Rest};
+use super::super::plan::acquire::refusal;
+use super::super::plan::{Attempt, Limits, Lookup, Outcome, Retry};
+use super::super::quota::{QuotaKind, Slot};
 use super::super::report;
 use super::super::rivals::named_for;
+use super::super::state::{Interrupted, Purchase, ReconcileState};
 use super::patch;
-use crate::account::{Account, NotNow, SEARCH_HOLDS, Spending, Tally, Urgency};
+use crate::account::{Account, BeginError, PendingPurchase, Priority, SEARCH_HOLDS, Usage};
 use crate::api::{AttemptOutcome, AttemptStatus, NUMBER_FINALIZER, Reason, finalizers_of, owner};
 use crate::claim::{ANNOTATION, Claim, Intent, Stored, Token};
 use crate::number::{Amount, Configuration, Currency, NumberId, Price};
@@ -26,39 +26,39 @@ use crate::sabotage::{Safeguard, stands};
 pub(super) async fn claim(
     intent: Intent,
     since: Option<jiff::Timestamp>,
-    pass: &mut Pass,
+    state: &mut ReconcileState,
     context: &Context,
-) -> Result<(), Stop> {
-    let account = pass.account()?;
-    let offer = pass.facts.seen.offer.as_ref().and_then(Option::as_ref);
+) -> Result<(), Interrupted> {
+    let account = state.account()?;
+    let offer = state.facts.findings.offer.as_ref().and_then(Option::as_ref);
     let price = offer.and_then(|offer| offer.price.clone());
-    let permit = account.permit(Urgency::First).await?;
-    let spending = reserve(&account, intent, price.as_ref(), pass, context)?;
+    let permit = account.permit(Priority::High).await?;
+    let spending = reserve(&account, intent, price.as_ref(), state, context)?;
     // Who was there first may have come while this pass looked and waited.
-    pass.facts.rival = context.rival_of(&pass.object, &account.names());
-    if let Some(stop) = pass.facts.rival_blocker(Again::Backoff)
+    state.facts.rival = context.competing_claim(&state.object, &account.names());
+    if let Some(stop) = state.facts.rival_blocker(Retry::Backoff)
         && stands(Safeguard::FirstComeFirstServed)
     {
-        return Err(Stop::Rest(stop));
+        return Err(Interrupted::Outcome(stop));
     }
-    let slot = take(&account, intent, pass, context).await?;
-    let (token, claim) = match store(intent, since, price, &account, pass, context).await {
+    let slot = take(&account, intent, state, context).await?;
+    let (token, claim) = match store(intent, since, price, &account, state, context).await {
         Ok(stored) => stored,
         Err(stop) => {
             // Without the stored claim nothing can be bought.
-            context.fuses.put_back(slot).await;
+            context.quotas.put_back(slot).await;
             return Err(stop);
         }
     };
     let alone = context
-        .memories
-        .claimed(&pass.object, &pass.facts.claim, &claim);
-    pass.facts.memory.never_bought = false;
-    pass.facts.claim = Stored::Ours(claim);
-    pass.facts.seen.token = true;
-    pass.facts.seen.last_look = None;
-    pass.facts.seen.attempt = None;
-    pass.purchase = Some(Purchase {
+        .observations
+        .claimed(&state.object, &state.facts.claim, &claim);
+    state.facts.memory.never_bought = false;
+    state.facts.claim = Stored::Ours(claim);
+    state.facts.findings.token = true;
+    state.facts.findings.last_look = None;
+    state.facts.findings.attempt = None;
+    state.purchase = Some(Purchase {
         token,
         alone,
         permit,
@@ -66,9 +66,9 @@ pub(super) async fn claim(
         spending,
     });
     // What a search has just shown needs no other look.
-    let is_news = |asked| context.clock.now().since(asked) < SEARCH_HOLDS;
-    if intent == Intent::Buy && pass.chosen_at.take().is_some_and(is_news) {
-        pass.facts.seen.last_look = Some(None);
+    let is_foreign_change = |asked| context.clock.now().since(asked) < SEARCH_HOLDS;
+    if intent == Intent::Buy && state.chosen_at.take().is_some_and(is_foreign_change) {
+        state.facts.findings.last_look = Some(None);
     }
     Ok(())
 }
@@ -79,28 +79,28 @@ async fn store(
     since: Option<jiff::Timestamp>,
     price: Option<Price>,
     account: &Account,
-    pass: &mut Pass,
+    state: &mut ReconcileState,
     context: &Context,
-) -> Result<(Token, Claim), Stop> {
-    let number = pass.number()?;
-    let at = context.time.now().unwrap_or(pass.facts.now);
-    let attempts = match &pass.facts.claim {
-        Stored::Ours(before) if !pass.facts.memory.never_bought => before.attempts_on(&number),
+) -> Result<(Token, Claim), Interrupted> {
+    let number = state.number()?;
+    let at = context.time.now().unwrap_or(state.facts.now);
+    let attempts = match &state.facts.claim {
+        Stored::Ours(before) if !state.facts.memory.never_bought => before.attempts_on(&number),
         _ => 0,
     };
     let mut nonce = context.chance.nonce();
-    if let (Stored::Ours(before), Some(_)) = (&pass.facts.claim, since) {
+    if let (Stored::Ours(before), Some(_)) = (&state.facts.claim, since) {
         nonce = before.next_nonce(&nonce);
     }
     let claim = Claim::to_buy(
         number,
         account.identity().account.clone(),
-        &owner(pass.object.as_ref()),
-        &pass.object.uid().unwrap_or_default(),
+        &owner(state.object.as_ref()),
+        &state.object.uid().unwrap_or_default(),
         nonce,
         at,
         since
-            .or_else(|| account.company().provider_time())
+            .or_else(|| account.provider_api().provider_time())
             .unwrap_or(at),
     )
     .at_price(price)
@@ -111,17 +111,17 @@ async fn store(
     };
     let text = claim
         .to_annotation()
-        .map_err(|error| Stop::Api(kube::Error::SerdeError(error)))?;
+        .map_err(|error| Interrupted::Api(kube::Error::SerdeError(error)))?;
     let sent = context.clock.now();
     let metadata = json!({
-        "resourceVersion": pass.object.resource_version(),
+        "resourceVersion": state.object.resource_version(),
         "annotations": { ANNOTATION: text },
-        "finalizers": finalizers_of(pass.object.as_ref(), NUMBER_FINALIZER, true),
+        "finalizers": finalizers_of(state.object.as_ref(), NUMBER_FINALIZER, true),
     });
-    patch(pass, context, metadata).await?;
-    let stored = Token::from_reply(pass.object.annotations(), claim.clone(), sent);
+    patch(state, context, metadata).await?;
+    let stored = Token::from_reply(state.object.annotations(), claim.clone(), sent);
     let token = stored.ok_or_else(|| {
-        Stop::from(Error::Invariant(
+        Interrupted::from(Error::Invariant(
             "the claim was not stored as it was written",
         ))
     })?;
@@ -134,48 +134,48 @@ fn reserve(
     account: &Arc<Account>,
     intent: Intent,
     price: Option<&Price>,
-    pass: &mut Pass,
+    state: &mut ReconcileState,
     context: &Context,
-) -> Result<Spending, Stop> {
+) -> Result<PendingPurchase, Interrupted> {
     let monthly = match intent {
         Intent::Buy => price.map_or(Amount::ZERO, |price| price.monthly),
         Intent::Adopt => Amount::ZERO,
     };
     let names = account.names();
-    let limits = &pass.facts.limits;
+    let limits = &state.facts.limits;
     let is_limited = intent == Intent::Buy && limits.are_of_what_is_held();
     let mut over = None;
-    let may = is_limited.then_some(|tally: Tally| {
+    let may = is_limited.then_some(|tally: Usage| {
         over = is_over(limits, tally.numbers, |currency| {
-            let index = &context.stores.index;
-            let spent = index.cost_besides(&pass.object, &names, currency);
+            let index = &context.caches.index;
+            let spent = index.cost_besides(&state.object, &names, currency);
             spent.plus(tally.monthly)
         });
         over.is_none()
     });
     let reserved = account.spend(
-        &pass.number()?,
-        &owner(pass.object.as_ref()),
+        &state.number()?,
+        &owner(state.object.as_ref()),
         monthly,
-        &context.told_besides(&pass.object, names.clone()),
+        &context.told_besides(&state.object, names.clone()),
         may,
     );
     reserved.map_err(|why| match why {
-        NotNow::OverLimit => reached(over.unwrap_or_default(), pass.facts.waits.interval),
-        NotNow::UnderWay(rival) => {
-            let namespace = pass.object.namespace().unwrap_or_default();
-            pass.facts.rival = Some(named_for(&rival, &namespace));
-            let stop = pass.facts.rival_blocker(Again::Backoff);
-            Stop::Rest(stop.unwrap_or(Rest::Nothing))
+        BeginError::OverLimit => reached(over.unwrap_or_default(), state.facts.waits.interval),
+        BeginError::UnderWay(rival) => {
+            let namespace = state.object.namespace().unwrap_or_default();
+            state.facts.rival = Some(named_for(&rival, &namespace));
+            let stop = state.facts.rival_blocker(Retry::Backoff);
+            Interrupted::Outcome(stop.unwrap_or(Outcome::NotManaged))
         }
     })
 }
 
 /// What an attempt counts as.
-fn deed(intent: Intent) -> Deed {
+fn deed(intent: Intent) -> QuotaKind {
     match intent {
-        Intent::Buy => Deed::Purchase,
-        Intent::Adopt => Deed::Adoption,
+        Intent::Buy => QuotaKind::Purchase,
+        Intent::Adopt => QuotaKind::Adoption,
     }
 }
 
@@ -183,35 +183,42 @@ fn deed(intent: Intent) -> Deed {
 async fn take(
     account: &Account,
     intent: Intent,
-    pass: &Pass,
+    state: &ReconcileState,
     context: &Context,
-) -> Result<Slot, Stop> {
+) -> Result<Slot, Interrupted> {
     let deed = deed(intent);
     let id = &account.identity().account;
-    let limit = pass.resolved.limits.purchases_per_hour;
-    let now = context.time.now().unwrap_or(pass.facts.now);
-    let number = pass.number()?;
+    let limit = state.resolved.limits.purchases_per_hour;
+    let now = context.time.now().unwrap_or(state.facts.now);
+    let number = state.number()?;
     // Another number is claimed instead only where it is certain that the claimed one was not bought.
-    let before = match &pass.facts.claim {
+    let before = match &state.facts.claim {
         Stored::Ours(claim) => Some(claim.number.as_str()),
         _ => None,
     };
     let what = (number.as_str(), before);
-    let fuses = &context.fuses;
+    let quotas = &context.quotas;
     let names = account.names();
-    let taken = fuses.take((id, names.as_slice()), deed, limit, now, &pass.object, what);
+    let taken = quotas.take(
+        (id, names.as_slice()),
+        deed,
+        limit,
+        now,
+        &state.object,
+        what,
+    );
     taken.await?.map_err(|full| {
-        let interval = pass.facts.waits.interval;
+        let interval = state.facts.waits.interval;
         let (message, again) = full.told(id, deed, limit, now, interval);
         reached(message, again)
     })
 }
 
-fn reached(message: String, again: Duration) -> Stop {
-    Stop::Rest(Rest::Wait {
+fn reached(message: String, again: Duration) -> Interrupted {
+    Interrupted::Outcome(Outcome::Wait {
         reason: Reason::LimitReached,
         message,
-        again: Again::After(again),
+        retry: Retry::After(again),
     })
 }
 
@@ -234,82 +241,98 @@ fn is_over(limits: &Limits, numbers: i64, cost: impl Fn(&Currency) -> Amount) ->
     ))
 }
 
-pub(super) async fn last_look(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
-    let account = pass.account()?;
-    let number = pass.number()?;
+pub(super) async fn last_look(
+    state: &mut ReconcileState,
+    context: &Context,
+) -> Result<(), Interrupted> {
+    let account = state.account()?;
+    let number = state.number()?;
     let adopting =
-        matches!(&pass.facts.claim, Stored::Ours(claim) if claim.intent == Intent::Adopt);
-    let Some(purchase) = &pass.purchase else {
-        return Err(Stop::from(Error::Invariant(
+        matches!(&state.facts.claim, Stored::Ours(claim) if claim.intent == Intent::Adopt);
+    let Some(purchase) = &state.purchase else {
+        return Err(Interrupted::from(Error::Invariant(
             "there is no claim to look for",
         )));
     };
     let found = account.find_under(&purchase.permit, &number).await;
     match found {
         Ok(holding) => {
-            pass.facts.recorded_by = holding
+            state.facts.recorded_by = holding
                 .as_ref()
-                .and_then(|holding| context.recorder_of(&pass.object, &holding.id));
+                .and_then(|holding| context.recorder_of(&state.object, &holding.id));
             if holding.is_some() && !adopting {
-                unused(pass, context).await;
+                unused(state, context).await;
             }
-            pass.facts.seen.last_look = Some(holding);
+            state.facts.findings.last_look = Some(holding);
             Ok(())
         }
         Err(error) => {
-            unused(pass, context).await;
+            unused(state, context).await;
             Err(error.into())
         }
     }
 }
 
 /// Drops a token that was not spent: nothing was sent under its claim.
-async fn unused(pass: &mut Pass, context: &Context) {
-    if let Some(purchase) = pass.purchase.take() {
-        in_vain(&purchase.token.claim().nonce, purchase.alone, pass, context);
-        pass.facts.seen.token = false;
-        context.fuses.put_back(purchase.slot).await;
+async fn unused(state: &mut ReconcileState, context: &Context) {
+    if let Some(purchase) = state.purchase.take() {
+        known_not_purchased(
+            &purchase.token.claim().nonce,
+            purchase.alone,
+            state,
+            context,
+        );
+        state.facts.findings.token = false;
+        context.quotas.put_back(purchase.slot).await;
     }
 }
 
-fn in_vain(nonce: &str, alone: bool, pass: &mut Pass, context: &Context) {
+fn known_not_purchased(nonce: &str, alone: bool, state: &mut ReconcileState, context: &Context) {
     if alone {
-        context.memories.in_vain(&pass.object, nonce);
+        context
+            .observations
+            .known_not_purchased(&state.object, nonce);
     }
-    pass.facts.memory.never_bought = alone;
+    state.facts.memory.never_bought = alone;
 }
 
-pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> {
-    let account = pass.account()?;
-    let configuration = pass.facts.configuration.clone().map_err(Stop::from)?;
+pub(super) async fn buy(state: &mut ReconcileState, context: &Context) -> Result<(), Interrupted> {
+    let account = state.account()?;
+    let configuration = state
+        .facts
+        .configuration
+        .clone()
+        .map_err(Interrupted::from)?;
     let Some(Purchase {
         token,
         alone,
         permit: _permit,
         slot,
         spending,
-    }) = pass.purchase.take()
+    }) = state.purchase.take()
     else {
-        return Err(Stop::from(Error::Invariant("there is no claim to buy on")));
+        return Err(Interrupted::from(Error::Invariant(
+            "there is no claim to buy on",
+        )));
     };
-    pass.facts.seen.token = false;
+    state.facts.findings.token = false;
     let claim = token.claim().clone();
     let sent = context.clock.now();
-    let reply = account.company().buy(token, &configuration).await;
+    let reply = account.provider_api().buy(token, &configuration).await;
     let (label, word) = (
-        context.account_label(&pass.object),
+        context.account_label(&state.object),
         report::outcome_label(&reply),
     );
     context.metrics.purchased(label, word);
     if matches!(reply, Reply::Rejected(_) | Reply::NotSent(_)) {
-        in_vain(&claim.nonce, alone, pass, context);
+        known_not_purchased(&claim.nonce, alone, state, context);
     }
     match &reply {
         Reply::Bought(_) => {}
-        Reply::Ordered(_) => context.fuses.was_ordered(slot).await,
-        Reply::Unknown(_) => context.fuses.may_stand(slot).await,
+        Reply::Ordered(_) => context.quotas.was_ordered(slot).await,
+        Reply::Unknown(_) => context.quotas.may_stand(slot).await,
         Reply::Rejected(_) | Reply::Refused(_) | Reply::NotSent(_) => {
-            context.fuses.put_back(slot).await;
+            context.quotas.put_back(slot).await;
         }
     }
     if matches!(
@@ -318,7 +341,7 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
     ) {
         spending.stands();
     }
-    if let Some(candidate) = &mut pass.candidate
+    if let Some(candidate) = &mut state.candidate
         && is_settled(&reply)
     {
         candidate.tried(&claim.number, context.clock.now());
@@ -326,60 +349,62 @@ pub(super) async fn buy(pass: &mut Pass, context: &Context) -> Result<(), Stop> 
     let mut attempt = report::attempt(&claim, report::outcome(&reply));
     match reply {
         Reply::Bought(holding) => {
-            context.memories.bought(&pass.object, &holding.id);
+            context.observations.bought(&state.object, &holding.id);
             if account.was_known(&holding.id, sent) && stands(Safeguard::ProofOfPurchase) {
-                context.memories.met(&pass.object, &holding.id);
-                pass.facts.memory.met = Some(holding.id.clone());
+                context.observations.met(&state.object, &holding.id);
+                state.facts.memory.met = Some(holding.id.clone());
             }
             let holding = account.saw(*holding);
-            pass.saw(
-                Look {
+            state.saw(
+                Lookup {
                     holding: Some(holding.clone()),
-                    at: Some(pass.facts.now),
-                    ..Look::default()
+                    at: Some(state.facts.now),
+                    ..Lookup::default()
                 },
                 context,
             );
-            if !pass.facts.is_bought(&holding) {
+            if !state.facts.is_bought(&holding) {
                 attempt.outcome = AttemptOutcome::Unknown;
             }
         }
         Reply::Ordered(order) => {
-            context.memories.ordered(&pass.object);
-            pass.facts.record.requirement_group = configuration.papers.requirement_group_id;
-            pass.order = Some(order.clone());
+            context.observations.ordered(&state.object);
+            state.facts.record.requirement_group = configuration.papers.requirement_group_id;
+            state.order = Some(order.clone());
             let pending = order.state == OrderState::Pending;
-            pass.facts.seen.look = pending.then_some(Look {
+            state.facts.findings.look = pending.then_some(Lookup {
                 order: Some(order),
-                at: Some(pass.facts.now),
-                ..Look::default()
+                at: Some(state.facts.now),
+                ..Lookup::default()
             });
         }
         Reply::Rejected(mut refusal) => {
             if refusal.kind == RefusalKind::TakesNoMessages {
-                let configuration = pass.facts.configuration.as_mut();
+                let configuration = state.facts.configuration.as_mut();
                 if configuration.is_ok_and(Configuration::leave_out_messages) {
                     let number = claim.number;
-                    context.memories.takes_no_messages(&pass.object, number);
+                    context
+                        .observations
+                        .takes_no_messages(&state.object, number);
                 } else {
                     refusal.kind = RefusalKind::Invalid;
                 }
             }
-            refused(&mut attempt, &refusal, pass);
-            pass.facts.seen.attempt = Some(Attempt::Rejected(refusal));
+            refused(&mut attempt, &refusal, state);
+            state.facts.findings.attempt = Some(Attempt::Rejected(refusal));
         }
         Reply::Refused(refusal) => {
-            refused(&mut attempt, &refusal, pass);
-            pass.facts.seen.attempt = Some(Attempt::Refused(refusal));
+            refused(&mut attempt, &refusal, state);
+            state.facts.findings.attempt = Some(Attempt::Refused(refusal));
         }
         Reply::NotSent(error) => {
-            pass.attempt = Some(attempt);
+            state.attempt = Some(attempt);
             let Err(error) = account.heed::<Infallible>(Err(error));
-            return Err(Stop::from(error));
+            return Err(Interrupted::from(error));
         }
-        Reply::Unknown(text) => pass.facts.seen.attempt = Some(Attempt::Unknown(text)),
+        Reply::Unknown(text) => state.facts.findings.attempt = Some(Attempt::Unknown(text)),
     }
-    pass.attempt = Some(attempt);
+    state.attempt = Some(attempt);
     Ok(())
 }
 
@@ -393,13 +418,13 @@ fn is_settled(reply: &Reply) -> bool {
 }
 
 /// What the status is to say of a refusal, so that it is not provoked again before its time, by whatever process.
-fn refused(attempt: &mut AttemptStatus, refused: &Refusal, pass: &Pass) {
+fn refused(attempt: &mut AttemptStatus, refused: &Refusal, state: &ReconcileState) {
     let (reason, _) = refusal(refused.kind);
     attempt.code = Some(refused.code.clone());
     attempt.reason = Some(reason.to_string());
     attempt.message = Some(refused.to_string());
-    attempt.request = Some(pass.resolved.request(pass.facts.generation));
-    let before = pass.object.status.as_ref();
+    attempt.request = Some(state.resolved.request(state.facts.generation));
+    let before = state.object.status.as_ref();
     let before = before.and_then(|status| status.attempt.as_ref());
     let same = before.filter(|before| {
         before.number == attempt.number
@@ -411,21 +436,25 @@ fn refused(attempt: &mut AttemptStatus, refused: &Refusal, pass: &Pass) {
 }
 
 /// Puts our mark on a number that the account holds already and that nobody has marked.
-pub(super) async fn adopt(id: &NumberId, pass: &mut Pass, context: &Context) -> Result<(), Stop> {
-    let account = pass.account()?;
-    let seen = pass
+pub(super) async fn adopt(
+    id: &NumberId,
+    state: &mut ReconcileState,
+    context: &Context,
+) -> Result<(), Interrupted> {
+    let account = state.account()?;
+    let seen = state
         .facts
-        .seen
+        .findings
         .look
         .as_ref()
         .and_then(|look| look.holding.clone());
-    let now = pass.facts.seen.last_look.clone().flatten();
-    let (Some(seen), Some(now), Some(purchase)) = (seen, now, pass.purchase.take()) else {
-        return Err(Stop::from(Error::Invariant(
+    let now = state.facts.findings.last_look.clone().flatten();
+    let (Some(seen), Some(now), Some(purchase)) = (seen, now, state.purchase.take()) else {
+        return Err(Interrupted::from(Error::Invariant(
             "there is no claim to take it over on",
         )));
     };
-    pass.facts.seen.token = false;
+    state.facts.findings.token = false;
     let nobodys = Unmarked::abandoned(&now, &seen).filter(|unmarked| unmarked.id() == id);
     let overtaken = match &nobodys {
         _ if !purchase.token.is_fresh(context.clock.now()) => {
@@ -435,30 +464,30 @@ pub(super) async fn adopt(id: &NumberId, pass: &mut Pass, context: &Context) -> 
         Some(_) => None,
     };
     let (Some(nobodys), None) = (nobodys, overtaken) else {
-        context.fuses.put_back(purchase.slot).await;
+        context.quotas.put_back(purchase.slot).await;
         let why = overtaken.unwrap_or("the number has just changed");
-        return Err(Stop::from(Error::Overtaken(why)));
+        return Err(Interrupted::from(Error::Overtaken(why)));
     };
-    pass.take_over();
-    let text = pass
+    state.take_over();
+    let text = state
         .facts
         .mark
-        .with_name(pass.facts.provider, &pass.resolved.name);
+        .with_name(state.facts.provider, &state.resolved.name);
     // Under the claim's permit: with one more each, as many as there are permits would wait for each other for ever.
-    let marked = account.heed(account.company().mark(&nobodys, &text).await);
+    let marked = account.heed(account.provider_api().mark(&nobodys, &text).await);
     match &marked {
         Ok(_) => {}
-        Err(error) if error.is_without_effect() => context.fuses.put_back(purchase.slot).await,
-        Err(_) => context.fuses.may_stand(purchase.slot).await,
+        Err(error) if error.is_without_effect() => context.quotas.put_back(purchase.slot).await,
+        Err(_) => context.quotas.may_stand(purchase.slot).await,
     }
     drop(purchase.permit);
     let holding = marked?;
     let holding = account.saw(holding);
-    pass.saw(
-        Look {
+    state.saw(
+        Lookup {
             holding: Some(holding),
-            at: Some(pass.facts.now),
-            ..Look::default()
+            at: Some(state.facts.now),
+            ..Lookup::default()
         },
         context,
     );

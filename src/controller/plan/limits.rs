@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Again, Facts, PERSON_AGAIN_AFTER, Step, wait};
+use super::{Facts, PERSON_AGAIN_AFTER, Retry, Step, wait};
 use crate::api::{Adoption, Reason};
 use crate::number::{Amount, Currency, Kind, Price};
 
@@ -100,7 +100,7 @@ pub(super) fn forbids_adoption(facts: &Facts, is_orphan: bool) -> Option<Step> {
                  This goes on when the limit is {needed:?}.",
                 facts.title()
             ),
-            Again::After(facts.waits.interval),
+            Retry::After(facts.waits.interval),
         ));
     }
     if let Some(step) = forbids_place(facts).or_else(|| counts(facts)) {
@@ -116,14 +116,14 @@ pub(super) fn forbids_adoption(facts: &Facts, is_orphan: bool) -> Option<Step> {
                  This goes on when a number is released or the limit is raised.",
                 facts.title()
             ),
-            Again::After(facts.waits.interval),
+            Retry::After(facts.waits.interval),
         )
     })
 }
 
 /// What an account holds is counted before anything is spent against a limit of it: the listing of a moment ago may be wrong.
 fn counts(facts: &Facts) -> Option<Step> {
-    let is_due = facts.limits.numbers.is_some() && !facts.seen.counted;
+    let is_due = facts.limits.numbers.is_some() && !facts.findings.counted;
     is_due.then_some(Step::Count)
 }
 
@@ -135,7 +135,7 @@ fn forbids_place(facts: &Facts) -> Option<Step> {
         Some(wait(
             Reason::LimitReached,
             message,
-            Again::After(facts.waits.interval),
+            Retry::After(facts.waits.interval),
         ))
     };
     if let Some(countries) = &limits.countries {
@@ -175,7 +175,7 @@ pub(super) fn forbids(facts: &Facts) -> Option<Step> {
                 "The account holds {held} numbers and may hold {most} (spec.limits.maxNumbers). This goes on when a number \
                  is released or the limit is raised."
             ),
-            Again::After(facts.waits.interval),
+            Retry::After(facts.waits.interval),
         ));
     }
     None
@@ -183,7 +183,7 @@ pub(super) fn forbids(facts: &Facts) -> Option<Step> {
 
 /// The limit that forbids a purchase at `price`.
 pub(super) fn forbids_price(facts: &Facts, price: Option<&Price>) -> Option<Step> {
-    let person = Again::After(PERSON_AGAIN_AFTER);
+    let person = Retry::After(PERSON_AGAIN_AFTER);
     if facts.budget.is_none() && facts.limits.monthly_cost.is_empty() {
         return None;
     }
@@ -235,7 +235,7 @@ pub(super) fn forbids_price(facts: &Facts, price: Option<&Price>) -> Option<Step
                     price.currency,
                     budget.amount
                 ),
-                Again::After(facts.waits.interval),
+                Retry::After(facts.waits.interval),
             ));
         }
     }
@@ -253,7 +253,7 @@ fn too_dear(facts: &Facts, price: &Price, budget: &Budget) -> Step {
             price.currency,
             budget.amount
         ),
-        Again::After(PERSON_AGAIN_AFTER),
+        Retry::After(PERSON_AGAIN_AFTER),
     )
 }
 

@@ -8,7 +8,9 @@ mod setup;
 use super::*;
 use crate::api::Adoption;
 use crate::claim::{Claim, Intent};
-use crate::number::{Installation, Line, Origin, Owner, Papers, Routing, Settings, TwilioSettings};
+use crate::number::{
+    Installation, Line, Origin, Owner, RegulatoryDocuments, Routing, Settings, TwilioSettings,
+};
 use crate::provider::OrderPapers;
 
 fn at(seconds: i64) -> Timestamp {
@@ -39,7 +41,7 @@ fn configuration() -> Configuration {
             sms_url: Some("https://v/twiml".into()),
             messaging_service_sid: None,
         },
-        papers: Papers::default(),
+        papers: RegulatoryDocuments::default(),
     }
 }
 
@@ -81,7 +83,7 @@ fn fresh() -> Facts {
             claim_known_for: Duration::from_secs(60),
             ..Memory::default()
         },
-        waits: Waits {
+        waits: Timeouts {
             interval: Duration::from_secs(60),
             purchase: Duration::from_secs(35),
             visibility: Duration::from_secs(600),
@@ -92,7 +94,7 @@ fn fresh() -> Facts {
         assistant: None,
         rival: None,
         recorded_by: None,
-        seen: Seen::default(),
+        findings: Findings::default(),
     }
 }
 
@@ -162,18 +164,18 @@ fn order(state: OrderState) -> Order {
 }
 
 fn looked(mut facts: Facts, holding: Option<Holding>, order: Option<Order>) -> Facts {
-    facts.seen.look = Some(Look {
+    facts.findings.look = Some(Lookup {
         holding,
         order,
         at: Some(facts.now),
-        ..Look::default()
+        ..Lookup::default()
     });
     facts
 }
 
 fn reason(step: &Step) -> Option<Reason> {
     match step {
-        Step::Rest(Rest::Wait { reason, .. }) => Some(*reason),
+        Step::Done(Outcome::Wait { reason, .. }) => Some(*reason),
         _ => None,
     }
 }
@@ -181,10 +183,10 @@ fn reason(step: &Step) -> Option<Reason> {
 #[test]
 fn a_purchase_is_look_then_claim_then_look_then_buy() {
     let mut facts = fresh();
-    assert_eq!(plan(&facts), Step::Look);
+    assert_eq!(plan(&facts), Step::Lookup);
     facts = looked(facts, None, None);
-    assert_eq!(plan(&facts), Step::Offer);
-    facts.seen.offer = Some(Some(offer()));
+    assert_eq!(plan(&facts), Step::CheckAvailability);
+    facts.findings.offer = Some(Some(offer()));
     assert_eq!(
         plan(&facts),
         Step::Claim {
@@ -194,15 +196,15 @@ fn a_purchase_is_look_then_claim_then_look_then_buy() {
     );
     facts.finalizer = true;
     facts.claim = Stored::Ours(claim_at(0));
-    facts.seen.token = true;
-    assert_eq!(plan(&facts), Step::LastLook);
-    facts.seen.last_look = Some(None);
+    facts.findings.token = true;
+    assert_eq!(plan(&facts), Step::VerifyBeforePurchase);
+    facts.findings.last_look = Some(None);
     assert_eq!(plan(&facts), Step::Buy);
-    facts.seen.token = false;
-    facts.seen.look = Some(Look {
+    facts.findings.token = false;
+    facts.findings.look = Some(Lookup {
         holding: Some(holding()),
         at: Some(at(1)),
-        ..Look::default()
+        ..Lookup::default()
     });
     assert_eq!(plan(&facts), Step::Record(Box::new(holding())));
 }
@@ -218,9 +220,9 @@ fn an_attempt_that_may_have_succeeded_is_looked_for_before_it_is_repeated() {
     ] {
         let mut facts = claimed();
         facts.now = at(now);
-        assert_eq!(plan(&facts), Step::Look);
+        assert_eq!(plan(&facts), Step::Lookup);
         facts = looked(facts, None, None);
-        facts.seen.offer = Some(Some(offer()));
+        facts.findings.offer = Some(Some(offer()));
         let step = plan(&facts);
         if repeated {
             assert_eq!(
@@ -242,7 +244,7 @@ fn an_attempt_that_was_certainly_in_vain_is_repeated_without_waiting() {
     let mut facts = looked(claimed(), None, None);
     assert_eq!(reason(&plan(&facts)), Some(Reason::Verifying));
     facts.memory.never_bought = true;
-    assert_eq!(plan(&facts), Step::Offer);
+    assert_eq!(plan(&facts), Step::CheckAvailability);
 }
 
 #[test]
@@ -267,7 +269,7 @@ fn a_refusal_is_not_provoked_again_before_its_time() {
                 );
             }
             facts = looked(facts, None, None);
-            facts.seen.offer = Some(Some(offer()));
+            facts.findings.offer = Some(Some(offer()));
             assert_eq!(
                 matches!(plan(&facts), Step::Claim { .. }),
                 again,
@@ -357,7 +359,7 @@ fn a_claim_that_is_not_simply_ours_never_spends() {
         None,
         None,
     );
-    unreadable.seen.offer = Some(Some(offer()));
+    unreadable.findings.offer = Some(Some(offer()));
     assert_eq!(reason(&plan(&unreadable)), Some(Reason::InvalidSpec));
     unreadable.record.account_id = Some(AccountId::new("AC1"));
     assert_eq!(reason(&plan(&unreadable)), Some(Reason::Verifying));
@@ -379,7 +381,7 @@ fn blockers_gate_spending_and_not_looking() {
     assert_eq!(reason(&plan(&facts)), Some(Reason::AssistantNotFound));
     let mut facts = claimed();
     facts.assistant = Some((101, Err(blocker.clone())));
-    assert_eq!(plan(&facts), Step::Look);
+    assert_eq!(plan(&facts), Step::Lookup);
     facts.now = at(100);
     assert_eq!(
         reason(&plan(&looked(facts.clone(), None, None))),
@@ -436,13 +438,13 @@ fn another_account_than_the_pinned_one_is_never_asked() {
             account: renamed,
             ..claimed()
         }),
-        Step::Look
+        Step::Lookup
     );
 }
 
 #[test]
 fn what_was_ordered_a_moment_ago_is_neither_asked_about_nor_complained_of() {
-    let unchanged = |millis| Step::Rest(Rest::Unchanged(Duration::from_millis(millis)));
+    let unchanged = |millis| Step::Done(Outcome::KeepStatus(Duration::from_millis(millis)));
     let mut ordered = Facts {
         provider: Provider::Telnyx,
         ..claimed()
@@ -450,11 +452,11 @@ fn what_was_ordered_a_moment_ago_is_neither_asked_about_nor_complained_of() {
     ordered.record.order_id = Some(OrderId::new("o1"));
     ordered.memory.ordered_for = Some(Duration::from_millis(200));
     assert_eq!(plan(&ordered), unchanged(300));
-    ordered.seen.token = true;
-    assert_eq!(plan(&ordered), Step::Look, "there is a claim to buy on");
-    ordered.seen.token = false;
+    ordered.findings.token = true;
+    assert_eq!(plan(&ordered), Step::Lookup, "there is a claim to buy on");
+    ordered.findings.token = false;
     ordered.memory.ordered_for = Some(Duration::from_millis(500));
-    assert_eq!(plan(&ordered), Step::Look);
+    assert_eq!(plan(&ordered), Step::Lookup);
     let mut brought = looked(ordered, None, Some(order(OrderState::Success)));
     brought.now = at(9);
     assert_eq!(plan(&brought), unchanged(2000));
@@ -486,9 +488,9 @@ fn an_order_is_waited_for_and_not_repeated() {
         reason(&plan(&looked(known.clone(), None, Some(papers_missing)))),
         Some(Reason::RegulatoryRequirement)
     );
-    known.seen.look = Some(Look {
+    known.findings.look = Some(Lookup {
         order: Some(order(OrderState::Success)),
-        ..Look::default()
+        ..Lookup::default()
     });
     assert_eq!(
         reason(&plan(&known)),
@@ -558,15 +560,15 @@ fn a_failed_order_is_told_and_repeated_after_a_pause() {
     changed.generation = 2;
     assert_eq!(
         plan(&changed),
-        Step::Offer,
+        Step::CheckAvailability,
         "a changed spec is tried at once"
     );
     let mut claimed_again = facts.clone();
-    claimed_again.seen.token = true;
-    assert_eq!(plan(&claimed_again), Step::LastLook);
+    claimed_again.findings.token = true;
+    assert_eq!(plan(&claimed_again), Step::VerifyBeforePurchase);
     facts.now = at(1800);
     facts = looked(facts, None, Some(order(OrderState::Failure)));
-    facts.seen.offer = Some(Some(offer()));
+    facts.findings.offer = Some(Some(offer()));
     assert_eq!(
         plan(&facts),
         Step::Claim {
@@ -579,22 +581,22 @@ fn a_failed_order_is_told_and_repeated_after_a_pause() {
 #[test]
 fn a_recorded_number_that_is_missing_is_lost_only_after_a_second_404_and_never_bought_again() {
     let mut facts = recorded();
-    assert_eq!(plan(&facts), Step::Fetch(NumberId::new("PN1")));
-    facts.seen.fetched = Some(None);
+    assert_eq!(plan(&facts), Step::FetchById(NumberId::new("PN1")));
+    facts.findings.fetched = Some(None);
     facts.memory.missing_for = Some(Duration::from_secs(20));
     let left = Duration::from_secs(40);
-    assert_eq!(plan(&facts), Step::Rest(Rest::Unchanged(left)));
+    assert_eq!(plan(&facts), Step::Done(Outcome::KeepStatus(left)));
     facts.memory.missing_for = Some(Duration::from_secs(60));
     assert_eq!(reason(&plan(&facts)), Some(Reason::Lost));
-    facts.seen.fetched = Some(Some(holding()));
-    assert_eq!(plan(&facts), Step::Rest(Rest::Ready));
+    facts.findings.fetched = Some(Some(holding()));
+    assert_eq!(plan(&facts), Step::Done(Outcome::Ready));
 }
 
 #[test]
 fn what_was_seen_as_it_is_wanted_is_not_fetched_again() {
     let mut facts = recorded();
     facts.memory.verified = true;
-    assert_eq!(plan(&facts), Step::Rest(Rest::Ready));
+    assert_eq!(plan(&facts), Step::Done(Outcome::Ready));
 }
 
 #[test]
@@ -602,11 +604,11 @@ fn a_fight_is_left_to_the_other_and_the_last_repair_is_waited_for() {
     let mut facts = recorded();
     let mut changed = holding();
     changed.settings = Settings::Twilio(TwilioSettings::default());
-    facts.seen.fetched = Some(Some(changed));
+    facts.findings.fetched = Some(Some(changed));
     assert!(matches!(plan(&facts), Step::Configure(..)));
-    facts.memory.fighting = true;
-    assert_eq!(reason(&plan(&facts)), Some(Reason::DriftFight));
-    facts.seen.configured = true;
+    facts.memory.configuration_conflict = true;
+    assert_eq!(reason(&plan(&facts)), Some(Reason::ConfigurationConflict));
+    facts.findings.configured = true;
     assert_eq!(reason(&plan(&facts)), Some(Reason::Configuring));
 }
 
@@ -615,19 +617,19 @@ fn who_answers_is_settled_before_the_webhooks() {
     let mut drifted = holding();
     drifted.settings = Settings::Twilio(TwilioSettings::default());
     let mut facts = recorded();
-    facts.seen.fetched = Some(Some(drifted));
+    facts.findings.fetched = Some(Some(drifted));
     facts.assistant = Some((102, Ok(())));
     facts.record.assistant = Some(101);
     assert_eq!(plan(&facts), Step::Unassign(101));
     facts.record.assistant = None;
-    assert_eq!(plan(&facts), Step::Announce(102));
+    assert_eq!(plan(&facts), Step::RecordPendingAssignment(102));
     facts.record.assigning = Some(102);
     assert_eq!(
         plan(&facts),
-        Step::Announce(102),
+        Step::RecordPendingAssignment(102),
         "what an earlier pass has announced may not be declared any more"
     );
-    facts.seen.announced = Some(102);
+    facts.findings.announced = Some(102);
     assert_eq!(plan(&facts), Step::Assign(102));
     facts.record.assistant = Some(102);
     facts.record.assigning = None;
@@ -654,10 +656,13 @@ fn a_number_with_a_foreign_mark_is_neither_configured_nor_released() {
     let mut foreign = holding();
     foreign.marked_text = "x [pn1.aaaaaa.bbbbbbbbbbbbb]".into();
     let mut facts = recorded();
-    facts.seen.fetched = Some(Some(foreign));
+    facts.findings.fetched = Some(Some(foreign));
     assert_eq!(reason(&plan(&facts)), Some(Reason::OwnedByAnother));
     facts.deleting = true;
-    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Disowned));
+    assert_eq!(
+        plan(&facts),
+        Step::RemoveFinalizer(FinalizerRemoval::NotOwned)
+    );
 }
 
 #[test]
@@ -669,10 +674,10 @@ fn a_renamed_number_gets_its_mark_back_before_anything_else_is_done_with_it() {
             deleting,
             ..recorded()
         };
-        facts.seen.fetched = Some(Some(renamed.clone()));
+        facts.findings.fetched = Some(Some(renamed.clone()));
         assert_eq!(plan(&facts), Step::RestoreMark(NumberId::new("PN1")));
-        facts.seen.marked = true;
-        assert!(matches!(plan(&facts), Step::Rest(Rest::Wait { .. })));
+        facts.findings.marked = true;
+        assert!(matches!(plan(&facts), Step::Done(Outcome::Wait { .. })));
     }
 }
 
@@ -698,9 +703,9 @@ fn no_combination_of_facts_breaks_the_rules_of_spending() {
             facts.deleting = bit(1);
             facts.suspended = bit(2);
             facts.memory.never_bought = bit(3);
-            facts.seen.token = bit(4);
-            facts.seen.last_look = bit(5).then_some(None);
-            facts.seen.offer = Some(bit(6).then(offer));
+            facts.findings.token = bit(4);
+            facts.findings.last_look = bit(5).then_some(None);
+            facts.findings.offer = Some(bit(6).then(offer));
             facts.rival = bit(7).then(|| "a/b".into());
             facts.now = at(if bit(8) { 4000 } else { 5 });
             facts.adopts = bit(9);
@@ -717,17 +722,17 @@ fn no_combination_of_facts_breaks_the_rules_of_spending() {
                 checked += 1;
                 if step == Step::Buy {
                     assert!(
-                        facts.seen.token,
+                        facts.findings.token,
                         "no purchase without a stored claim: {facts:?}"
                     );
                     assert_eq!(
-                        facts.seen.last_look,
+                        facts.findings.last_look,
                         Some(None),
                         "no purchase without a last look: {facts:?}"
                     );
                 }
                 if matches!(step, Step::Adopt(_)) {
-                    assert!(facts.seen.token && facts.adopts, "{facts:?}");
+                    assert!(facts.findings.token && facts.adopts, "{facts:?}");
                 }
                 let claims_to_adopt = matches!(
                     step,

@@ -88,15 +88,15 @@ impl World {
         let (accounts, accounts_writer) = kube::runtime::reflector::store();
         let (cluster_accounts, cluster_accounts_writer) = kube::runtime::reflector::store();
         let (namespaces, namespaces_writer) = kube::runtime::reflector::store();
-        let stores = Stores::new(numbers, accounts, cluster_accounts, namespaces);
-        let wakers = Wakers::default();
+        let caches = Caches::new(numbers, accounts, cluster_accounts, namespaces);
+        let requeuer = Requeuer::default();
         let (wake, woken_numbers) = unbounded();
-        wakers.add_numbers(wake);
+        requeuer.add_numbers(wake);
         let (wake, woken_accounts) = unbounded();
-        wakers.add_accounts(wake);
-        let reconciler = Reconciler::new(parts, stores, wakers);
+        requeuer.add_accounts(wake);
+        let reconciler = Reconciler::new(parts, caches, requeuer);
         let context = Arc::clone(&reconciler.context);
-        context.stores.begin();
+        context.caches.begin();
         Self {
             reconciler,
             context,
@@ -200,7 +200,7 @@ const TWO: &str = "+12125550102";
 
 fn spent(world: &World) -> String {
     let usd = Currency::new("USD").unwrap();
-    let index = &world.context.stores.index;
+    let index = &world.context.caches.index;
     index.cost_of(&[AccountId::new("AC1")], &usd).to_string()
 }
 
@@ -214,9 +214,9 @@ async fn what_a_list_does_not_show_any_more_is_gone_as_after_an_event() {
         world.list(&[holder.clone(), waits.clone(), stays.clone()]);
         assert_eq!(spent(&world), "2");
         // The holder has a place in the queue.
-        let turn = world.context.turns.take(&stays).unwrap();
-        assert!(world.context.turns.take(&holder).is_none());
-        assert!(world.context.turns.take(&waits).is_none());
+        let turn = world.context.slots.take(&stays).unwrap();
+        assert!(world.context.slots.take(&holder).is_none());
+        assert!(world.context.slots.take(&waits).is_none());
         world.woken();
         world.woken_accounts();
         if relisted {
@@ -225,7 +225,7 @@ async fn what_a_list_does_not_show_any_more_is_gone_as_after_an_event() {
             world.tell(Event::Delete(holder.clone()));
         }
         assert_eq!(spent(&world), "1", "{relisted}");
-        let found = |key: Key| world.context.stores.index.get(&key).len();
+        let found = |key: Key| world.context.caches.index.get(&key).len();
         assert_eq!(found(Key::Recorded("PN1".into())), 0, "{relisted}");
         assert_eq!(found(Key::Declared(ONE.into())), 1, "{relisted}");
         assert_eq!(world.woken(), BTreeSet::from(["waits".to_owned()]));
@@ -273,9 +273,9 @@ async fn who_refers_to_another_account_leaves_the_queue_of_the_first() {
     let mut world = World::new();
     let [a, b, c] = ["a", "b", "c"].map(|name| number(name, ONE, json!({})));
     world.list(&[a.clone(), b.clone(), c.clone()]);
-    let turn = world.context.turns.take(&a).unwrap();
-    assert!(world.context.turns.take(&b).is_none());
-    assert!(world.context.turns.take(&c).is_none());
+    let turn = world.context.slots.take(&a).unwrap();
+    assert!(world.context.slots.take(&b).is_none());
+    assert!(world.context.slots.take(&c).is_none());
     let moved =
         json!({"metadata": {"resourceVersion": "2"}, "spec": {"accountRef": {"name": "other"}}});
     world.tell(Event::Apply(number("b", ONE, moved)));
@@ -345,7 +345,7 @@ async fn a_namespace_whose_labels_changed_in_the_gap_wakes_its_numbers() {
 #[tokio::test]
 async fn an_account_is_found_by_its_key_whatever_its_kind() {
     let mut world = World::new();
-    world.context.wakers.account_at(&AccountKey {
+    world.context.requeuer.account_at(&AccountKey {
         kind: AccountKind::ProviderAccount,
         namespace: Some("support".into()),
         name: "twilio".into(),

@@ -21,8 +21,8 @@ pub struct AuditContext {
     pub cost: Option<String>,
 }
 
-/// Runs `work`, whose writes have this `cause`, unless something within says another.
-pub async fn because<T>(cause: AuditContext, work: impl Future<Output = T>) -> T {
+/// Runs `work`. The audit lines of its writes have this `context`, unless a part of it sets another.
+pub async fn with_audit_context<T>(context: AuditContext, work: impl Future<Output = T>) -> T {
     CONTEXT.scope(Arc::new(context), work).await
 }
 

@@ -13,13 +13,13 @@ use hyper::body::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use secrecy::ExposeSecret;
 
-use super::{Departure, MAX_BODY, Method, Request, Response, Transport, TransportError};
+use super::{MAX_BODY, Method, Request, Response, SendGuard, Transport, TransportError};
 
 /// How long it may take to get a connection. Shorter than every request's limit, so that "no connection" is told
 /// apart from "no answer".
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Both companies close idle connections after a minute or more; ours are closed first.
+/// Both providers close idle connections after a minute or more; ours are closed first.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// Requests over TLS 1.2 or later, without retries, redirects, proxies and cookies.
@@ -75,7 +75,7 @@ impl Transport for Reqwest {
             .header(AUTHORIZATION, authorization);
         let mut answer = match (request.body, request.method) {
             (Some(body), _) => {
-                let departing = Departing {
+                let departing = GuardedBody {
                     text: body.text.into(),
                     departure: request.departure,
                 };
@@ -117,14 +117,14 @@ impl Transport for Reqwest {
     }
 }
 
-/// A body that asks whether it may still leave. Where it may not, the request stays without its body, and the company
+/// A body that asks whether it may still leave. Where it may not, the request stays without its body, and the provider
 /// cannot act on it.
-struct Departing {
+struct GuardedBody {
     text: Bytes,
-    departure: Departure,
+    departure: SendGuard,
 }
 
-impl http_body::Body for Departing {
+impl http_body::Body for GuardedBody {
     type Data = Bytes;
     type Error = TransportError;
 
@@ -157,7 +157,7 @@ impl http_body::Body for Departing {
 /// # Errors
 /// [`TransportError::NotSent`] if it may not from the start.
 async fn while_it_may(
-    departure: &Departure,
+    departure: &SendGuard,
     sending: impl Future<Output = reqwest::Result<reqwest::Response>>,
 ) -> Result<reqwest::Response, TransportError> {
     departure

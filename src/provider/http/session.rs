@@ -13,7 +13,7 @@ use url::Url;
 
 use super::audit::Audit;
 use super::text::presentable;
-use super::{Body, Client, Departure, Method, Request, Response, TIMEOUT, TransportError};
+use super::{Body, Client, Method, Request, Response, SendGuard, TIMEOUT, TransportError};
 use crate::clock::{Clock, Instant, RemoteClock};
 use crate::panics::lock;
 use crate::provider::Error;
@@ -23,7 +23,7 @@ use crate::telemetry::traces::SPANS;
 
 /// A credential, the hosts it opens, and what their clocks say.
 pub(crate) struct Session {
-    company: &'static str,
+    provider: &'static str,
     client: Client,
     hosts: Vec<String>,
     authorization: SecretString,
@@ -54,7 +54,7 @@ pub(crate) struct Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// The gate is shut; nothing was sent.
-    Shut(&'static str),
+    WriteNotAllowed(&'static str),
     /// The URL leads to a host that the credential must not go to; nothing was sent.
     Elsewhere,
     /// What the transport says.
@@ -62,10 +62,12 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// True if the company cannot have seen the request.
+    /// True if the provider cannot have seen the request.
     pub(crate) fn is_before_sending(&self) -> bool {
         match self {
-            Self::Shut(_) | Self::Elsewhere | Self::Transport(TransportError::NotSent(_)) => true,
+            Self::WriteNotAllowed(_)
+            | Self::Elsewhere
+            | Self::Transport(TransportError::NotSent(_)) => true,
             Self::Transport(TransportError::Lost(_) | TransportError::TooLarge) => false,
         }
     }
@@ -74,7 +76,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Shut(why) => write!(f, "this process may not write: {why}"),
+            Self::WriteNotAllowed(why) => write!(f, "this process may not write: {why}"),
             Self::Elsewhere => f.write_str("a link leads to another host"),
             Self::Transport(error) => error.fmt(f),
         }
@@ -84,7 +86,7 @@ impl fmt::Display for Failure {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Shut(why) => Self::Shut(why),
+            Failure::WriteNotAllowed(why) => Self::WriteNotAllowed(why),
             Failure::Elsewhere | Failure::Transport(TransportError::TooLarge) => {
                 Self::Unreadable(failure.to_string())
             }
@@ -95,17 +97,17 @@ impl From<Failure> for Error {
 }
 
 impl Session {
-    /// A session with `company` whose credential goes to `hosts` alone. `secrets` are what must never be shown,
-    /// in every form in which a company could echo it.
+    /// A session with `provider` whose credential goes to `hosts` alone. `secrets` are what must never be shown,
+    /// in every form in which a provider could echo it.
     pub(crate) fn new(
-        company: &'static str,
+        provider: &'static str,
         client: Client,
         hosts: Vec<String>,
         authorization: SecretString,
         secrets: Vec<SecretString>,
     ) -> Self {
         Self {
-            company,
+            provider,
             client,
             hosts,
             authorization,
@@ -188,7 +190,7 @@ impl Session {
             target: SPANS,
             "call",
             otel.kind = "client",
-            provider = self.company,
+            provider = self.provider,
             operation = call.operation,
             outcome = Empty,
             http.response.status_code = Empty,
@@ -211,8 +213,8 @@ impl Session {
         }
         let mut audit = None;
         if call.method != Method::Get {
-            (self.client.gate)().map_err(Failure::Shut)?;
-            audit = Some(Audit::new(self.company, call.operation, call.subject));
+            (self.client.gate)().map_err(Failure::WriteNotAllowed)?;
+            audit = Some(Audit::new(self.provider, call.operation, call.subject));
         }
         let sent = self.client.clock.now();
         let request = Request {
@@ -253,7 +255,7 @@ impl Session {
             span.record("request_id", self.request_id(response));
         }
         let metrics = &self.client.metrics;
-        metrics.requested(self.company, call.operation, outcome, came.since(sent));
+        metrics.requested(self.provider, call.operation, outcome, came.since(sent));
         let response = result.map_err(Failure::Transport)?;
         if let Some(date) = response.date() {
             let mut time = lock(&self.time);
@@ -264,9 +266,9 @@ impl Session {
 
     /// Lets a request leave while the gate is open, before `ends`, and only in the time that the request has: whoever waits for
     /// that time to pass may rely on it.
-    fn departure(&self, sent: Instant, limit: Duration, ends: Option<Instant>) -> Departure {
+    fn departure(&self, sent: Instant, limit: Duration, ends: Option<Instant>) -> SendGuard {
         let (gate, clock) = (self.client.gate.clone(), self.client.clock.clone());
-        Departure::through(Arc::new(move || {
+        SendGuard::through(Arc::new(move || {
             gate()?;
             let now = clock.now();
             if now.since(sent) < limit && ends.is_none_or(|ends| now < ends) {
@@ -285,7 +287,7 @@ impl Session {
         }
     }
 
-    /// What of the company's `text` may be shown: at most 300 characters, without secrets.
+    /// What of the provider's `text` may be shown: at most 300 characters, without secrets.
     pub(crate) fn presentable(&self, text: &str) -> String {
         presentable(text, &self.secrets)
     }
@@ -295,7 +297,7 @@ impl Session {
         shown::code(&self.presentable(code)).map(str::to_owned)
     }
 
-    /// The company's own id of the request, for its support: at most 64 characters, without secrets.
+    /// The provider's own id of the request, for its support: at most 64 characters, without secrets.
     pub(crate) fn request_id(&self, response: &Response) -> Option<String> {
         let id = self.presentable(&response.request_id()?);
         Some(shown::line(&id, 64))
@@ -313,7 +315,7 @@ impl Session {
     }
 }
 
-/// `id` if it can stand in a path as it is: ids of both companies are letters, digits, hyphens and underscores.
+/// `id` if it can stand in a path as it is: ids of both providers are letters, digits, hyphens and underscores.
 pub(crate) fn segment(id: &str) -> Result<&str, Error> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if !id.is_empty() && id.len() <= 128 && id.bytes().all(plain) {

@@ -1,6 +1,6 @@
 //! What Telnyx's answers mean: the table of refusals, and the reply to an order. Pure.
 
-use super::wire::{Complaint, Envelope, NumberOrder};
+use super::wire::{Envelope, ErrorBody, NumberOrder};
 use crate::number::E164;
 use crate::provider::http::{Answer, Session};
 use crate::provider::{Error, Refusal, RefusalKind, Reply};
@@ -89,7 +89,7 @@ const NOT_FOUND: &str = "10005";
 /// True if this is Telnyx's own word that there is no such resource.
 pub(super) fn is_absent(answer: &Answer) -> bool {
     answer.response.status == 404
-        && Complaint::read(&answer.response)
+        && ErrorBody::read(&answer.response)
             .iter()
             .any(|complaint| complaint.code == NOT_FOUND)
 }
@@ -98,7 +98,7 @@ pub(super) fn is_absent(answer: &Answer) -> bool {
 pub(super) fn error(answer: &Answer, session: &Session) -> Error {
     let response = &answer.response;
     let status = response.status;
-    let complaints = Complaint::read(response);
+    let complaints = ErrorBody::read(response);
     if status == 429 {
         return Error::Throttled(response.retry_after());
     }
@@ -140,7 +140,7 @@ pub(super) fn reply(answer: &Answer, number: &E164, reference: &str, session: &S
             }
         };
     }
-    let complaints = Complaint::read(&answer.response);
+    let complaints = ErrorBody::read(&answer.response);
     if complaints.is_empty() {
         return Reply::Unknown(format!("HTTP {status} without Telnyx's error body"));
     }
@@ -156,7 +156,7 @@ pub(super) fn reply(answer: &Answer, number: &E164, reference: &str, session: &S
 }
 
 /// What is refused, by the table; a refusal that points at what the request refers to says so more exactly.
-fn kind_of(complaint: &Complaint, status: u16) -> Option<RefusalKind> {
+fn kind_of(complaint: &ErrorBody, status: u16) -> Option<RefusalKind> {
     let (_, kind) = TABLE.iter().find(|(known, _)| *known == complaint.code)?;
     let points_at = |names: &[&str]| names.iter().any(|name| complaint.pointer.contains(name));
     Some(match complaint.code.as_str() {
@@ -171,7 +171,7 @@ fn kind_of(complaint: &Complaint, status: u16) -> Option<RefusalKind> {
 }
 
 /// The greatest of what is refused by the table.
-fn worst(complaints: &[Complaint], status: u16) -> Option<RefusalKind> {
+fn worst(complaints: &[ErrorBody], status: u16) -> Option<RefusalKind> {
     let known = complaints.iter();
     known
         .filter_map(|complaint| kind_of(complaint, status))
@@ -190,7 +190,7 @@ fn unlisted(status: u16) -> RefusalKind {
 /// The refusal, with the code that made it one of this `kind`. The texts of the others are told behind it.
 fn refusal(
     kind: RefusalKind,
-    complaints: &[Complaint],
+    complaints: &[ErrorBody],
     answer: &Answer,
     session: &Session,
 ) -> Refusal {
@@ -221,11 +221,11 @@ fn refusal(
 }
 
 /// What the answer says, where it is no refusal.
-fn said(status: u16, complaints: &[Complaint], session: &Session) -> String {
+fn said(status: u16, complaints: &[ErrorBody], session: &Session) -> String {
     let texts: Vec<_> = complaints.iter().map(told).collect();
     format!("HTTP {status}, {}", session.presentable(&texts.join("; ")))
 }
 
-fn told(complaint: &Complaint) -> String {
+fn told(complaint: &ErrorBody) -> String {
     format!("{}: {}", complaint.code, complaint.text)
 }

@@ -12,12 +12,14 @@ use serde_json::{Value, json};
 
 use super::Telnyx;
 use super::classify::{MAY_BE_OURS, TABLE};
-use crate::number::{Configuration, Line, NumberId, OrderId, Papers, Routing, Settings, Shown};
+use crate::number::{
+    Configuration, Line, NumberId, OrderId, RegulatoryDocuments, Routing, Settings, Shown,
+};
 use crate::provider::http::fake::{Fake, NUMBER, json, mark_of, release_token, text, token};
 use crate::provider::http::{Response, TransportError};
 use crate::provider::{
-    Error, Home, Order, OrderPapers, OrderState, Ours, PhoneCompany, Refusal, RefusalKind,
-    Released, Reply, Webhook,
+    Error, Order, OrderPapers, OrderState, Ours, ProviderApi, Refusal, RefusalKind, Released,
+    Reply, Webhook, WebhookOwner,
 };
 
 const KEY: &str = "fake-api-key";
@@ -35,9 +37,9 @@ fn configuration() -> Configuration {
             messaging_profile_id: Some("mp-1".into()),
             billing_group_id: Some("bg-1".into()),
         },
-        papers: Papers {
+        papers: RegulatoryDocuments {
             requirement_group_id: Some("rg-1".into()),
-            ..Papers::default()
+            ..RegulatoryDocuments::default()
         },
     }
 }

@@ -331,7 +331,7 @@ impl WebhookHome {
 }
 
 /// One error of Telnyx's own error body (`numbers_Error`).
-pub(super) struct Complaint {
+pub(super) struct ErrorBody {
     /// The code; empty if there is none.
     pub(super) code: String,
     pub(super) text: String,
@@ -339,7 +339,7 @@ pub(super) struct Complaint {
     pub(super) pointer: String,
 }
 
-impl Complaint {
+impl ErrorBody {
     /// Reads an error body; empty if it is not Telnyx's.
     pub(super) fn read(response: &Response) -> Vec<Self> {
         #[derive(Deserialize)]

@@ -1,6 +1,6 @@
 //! What Twilio's answers mean: the table of refusals, and the reply to a purchase. Pure.
 
-use super::wire::{Complaint, Number};
+use super::wire::{ErrorBody, Number};
 use crate::number::{Configuration, E164, Holding, Whose};
 use crate::provider::http::{Answer, Session};
 use crate::provider::{Error, Refusal, RefusalKind, Reply};
@@ -96,27 +96,27 @@ pub(super) struct Asked<'a> {
 /// True if this is Twilio's own word that there is no such resource.
 pub(super) fn is_absent(answer: &Answer) -> bool {
     answer.response.status == 404
-        && Complaint::read(&answer.response)
+        && ErrorBody::read(&answer.response)
             .is_some_and(|complaint| complaint.code == Some(NOT_FOUND))
 }
 
 /// True if this is Twilio's own word that there is no such messaging service.
 pub(super) fn is_service_absent(answer: &Answer) -> bool {
-    let complaint = Complaint::read(&answer.response);
+    let complaint = ErrorBody::read(&answer.response);
     answer.response.status == 404
         && complaint.is_some_and(|it| matches!(it.code, Some(NOT_FOUND | NO_SERVICE)))
 }
 
 /// True if this is Twilio's own word that the number is in the messaging service already.
 pub(super) fn is_attached(answer: &Answer) -> bool {
-    let complaint = Complaint::read(&answer.response);
+    let complaint = ErrorBody::read(&answer.response);
     (400..=499).contains(&answer.response.status)
         && complaint.is_some_and(|it| it.code == Some(ATTACHED))
 }
 
 /// The refusal that [`is_absent`] is where not the number but something that the request refers to is asked for.
 pub(super) fn absence(kind: RefusalKind, answer: &Answer, session: &Session) -> Refusal {
-    let complaint = Complaint::read(&answer.response).unwrap_or(Complaint {
+    let complaint = ErrorBody::read(&answer.response).unwrap_or(ErrorBody {
         code: Some(NOT_FOUND),
         word: NOT_FOUND.to_string(),
         message: String::new(),
@@ -128,7 +128,7 @@ pub(super) fn absence(kind: RefusalKind, answer: &Answer, session: &Session) -> 
 pub(super) fn error(answer: &Answer, session: &Session) -> Error {
     let response = &answer.response;
     let status = response.status;
-    let complaint = Complaint::read(response);
+    let complaint = ErrorBody::read(response);
     match (status, complaint) {
         (429, _) => Error::Throttled(response.retry_after()),
         (500.., Some(complaint)) => Error::Unavailable(said(status, &complaint, session)),
@@ -156,7 +156,7 @@ pub(super) fn reply(answer: &Answer, asked: &Asked<'_>, session: &Session) -> Re
             Ok(holding) => Reply::Bought(Box::new(holding)),
             Err(why) => Reply::Unknown(format!("HTTP 201, but {why}")),
         },
-        status => match Complaint::read(response) {
+        status => match ErrorBody::read(response) {
             None => Reply::Unknown(format!("HTTP {status} without Twilio's error body")),
             Some(complaint) if status == 429 && complaint.code == Some(TOO_MANY) => {
                 Reply::NotSent(Error::Throttled(response.retry_after()))
@@ -214,7 +214,7 @@ fn unlisted(status: u16) -> RefusalKind {
     }
 }
 
-fn refusal(kind: RefusalKind, complaint: Complaint, answer: &Answer, session: &Session) -> Refusal {
+fn refusal(kind: RefusalKind, complaint: ErrorBody, answer: &Answer, session: &Session) -> Refusal {
     let code = session.code(&complaint.word);
     let code = code.unwrap_or_else(|| format!("HTTP {}", answer.response.status));
     let mut text = session.presentable(&complaint.message);
@@ -230,7 +230,7 @@ fn refusal(kind: RefusalKind, complaint: Complaint, answer: &Answer, session: &S
 }
 
 /// What the answer says, where it is no refusal.
-fn said(status: u16, complaint: &Complaint, session: &Session) -> String {
+fn said(status: u16, complaint: &ErrorBody, session: &Session) -> String {
     let (word, message) = (&complaint.word, &complaint.message);
     format!(
         "HTTP {status}, {}: {}",

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use super::classify::TABLE;
 use super::{Twilio, TwilioCredentials};
-use crate::number::{Configuration, NumberId, Papers, Routing, Settings};
+use crate::number::{Configuration, NumberId, RegulatoryDocuments, Routing, Settings};
 use crate::provider::http::TransportError;
 use crate::provider::http::fake::{Fake, NUMBER, json, mark_of, release_token, text, token};
-use crate::provider::{Error, Ours, PhoneCompany, Refusal, RefusalKind, Released, Reply, Unproven};
+use crate::provider::{Error, Ours, ProviderApi, Refusal, RefusalKind, Released, Reply, Unproven};
 
 const ACCOUNT: &str = "AC00000000000000000000000000000001";
 const PATH: &str = "/2010-04-01/Accounts/AC00000000000000000000000000000001/IncomingPhoneNumbers";
@@ -37,9 +37,9 @@ fn configuration(messaging_service_sid: Option<&str>) -> Configuration {
             sms_url: Some("https://voice.example.com/sms".into()),
             messaging_service_sid: messaging_service_sid.map(str::to_owned),
         },
-        papers: Papers {
+        papers: RegulatoryDocuments {
             bundle_sid: Some("BU1".into()),
-            ..Papers::default()
+            ..RegulatoryDocuments::default()
         },
     }
 }
@@ -361,13 +361,16 @@ async fn a_purchase_needs_a_fresh_token_the_right_account_and_an_open_gate() {
         .buy(token(ACCOUNT, Duration::ZERO), &configuration(None))
         .await;
     assert!(
-        matches!(reply, Reply::NotSent(Error::Shut("it does not lead"))),
+        matches!(
+            reply,
+            Reply::NotSent(Error::WriteNotAllowed("it does not lead"))
+        ),
         "{reply:?}"
     );
     let error = shut
         .release(ours("PN1").await, release_token("PN1", Duration::ZERO))
         .await;
-    assert_eq!(error, Err(Error::Shut("it does not lead")));
+    assert_eq!(error, Err(Error::WriteNotAllowed("it does not lead")));
     assert!(fake.asked().is_empty());
 }
 
@@ -714,7 +717,7 @@ async fn a_messaging_service_is_joined_before_the_number_is_changed() {
 
 #[tokio::test]
 async fn what_is_set_up_is_what_is_declared_and_the_number_can_have() {
-    let papers = Papers {
+    let papers = RegulatoryDocuments {
         address_sid: Some("AD1".into()),
         bundle_sid: Some("BU1".into()),
         identity_sid: Some("RI1".into()),

@@ -115,7 +115,7 @@ pub(super) struct PageMeta {
 
 /// Twilio's own error body (<https://www.twilio.com/docs/usage/twilios-response>): an object with a message, a code, or
 /// both. Not every refusal has a code, and the code need not be a number. Proxies answer something else.
-pub(super) struct Complaint {
+pub(super) struct ErrorBody {
     /// The code, if it is a number: the table is of numbers.
     pub(super) code: Option<i64>,
     /// The code as Twilio writes it; empty if there is none.
@@ -123,7 +123,7 @@ pub(super) struct Complaint {
     pub(super) message: String,
 }
 
-impl Complaint {
+impl ErrorBody {
     /// Reads an error body; `None` if it is not Twilio's.
     pub(super) fn read(response: &Response) -> Option<Self> {
         #[derive(Deserialize)]
@@ -426,7 +426,7 @@ mod tests {
             ("", None),
         ] {
             let response = text(200, body).unwrap();
-            let found = Complaint::read(&response);
+            let found = ErrorBody::read(&response);
             let found = found.as_ref();
             let found =
                 found.map(|found| (found.code, found.word.as_str(), found.message.as_str()));

@@ -19,7 +19,7 @@ use super::catalogue::{
 
 /// What is to be told of one account.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct AccountFigures {
+pub struct AccountMetrics {
     /// Its name: `namespace/name`, or `name` of a ClusterProviderAccount.
     pub account: String,
     /// Whether it is Ready, and the reason; `None` before that is known.
@@ -43,7 +43,7 @@ pub struct AccountFigures {
 /// Knows the figures of all accounts, now and without waiting for anything.
 pub trait Source: Send + Sync {
     /// The figures, one for each account.
-    fn figures(&self) -> Vec<AccountFigures>;
+    fn figures(&self) -> Vec<AccountMetrics>;
 }
 
 /// For how long a watch has heard nothing.
@@ -125,8 +125,8 @@ impl Collector for Scrape {
     }
 }
 
-fn gauges(accounts: &[AccountFigures]) -> Vec<(&'static Description, Values)> {
-    let name = |it: &AccountFigures| Cow::Owned(it.account.clone());
+fn gauges(accounts: &[AccountMetrics]) -> Vec<(&'static Description, Values)> {
+    let name = |it: &AccountMetrics| Cow::Owned(it.account.clone());
     let cost = accounts.iter().flat_map(|it| {
         let costs = it.monthly_cost.iter();
         costs.map(move |(currency, amount)| {

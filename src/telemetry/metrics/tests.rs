@@ -8,8 +8,8 @@ use super::*;
 struct One;
 
 impl Source for One {
-    fn figures(&self) -> Vec<AccountFigures> {
-        vec![AccountFigures {
+    fn figures(&self) -> Vec<AccountMetrics> {
+        vec![AccountMetrics {
             account: "support/twilio".into(),
             ready: Some((false, "CredentialsInvalid".into())),
             inventory_age: Some(12.5),

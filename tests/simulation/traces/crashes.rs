@@ -111,7 +111,7 @@ pub fn a_leader_frozen_between_claim_and_purchase_and_woken_after_the_second_bou
 }
 
 #[test]
-pub fn create_and_delete_in_a_loop_against_the_fuse_across_restarts() {
+pub fn create_and_delete_in_a_loop_against_the_quota_across_restarts() {
     in_simulated_time(async {
         let mut world = World::new(1, json!({}));
         world.limit(
@@ -290,7 +290,7 @@ pub fn two_that_both_believe_to_lead() {
 }
 
 #[test]
-pub fn two_that_both_believe_to_lead_and_the_fuse() {
+pub fn two_that_both_believe_to_lead_and_the_quota() {
     in_simulated_time(async {
         let mut world = World::new(1, json!({}));
         world.limit("twilio", json!({"purchasesPerHour": 5}));

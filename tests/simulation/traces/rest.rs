@@ -610,7 +610,7 @@ pub fn who_renames_a_number_again_and_again_is_left_to_people() {
             assert!(is_ready(&world.get("nyc")), "{}", world.shown());
         }
         world.console(NUMBER, |number| number.friendly_name = "renamed".into());
-        until_reason(&world, "nyc", "DriftFight").await;
+        until_reason(&world, "nyc", "ConfigurationConflict").await;
         let before = writes(&world);
         world.run_for(secs(600)).await;
         assert_eq!(writes(&world), before);

@@ -40,8 +40,8 @@ fn searching() -> Facts {
 fn chosen() -> Facts {
     let mut facts = searching();
     facts.number = Some(number());
-    facts.seen.choice = Some(Choice::Chosen);
-    facts.seen.offer = Some(Some(offer()));
+    facts.findings.choice = Some(SearchResult::Chosen);
+    facts.findings.offer = Some(Some(offer()));
     facts
 }
 
@@ -68,36 +68,39 @@ fn a_search_is_look_then_choose_then_claim_then_buy() {
         search: Some(search()),
         ..fresh()
     };
-    assert_eq!(plan(&unlooked), Step::Look);
-    assert_eq!(plan(&searching()), Step::Choose);
+    assert_eq!(plan(&unlooked), Step::Lookup);
+    assert_eq!(plan(&searching()), Step::SearchAndReserve);
     let mut facts = chosen();
     assert_eq!(plan(&facts), buys(None));
     facts.claim = Stored::Ours(claim_at(0));
     facts.finalizer = true;
-    facts.seen.token = true;
+    facts.findings.token = true;
     assert_eq!(
         plan(&facts),
-        Step::LastLook,
+        Step::VerifyBeforePurchase,
         "an answer that is too old needs another look"
     );
-    facts.seen.last_look = Some(None);
+    facts.findings.last_look = Some(None);
     assert_eq!(plan(&facts), Step::Buy);
 }
 
 #[test]
 fn what_a_search_comes_to_is_told() {
     for (choice, expected) in [
-        (Choice::NoneFound, Reason::NoNumbersFound),
-        (Choice::AllTaken, Reason::Searching),
+        (SearchResult::NoneFound, Reason::NoNumbersFound),
+        (SearchResult::AllTaken, Reason::Searching),
         (
-            Choice::TooDear(price("3", "USD")),
+            SearchResult::TooDear(price("3", "USD")),
             Reason::CostLimitExceeded,
         ),
-        (Choice::TooDear(price("1", "EUR")), Reason::PriceUnknown),
+        (
+            SearchResult::TooDear(price("1", "EUR")),
+            Reason::PriceUnknown,
+        ),
     ] {
         let mut facts = searching();
         facts.budget = Some(budget("2"));
-        facts.seen.choice = Some(choice);
+        facts.findings.choice = Some(choice);
         assert_eq!(reason(&plan(&facts)), Some(expected));
     }
 }
@@ -107,15 +110,15 @@ fn a_candidate_that_was_certainly_not_bought_is_replaced_and_a_doubtful_one_is_n
     let mut facts = chosen();
     facts.claim = Stored::Ours(claim_at(0));
     facts.finalizer = true;
-    facts.seen.attempt = Some(refused(RefusalKind::NotOnSale));
+    facts.findings.attempt = Some(refused(RefusalKind::NotOnSale));
     facts.memory.never_bought = true;
-    assert_eq!(plan(&facts), Step::Choose);
-    facts.seen.refused_candidates = MOST_CANDIDATES;
+    assert_eq!(plan(&facts), Step::SearchAndReserve);
+    facts.findings.refused_candidates = MOST_CANDIDATES;
     assert_eq!(reason(&plan(&facts)), Some(Reason::Searching));
-    facts.seen.refused_candidates = 0;
+    facts.findings.refused_candidates = 0;
     facts.memory.never_bought = false;
     assert_eq!(reason(&plan(&facts)), Some(Reason::Verifying));
-    facts.seen.attempt = Some(refused(RefusalKind::InsufficientBalance));
+    facts.findings.attempt = Some(refused(RefusalKind::InsufficientBalance));
     assert_eq!(reason(&plan(&facts)), Some(Reason::InsufficientBalance));
 }
 
@@ -129,15 +132,19 @@ fn a_doubtful_candidate_is_tried_again_and_replaced_only_when_it_would_have_been
             now: at(seconds),
             ..searching()
         };
-        facts.seen.look = None;
+        facts.findings.look = None;
         looked(facts, None, None)
     };
     assert_eq!(reason(&plan(&after(34))), Some(Reason::Verifying));
-    assert_eq!(plan(&after(36)), Step::Offer, "the same number again");
+    assert_eq!(
+        plan(&after(36)),
+        Step::CheckAvailability,
+        "the same number again"
+    );
     let mut same = after(36);
-    same.seen.offer = Some(Some(offer()));
+    same.findings.offer = Some(Some(offer()));
     assert_eq!(plan(&same), buys(Some(at(0))));
-    assert_eq!(plan(&after(601)), Step::Choose);
+    assert_eq!(plan(&after(601)), Step::SearchAndReserve);
 }
 
 #[test]
@@ -167,7 +174,7 @@ fn a_resource_whose_mark_is_on_a_number_never_buys_a_second() {
     assert_eq!(reason(&plan(&found)), Some(Reason::AlreadyOwned));
 
     let mut exact = looked(fresh(), None, None);
-    exact.seen.look.as_mut().unwrap().marked = Some(Holding {
+    exact.findings.look.as_mut().unwrap().marked = Some(Holding {
         number: "+13125551234".parse().unwrap(),
         ..holding()
     });
@@ -184,7 +191,7 @@ fn a_limit_on_cost_refuses_what_is_dearer_or_of_unknown_price() {
     ] {
         let mut facts = looked(fresh(), None, None);
         facts.budget = Some(budget("2"));
-        facts.seen.offer = Some(Some(Offer {
+        facts.findings.offer = Some(Some(Offer {
             number: number(),
             price: known.clone(),
         }));
@@ -218,11 +225,11 @@ fn what_a_limit_on_cost_says_names_the_number_that_is_declared_and_no_candidate(
         for known in [None, Some(price("1", "EUR")), Some(price("3", "USD"))] {
             let mut facts = facts.clone();
             facts.budget = Some(budget("2"));
-            facts.seen.offer = Some(Some(Offer {
+            facts.findings.offer = Some(Some(Offer {
                 number: number(),
                 price: known,
             }));
-            let Step::Rest(Rest::Wait { message, .. }) = plan(&facts) else {
+            let Step::Done(Outcome::Wait { message, .. }) = plan(&facts) else {
                 panic!("{:?}", plan(&facts));
             };
             assert!(message.contains(&named), "{message}");
@@ -249,7 +256,7 @@ fn what_two_accounts_do_not_allow_together_names_both() {
     let mut facts = looked(fresh(), None, None);
     facts.limits.countries = Some(allowed(&[]));
     let said = |facts: &Facts| match plan(facts) {
-        Step::Rest(Rest::Wait { message, .. }) => message,
+        Step::Done(Outcome::Wait { message, .. }) => message,
         step => panic!("{step:?}"),
     };
     for words in [
@@ -328,7 +335,7 @@ fn an_account_limits_countries_kinds_and_numbers() {
             };
             let is_due = limits.numbers.is_some();
             assert_eq!(plan(&facts) == Step::Count, is_due, "{limits:?}");
-            facts.seen.counted = true;
+            facts.findings.counted = true;
             let step = plan(&facts);
             assert_eq!(reason(&step), expected, "{limits:?}");
         }
@@ -358,17 +365,17 @@ fn an_unmarked_number_is_adopted_by_claim_look_and_mark() {
     assert_eq!(plan(&facts), claims);
     facts.claim = Stored::Ours(claim_at(0).to_adopt());
     facts.finalizer = true;
-    facts.seen.token = true;
-    assert_eq!(plan(&facts), Step::LastLook);
-    facts.seen.last_look = Some(Some(unmarked()));
+    facts.findings.token = true;
+    assert_eq!(plan(&facts), Step::VerifyBeforePurchase);
+    facts.findings.last_look = Some(Some(unmarked()));
     assert_eq!(plan(&facts), Step::Adopt(NumberId::new("PN1")));
-    facts.seen.last_look = Some(Some(holding()));
+    facts.findings.last_look = Some(Some(holding()));
     assert_eq!(
         reason(&plan(&facts)),
         Some(Reason::Verifying),
         "it has changed meanwhile"
     );
-    facts.seen.last_look = Some(None);
+    facts.findings.last_look = Some(None);
     assert_ne!(
         plan(&facts),
         Step::Buy,
@@ -380,7 +387,7 @@ fn an_unmarked_number_is_adopted_by_claim_look_and_mark() {
     };
     assert_eq!(
         plan(&looked(claimed_to_adopt, None, None)),
-        Step::Offer,
+        Step::CheckAvailability,
         "nothing was spent on such a claim, so nothing is waited for"
     );
 
@@ -423,9 +430,9 @@ fn the_name_of_a_number_of_another_owner_is_not_shown() {
             ..holding()
         };
         let mut kept = recorded();
-        kept.seen.fetched = Some(Some(foreign.clone()));
+        kept.findings.fetched = Some(Some(foreign.clone()));
         for facts in [looked(fresh(), Some(foreign), None), kept] {
-            let Step::Rest(Rest::Wait {
+            let Step::Done(Outcome::Wait {
                 reason, message, ..
             }) = plan(&facts)
             else {
@@ -453,7 +460,7 @@ fn a_foreign_mark_is_replaced_only_if_it_is_nobodys() {
         None,
     );
     assert_eq!(reason(&plan(&facts)), Some(Reason::OwnedByAnother));
-    facts.seen.look.as_mut().unwrap().orphaned = true;
+    facts.findings.look.as_mut().unwrap().orphaned = true;
     assert!(matches!(
         plan(&facts),
         Step::Claim {
@@ -474,10 +481,13 @@ fn what_was_adopted_is_not_given_back_unless_somebody_says_so() {
         deleting: true,
         ..recorded()
     };
-    facts.seen.fetched = Some(Some(marked.clone()));
-    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Retained));
+    facts.findings.fetched = Some(Some(marked.clone()));
+    assert_eq!(
+        plan(&facts),
+        Step::RemoveFinalizer(FinalizerRemoval::Retained)
+    );
     facts.deletion_policy = Some(DeletionPolicy::Release);
-    assert_eq!(plan(&facts), Step::AnnounceRelease(NumberId::new("PN1")));
+    assert_eq!(plan(&facts), Step::RecordRelease(NumberId::new("PN1")));
 
     // Deleted in the middle of an adoption: the mark is on, and nothing is recorded.
     let facts = looked(
@@ -501,7 +511,7 @@ fn what_was_adopted_is_not_given_back_unless_somebody_says_so() {
     );
     assert_eq!(
         plan(&unmarked),
-        Step::RemoveFinalizer(Farewell::NeverBought)
+        Step::RemoveFinalizer(FinalizerRemoval::NotPurchased)
     );
 }
 
@@ -515,22 +525,26 @@ fn a_refused_candidate_that_an_earlier_attempt_may_have_bought_is_not_claimed_ag
     };
     facts.record.refused = Some(refusals::certain(Reason::NumberNotAvailable));
     facts = looked(facts, None, None);
-    facts.seen.look.as_mut().unwrap().at = Some(at(60));
+    facts.findings.look.as_mut().unwrap().at = Some(at(60));
     let waits = |facts: &Facts| match plan(facts) {
-        Step::Rest(Rest::Wait {
+        Step::Done(Outcome::Wait {
             reason: Reason::Verifying,
-            again,
+            retry,
             ..
-        }) => Some(again),
+        }) => Some(retry),
         _ => None,
     };
-    let interval = Again::After(facts.waits.interval);
+    let interval = Retry::After(facts.waits.interval);
     assert_eq!(waits(&facts), Some(interval));
-    facts.seen.look.as_mut().unwrap().at = Some(at(590));
-    let left = Again::After(Duration::from_secs(10));
+    facts.findings.look.as_mut().unwrap().at = Some(at(590));
+    let left = Retry::After(Duration::from_secs(10));
     assert_eq!(waits(&facts), Some(left));
-    facts.seen.look.as_mut().unwrap().at = Some(at(600));
-    assert_eq!(plan(&facts), Step::Choose, "its absence is certain then");
+    facts.findings.look.as_mut().unwrap().at = Some(at(600));
+    assert_eq!(
+        plan(&facts),
+        Step::SearchAndReserve,
+        "its absence is certain then"
+    );
 }
 
 /// The candidate that is claimed, as the last look before the purchase or the look after it shows it.
@@ -560,7 +574,7 @@ fn a_candidate_that_is_somebody_elses_is_replaced_in_the_same_pass() {
         ..holding()
     };
     for (found, is_certain, step) in [
-        (foreign.clone(), false, Some(Step::Choose)),
+        (foreign.clone(), false, Some(Step::SearchAndReserve)),
         // Paid perhaps, if dates mislead.
         (overwritten, false, None),
         (
@@ -569,11 +583,11 @@ fn a_candidate_that_is_somebody_elses_is_replaced_in_the_same_pass() {
                 ..by_hand.clone()
             },
             false,
-            Some(Step::Choose),
+            Some(Step::SearchAndReserve),
         ),
         // Ours perhaps, and somebody has renamed it.
         (by_hand.clone(), false, None),
-        (by_hand, true, Some(Step::Choose)),
+        (by_hand, true, Some(Step::SearchAndReserve)),
         (holding(), false, Some(Step::Record(Box::new(holding())))),
     ] {
         let mut facts = looked(claimed_candidate(), Some(found.clone()), None);
@@ -584,21 +598,21 @@ fn a_candidate_that_is_somebody_elses_is_replaced_in_the_same_pass() {
             None => assert_eq!(reason(&planned), Some(Reason::AlreadyOwned)),
         }
         // Seen only by the last look before the purchase.
-        facts.seen.look.as_mut().unwrap().holding = None;
-        facts.seen.last_look = Some(Some(found));
-        if planned == Step::Choose {
-            facts.seen.choice = Some(Choice::Chosen);
-            facts.seen.offer = Some(Some(offer()));
-            assert_eq!(plan(&facts), Step::Choose);
-            facts.seen.choice = Some(Choice::AllTaken);
+        facts.findings.look.as_mut().unwrap().holding = None;
+        facts.findings.last_look = Some(Some(found));
+        if planned == Step::SearchAndReserve {
+            facts.findings.choice = Some(SearchResult::Chosen);
+            facts.findings.offer = Some(Some(offer()));
+            assert_eq!(plan(&facts), Step::SearchAndReserve);
+            facts.findings.choice = Some(SearchResult::AllTaken);
             assert_eq!(reason(&plan(&facts)), Some(Reason::Searching));
         }
     }
     // Another resource has recorded it.
     let mut facts = looked(claimed_candidate(), Some(holding()), None);
     facts.recorded_by = Some("PhoneNumber support/other".into());
-    assert_eq!(plan(&facts), Step::Choose);
-    facts.seen.refused_candidates = MOST_CANDIDATES;
+    assert_eq!(plan(&facts), Step::SearchAndReserve);
+    facts.findings.refused_candidates = MOST_CANDIDATES;
     assert_eq!(reason(&plan(&facts)), Some(Reason::Searching));
     // A number that is declared has no other.
     let exact = looked(claimed(), Some(foreign), None);
@@ -612,8 +626,8 @@ fn the_candidate_that_replaces_a_claimed_one_is_claimed_at_once_and_as_the_first
     facts.now = at(5);
     assert_eq!(reason(&plan(&facts)), Some(Reason::Verifying));
     facts.number = Some("+12125559999".parse().unwrap());
-    facts.seen.offer = Some(Some(offer()));
-    facts.seen.choice = Some(Choice::Chosen);
+    facts.findings.offer = Some(Some(offer()));
+    facts.findings.choice = Some(SearchResult::Chosen);
     let since = None;
     let intent = Intent::Buy;
     assert_eq!(plan(&facts), Step::Claim { intent, since });
@@ -631,7 +645,7 @@ fn a_candidate_at_telnyx_without_a_mark_is_replaced_once_its_order_would_be_show
         facts.provider = Provider::Telnyx;
         facts.memory.claim_known_for = Duration::from_secs(known_for);
         let step = plan(&facts);
-        assert_eq!(step == Step::Choose, is_replaced, "{step:?}");
+        assert_eq!(step == Step::SearchAndReserve, is_replaced, "{step:?}");
     }
 }
 
@@ -642,7 +656,7 @@ fn a_search_whose_account_has_spent_its_budget_is_told_so_by_a_price_alone() {
     assert!(!facts.may_cost(&price("1", "USD")));
     assert!(facts.may_cost(&price("0.5", "USD")));
     assert!(!facts.may_cost(&price("0.5", "EUR")));
-    facts.seen.choice = Some(Choice::TooDear(price("1", "USD")));
+    facts.findings.choice = Some(SearchResult::TooDear(price("1", "USD")));
     assert_eq!(reason(&plan(&facts)), Some(Reason::LimitReached));
 }
 
@@ -664,7 +678,7 @@ fn an_account_says_what_may_be_taken_over() {
             let mut facts = looked(fresh(), Some(holding), None);
             facts.adopts = true;
             facts.limits.adoption = allowed;
-            facts.seen.look.as_mut().unwrap().orphaned = true;
+            facts.findings.look.as_mut().unwrap().orphaned = true;
             let step = plan(&facts);
             assert_eq!(matches!(step, Step::Claim { .. }), takes, "{step:?}");
             let is_limited = reason(&step) == Some(Reason::LimitReached);
@@ -681,7 +695,7 @@ fn what_may_not_be_bought_is_not_taken_over() {
         change(&mut facts.limits);
         let is_due = facts.limits.numbers.is_some();
         assert_eq!(plan(&facts) == Step::Count, is_due);
-        facts.seen.counted = true;
+        facts.findings.counted = true;
         reason(&plan(&facts)) == Some(Reason::LimitReached)
     };
     assert!(limited(

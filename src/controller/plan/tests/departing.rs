@@ -10,7 +10,7 @@ fn on_deletion_an_unknown_purchase_is_waited_for() {
         deleting: true,
         ..claimed()
     };
-    assert_eq!(plan(&facts), Step::Look);
+    assert_eq!(plan(&facts), Step::Lookup);
     facts.now = at(599);
     assert_eq!(
         reason(&plan(&looked(facts.clone(), None, None))),
@@ -19,7 +19,7 @@ fn on_deletion_an_unknown_purchase_is_waited_for() {
     facts.now = at(600);
     assert_eq!(
         plan(&looked(facts.clone(), None, None)),
-        Step::RemoveFinalizer(Farewell::NeverBought)
+        Step::RemoveFinalizer(FinalizerRemoval::NotPurchased)
     );
     assert!(
         matches!(
@@ -31,16 +31,22 @@ fn on_deletion_an_unknown_purchase_is_waited_for() {
     let pending = looked(facts.clone(), None, Some(order(OrderState::Pending)));
     assert!(matches!(plan(&pending), Step::Cancel(_)));
     let refused = looked(facts.clone(), None, Some(order(OrderState::Failure)));
-    assert_eq!(plan(&refused), Step::RemoveFinalizer(Farewell::NeverBought));
+    assert_eq!(
+        plan(&refused),
+        Step::RemoveFinalizer(FinalizerRemoval::NotPurchased)
+    );
     facts.memory.never_bought = true;
     facts.now = at(0);
-    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::NeverBought));
+    assert_eq!(
+        plan(&facts),
+        Step::RemoveFinalizer(FinalizerRemoval::NotPurchased)
+    );
     facts.record.order_id = Some(OrderId::new("o1"));
-    assert_eq!(plan(&facts), Step::Look, "what was ordered is looked for");
+    assert_eq!(plan(&facts), Step::Lookup, "what was ordered is looked for");
     facts.record.order_id = None;
     facts.record.id = Some(NumberId::new("PN1"));
     assert!(
-        matches!(plan(&facts), Step::Fetch(_)),
+        matches!(plan(&facts), Step::FetchById(_)),
         "what is recorded is released"
     );
 }
@@ -48,13 +54,13 @@ fn on_deletion_an_unknown_purchase_is_waited_for() {
 #[test]
 fn an_assistant_that_may_answer_is_unassigned_once_it_is_not_wanted() {
     let mut facts = recorded();
-    facts.seen.fetched = Some(Some(holding()));
+    facts.findings.fetched = Some(Some(holding()));
     facts.record.assigning = Some(101);
     assert_eq!(plan(&facts), Step::Unassign(101));
     facts.assistant = Some((102, Ok(())));
     assert_eq!(plan(&facts), Step::Unassign(101));
     facts.assistant = Some((101, Ok(())));
-    assert_eq!(plan(&facts), Step::Announce(101));
+    assert_eq!(plan(&facts), Step::RecordPendingAssignment(101));
     facts.deleting = true;
     assert_eq!(plan(&facts), Step::Unassign(101));
 }
@@ -66,21 +72,24 @@ fn a_release_is_unassign_then_release_then_let_go() {
         ..recorded()
     };
     facts.record.assistant = Some(101);
-    assert!(matches!(plan(&facts), Step::Fetch(_)));
-    facts.seen.fetched = Some(Some(holding()));
+    assert!(matches!(plan(&facts), Step::FetchById(_)));
+    facts.findings.fetched = Some(Some(holding()));
     assert_eq!(plan(&facts), Step::Unassign(101));
     facts.record.assistant = None;
-    assert_eq!(plan(&facts), Step::AnnounceRelease(NumberId::new("PN1")));
-    facts.seen.release_token = true;
-    facts.seen.fetched = None;
+    assert_eq!(plan(&facts), Step::RecordRelease(NumberId::new("PN1")));
+    facts.findings.release_token = true;
+    facts.findings.fetched = None;
     assert!(
-        matches!(plan(&facts), Step::Fetch(_)),
+        matches!(plan(&facts), Step::FetchById(_)),
         "a look that is old by then is repeated"
     );
-    facts.seen.fetched = Some(Some(holding()));
+    facts.findings.fetched = Some(Some(holding()));
     assert_eq!(plan(&facts), Step::Release(NumberId::new("PN1")));
-    facts.seen.released = true;
-    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Released));
+    facts.findings.released = true;
+    assert_eq!(
+        plan(&facts),
+        Step::RemoveFinalizer(FinalizerRemoval::Released)
+    );
 }
 
 #[test]
@@ -89,14 +98,20 @@ fn a_number_that_is_not_shown_is_let_go_only_after_a_second_404() {
         deleting: true,
         ..recorded()
     };
-    facts.seen.fetched = Some(None);
+    facts.findings.fetched = Some(None);
     facts.memory.missing_for = Some(Duration::from_secs(59));
     assert_eq!(reason(&plan(&facts)), Some(Reason::Releasing));
     facts.memory.missing_for = Some(Duration::from_secs(60));
-    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Gone));
+    assert_eq!(
+        plan(&facts),
+        Step::RemoveFinalizer(FinalizerRemoval::AlreadyAbsent)
+    );
     facts.memory.missing_for = Some(Duration::ZERO);
     facts.memory.is_released = true;
-    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Released));
+    assert_eq!(
+        plan(&facts),
+        Step::RemoveFinalizer(FinalizerRemoval::Released)
+    );
 }
 
 #[test]
@@ -108,7 +123,7 @@ fn the_way_out_is_named_where_a_release_is_blocked() {
         ..recorded()
     };
     match plan(&facts) {
-        Step::Rest(Rest::Wait {
+        Step::Done(Outcome::Wait {
             reason: Reason::CredentialsMissing,
             message,
             ..
@@ -123,16 +138,16 @@ fn the_way_out_is_named_where_a_release_is_blocked() {
     };
     assert_eq!(
         plan(&retain),
-        Step::RemoveFinalizer(Farewell::Retained),
+        Step::RemoveFinalizer(FinalizerRemoval::Retained),
         "Retain needs no credential"
     );
-    let definition = Facts {
+    let crd_guard = Facts {
         definition_deleted: true,
         ..facts
     };
     assert_eq!(
-        plan(&definition),
-        Step::RemoveFinalizer(Farewell::DefinitionDeleted)
+        plan(&crd_guard),
+        Step::RemoveFinalizer(FinalizerRemoval::DefinitionDeleted)
     );
 }
 
@@ -143,7 +158,7 @@ fn without_our_finalizer_nothing_is_done_to_a_departing_resource() {
         finalizer: false,
         ..recorded()
     };
-    assert_eq!(plan(&facts), Step::Rest(Rest::Nothing));
+    assert_eq!(plan(&facts), Step::Done(Outcome::NotManaged));
 }
 
 /// What happens to a held number whose webhook was changed at the provider.
@@ -172,13 +187,13 @@ fn cell(
         });
     }
     drifted.settings = Settings::Twilio(TwilioSettings::default());
-    facts.seen.fetched = Some(Some(drifted));
+    facts.findings.fetched = Some(Some(drifted));
     match plan(&facts) {
         Step::Configure(..) => "kept and repaired",
-        Step::AnnounceRelease(_) => "released, then the object goes",
-        Step::RemoveFinalizer(Farewell::Retained) => "kept in the account; the object goes",
-        Step::Rest(Rest::Suspended) if deleting => "kept; the object waits (`Suspended`)",
-        Step::Rest(Rest::Suspended) => "kept, not repaired",
+        Step::RecordRelease(_) => "released, then the object goes",
+        Step::RemoveFinalizer(FinalizerRemoval::Retained) => "kept in the account; the object goes",
+        Step::Done(Outcome::Suspended) if deleting => "kept; the object waits (`Suspended`)",
+        Step::Done(Outcome::Suspended) => "kept, not repaired",
         step if reason(&step) == Some(Reason::ReleaseProtected) => {
             "kept; the object waits (`ReleaseProtected`)"
         }
@@ -231,17 +246,20 @@ fn a_number_whose_object_had_owners_is_released_only_if_the_spec_says_so() {
         owned: true,
         ..recorded()
     };
-    facts.seen.fetched = Some(Some(holding()));
-    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Owned));
+    facts.findings.fetched = Some(Some(holding()));
+    assert_eq!(plan(&facts), Step::RemoveFinalizer(FinalizerRemoval::Owned));
     facts.deletion_policy = Some(DeletionPolicy::Retain);
-    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::Retained));
+    assert_eq!(
+        plan(&facts),
+        Step::RemoveFinalizer(FinalizerRemoval::Retained)
+    );
     facts.deletion_policy = Some(DeletionPolicy::Release);
-    assert!(matches!(plan(&facts), Step::AnnounceRelease(_)));
+    assert!(matches!(plan(&facts), Step::RecordRelease(_)));
     facts.deletion_policy = None;
     facts.protected = true;
     assert_eq!(
         plan(&facts),
-        Step::RemoveFinalizer(Farewell::Owned),
+        Step::RemoveFinalizer(FinalizerRemoval::Owned),
         "a namespace that goes waits for nothing that is kept anyway"
     );
 }

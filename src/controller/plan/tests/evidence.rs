@@ -48,7 +48,7 @@ fn a_number_is_dated_by_the_clock_of_its_row_alone() {
         ] {
             let number = created(seconds + apart);
             let mut facts = found(&number, None);
-            facts.seen.renamed = Some(Some(at(20 + apart)));
+            facts.findings.renamed = Some(Some(at(20 + apart)));
             let step = plan(&facts);
             if is_ours {
                 assert_eq!(step, Step::Record(Box::new(number)), "{seconds} {apart}");
@@ -74,7 +74,7 @@ fn what_the_clock_of_the_row_does_not_show_is_asked_again_and_then_not_ours() {
             let mut facts = found(&created(-600), None);
             facts.now = at(now);
             facts.memory.unmoved_for = Duration::from_secs(unmoved_for);
-            facts.seen.renamed = Some(None);
+            facts.findings.renamed = Some(None);
             let step = plan(&facts);
             if is_clear {
                 assert_eq!(step, Step::Disclaim(NumberId::new("PN1")));
@@ -132,11 +132,14 @@ fn a_number_that_was_written_over_is_kept_whatever_happens() {
         facts.deleting = true;
         assert_eq!(
             plan(&facts),
-            Step::RemoveFinalizer(Farewell::NeverBought),
+            Step::RemoveFinalizer(FinalizerRemoval::NotPurchased),
             "{claim:?}"
         );
         facts.adopts = true;
-        assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::NeverBought));
+        assert_eq!(
+            plan(&facts),
+            Step::RemoveFinalizer(FinalizerRemoval::NotPurchased)
+        );
         facts.deleting = false;
         assert_eq!(plan(&facts), Step::Record(Box::new(kept.clone())));
     }
@@ -159,7 +162,7 @@ fn a_number_that_was_written_over_is_disclaimed_before_its_resource_goes() {
     let mut facts = found(&created(-600), None);
     facts.deleting = true;
     assert_eq!(plan(&facts), Step::Rename(NumberId::new("PN1")));
-    facts.seen.renamed = Some(Some(at(20)));
+    facts.findings.renamed = Some(Some(at(20)));
     assert_eq!(plan(&facts), Step::Disclaim(NumberId::new("PN1")));
 }
 
@@ -173,14 +176,14 @@ fn a_number_that_is_written_otherwise_is_said_and_released() {
     let with = |marked: Holding, deleting| {
         let mut facts = found(&marked, None);
         facts.deleting = deleting;
-        facts.seen.look = Some(Look {
+        facts.findings.look = Some(Lookup {
             marked: Some(marked),
             at: Some(facts.now),
-            ..Look::default()
+            ..Lookup::default()
         });
         facts
     };
-    let Step::Rest(Rest::Wait {
+    let Step::Done(Outcome::Wait {
         reason, message, ..
     }) = plan(&with(other(1), false))
     else {
@@ -195,7 +198,7 @@ fn a_number_that_is_written_otherwise_is_said_and_released() {
     // One that was kept of an earlier life is not given back by this one.
     let mut facts = with(other(-600), true);
     assert_eq!(plan(&facts), Step::Rename(NumberId::new("PN1")));
-    facts.seen.renamed = Some(Some(at(20)));
+    facts.findings.renamed = Some(Some(at(20)));
     assert_eq!(super::reason(&plan(&facts)), Some(Reason::Verifying));
     let mut facts = with(other(-600), true);
     facts.provider = Provider::Telnyx;
@@ -219,7 +222,7 @@ fn the_visibility_period_needs_the_dates_and_a_minute_of_our_own_time() {
         facts.memory.claim_known_for = Duration::from_secs(known);
         let step = plan(&looked(facts, None, None));
         assert_eq!(
-            step == Step::RemoveFinalizer(Farewell::NeverBought),
+            step == Step::RemoveFinalizer(FinalizerRemoval::NotPurchased),
             is_over,
             "{date} by dates, {known} by our own clock"
         );
@@ -242,7 +245,7 @@ fn an_attempt_without_its_claim_is_waited_out_like_one_with_it() {
         facts.finalizer = true;
         facts.memory.doubt = Some(doubt(age));
         facts = looked(facts, None, None);
-        facts.seen.offer = Some(Some(offer()));
+        facts.findings.offer = Some(Some(offer()));
         let step = plan(&facts);
         if claims {
             let since = Some(doubt(age).since);
@@ -257,7 +260,7 @@ fn an_attempt_without_its_claim_is_waited_out_like_one_with_it() {
         facts.deleting = true;
         facts.finalizer = true;
         facts.memory.doubt = Some(doubt(age));
-        let is_gone = plan(&facts) == Step::RemoveFinalizer(Farewell::NeverBought);
+        let is_gone = plan(&facts) == Step::RemoveFinalizer(FinalizerRemoval::NotPurchased);
         assert_eq!(is_gone, is_over, "{age}");
     }
     let mut facts = looked(fresh(), None, None);
@@ -304,7 +307,7 @@ fn a_claim_that_cannot_be_read_needs_its_account_and_the_whole_period() {
     facts.finalizer = true;
     facts.claim = Stored::Unreadable;
     facts = looked(facts, None, None);
-    facts.seen.offer = Some(Some(offer()));
+    facts.findings.offer = Some(Some(offer()));
     facts.memory.unreadable_for = Duration::from_secs(6000);
     assert_eq!(reason(&plan(&facts)), Some(Reason::InvalidSpec));
     for (known, buys) in [(599, false), (600, true)] {
@@ -327,8 +330,8 @@ fn a_number_of_the_same_name_in_another_installation_blocks_a_search() {
     facts.search = Some(choosing::search());
     facts.number = None;
     facts = looked(facts, None, None);
-    facts.seen.look.as_mut().unwrap().namesake = Some(namesake.clone());
-    let Step::Rest(Rest::Wait {
+    facts.findings.look.as_mut().unwrap().namesake = Some(namesake.clone());
+    let Step::Done(Outcome::Wait {
         reason, message, ..
     }) = plan(&facts)
     else {
@@ -338,7 +341,7 @@ fn a_number_of_the_same_name_in_another_installation_blocks_a_search() {
     assert!(message.contains("--installation-id"), "{message}");
     // So does the declared number itself.
     let facts = looked(fresh(), Some(namesake), None);
-    let Step::Rest(Rest::Wait { message, .. }) = plan(&facts) else {
+    let Step::Done(Outcome::Wait { message, .. }) = plan(&facts) else {
         panic!("nothing is bought");
     };
     assert!(message.contains("--installation-id"), "{message}");
@@ -356,11 +359,11 @@ fn an_attempt_that_certainly_brought_nothing_does_not_date_the_next_one() {
             None,
         );
         facts.memory.never_bought = never_bought;
-        facts.seen.offer = Some(Some(offer()));
+        facts.findings.offer = Some(Some(offer()));
         let intent = Intent::Buy;
         assert_eq!(plan(&facts), Step::Claim { intent, since });
         // The provider refuses SMS webhooks on the number.
-        facts.seen.attempt = Some(choosing::refused(RefusalKind::TakesNoMessages));
+        facts.findings.attempt = Some(choosing::refused(RefusalKind::TakesNoMessages));
         assert_eq!(plan(&facts), Step::Claim { intent, since });
     }
 }

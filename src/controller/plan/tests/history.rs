@@ -23,11 +23,11 @@ fn again(seconds: i64) -> Facts {
 
 #[test]
 fn a_number_that_an_earlier_resource_gave_back_is_obtained_anew() {
-    assert_eq!(plan(&again(600)), Step::Offer);
+    assert_eq!(plan(&again(600)), Step::CheckAvailability);
     let mut claimed = again(600);
     claimed.claim = Stored::Ours(claim_at(600));
-    claimed.seen.token = true;
-    assert_eq!(plan(&claimed), Step::LastLook);
+    claimed.findings.token = true;
+    assert_eq!(plan(&claimed), Step::VerifyBeforePurchase);
 }
 
 #[test]
@@ -53,17 +53,23 @@ fn a_number_that_somebody_bought_after_an_earlier_resource_gave_it_back_is_not_o
     bought_by_hand.marked_text = String::new();
     bought_by_hand.created = Some(at(90_000));
     let mut facts = again(100_000);
-    facts.seen.look.as_mut().unwrap().holding = Some(bought_by_hand);
+    facts.findings.look.as_mut().unwrap().holding = Some(bought_by_hand);
     assert_eq!(reason(&plan(&facts)), Some(Reason::AlreadyOwned));
     facts.deleting = true;
-    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::NeverBought));
+    assert_eq!(
+        plan(&facts),
+        Step::RemoveFinalizer(FinalizerRemoval::NotPurchased)
+    );
 }
 
 #[test]
 fn the_order_of_an_earlier_resource_does_not_hold_up_a_deletion() {
     let mut facts = again(600);
     facts.deleting = true;
-    assert_eq!(plan(&facts), Step::RemoveFinalizer(Farewell::NeverBought));
+    assert_eq!(
+        plan(&facts),
+        Step::RemoveFinalizer(FinalizerRemoval::NotPurchased)
+    );
     facts.now = at(599);
     assert_eq!(reason(&plan(&facts)), Some(Reason::Releasing));
 }

@@ -35,10 +35,10 @@ fn refused(refused: Refused, seconds: i64) -> Facts {
 
 fn waits(facts: &Facts) -> (Reason, String, u64) {
     match plan(facts) {
-        Step::Rest(Rest::Wait {
+        Step::Done(Outcome::Wait {
             reason,
             message,
-            again: Again::After(wait),
+            retry: Retry::After(wait),
         }) => (reason, message, wait.as_secs()),
         step => panic!("{step:?}"),
     }
@@ -60,7 +60,7 @@ fn after_a_refused_candidate_another_is_searched_for_in_the_next_pass() {
     let mut facts = refused(certain(Reason::NumberNotAvailable), 1);
     facts.search = Some(choosing::search());
     facts.memory.never_bought = true;
-    assert_eq!(plan(&facts), Step::Choose);
+    assert_eq!(plan(&facts), Step::SearchAndReserve);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_refusal_that_is_not_known_is_looked_after_repeated_and_then_left_alone() {
     let (reason, message, left) = waits(&refused(unknown(1), 10));
     assert_eq!((reason, left), (Reason::Verifying, 25));
     assert!(message.contains("21999: no (request RQ1)"), "{message}");
-    assert_eq!(plan(&refused(unknown(1), 35)), Step::Offer);
+    assert_eq!(plan(&refused(unknown(1), 35)), Step::CheckAvailability);
     for seconds in [10, 60, 1799] {
         let (reason, message, left) = waits(&refused(unknown(3), seconds));
         assert_eq!(reason, Reason::InvalidSpec, "after {seconds} s");
@@ -78,7 +78,7 @@ fn a_refusal_that_is_not_known_is_looked_after_repeated_and_then_left_alone() {
             assert!(message.contains(part), "{message}");
         }
     }
-    assert_eq!(plan(&refused(unknown(3), 1800)), Step::Offer);
+    assert_eq!(plan(&refused(unknown(3), 1800)), Step::CheckAvailability);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn what_was_refused_is_asked_for_at_once_when_it_has_changed() {
             is_same: false,
             ..kept
         };
-        assert_eq!(plan(&refused(changed.clone(), 35)), Step::Offer);
+        assert_eq!(plan(&refused(changed.clone(), 35)), Step::CheckAvailability);
         let mut other = refused(changed, 35);
         other.record.refused.as_mut().unwrap().is_same = true;
         assert_ne!(
@@ -109,7 +109,7 @@ fn a_refusal_of_an_earlier_attempt_says_nothing_of_this_one() {
     };
     let (reason, _, _) = waits(&refused(other.clone(), 10));
     assert_eq!(reason, Reason::Verifying);
-    assert_eq!(plan(&refused(other, 35)), Step::Offer);
+    assert_eq!(plan(&refused(other, 35)), Step::CheckAvailability);
 }
 
 /// A resource after so many attempts that may have bought its number, the last of them at second 0.
@@ -134,7 +134,11 @@ fn the_pause_between_attempts_that_may_have_bought_a_number_doubles_up_to_half_a
     ] {
         let early = attempted(attempts, pause - 1);
         assert_eq!(reason(&plan(&early)), Some(Reason::Verifying), "{attempts}");
-        assert_eq!(plan(&attempted(attempts, pause)), Step::Offer, "{attempts}");
+        assert_eq!(
+            plan(&attempted(attempts, pause)),
+            Step::CheckAvailability,
+            "{attempts}"
+        );
     }
 }
 
@@ -151,11 +155,15 @@ fn a_candidate_that_may_have_been_bought_is_given_up_after_some_attempts() {
             reason(&search(attempts, pause - 1)),
             Some(Reason::Verifying)
         );
-        assert_eq!(search(attempts, pause), Step::Offer, "it is tried again");
+        assert_eq!(
+            search(attempts, pause),
+            Step::CheckAvailability,
+            "it is tried again"
+        );
     }
     for attempts in [4, 5, 100] {
         assert_eq!(reason(&search(attempts, 599)), Some(Reason::Verifying));
-        assert_eq!(search(attempts, 600), Step::Choose, "{attempts}");
+        assert_eq!(search(attempts, 600), Step::SearchAndReserve, "{attempts}");
     }
 }
 
@@ -163,9 +171,9 @@ fn a_candidate_that_may_have_been_bought_is_given_up_after_some_attempts() {
 fn a_release_that_was_refused_is_told_and_left_alone_for_half_an_hour() {
     let mut facts = recorded();
     facts.deleting = true;
-    facts.seen.fetched = Some(Some(holding()));
+    facts.findings.fetched = Some(Some(holding()));
     let id = NumberId::new("PN1");
-    assert_eq!(plan(&facts), Step::AnnounceRelease(id.clone()));
+    assert_eq!(plan(&facts), Step::RecordRelease(id.clone()));
     let message = "twilio refuses to release it: no.".to_owned();
     for (minutes, left) in [(0, Some(1800)), (29, Some(60)), (30, None), (90, None)] {
         let ago = Duration::from_secs(minutes * 60);
@@ -177,7 +185,7 @@ fn a_release_that_was_refused_is_told_and_left_alone_for_half_an_hour() {
                     (Reason::ReleaseBlocked, message.clone(), left)
                 );
             }
-            None => assert_eq!(plan(&facts), Step::AnnounceRelease(id.clone())),
+            None => assert_eq!(plan(&facts), Step::RecordRelease(id.clone())),
         }
     }
 }
@@ -185,12 +193,12 @@ fn a_release_that_was_refused_is_told_and_left_alone_for_half_an_hour() {
 #[test]
 fn a_blocker_is_asked_about_again_when_its_cause_may_be_gone() {
     let table = [
-        (Reason::ProviderUnavailable, Again::Backoff),
-        (Reason::RateLimited, Again::Backoff),
-        (Reason::CredentialsMissing, Again::After(PERSON_AGAIN_AFTER)),
+        (Reason::ProviderUnavailable, Retry::Backoff),
+        (Reason::RateLimited, Retry::Backoff),
+        (Reason::CredentialsMissing, Retry::After(PERSON_AGAIN_AFTER)),
         (
             Reason::ConnectionMissing,
-            Again::After(fresh().waits.interval),
+            Retry::After(fresh().waits.interval),
         ),
     ];
     for (reason, expected) in table {
@@ -198,10 +206,10 @@ fn a_blocker_is_asked_about_again_when_its_cause_may_be_gone() {
             account: Err(StatusReason::new(reason, "why")),
             ..recorded()
         };
-        let Step::Rest(Rest::Wait { again, .. }) = plan(&facts) else {
+        let Step::Done(Outcome::Wait { retry, .. }) = plan(&facts) else {
             panic!("{reason} stops everything")
         };
-        assert_eq!(again, expected, "{reason}");
+        assert_eq!(retry, expected, "{reason}");
     }
 }
 
@@ -235,7 +243,7 @@ fn each_kind_of_refusal_has_the_reason_that_names_what_to_mend() {
         (RefusalKind::Unlisted, Reason::InvalidSpec),
     ] {
         let mut facts = claimed();
-        facts.seen.attempt = Some(Attempt::Rejected(Refusal {
+        facts.findings.attempt = Some(Attempt::Rejected(Refusal {
             kind,
             code: "1".into(),
             text: "the provider's own words".into(),

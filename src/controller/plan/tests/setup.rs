@@ -8,7 +8,7 @@ fn held(change: impl FnOnce(&mut Holding)) -> Facts {
     let mut facts = recorded();
     let mut holding = holding();
     change(&mut holding);
-    facts.seen.fetched = Some(Some(holding));
+    facts.findings.fetched = Some(Some(holding));
     facts
 }
 
@@ -21,7 +21,7 @@ fn twilio(holding: &mut Holding) -> &mut TwilioSettings {
 
 fn webhook() -> ManagedWebhook {
     ManagedWebhook {
-        home: Home::Connection,
+        home: WebhookOwner::Connection,
         id: "11".into(),
         url: "https://v/telnyx-webhook".into(),
     }
@@ -48,7 +48,7 @@ fn what_was_refused_is_not_asked_for_again_before_its_time_unless_something_chan
         wait(
             Reason::InvalidSpec,
             "21712: it is in another service",
-            Again::After(Duration::from_secs(900))
+            Retry::After(Duration::from_secs(900))
         )
     );
     let other = Configuration {
@@ -72,9 +72,9 @@ fn a_webhook_that_the_account_manages_is_a_step_that_a_suspension_stops() {
         facts.memory.verified = verified;
         assert_eq!(plan(&facts), set);
         facts.suspended = true;
-        assert_eq!(plan(&facts), Step::Rest(Rest::Suspended));
-        facts.seen.fetched = None;
-        assert_eq!(plan(&facts), Step::Fetch(NumberId::new("PN1")));
+        assert_eq!(plan(&facts), Step::Done(Outcome::Suspended));
+        facts.findings.fetched = None;
+        assert_eq!(plan(&facts), Step::FetchById(NumberId::new("PN1")));
     }
 }
 
@@ -82,14 +82,14 @@ fn a_webhook_that_the_account_manages_is_a_step_that_a_suspension_stops() {
 fn who_may_not_buy_sets_no_webhook_of_others() {
     let mut facts = looked(fresh(), None, None);
     facts.webhooks = vec![webhook()];
-    facts.seen.offer = Some(Some(offer()));
+    facts.findings.offer = Some(Some(offer()));
     assert_eq!(plan(&facts), Step::SetWebhook(webhook()));
     let mut rival = facts.clone();
     rival.rival = Some("sales/nyc".into());
     assert_eq!(reason(&plan(&rival)), Some(Reason::ClaimedByAnother));
     let mut full = facts.clone();
     full.limits.numbers = Some((1, 1));
-    full.seen.counted = true;
+    full.findings.counted = true;
     assert_eq!(reason(&plan(&full)), Some(Reason::LimitReached));
     let foreign = Holding {
         marked_text: Mark::new(Origin::Bought, &Installation::new("elsewhere"), &owner())
@@ -99,7 +99,7 @@ fn who_may_not_buy_sets_no_webhook_of_others() {
     let foreign = looked(facts.clone(), Some(foreign), None);
     assert_eq!(reason(&plan(&foreign)), Some(Reason::OwnedByAnother));
     facts.suspended = true;
-    assert_eq!(plan(&facts), Step::Rest(Rest::Suspended));
+    assert_eq!(plan(&facts), Step::Done(Outcome::Suspended));
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn each_state_at_the_provider_says_what_it_is() {
     }
     let mut was_ready = held(|holding| holding.line = Line::Other("new-word".into()));
     was_ready.record.is_ready = true;
-    assert_eq!(plan(&was_ready), Step::Rest(Rest::Ready));
+    assert_eq!(plan(&was_ready), Step::Done(Outcome::Ready));
 }
 
 #[test]
@@ -139,10 +139,10 @@ fn a_service_that_takes_the_messages_keeps_a_number_from_being_ready_unless_it_i
             });
         })
     };
-    let ready = Step::Rest(Rest::Ready);
+    let ready = Step::Done(Outcome::Ready);
     assert_eq!(plan(&in_service(Inbound::ToNumber)), ready);
     let elsewhere = in_service(Inbound::ToUrl("https://user:secret@else".into()));
-    let Step::Rest(Rest::Wait {
+    let Step::Done(Outcome::Wait {
         reason, message, ..
     }) = plan(&elsewhere)
     else {
@@ -224,7 +224,7 @@ fn a_group_that_is_declared_later_is_attached_to_an_order_that_lacks_papers_once
             assert!(step.writes());
             let mut refused = facts;
             refused.memory.refused = Some(RefusedSetup {
-                setup: Setup::Papers(OrderId::new("o1"), "rg".into()),
+                setup: Setup::RegulatoryDocuments(OrderId::new("o1"), "rg".into()),
                 reason: Reason::RegulatoryRequirement,
                 message: "not fulfilled".into(),
                 left: Duration::from_secs(60),
@@ -238,8 +238,8 @@ fn a_group_that_is_declared_later_is_attached_to_an_order_that_lacks_papers_once
 #[test]
 fn after_a_refused_sms_webhook_the_same_number_is_claimed_again() {
     let mut facts = claimed();
-    facts.seen.look = Some(Look::default());
-    facts.seen.attempt = Some(Attempt::Rejected(Refusal {
+    facts.findings.look = Some(Lookup::default());
+    facts.findings.attempt = Some(Attempt::Rejected(Refusal {
         kind: RefusalKind::TakesNoMessages,
         code: "21407".into(),
         text: "no SMS".into(),

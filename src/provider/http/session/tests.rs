@@ -120,11 +120,11 @@ async fn a_shut_gate_stops_writes_and_purchases_but_not_reads() {
     let session = session(fake.client_with(|| Err("no")));
     assert_eq!(
         session.write(write(&session)).await.unwrap_err(),
-        Failure::Shut("no")
+        Failure::WriteNotAllowed("no")
     );
     assert_eq!(
         session.purchase(write(&session)).await.unwrap_err(),
-        Failure::Shut("no")
+        Failure::WriteNotAllowed("no")
     );
     assert!(session.get("fetch", write(&session).url).await.is_ok());
     assert_eq!(fake.asked().len(), 1);
@@ -236,7 +236,9 @@ async fn each_write_leaves_one_audit_line_without_secrets() {
     };
     let mut call = write(&session);
     call.id_in = Some(|response| Some(format!("id of {}", response.status)));
-    with_audit_context(audited, session.write(call)).await.unwrap();
+    with_audit_context(audited, session.write(call))
+        .await
+        .unwrap();
     session.write(write(&session)).await.unwrap_err();
     drop(session.write(write(&session)));
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();

@@ -410,24 +410,27 @@ async fn webhooks_are_read_and_set_where_they_live() {
         api_version: Some(version.into()),
     };
     assert_eq!(
-        telnyx.webhook(Home::Connection, "11").await,
+        telnyx.webhook(WebhookOwner::Connection, "11").await,
         Ok(Some(webhook(Some("https://a"), "1")))
     );
     assert_eq!(
-        telnyx.webhook(Home::MessagingProfile, "mp-1").await,
+        telnyx.webhook(WebhookOwner::MessagingProfile, "mp-1").await,
         Ok(Some(webhook(None, "2")))
     );
-    assert_eq!(telnyx.webhook(Home::Connection, "12").await, Ok(None));
     assert_eq!(
-        telnyx.webhook(Home::Connection, "../balance").await,
+        telnyx.webhook(WebhookOwner::Connection, "12").await,
+        Ok(None)
+    );
+    assert_eq!(
+        telnyx.webhook(WebhookOwner::Connection, "../balance").await,
         Ok(None)
     );
     telnyx
-        .set_webhook(Home::Connection, "11", "https://b")
+        .set_webhook(WebhookOwner::Connection, "11", "https://b")
         .await
         .unwrap();
     telnyx
-        .set_webhook(Home::MessagingProfile, "mp-1", "https://b")
+        .set_webhook(WebhookOwner::MessagingProfile, "mp-1", "https://b")
         .await
         .unwrap();
     assert_eq!(

@@ -262,7 +262,10 @@ async fn an_order_needs_a_fresh_token_and_an_open_gate() {
     let reply = shut
         .buy(token("org-1", Duration::ZERO), &configuration())
         .await;
-    assert!(matches!(reply, Reply::NotSent(Error::Shut(_))), "{reply:?}");
+    assert!(
+        matches!(reply, Reply::NotSent(Error::WriteNotAllowed(_))),
+        "{reply:?}"
+    );
     assert!(
         shut.configure(&ours().await, &configuration())
             .await

@@ -1,5 +1,5 @@
-//! What this process remembers of each resource during its term. All of it may be lost: then more is looked up, and
-//! nothing is taken for certain.
+//! What this process has seen of each resource during its term. All of it may be lost: the operator then looks again, and
+//! takes nothing for certain.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::plan::{Again, Doubt, MOST_REPAIRS, Memory, RefusedSetup, Rest};
+use super::plan::{Doubt, MAX_REPAIRS, Memory, Outcome, RefusedSetup, Retry};
 use crate::api::{PhoneNumber, owner};
 use crate::claim::{Claim, Intent, Stored};
 use crate::clock::{Clock, Instant};
@@ -25,7 +25,7 @@ const SOON: Duration = Duration::from_secs(15);
 const REPAIRS_COUNT_FOR: Duration = Duration::from_secs(3600);
 
 /// The memories of all resources, by UID.
-pub(super) struct Memories {
+pub(super) struct Observations {
     clock: Arc<dyn Clock>,
     by_uid: Mutex<HashMap<String, Box<Entry>>>,
     /// The purchases that resources of each name may have made, also of one that is gone.
@@ -41,13 +41,13 @@ struct Attempt {
     known: Instant,
 }
 
-/// How long an attempt is remembered whose resource is gone: longer than any company hides a purchase.
+/// How long an attempt is remembered whose resource is gone: longer than any provider hides a purchase.
 const ATTEMPTS_COUNT_FOR: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Default)]
 struct Entry {
     /// The nonce of the last claim, if this process wrote the first claim and all since, and each was in vain.
-    in_vain: Option<String>,
+    known_not_purchased: Option<String>,
     /// True if this process has made an attempt that is not known to have been in vain.
     doubtful: bool,
     unreadable_since: Option<Instant>,
@@ -68,7 +68,7 @@ struct Entry {
     /// When what somebody changed was last repaired, and in which generation.
     repairs: Vec<(Instant, i64)>,
     /// The generation in which repairs were undone too often.
-    fighting: Option<i64>,
+    configuration_conflict: Option<i64>,
     /// What the provider has refused to set up, and when.
     refused: Option<(Instant, RefusedSetup)>,
     /// The number that takes no messages, by the provider's refusal.
@@ -92,7 +92,7 @@ pub(super) struct Verified {
     pub(super) generation: i64,
 }
 
-impl Memories {
+impl Observations {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
@@ -148,7 +148,7 @@ impl Memories {
             let since = |instant: Option<Instant>| instant.map(|instant| now.since(instant));
             Memory {
                 never_bought: match claim {
-                    Stored::Ours(claim) => entry.in_vain.as_ref() == Some(&claim.nonce),
+                    Stored::Ours(claim) => entry.known_not_purchased.as_ref() == Some(&claim.nonce),
                     _ => false,
                 },
                 unreadable_for: since(entry.unreadable_since).unwrap_or_default(),
@@ -171,7 +171,8 @@ impl Memories {
                         ..refused.clone()
                     })
                 }),
-                fighting: entry.fighting.is_some() && entry.fighting == object.metadata.generation,
+                configuration_conflict: entry.configuration_conflict.is_some()
+                    && entry.configuration_conflict == object.metadata.generation,
                 verified: wanted.is_some() && entry.verified.as_ref() == wanted,
             }
         })
@@ -188,8 +189,11 @@ impl Memories {
             return Duration::ZERO;
         };
         self.learned_orders(object);
-        let in_vain = self.entry(object, |entry| entry.in_vain.clone());
-        if is_recorded || claim.intent != Intent::Buy || in_vain.as_ref() == Some(&claim.nonce) {
+        let known_not_purchased = self.entry(object, |entry| entry.known_not_purchased.clone());
+        if is_recorded
+            || claim.intent != Intent::Buy
+            || known_not_purchased.as_ref() == Some(&claim.nonce)
+        {
             return Duration::ZERO;
         }
         let mut attempts = lock(&self.attempts);
@@ -285,20 +289,20 @@ impl Memories {
         self.entry(object, |entry| {
             let clean = match before {
                 Stored::Nothing => !entry.doubtful,
-                Stored::Ours(claim) => entry.in_vain.as_ref() == Some(&claim.nonce),
+                Stored::Ours(claim) => entry.known_not_purchased.as_ref() == Some(&claim.nonce),
                 Stored::EarlierUid(_) | Stored::Unreadable | Stored::Newer(_) => false,
             };
-            entry.in_vain = None;
+            entry.known_not_purchased = None;
             entry.doubtful = true;
             clean
         })
     }
 
     /// Remembers that the attempt of the claim with this nonce was certainly in vain, as all before it were.
-    pub(super) fn in_vain(&self, object: &PhoneNumber, nonce: &str) {
+    pub(super) fn known_not_purchased(&self, object: &PhoneNumber, nonce: &str) {
         self.settled(object);
         self.entry(object, |entry| {
-            entry.in_vain = Some(nonce.to_owned());
+            entry.known_not_purchased = Some(nonce.to_owned());
             entry.doubtful = false;
         });
     }
@@ -374,8 +378,8 @@ impl Memories {
                 .repairs
                 .retain(|(at, when)| *when == generation && now.since(*at) < REPAIRS_COUNT_FOR);
             entry.repairs.push((now, generation));
-            if entry.repairs.len() >= MOST_REPAIRS {
-                entry.fighting = Some(generation);
+            if entry.repairs.len() >= MAX_REPAIRS {
+                entry.configuration_conflict = Some(generation);
             }
             true
         })
@@ -416,18 +420,23 @@ impl Memories {
     }
 
     /// When a pass that ended so is repeated. `jitter` lies between 0 and 1.
-    pub(super) fn again(&self, object: &PhoneNumber, rest: &Rest, jitter: f64) -> Option<Duration> {
+    pub(super) fn requeue_after(
+        &self,
+        object: &PhoneNumber,
+        outcome: &Outcome,
+        jitter: f64,
+    ) -> Option<Duration> {
         let (first, longest) = BACKOFF;
-        let longest = match rest {
-            Rest::Wait {
-                again: Again::Soon, ..
+        let longest = match outcome {
+            Outcome::Wait {
+                retry: Retry::Soon, ..
             } => SOON,
             _ => longest,
         };
         let backs_off = matches!(
-            rest,
-            Rest::Wait {
-                again: Again::Backoff | Again::Soon,
+            outcome,
+            Outcome::Wait {
+                retry: Retry::Backoff | Retry::Soon,
                 ..
             }
         );
@@ -439,16 +448,16 @@ impl Memories {
             };
             entry.failures
         });
-        match rest {
+        match outcome {
             // The account's listings wake it if something has changed.
-            Rest::Nothing | Rest::Ready | Rest::Suspended => None,
-            Rest::Unchanged(wait) => Some(*wait),
-            Rest::Wait {
-                again: Again::After(wait),
+            Outcome::NotManaged | Outcome::Ready | Outcome::Suspended => None,
+            Outcome::KeepStatus(wait) => Some(*wait),
+            Outcome::Wait {
+                retry: Retry::After(wait),
                 ..
             } => Some(*wait + first.mul_f64(jitter)),
-            Rest::Wait {
-                again: Again::Backoff | Again::Soon,
+            Outcome::Wait {
+                retry: Retry::Backoff | Retry::Soon,
                 ..
             } => {
                 let doubled = first
@@ -515,15 +524,15 @@ mod tests {
     /// A status that was written over somebody's change tells nothing of that change: schedules found that it was missed.
     #[test]
     fn what_was_written_over_a_change_that_nobody_knew_is_news() {
-        let memories = Memories::new(Arc::new(BootClock));
-        assert!(!memories.knows(&at_version("5")), "nothing was written");
-        memories.written(&at_version("7"), true);
-        assert!(memories.knows(&at_version("5")) && memories.knows(&at_version("7")));
-        assert!(!memories.knows(&at_version("8")));
+        let observations = Observations::new(Arc::new(BootClock));
+        assert!(!observations.knows(&at_version("5")), "nothing was written");
+        observations.written(&at_version("7"), true);
+        assert!(observations.knows(&at_version("5")) && observations.knows(&at_version("7")));
+        assert!(!observations.knows(&at_version("8")));
         // Version 8 is somebody's.
-        memories.written(&at_version("9"), false);
-        assert!(!memories.knows(&at_version("8")));
-        assert_eq!(memories.latest(at_version("8")), at_version("9"));
+        observations.written(&at_version("9"), false);
+        assert!(!observations.knows(&at_version("8")));
+        assert_eq!(observations.latest(at_version("8")), at_version("9"));
     }
 
     #[derive(Default)]
@@ -562,17 +571,17 @@ mod tests {
     #[test]
     fn an_attempt_is_remembered_by_name_when_its_claim_or_its_resource_goes() {
         let hand = Arc::new(Hand::default());
-        let memories = Memories::new(hand.clone());
+        let observations = Observations::new(hand.clone());
         let (old, new) = (with_uid("1"), with_uid("2"));
         let known_for = |object: &PhoneNumber| {
             let stored = Stored::Ours(claim());
-            memories.recall(object, &stored, None).claim_known_for
+            observations.recall(object, &stored, None).claim_known_for
         };
         assert_eq!(known_for(&old), Duration::ZERO);
         hand.is_at(70);
         assert_eq!(known_for(&old), Duration::from_secs(70));
-        memories.forget(&old);
-        let doubt = |stored| memories.doubt(&new, &stored, time(0), None);
+        observations.forget(&old);
+        let doubt = |stored| observations.doubt(&new, &stored, time(0), None);
         let account = Some(claim().account_id);
         for (object, stored, account_id) in [
             (&new, Stored::Nothing, account.clone()),
@@ -580,13 +589,13 @@ mod tests {
             // An attempt of an earlier resource does not tell what this one has claimed.
             (&new, Stored::Unreadable, None),
         ] {
-            let doubt = memories.doubt(object, &stored, time(0), None).unwrap();
+            let doubt = observations.doubt(object, &stored, time(0), None).unwrap();
             assert_eq!(doubt.number, claim().number);
             assert_eq!(doubt.account_id, account_id, "{stored:?}");
             assert_eq!((doubt.since, doubt.age), (time(5), Duration::from_secs(70)));
         }
         assert_eq!(doubt(Stored::Ours(claim())), None);
-        memories.in_vain(&old, "n1");
+        observations.known_not_purchased(&old, "n1");
         assert_eq!(doubt(Stored::Nothing), None);
         known_for(&old);
         assert_eq!(
@@ -598,27 +607,27 @@ mod tests {
 
     #[test]
     fn what_is_recorded_is_no_doubt_and_what_is_adopted_never_was_one() {
-        let memories = Memories::new(Arc::new(BootClock));
+        let observations = Observations::new(Arc::new(BootClock));
         let object = with_uid("1");
         let adopts = Stored::Ours(claim().to_adopt());
-        memories.recall(&object, &adopts, None);
+        observations.recall(&object, &adopts, None);
         assert_eq!(
-            memories.doubt(&object, &Stored::Nothing, time(0), None),
+            observations.doubt(&object, &Stored::Nothing, time(0), None),
             None
         );
-        memories.recall(&object, &Stored::Ours(claim()), None);
+        observations.recall(&object, &Stored::Ours(claim()), None);
         let mut recorded = object.clone();
         recorded.status = serde_json::from_value(json!({"id": "PN1"})).unwrap();
-        memories.recall(&recorded, &Stored::Ours(claim()), None);
+        observations.recall(&recorded, &Stored::Ours(claim()), None);
         assert_eq!(
-            memories.doubt(&object, &Stored::Nothing, time(0), None),
+            observations.doubt(&object, &Stored::Nothing, time(0), None),
             None
         );
     }
 
     #[test]
     fn the_status_tells_of_an_attempt_whose_claim_is_gone() {
-        let memories = Memories::new(Arc::new(BootClock));
+        let observations = Observations::new(Arc::new(BootClock));
         for (outcome, is_doubt) in [
             ("Unknown", true),
             ("Ordered", true),
@@ -630,7 +639,7 @@ mod tests {
             let attempt =
                 json!({"nonce": "n1", "number": "+12125550100", "outcome": outcome, "at": time(0)});
             object.status = serde_json::from_value(json!({ "attempt": attempt })).unwrap();
-            let found = memories.doubt(&object, &Stored::Nothing, time(90), Some(time(1000)));
+            let found = observations.doubt(&object, &Stored::Nothing, time(90), Some(time(1000)));
             let expected = Doubt {
                 number: "+12125550100".parse().unwrap(),
                 account_id: None,

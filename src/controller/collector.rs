@@ -1,4 +1,4 @@
-//! What Prometheus is told of each account: read from caches and memories when it asks. Decides nothing, waits for nothing.
+//! The metrics of each account, read from caches and observations when Prometheus scrapes. Decides nothing, waits for nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,31 +9,31 @@ use kube::runtime::reflector::{ObjectRef, Store};
 
 use super::any_account::AnyAccount;
 use super::context::Context;
-use super::fuse::Deed;
 use super::limits::AccountLimits;
+use super::quota::QuotaKind;
 use crate::api::{
     AccountKind, Class, PhoneNumber, Reason, account_name, condition, owner, reason_of,
 };
 use crate::claim::{Claim, Stored};
 use crate::clock::Instant;
 use crate::number::{AccountId, Amount};
-use crate::telemetry::metrics::{AccountFigures, NO_ACCOUNT, Source};
+use crate::telemetry::metrics::{AccountMetrics, NO_ACCOUNT, Source};
 
 /// The figures of every account that is looked after.
-pub(super) struct Figures {
+pub(super) struct MetricsCollector {
     context: Arc<Context>,
     /// An account that was never listed is as old as this.
     since: Instant,
 }
 
-impl Figures {
+impl MetricsCollector {
     /// The figures of a replica that leads from now on.
     pub(super) fn new(context: Arc<Context>) -> Self {
         let since = context.clock.now();
         Self { context, since }
     }
 
-    fn of_account<A: AnyAccount>(&self, account: &A) -> AccountFigures {
+    fn of_account<A: AnyAccount>(&self, account: &A) -> AccountMetrics {
         let context = &self.context;
         let status = account.status();
         let id = status
@@ -42,7 +42,7 @@ impl Figures {
         let known = id.as_ref().and_then(|id| context.accounts.known(id));
         let listed = known.as_ref().and_then(|known| known.listed);
         let age = context.clock.now().since(listed.unwrap_or(self.since));
-        let mut figures = AccountFigures {
+        let mut figures = AccountMetrics {
             account: account.label(),
             ready: status.and_then(|status| {
                 let mut conditions = status.conditions.iter();
@@ -50,7 +50,7 @@ impl Figures {
                 Some((ready.status == "True", ready.reason.clone()))
             }),
             inventory_age: Some(age.as_secs_f64()),
-            ..AccountFigures::default()
+            ..AccountMetrics::default()
         };
         if let Some(status) = status {
             for (mark, count) in [
@@ -84,14 +84,18 @@ impl Figures {
         let per_hour = [
             (
                 "purchasesPerHour",
-                Deed::Purchase,
+                QuotaKind::Purchase,
                 limits.purchases_per_hour,
             ),
-            ("releasesPerHour", Deed::Release, limits.releases_per_hour),
+            (
+                "releasesPerHour",
+                QuotaKind::Release,
+                limits.releases_per_hour,
+            ),
         ];
         for (name, deed, limit) in per_hour {
             let now = self.context.time.now();
-            if let Some(used) = now.and_then(|now| self.context.fuses.used(account, deed, now)) {
+            if let Some(used) = now.and_then(|now| self.context.quotas.used(account, deed, now)) {
                 let left = limit.saturating_sub(used).max(0);
                 shown.push((name, limit as f64, left as f64));
             }
@@ -100,7 +104,7 @@ impl Figures {
             shown.push(("maxNumbers", most as f64, (most - held).max(0) as f64));
         }
         for (currency, most) in &limits.monthly_cost {
-            let spent = self.context.stores.index.cost_of(account, currency);
+            let spent = self.context.caches.index.cost_of(account, currency);
             let left = most.less(spent);
             shown.push(("maxMonthlyCost", most.to_f64(), left.to_f64()));
         }
@@ -108,22 +112,22 @@ impl Figures {
     }
 }
 
-impl Source for Figures {
-    fn figures(&self) -> Vec<AccountFigures> {
-        let stores = &self.context.stores;
-        let accounts = stores.accounts_as(|it| self.of_account(it), |it| self.of_account(it));
-        let mut all: BTreeMap<String, AccountFigures> = accounts
+impl Source for MetricsCollector {
+    fn figures(&self) -> Vec<AccountMetrics> {
+        let caches = &self.context.caches;
+        let accounts = caches.accounts_as(|it| self.of_account(it), |it| self.of_account(it));
+        let mut all: BTreeMap<String, AccountMetrics> = accounts
             .into_iter()
             .map(|figures| (figures.account.clone(), figures))
             .collect();
         let now = self.context.time.now();
-        for number in stores.numbers.iter().flat_map(Store::state) {
+        for number in caches.numbers.iter().flat_map(Store::state) {
             let account = self.context.account_label(&number);
             let figures = all
                 .entry(account.clone())
-                .or_insert_with(|| AccountFigures {
+                .or_insert_with(|| AccountMetrics {
                     account,
-                    ..AccountFigures::default()
+                    ..AccountMetrics::default()
                 });
             count(&number, figures, now);
         }
@@ -132,7 +136,7 @@ impl Source for Figures {
 }
 
 /// Adds one PhoneNumber to the figures of its account.
-fn count(number: &PhoneNumber, figures: &mut AccountFigures, now: Option<Timestamp>) {
+fn count(number: &PhoneNumber, figures: &mut AccountMetrics, now: Option<Timestamp>) {
     let state = (state(number), reason(number).to_string());
     *figures.numbers.entry(state).or_default() += 1;
     if let Some(since) = open_since(number) {
@@ -191,7 +195,7 @@ fn open_since(number: &PhoneNumber) -> Option<Timestamp> {
         }
     };
     let attempt = status.and_then(|status| status.attempt.as_ref());
-    let in_vain = attempt.is_some_and(|attempt| {
+    let known_not_purchased = attempt.is_some_and(|attempt| {
         Some(&attempt.nonce) == nonce.as_ref() && attempt.outcome.is_in_vain()
     });
     let waits_for_a_look = matches!(
@@ -209,14 +213,14 @@ fn open_since(number: &PhoneNumber) -> Option<Timestamp> {
             | Reason::AccountMismatch
             | Reason::AccountUnidentified
     );
-    (waits_for_a_look && !in_vain).then_some(since)
+    (waits_for_a_look && !known_not_purchased).then_some(since)
 }
 
 impl Context {
     /// Forgets what is counted of accounts that do not exist.
     pub(super) fn forget_figures(&self) {
         let labels = self
-            .stores
+            .caches
             .accounts_as(AnyAccount::label, AnyAccount::label);
         let live: BTreeSet<String> = labels.into_iter().collect();
         self.metrics.keep_accounts(|account| live.contains(account));
@@ -229,14 +233,14 @@ impl Context {
         let (label, exists) = match kind {
             AccountKind::ProviderAccount => {
                 let reference = ObjectRef::new(&name).within(&namespace);
-                let mut stores = self.stores.accounts.iter();
-                let exists = stores.any(|store| store.get(&reference).is_some());
+                let mut caches = self.caches.accounts.iter();
+                let exists = caches.any(|store| store.get(&reference).is_some());
                 (format!("{namespace}/{name}"), exists)
             }
             AccountKind::ClusterProviderAccount => {
                 let reference = ObjectRef::new(&name);
-                let mut stores = self.stores.cluster_accounts.iter();
-                let exists = stores.any(|store| store.get(&reference).is_some());
+                let mut caches = self.caches.cluster_accounts.iter();
+                let exists = caches.any(|store| store.get(&reference).is_some());
                 (name, exists)
             }
         };

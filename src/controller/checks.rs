@@ -1,4 +1,4 @@
-//! What is remembered from one look at an account to the next.
+//! What is kept from one check of an account's inventory to the next.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -12,7 +12,7 @@ const FIGURES_AFTER: Duration = Duration::from_secs(60);
 
 /// When each account was last inspected, and its figures were last written.
 #[derive(Default)]
-pub(super) struct Inspections(Mutex<HashMap<String, Inspection>>);
+pub(super) struct InventoryChecks(Mutex<HashMap<String, Inspection>>);
 
 #[derive(Clone, Copy, Default)]
 struct Inspection {
@@ -25,7 +25,7 @@ struct Inspection {
     cursor: usize,
 }
 
-impl Inspections {
+impl InventoryChecks {
     /// True if the listing that began at `listed` was not compared yet for the account with this uid; it now is.
     pub(super) fn begins(&self, uid: &str, listed: Option<Instant>) -> bool {
         self.change(uid, |inspection| {
@@ -85,16 +85,16 @@ const MOST_ANSWERS: usize = 100_000;
 
 /// What resources that want the same assistant and the same routing were last answered.
 #[derive(Default)]
-pub(super) struct Answers(Mutex<HashMap<u64, u64>>);
+pub(super) struct DependencyCache(Mutex<HashMap<u64, u64>>);
 
-impl Answers {
+impl DependencyCache {
     /// True if the answer is another than the last one. Where too many questions were asked since, it is not known.
     pub(super) fn changed(&self, question: u64, answer: u64) -> bool {
-        let mut answers = lock(&self.0);
-        if answers.len() >= MOST_ANSWERS && !answers.contains_key(&question) {
-            answers.clear();
+        let mut dependencies = lock(&self.0);
+        if dependencies.len() >= MOST_ANSWERS && !dependencies.contains_key(&question) {
+            dependencies.clear();
         }
-        answers
+        dependencies
             .insert(question, answer)
             .is_some_and(|before| before != answer)
     }

@@ -1,12 +1,12 @@
-//! One pass over one resource: what it knows, what it has done, and why it ends.
+//! The state of one reconcile: object, facts, inputs, pending purchase. And why a reconcile ends.
 
 use std::sync::Arc;
 
 use super::context::Context;
-use super::fuse::Slot;
-use super::plan::{Again, Facts, Farewell, Look, Rest};
+use super::plan::{Facts, FinalizerRemoval, Lookup, Outcome, Retry};
+use super::quota::Slot;
 use super::resolve::{Resolved, provider_blocker};
-use crate::account::{Account, Permit, Reservation, Spending};
+use crate::account::{Account, PendingPurchase, Permit, Reservation};
 use crate::api::{AttemptStatus, PhoneNumber, StatusReason};
 use crate::claim::{ReleaseToken, Token};
 use crate::clock::Instant;
@@ -14,7 +14,7 @@ use crate::number::{E164, Holding, NumberId, OrderId, Price};
 use crate::provider::{Error, Order, Ours};
 
 /// One pass over one resource.
-pub(super) struct Pass {
+pub(super) struct ReconcileState {
     /// The resource as last read or written.
     pub(super) object: Arc<PhoneNumber>,
     pub(super) facts: Facts,
@@ -24,7 +24,7 @@ pub(super) struct Pass {
     /// The order, if one was seen in this pass.
     pub(super) order: Option<Order>,
     /// Why the resource was let go, if it was.
-    pub(super) farewell: Option<Farewell>,
+    pub(super) farewell: Option<FinalizerRemoval>,
     /// When the search began that showed the number in question.
     pub(super) chosen_at: Option<Instant>,
     /// What keeps the candidate of a search from other passes.
@@ -58,55 +58,55 @@ pub(super) struct Purchase {
     /// What it counts for in the hour.
     pub(super) slot: Slot,
     /// What is counted for it. It keeps others from going for the number.
-    pub(super) spending: Spending,
+    pub(super) spending: PendingPurchase,
 }
 
 /// Why a pass ends.
-pub(super) enum Stop {
+pub(super) enum Interrupted {
     /// As planned, or because a step failed in a way that people should know of.
-    Rest(Rest),
+    Outcome(Outcome),
     /// The API server did not do what it was asked.
     Api(kube::Error),
 }
 
-impl From<kube::Error> for Stop {
+impl From<kube::Error> for Interrupted {
     fn from(error: kube::Error) -> Self {
         Self::Api(error)
     }
 }
 
-impl From<StatusReason> for Stop {
+impl From<StatusReason> for Interrupted {
     fn from(blocker: StatusReason) -> Self {
-        Self::Rest(Rest::Wait {
+        Self::Outcome(Outcome::Wait {
             reason: blocker.reason,
             message: blocker.message,
-            again: Again::Backoff,
+            retry: Retry::Backoff,
         })
     }
 }
 
-impl From<Error> for Stop {
+impl From<Error> for Interrupted {
     fn from(error: Error) -> Self {
         let StatusReason { reason, message } = provider_blocker(&error);
-        let again = match error {
-            Error::Throttled(Some(pause)) => Again::After(pause),
-            _ => Again::Backoff,
+        let retry = match error {
+            Error::Throttled(Some(pause)) => Retry::After(pause),
+            _ => Retry::Backoff,
         };
         match error {
             // The next leader, or the next pass, goes on; nothing is to be said about the number.
-            Error::Shut(_) | Error::Overtaken(_) => {
-                Self::Rest(Rest::Unchanged(std::time::Duration::from_secs(1)))
+            Error::WriteNotAllowed(_) | Error::Overtaken(_) => {
+                Self::Outcome(Outcome::KeepStatus(std::time::Duration::from_secs(1)))
             }
-            _ => Self::Rest(Rest::Wait {
+            _ => Self::Outcome(Outcome::Wait {
                 reason,
                 message,
-                again,
+                retry,
             }),
         }
     }
 }
 
-impl Pass {
+impl ReconcileState {
     pub(super) fn new(object: Arc<PhoneNumber>, facts: Facts, resolved: Resolved) -> Self {
         Self {
             object,
@@ -130,16 +130,16 @@ impl Pass {
     pub(super) fn counts_repair(&mut self, context: &Context) -> bool {
         *self
             .is_repair
-            .get_or_insert_with(|| context.memories.repairs(&self.object))
+            .get_or_insert_with(|| context.observations.repairs(&self.object))
     }
 
-    pub(super) fn account(&self) -> Result<Arc<Account>, Stop> {
-        self.resolved.account.clone().map_err(Stop::from)
+    pub(super) fn account(&self) -> Result<Arc<Account>, Interrupted> {
+        self.resolved.account.clone().map_err(Interrupted::from)
     }
 
-    pub(super) fn number(&self) -> Result<E164, Stop> {
+    pub(super) fn number(&self) -> Result<E164, Interrupted> {
         let number = self.facts.number;
-        number.ok_or_else(|| Stop::from(Error::Invariant("no number is in question")))
+        number.ok_or_else(|| Interrupted::from(Error::Invariant("no number is in question")))
     }
 
     pub(super) fn messaging_service(&self) -> Option<String> {
@@ -159,59 +159,63 @@ impl Pass {
     /// What the clocks show now: a look may have taken its time.
     pub(super) fn read_clocks(&mut self, context: &Context) {
         if let Ok(account) = &self.resolved.account {
-            self.facts.provider_now = account.company().provider_time();
+            self.facts.provider_now = account.provider_api().provider_time();
         }
         self.facts.now = context.time.now().unwrap_or(self.facts.now);
     }
 
-    pub(super) fn saw(&mut self, look: Look, context: &Context) {
+    pub(super) fn saw(&mut self, look: Lookup, context: &Context) {
         self.read_clocks(context);
         let holding = look.holding.as_ref();
         self.facts.recorded_by =
             holding.and_then(|holding| context.recorder_of(&self.object, &holding.id));
         self.order = self.facts.order(&look).cloned().or(self.order.take());
-        self.facts.seen.look = Some(look);
+        self.facts.findings.look = Some(look);
     }
 
     pub(super) fn holds(&mut self, holding: Holding) {
-        self.facts.seen.fetched = Some(Some(holding));
+        self.facts.findings.fetched = Some(Some(holding));
     }
 
-    pub(super) fn held(&self, id: &NumberId) -> Result<Holding, Stop> {
-        match &self.facts.seen.fetched {
+    pub(super) fn held(&self, id: &NumberId) -> Result<Holding, Interrupted> {
+        match &self.facts.findings.fetched {
             Some(Some(holding)) if holding.id == *id => Ok(holding.clone()),
-            _ => Err(Stop::from(Error::Invariant(
+            _ => Err(Interrupted::from(Error::Invariant(
                 "the number was not looked at in this pass",
             ))),
         }
     }
 
     /// The number that the look of this pass has found.
-    pub(super) fn found(&self, id: &NumberId) -> Result<Holding, Stop> {
-        let look = self.facts.seen.look.iter();
+    pub(super) fn found(&self, id: &NumberId) -> Result<Holding, Interrupted> {
+        let look = self.facts.findings.look.iter();
         let found = look.flat_map(|look| look.holding.iter().chain(&look.marked));
-        let last_look = self.facts.seen.last_look.iter().flatten();
+        let last_look = self.facts.findings.last_look.iter().flatten();
         found
             .chain(last_look)
             .find(|holding| holding.id == *id)
             .cloned()
-            .ok_or_else(|| Stop::from(Error::Invariant("the number was not found in this pass")))
+            .ok_or_else(|| {
+                Interrupted::from(Error::Invariant("the number was not found in this pass"))
+            })
     }
 
     /// The proof that the number may be changed: nothing is planned for a number that does not carry our mark.
-    pub(super) fn ours(&self, id: &NumberId) -> Result<Ours, Stop> {
-        Ours::prove(&self.held(id)?, &self.facts.mark, id)
-            .ok_or_else(|| Stop::from(Error::Invariant("the number does not carry our mark")))
+    pub(super) fn ours(&self, id: &NumberId) -> Result<Ours, Interrupted> {
+        Ours::prove(&self.held(id)?, &self.facts.mark, id).ok_or_else(|| {
+            Interrupted::from(Error::Invariant("the number does not carry our mark"))
+        })
     }
 }
 
 /// The order id that the status should show.
-pub(super) fn order_id(pass: &Pass) -> Option<OrderId> {
-    pass.facts
+pub(super) fn order_id(state: &ReconcileState) -> Option<OrderId> {
+    state
+        .facts
         .record
         .order_id
         .clone()
-        .or_else(|| pass.order.as_ref().map(|order| order.id.clone()))
+        .or_else(|| state.order.as_ref().map(|order| order.id.clone()))
 }
 
 #[cfg(test)]
@@ -221,11 +225,11 @@ mod tests {
 
     #[test]
     fn a_broken_rule_is_told_and_tried_less_and_less_often_and_a_race_is_tried_again_quietly() {
-        let stop = Stop::from(Error::Invariant("the number does not carry our mark"));
-        let Stop::Rest(Rest::Wait {
+        let stop = Interrupted::from(Error::Invariant("the number does not carry our mark"));
+        let Interrupted::Outcome(Outcome::Wait {
             reason: Reason::InternalError,
             message,
-            again: Again::Backoff,
+            retry: Retry::Backoff,
         }) = stop
         else {
             unreachable!("a broken rule is no quiet repeat");
@@ -235,10 +239,13 @@ mod tests {
             "{message}"
         );
         for race in [
-            Error::Shut("it does not lead"),
+            Error::WriteNotAllowed("it does not lead"),
             Error::Overtaken("the claim was written too long ago"),
         ] {
-            let is_quiet = matches!(Stop::from(race), Stop::Rest(Rest::Unchanged(_)));
+            let is_quiet = matches!(
+                Interrupted::from(race),
+                Interrupted::Outcome(Outcome::KeepStatus(_))
+            );
             assert!(is_quiet);
         }
     }

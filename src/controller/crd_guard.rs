@@ -1,5 +1,5 @@
-//! The definitions: whether that of PhoneNumbers is being deleted, which deletes every PhoneNumber although nobody meant to
-//! release them; and whether all three keep what this program reads and writes.
+//! The custom resource definitions. Is that of PhoneNumbers being deleted? That deletes every PhoneNumber, although nobody meant to
+//! release the numbers. Do all three keep what this program reads and writes?
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,14 +20,14 @@ const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
 
 /// What the API server says of the definition. Many that ask at once share an answer, but nobody gets one that was asked
 /// for before they asked: the definition is marked as deleted before any PhoneNumber is.
-pub(super) struct Definition {
+pub(super) struct CrdGuard {
     api: Api<CustomResourceDefinition>,
     answers: Flight<Result<bool, Arc<kube::Error>>>,
     /// True once it was said that the definition may not be read.
     has_warned: AtomicBool,
 }
 
-impl Definition {
+impl CrdGuard {
     pub(super) fn new(client: Client) -> Self {
         Self {
             api: Api::all(client),
@@ -209,7 +209,7 @@ mod tests {
             let response = http::Response::builder().status(403).body(body);
             Ok::<_, std::convert::Infallible>(response.unwrap())
         });
-        let definition = Definition::new(Client::new(service, "default"));
+        let definition = CrdGuard::new(Client::new(service, "default"));
         let said = Said::default();
         let sink = said.clone();
         let log = tracing_subscriber::fmt().with_writer(move || sink.clone());
@@ -228,7 +228,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_serves_those_that_asked_before_it_was_asked_for_and_nobody_else() {
         let asked = Arc::new(AtomicUsize::new(0));
-        let definition = Definition::new(server(Arc::clone(&asked)));
+        let definition = CrdGuard::new(server(Arc::clone(&asked)));
         let many = (0..50).map(|_| definition.is_deleted(&BootClock));
         let answers = futures::future::join_all(many).await;
         assert!(answers.into_iter().all(|answer| !answer.unwrap()));
@@ -253,7 +253,7 @@ mod tests {
                 Err::<http::Response<Body>, _>(std::io::Error::other("cut off"))
             }
         });
-        let definition = Definition::new(Client::new(service, "default"));
+        let definition = CrdGuard::new(Client::new(service, "default"));
         let begun = tokio::time::Instant::now();
         let many = (0..50).map(|_| definition.is_deleted(&BootClock));
         let answers = futures::future::join_all(many).await;

@@ -1,26 +1,26 @@
-//! The number is recorded: keep it as declared.
+//! The number is recorded: the operator keeps it as declared.
 
-use super::obtain::mark_on;
+use super::acquire::mark_on;
 use super::{
-    ABSENCE_CONFIRMED_AFTER, ASK_AGAIN_AFTER, Again, Facts, MOST_REPAIRS, PERSON_AGAIN_AFTER, Rest,
-    Setup, Step, wait,
+    ABSENCE_CONFIRMED_AFTER, ASK_AGAIN_AFTER, Facts, MAX_REPAIRS, Outcome, PERSON_AGAIN_AFTER,
+    Retry, Setup, Step, wait,
 };
 use crate::api::Reason;
 use crate::number::{Configuration, Holding, Inbound, Line, MessagingService, NumberId, Whose};
 use crate::sabotage::{Safeguard, stands};
 
-pub(super) fn hold(facts: &Facts, id: &NumberId) -> Step {
+pub(super) fn maintain(facts: &Facts, id: &NumberId) -> Step {
     if !facts.finalizer {
         return Step::AddFinalizer;
     }
     if let Some(step) = facts.account_blocker() {
         return step;
     }
-    match &facts.seen.fetched {
+    match &facts.findings.fetched {
         None if facts.memory.verified && facts.webhooks.is_empty() => {
-            assistant(facts).unwrap_or(Step::Rest(Rest::Ready))
+            assistant(facts).unwrap_or(Step::Done(Outcome::Ready))
         }
-        None => Step::Fetch(id.clone()),
+        None => Step::FetchById(id.clone()),
         Some(None) => missing(facts, id),
         Some(Some(holding)) => held(facts, id, holding),
     }
@@ -29,7 +29,7 @@ pub(super) fn hold(facts: &Facts, id: &NumberId) -> Step {
 fn missing(facts: &Facts, id: &NumberId) -> Step {
     let missing_for = facts.memory.missing_for.unwrap_or_default();
     if missing_for < ABSENCE_CONFIRMED_AFTER && stands(Safeguard::ConfirmedAbsence) {
-        return Step::Rest(Rest::Unchanged(ABSENCE_CONFIRMED_AFTER - missing_for));
+        return Step::Done(Outcome::KeepStatus(ABSENCE_CONFIRMED_AFTER - missing_for));
     }
     wait(
         Reason::Lost,
@@ -38,7 +38,7 @@ fn missing(facts: &Facts, id: &NumberId) -> Step {
              to give it up, delete this PhoneNumber; to hold another number, create another PhoneNumber.",
             facts.title()
         ),
-        Again::After(facts.waits.interval),
+        Retry::After(facts.waits.interval),
     )
 }
 
@@ -53,7 +53,7 @@ fn held(facts: &Facts, id: &NumberId, holding: &Holding) -> Step {
                 holding.number,
                 mark_on(holding)
             ),
-            Again::After(facts.waits.interval),
+            Retry::After(facts.waits.interval),
         );
     }
     if facts
@@ -68,7 +68,7 @@ fn held(facts: &Facts, id: &NumberId, holding: &Holding) -> Step {
                 holding.number,
                 facts.title()
             ),
-            Again::After(PERSON_AGAIN_AFTER),
+            Retry::After(PERSON_AGAIN_AFTER),
         );
     }
     if let Some(step) = assistant(facts) {
@@ -85,26 +85,26 @@ fn held(facts: &Facts, id: &NumberId, holding: &Holding) -> Step {
     if differences.is_empty() {
         return line(facts, holding)
             .or_else(|| diverted(facts, configuration, holding))
-            .unwrap_or(Step::Rest(Rest::Ready));
+            .unwrap_or(Step::Done(Outcome::Ready));
     }
-    if facts.memory.fighting && !facts.seen.configured {
+    if facts.memory.configuration_conflict && !facts.findings.configured {
         let fields: Vec<_> = differences.iter().map(ToString::to_string).collect();
         return wait(
-            Reason::DriftFight,
+            Reason::ConfigurationConflict,
             format!(
-                "Somebody has undone {MOST_REPAIRS} repairs of {} within an hour; now its {} differs. Nothing more is \
+                "Somebody has undone {MAX_REPAIRS} repairs of {} within an hour; now its {} differs. Nothing more is \
                  written until the spec of this PhoneNumber changes. Find out who sets the number up at {}.",
                 facts.title(),
                 fields.join(", "),
                 facts.provider
             ),
-            Again::After(PERSON_AGAIN_AFTER),
+            Retry::After(PERSON_AGAIN_AFTER),
         );
     }
-    if whose == Whose::Unmarked && !facts.seen.marked {
+    if whose == Whose::Unmarked && !facts.findings.marked {
         return Step::RestoreMark(id.clone());
     }
-    if facts.seen.configured || whose == Whose::Unmarked {
+    if facts.findings.configured || whose == Whose::Unmarked {
         let fields: Vec<_> = differences.iter().map(ToString::to_string).collect();
         return wait(
             Reason::Configuring,
@@ -112,7 +112,7 @@ fn held(facts: &Facts, id: &NumberId, holding: &Holding) -> Step {
                 "The provider does not show the declared {} yet.",
                 fields.join(", ")
             ),
-            Again::Backoff,
+            Retry::Backoff,
         );
     }
     let setup = Setup::Number(Box::new(configuration.clone()), differences.clone());
@@ -169,13 +169,13 @@ fn line(facts: &Facts, holding: &Holding) -> Option<Step> {
         Line::PortingOut => (
             Reason::PortOutPending,
             format!(
-                "Another company has asked to take {title} over. Unless the port-out order is rejected at {provider} \
+                "Another provider_api has asked to take {title} over. Unless the port-out order is rejected at {provider} \
                  within a day, the number is gone."
             ),
             facts.waits.interval,
         ),
     };
-    Some(wait(reason, message, Again::After(again)))
+    Some(wait(reason, message, Retry::After(again)))
 }
 
 /// A messaging service that nobody declared takes the messages. Taking the number out of it may cut it off from a campaign
@@ -193,7 +193,7 @@ fn diverted(facts: &Facts, configuration: &Configuration, holding: &Holding) -> 
                 service.sid,
                 destination(service)
             ),
-            Again::After(facts.waits.interval),
+            Retry::After(facts.waits.interval),
         )
     })
 }
@@ -229,12 +229,12 @@ fn assistant(facts: &Facts) -> Option<Step> {
                 Some(Step::Unassign(announced))
             }
             (announced, Some(wanted))
-                if facts.seen.announced == Some(wanted)
+                if facts.findings.announced == Some(wanted)
                     || (announced == Some(wanted) && !stands(Safeguard::Announcement)) =>
             {
                 Some(Step::Assign(wanted))
             }
-            (_, wanted) => wanted.map(Step::Announce),
+            (_, wanted) => wanted.map(Step::RecordPendingAssignment),
         },
     }
 }

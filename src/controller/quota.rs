@@ -1,12 +1,11 @@
-//! The fuses: how many numbers may be bought and released in any 60 minutes, for each account at a provider, whichever
-//! resources and processes do it.
+//! The hourly quotas: how many numbers may be bought, adopted and released in any 60 minutes, for each account at a provider, by all
+//! resources and processes together.
 //!
-//! Counted in slots of a minute in one ConfigMap, and taken there by compare-and-swap before use, a few at once. What a
-//! process took and did not use before it died stays counted: never too few, at most a few too many.
+//! One ConfigMap holds the counts, in slots of a minute. A process takes a few at once, by compare-and-swap, before it uses them. What
+//! it took and did not use before it died stays counted: never too few, at most a few too many.
 //!
-//! A slot whose deed did not take place is put back. Repeated attempts of one resource on one number can succeed only once,
-//! so they move one slot along. Which slot that is, is kept in memory alone: a process that has just started counts a
-//! repeated attempt once more.
+//! A slot that was not used is put back. Repeated attempts of one resource on one number can succeed only once, so they move one slot
+//! along. The slot is known in memory alone: a process that has just started counts a repeated attempt once more.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,8 +19,8 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, ResourceExt};
 
 use super::plan::clock_time;
+use super::requeuer::Requeuer;
 use super::setbacks::shared as shared_error;
-use super::wakers::Wakers;
 use crate::api::PhoneNumber;
 use crate::number::AccountId;
 use crate::panics::lock;
@@ -45,7 +44,7 @@ const REQUEUED: usize = 3;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Deed {
+pub(super) enum QuotaKind {
     /// A purchase.
     Purchase,
     /// A number that is taken over.
@@ -54,7 +53,7 @@ pub(super) enum Deed {
     Release,
 }
 
-impl Deed {
+impl QuotaKind {
     fn word(self) -> &'static str {
         match self {
             Self::Purchase => "purchases",
@@ -66,7 +65,7 @@ impl Deed {
 
 /// Why no more may be done now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Full {
+pub(super) enum QuotaExceeded {
     /// As many were done in the last 60 minutes as may be.
     Used {
         /// How many.
@@ -78,20 +77,20 @@ pub(super) enum Full {
     Unreadable(String),
 }
 
-impl Full {
+impl QuotaExceeded {
     /// What a person should know, and when to try again. The time that is told stays the same while it is waited for. An unreadable count is looked at after each `interval`.
     pub(super) fn told(
         &self,
         account: &AccountId,
-        deed: Deed,
+        deed: QuotaKind,
         limit: i64,
         now: Timestamp,
         interval: Duration,
     ) -> (String, Duration) {
         let (done, field) = match deed {
-            Deed::Purchase => ("bought", "spec.limits.purchasesPerHour"),
-            Deed::Adoption => ("taken over", "spec.limits.purchasesPerHour"),
-            Deed::Release => ("released", "spec.limits.releasesPerHour"),
+            QuotaKind::Purchase => ("bought", "spec.limits.purchasesPerHour"),
+            QuotaKind::Adoption => ("taken over", "spec.limits.purchasesPerHour"),
+            QuotaKind::Release => ("released", "spec.limits.releasesPerHour"),
         };
         match self {
             Self::Used { used, again } => {
@@ -118,7 +117,7 @@ impl Full {
 /// The right to one deed. Its slot stays counted if this is dropped.
 #[must_use = "a slot whose deed did not take place is put back"]
 pub(super) struct Slot {
-    fuse: Shared,
+    quota: Shared,
     minute: i64,
     uid: String,
     what: String,
@@ -126,18 +125,18 @@ pub(super) struct Slot {
     in_doubt: bool,
 }
 
-/// The fuses of every account.
-pub(super) struct Fuses {
+/// The quotas of every account.
+pub(super) struct HourlyQuotas {
     api: Api<ConfigMap>,
-    wakers: Wakers,
-    by_account: Mutex<HashMap<(AccountId, Deed), Shared>>,
-    /// The counts as they were last read or written, by the key of the fuse; `None` before they were read.
+    requeuer: Requeuer,
+    by_account: Mutex<HashMap<(AccountId, QuotaKind), Shared>>,
+    /// The counts as they were last read or written, by the key of the quota; `None` before they were read.
     seen: Mutex<Option<HashMap<String, Option<Slots>>>>,
 }
 
-/// What this process has taken from one fuse.
+/// What this process has taken from one quota.
 #[derive(Default)]
-struct Fuse {
+struct HourlyQuota {
     /// What was taken and is not used, by the minute it was taken for. It may be used in that minute, and goes back after it.
     unused: Slots,
     /// The slots of attempts that may have taken place, by the UID of the resource.
@@ -157,18 +156,18 @@ struct Standing {
 
 type Shared = Arc<Turnstile>;
 
-/// One fuse, of which one pass at a time takes.
+/// One quota, of which one pass at a time takes.
 #[derive(Default)]
 struct Turnstile {
-    fuse: tokio::sync::Mutex<Fuse>,
+    quota: tokio::sync::Mutex<HourlyQuota>,
     /// How many writes of its count have failed.
     failures: AtomicU64,
 }
 
-/// The counts of one fuse, by minute.
+/// The counts of one quota, by minute.
 type Slots = BTreeMap<i64, i64>;
 
-impl Fuse {
+impl HourlyQuota {
     /// Puts one slot of `minute` back, and returns those that may use it.
     fn put_back(&mut self, minute: i64) -> Vec<ObjectRef<PhoneNumber>> {
         let left = self.unused.entry(minute).or_default();
@@ -199,11 +198,11 @@ impl Fuse {
     }
 }
 
-impl Fuses {
-    pub(super) fn new(client: Client, namespace: &str, wakers: Wakers) -> Self {
+impl HourlyQuotas {
+    pub(super) fn new(client: Client, namespace: &str, requeuer: Requeuer) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
-            wakers,
+            requeuer,
             by_account: Mutex::default(),
             seen: Mutex::default(),
         }
@@ -223,7 +222,12 @@ impl Fuses {
     /// cannot be read counts as more than any limit.
     ///
     /// `account` are the ids of the account; what was counted under each counts.
-    pub(super) fn used(&self, account: &[AccountId], deed: Deed, now: Timestamp) -> Option<i64> {
+    pub(super) fn used(
+        &self,
+        account: &[AccountId],
+        deed: QuotaKind,
+        now: Timestamp,
+    ) -> Option<i64> {
         let since = minute_of(now).saturating_sub(WINDOW);
         let in_window = |slots: &Slots| {
             slots
@@ -235,11 +239,11 @@ impl Fuses {
         let seen = seen.as_ref()?;
         let mut used = 0_i64;
         for id in account {
-            let fuse = self.fuse(id, deed);
-            let unused = fuse
-                .fuse
+            let quota = self.quota(id, deed);
+            let unused = quota
+                .quota
                 .try_lock()
-                .map_or(0, |fuse| in_window(&fuse.unused));
+                .map_or(0, |quota| in_window(&quota.unused));
             let counted = match seen.get(&key(id, deed)) {
                 None => 0,
                 Some(None) => return Some(i64::MAX),
@@ -250,18 +254,18 @@ impl Fuses {
         Some(used.max(0))
     }
 
-    /// Forgets the fuses of which nothing is taken and for which nobody waits.
+    /// Forgets the quotas of which nothing is taken and for which nobody waits.
     pub(super) fn forget_idle(&self, now: Timestamp) {
         let begins = minute_of(now).saturating_sub(WINDOW);
         let mut all = lock(&self.by_account);
         all.retain(|_, shared| {
-            let Ok(fuse) = shared.fuse.try_lock() else {
+            let Ok(quota) = shared.quota.try_lock() else {
                 return true;
             };
-            let mut unused = fuse.unused.iter();
+            let mut unused = quota.unused.iter();
             let is_idle = unused.all(|(minute, left)| *left == 0 || *minute <= begins)
-                && fuse.standing.values().all(|it| it.minute <= begins)
-                && fuse.waiting.values().all(|since| *since <= begins);
+                && quota.standing.values().all(|it| it.minute <= begins)
+                && quota.waiting.values().all(|since| *since <= begins);
             Arc::strong_count(shared) > 1 || !is_idle
         });
     }
@@ -282,16 +286,17 @@ impl Fuses {
     pub(super) async fn take(
         &self,
         (account, names): (&AccountId, &[AccountId]),
-        deed: Deed,
+        deed: QuotaKind,
         limit: i64,
         now: Timestamp,
         object: &PhoneNumber,
         (what, came_to_nothing): (&str, Option<&str>),
-    ) -> Result<Result<Slot, Full>, kube::Error> {
+    ) -> Result<Result<Slot, QuotaExceeded>, kube::Error> {
         let mut others = Vec::new();
         for name in names.iter().filter(|name| *name != account) {
             let key = key(name, deed);
-            self.give_back_of(&self.fuse(name, deed), &key, now).await?;
+            self.give_back_of(&self.quota(name, deed), &key, now)
+                .await?;
             others.push(key);
         }
         // A process that knows the account by this name alone reads it there.
@@ -300,45 +305,47 @@ impl Fuses {
         if others.is_empty() {
             others.push(copy_of(&key));
         }
-        let shared = self.fuse(account, deed);
+        let shared = self.quota(account, deed);
         let failures = shared.failures.load(Ordering::Relaxed);
-        let mut fuse = shared.fuse.lock().await;
+        let mut quota = shared.quota.lock().await;
         let minute = minute_of(now);
         let begins = minute.saturating_sub(WINDOW);
-        fuse.standing.retain(|_, standing| standing.minute > begins);
-        fuse.waiting.retain(|_, since| *since > begins);
+        quota
+            .standing
+            .retain(|_, standing| standing.minute > begins);
+        quota.waiting.retain(|_, since| *since > begins);
         let reference = ObjectRef::from_obj(object);
         let uid = object.uid().unwrap_or_default();
-        let before = fuse.moves(&uid, what, came_to_nothing);
+        let before = quota.moves(&uid, what, came_to_nothing);
         let slot = Slot {
-            fuse: Arc::clone(&shared),
+            quota: Arc::clone(&shared),
             minute,
             uid: uid.clone(),
             what: what.to_owned(),
             in_doubt: before.as_ref().is_some_and(|before| before.in_doubt),
         };
-        if let Some(left) = fuse.unused.get_mut(&minute).filter(|left| **left > 0) {
+        if let Some(left) = quota.unused.get_mut(&minute).filter(|left| **left > 0) {
             *left -= 1;
             if let Some(before) = before {
-                let left = fuse.unused.entry(before.minute).or_default();
+                let left = quota.unused.entry(before.minute).or_default();
                 *left = left.saturating_add(1);
             }
-            fuse.waiting.remove(&reference);
+            quota.waiting.remove(&reference);
             return Ok(Ok(slot));
         }
         // A failure serves all that waited for it.
-        if let Some(error) = &fuse.failed
+        if let Some(error) = &quota.failed
             && shared.failures.load(Ordering::Relaxed) != failures
         {
             let error = shared_error(Arc::clone(error));
             if let Some(before) = before {
-                fuse.standing.insert(uid, before);
+                quota.standing.insert(uid, before);
             }
             return Err(error);
         }
         let wanted = (limit / 10).clamp(1, MOST_AT_ONCE);
         // Not kept over the write: if its reply is lost, too much is counted, and never too little.
-        let unused = std::mem::take(&mut fuse.unused);
+        let unused = std::mem::take(&mut quota.unused);
         let mut back = unused.clone();
         if let Some(before) = &before {
             let left = back.entry(before.minute).or_default();
@@ -353,22 +360,22 @@ impl Fuses {
             Ok(added) => added,
             Err(error) => {
                 let error = Arc::new(error);
-                fuse.failed = Some(Arc::clone(&error));
+                quota.failed = Some(Arc::clone(&error));
                 shared.failures.fetch_add(1, Ordering::Relaxed);
                 return Err(shared_error(error));
             }
         };
         Ok(match added {
             Ok(got) => {
-                fuse.unused = Slots::from([(minute, got.saturating_sub(1))]);
-                fuse.waiting.remove(&reference);
+                quota.unused = Slots::from([(minute, got.saturating_sub(1))]);
+                quota.waiting.remove(&reference);
                 Ok(slot)
             }
             Err(full) => {
-                fuse.unused = unused;
-                fuse.waiting.insert(reference, minute);
+                quota.unused = unused;
+                quota.waiting.insert(reference, minute);
                 if let Some(before) = before {
-                    fuse.standing.insert(uid, before);
+                    quota.standing.insert(uid, before);
                 }
                 Err(full)
             }
@@ -378,7 +385,7 @@ impl Fuses {
     /// Puts back the slot of a deed that did not take place. It stands if an earlier attempt on the same may have.
     pub(super) async fn put_back(&self, slot: Slot) {
         let Slot {
-            fuse,
+            quota,
             minute,
             uid,
             what,
@@ -390,9 +397,9 @@ impl Fuses {
                 minute,
                 in_doubt,
             };
-            fuse.fuse.lock().await.standing.insert(uid, standing);
+            quota.quota.lock().await.standing.insert(uid, standing);
         } else {
-            let next = fuse.fuse.lock().await.put_back(minute);
+            let next = quota.quota.lock().await.put_back(minute);
             self.requeue(&next);
         }
     }
@@ -413,21 +420,21 @@ impl Fuses {
             minute: slot.minute,
             in_doubt: in_doubt || slot.in_doubt,
         };
-        let mut fuse = slot.fuse.fuse.lock().await;
-        fuse.standing.insert(slot.uid, standing);
+        let mut quota = slot.quota.quota.lock().await;
+        quota.standing.insert(slot.uid, standing);
     }
 
     /// Puts back the slot of an order of `object` that failed, unless an earlier attempt on `what` may have taken place.
     pub(super) async fn order_failed(&self, account: &AccountId, object: &PhoneNumber, what: &str) {
-        let shared = self.fuse(account, Deed::Purchase);
-        let mut fuse = shared.fuse.lock().await;
+        let shared = self.quota(account, QuotaKind::Purchase);
+        let mut quota = shared.quota.lock().await;
         let uid = object.uid().unwrap_or_default();
         let failed = |standing: &Standing| standing.what == what && !standing.in_doubt;
-        if !fuse.standing.get(&uid).is_some_and(failed) {
+        if !quota.standing.get(&uid).is_some_and(failed) {
             return;
         }
-        if let Some(standing) = fuse.standing.remove(&uid) {
-            let next = fuse.put_back(standing.minute);
+        if let Some(standing) = quota.standing.remove(&uid) {
+            let next = quota.put_back(standing.minute);
             self.requeue(&next);
         }
     }
@@ -436,10 +443,10 @@ impl Fuses {
     pub(super) async fn never_bought(&self, object: &PhoneNumber) {
         let uid = object.uid().unwrap_or_default();
         for ((_, deed), shared) in self.all() {
-            if deed == Deed::Purchase {
-                let mut fuse = shared.fuse.lock().await;
-                if let Some(standing) = fuse.standing.remove(&uid) {
-                    let next = fuse.put_back(standing.minute);
+            if deed == QuotaKind::Purchase {
+                let mut quota = shared.quota.lock().await;
+                if let Some(standing) = quota.standing.remove(&uid) {
+                    let next = quota.put_back(standing.minute);
                     self.requeue(&next);
                 }
             }
@@ -448,7 +455,7 @@ impl Fuses {
 
     fn requeue(&self, waiting: &[ObjectRef<PhoneNumber>]) {
         for reference in waiting {
-            self.wakers.number_at(reference);
+            self.requeuer.number_at(reference);
         }
     }
 
@@ -468,11 +475,11 @@ impl Fuses {
         key: &str,
         now: Timestamp,
     ) -> Result<(), kube::Error> {
-        let mut fuse = shared.fuse.lock().await;
-        if fuse.unused.values().all(|left| *left == 0) {
+        let mut quota = shared.quota.lock().await;
+        if quota.unused.values().all(|left| *left == 0) {
             return Ok(());
         }
-        let back = std::mem::take(&mut fuse.unused);
+        let back = std::mem::take(&mut quota.unused);
         let keys = Keys {
             own: key,
             others: &[],
@@ -482,15 +489,15 @@ impl Fuses {
         added.await.map(drop)
     }
 
-    fn fuse(&self, account: &AccountId, deed: Deed) -> Shared {
+    fn quota(&self, account: &AccountId, deed: QuotaKind) -> Shared {
         let mut all = lock(&self.by_account);
         Arc::clone(all.entry((account.clone(), deed)).or_default())
     }
 
-    fn all(&self) -> Vec<((AccountId, Deed), Shared)> {
+    fn all(&self) -> Vec<((AccountId, QuotaKind), Shared)> {
         let all = lock(&self.by_account);
         all.iter()
-            .map(|(key, fuse)| (key.clone(), Arc::clone(fuse)))
+            .map(|(key, quota)| (key.clone(), Arc::clone(quota)))
             .collect()
     }
 
@@ -507,7 +514,7 @@ impl Fuses {
         limit: i64,
         wanted: i64,
         unused: &Slots,
-    ) -> Result<Result<i64, Full>, kube::Error> {
+    ) -> Result<Result<i64, QuotaExceeded>, kube::Error> {
         let minute = minute_of(now);
         for attempt in 1.. {
             let found = self.api.get_opt(OBJECT).await?;
@@ -522,7 +529,7 @@ impl Fuses {
             self.saw(&object);
             let data = object.data.get_or_insert_default();
             let Some(mut slots) = read(data.get(key).map(String::as_str)) else {
-                return Ok(Err(Full::Unreadable(key.to_owned())));
+                return Ok(Err(QuotaExceeded::Unreadable(key.to_owned())));
             };
             slots.retain(|at, _| *at > minute.saturating_sub(WINDOW));
             for (at, left) in unused {
@@ -533,7 +540,7 @@ impl Fuses {
             let mut counted = slots.clone();
             for other in others {
                 let Some(slots) = read(data.get(other).map(String::as_str)) else {
-                    return Ok(Err(Full::Unreadable(other.clone())));
+                    return Ok(Err(QuotaExceeded::Unreadable(other.clone())));
                 };
                 let begins = minute.saturating_sub(WINDOW);
                 for (at, count) in slots.iter().filter(|(at, _)| **at > begins) {
@@ -578,8 +585,8 @@ fn minute_of(time: Timestamp) -> i64 {
     time.as_second().div_euclid(60)
 }
 
-/// The key of a fuse in the ConfigMap.
-fn key(account: &AccountId, deed: Deed) -> String {
+/// The key of a quota in the ConfigMap.
+fn key(account: &AccountId, deed: QuotaKind) -> String {
     format!("{account}.{}", deed.word())
 }
 
@@ -589,7 +596,7 @@ fn copy_of(key: &str) -> String {
     format!("{key}.copy")
 }
 
-/// Keys of a fuse in the ConfigMap.
+/// Keys of a quota in the ConfigMap.
 struct Keys<'a> {
     /// Where it is counted.
     own: &'a str,
@@ -605,7 +612,7 @@ fn total(slots: &Slots) -> i64 {
 }
 
 /// When one more may be done: at the end of the first minute that leaves room for it.
-fn full(slots: &Slots, limit: i64, now: Timestamp) -> Full {
+fn full(slots: &Slots, limit: i64, now: Timestamp) -> QuotaExceeded {
     let used = total(slots);
     let mut left = used;
     let frees = slots.iter().find_map(|(minute, count)| {
@@ -618,7 +625,7 @@ fn full(slots: &Slots, limit: i64, now: Timestamp) -> Full {
         .saturating_mul(60);
     // What stands in a minute to come was not written by an operator.
     let seconds = at.saturating_sub(now.as_second()).clamp(1, WINDOW * 60);
-    Full::Used {
+    QuotaExceeded::Used {
         used,
         again: Duration::from_secs(u64::try_from(seconds).unwrap_or(1)),
     }
@@ -663,20 +670,20 @@ mod tests {
 
     fn again(slots: &Slots, limit: i64, now: Timestamp) -> i64 {
         match full(slots, limit, now) {
-            Full::Used { again, .. } => i64::try_from(again.as_secs()).unwrap(),
-            Full::Unreadable(key) => panic!("{key}"),
+            QuotaExceeded::Used { again, .. } => i64::try_from(again.as_secs()).unwrap(),
+            QuotaExceeded::Unreadable(key) => panic!("{key}"),
         }
     }
 
     #[test]
-    fn a_blown_fuse_tells_when_it_goes_on() {
+    fn a_blown_quota_tells_when_it_goes_on() {
         let now = Timestamp::from_second(100 * 60 + 30).unwrap();
         let slots = Slots::from([(50, 2), (70, 3)]);
         assert_eq!(again(&slots, 5, now), (50 + 62) * 60 - (100 * 60 + 30));
         assert_eq!(again(&slots, 2, now), (70 + 62) * 60 - (100 * 60 + 30));
         let (message, _) = full(&slots, 5, now).told(
             &AccountId::new("AC1"),
-            Deed::Release,
+            QuotaKind::Release,
             5,
             now,
             Duration::ZERO,
@@ -704,32 +711,36 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_taken_and_is_not_used_counts_as_left() {
-        let fuses = fuses(&Arc::default());
+        let quotas = quotas(&Arc::default());
         let (account, now) = (
             AccountId::new("AC1"),
             Timestamp::from_second(100 * 60).unwrap(),
         );
-        let used = |deed| fuses.used(std::slice::from_ref(&account), deed, now);
-        assert_eq!(used(Deed::Purchase), None, "nothing was read yet");
+        let used = |deed| quotas.used(std::slice::from_ref(&account), deed, now);
+        assert_eq!(used(QuotaKind::Purchase), None, "nothing was read yet");
         let data = [
             ("AC1.purchases", "30:5 50:2 100:20"),
             ("AC2.purchases", "100:9"),
             ("AC1.releases", "100:9 damaged"),
         ];
         let data = data.map(|(key, slots)| (key.to_owned(), slots.to_owned()));
-        fuses.saw(&ConfigMap {
+        quotas.saw(&ConfigMap {
             data: Some(data.into()),
             ..ConfigMap::default()
         });
-        assert_eq!(used(Deed::Purchase), Some(22));
-        assert_eq!(used(Deed::Release), Some(i64::MAX), "it may be anything");
-        let fuse = fuses.fuse(&account, Deed::Purchase);
-        fuse.fuse.lock().await.unused = Slots::from([(100, 8)]);
-        assert_eq!(used(Deed::Purchase), Some(14));
+        assert_eq!(used(QuotaKind::Purchase), Some(22));
+        assert_eq!(
+            used(QuotaKind::Release),
+            Some(i64::MAX),
+            "it may be anything"
+        );
+        let quota = quotas.quota(&account, QuotaKind::Purchase);
+        quota.quota.lock().await.unused = Slots::from([(100, 8)]);
+        assert_eq!(used(QuotaKind::Purchase), Some(14));
     }
 
-    fn fuses(loses: &Arc<AtomicBool>) -> Fuses {
-        Fuses::new(stored(loses), "operator", Wakers::default())
+    fn quotas(loses: &Arc<AtomicBool>) -> HourlyQuotas {
+        HourlyQuotas::new(stored(loses), "operator", Requeuer::default())
     }
 
     fn number(name: &str) -> PhoneNumber {
@@ -740,16 +751,16 @@ mod tests {
         serde_json::from_value(object).unwrap()
     }
 
-    /// The fuse of purchases in one account of which `limit` are let, asked `minutes` after it began.
+    /// The quota of purchases in one account of which `limit` are let, asked `minutes` after it began.
     struct Asked {
-        fuses: Fuses,
+        quotas: HourlyQuotas,
         limit: i64,
     }
 
     impl Asked {
         fn new(limit: i64) -> Self {
-            let fuses = fuses(&Arc::default());
-            Self { fuses, limit }
+            let quotas = quotas(&Arc::default());
+            Self { quotas, limit }
         }
 
         fn at(minutes: i64) -> Timestamp {
@@ -761,12 +772,17 @@ mod tests {
             name: &str,
             what: (&str, Option<&str>),
             minutes: i64,
-        ) -> Result<Slot, Full> {
+        ) -> Result<Slot, QuotaExceeded> {
             let (account, object) = (AccountId::new("AC1"), number(name));
             let (limit, now) = (self.limit, Self::at(minutes));
-            let taken = self
-                .fuses
-                .take((&account, &[]), Deed::Purchase, limit, now, &object, what);
+            let taken = self.quotas.take(
+                (&account, &[]),
+                QuotaKind::Purchase,
+                limit,
+                now,
+                &object,
+                what,
+            );
             taken.await.unwrap()
         }
 
@@ -775,9 +791,11 @@ mod tests {
         }
 
         fn used(&self, minutes: i64) -> i64 {
-            let used = self
-                .fuses
-                .used(&[AccountId::new("AC1")], Deed::Purchase, Self::at(minutes));
+            let used = self.quotas.used(
+                &[AccountId::new("AC1")],
+                QuotaKind::Purchase,
+                Self::at(minutes),
+            );
             used.unwrap()
         }
     }
@@ -816,19 +834,20 @@ mod tests {
         let both = [organization.clone(), key.clone()];
         let (loses, now) = (Arc::default(), Asked::at(0));
         let client = stored(&loses);
-        let restarted = || Fuses::new(client.clone(), "operator", Wakers::default());
-        let take = async |fuses: &Fuses, account: &AccountId, names: &[AccountId], name: &str| {
-            let object = number(name);
-            let taken = fuses.take(
-                (account, names),
-                Deed::Purchase,
-                2,
-                now,
-                &object,
-                (name, None),
-            );
-            taken.await.unwrap().is_ok()
-        };
+        let restarted = || HourlyQuotas::new(client.clone(), "operator", Requeuer::default());
+        let take =
+            async |quotas: &HourlyQuotas, account: &AccountId, names: &[AccountId], name: &str| {
+                let object = number(name);
+                let taken = quotas.take(
+                    (account, names),
+                    QuotaKind::Purchase,
+                    2,
+                    now,
+                    &object,
+                    (name, None),
+                );
+                taken.await.unwrap().is_ok()
+            };
         assert!(take(&restarted(), &key, &both[1..], "a").await);
         assert!(take(&restarted(), &organization, &both, "b").await);
         // Its last number is gone: nothing tells whose key it is.
@@ -850,20 +869,20 @@ mod tests {
         });
         let client = Client::new(service, "default");
         let asking = Asked {
-            fuses: Fuses::new(client, "operator", Wakers::default()),
+            quotas: HourlyQuotas::new(client, "operator", Requeuer::default()),
             limit: 100,
         };
         let begun = tokio::time::Instant::now();
         let names: Vec<String> = (0..50).map(|at| format!("n{at}")).collect();
         let account = AccountId::new("AC1");
         let taken = names.iter().map(|name| {
-            let (fuses, account) = (&asking.fuses, &account);
+            let (quotas, account) = (&asking.quotas, &account);
             async move {
                 let object = number(name);
                 let accounts = (account, std::slice::from_ref(account));
-                let taken = fuses.take(
+                let taken = quotas.take(
                     accounts,
-                    Deed::Purchase,
+                    QuotaKind::Purchase,
                     100,
                     Asked::at(0),
                     &object,
@@ -883,9 +902,9 @@ mod tests {
     async fn taken_after_all(asking: &Asked) -> bool {
         let (account, object) = (AccountId::new("AC1"), number("later"));
         let accounts = (&account, std::slice::from_ref(&account));
-        let taken = asking.fuses.take(
+        let taken = asking.quotas.take(
             accounts,
-            Deed::Purchase,
+            QuotaKind::Purchase,
             asking.limit,
             Asked::at(0),
             &object,
@@ -899,7 +918,7 @@ mod tests {
         let asked = Asked::new(1);
         let slot = asked.take("a", "+1", 0).await.unwrap();
         assert!(asked.take("b", "+2", 1).await.is_none(), "it is used");
-        asked.fuses.put_back(slot).await;
+        asked.quotas.put_back(slot).await;
         let slot = asked.take("b", "+2", 1).await;
         assert!(slot.is_some());
         assert!(asked.take("c", "+3", 1).await.is_none(), "it is used again");
@@ -912,7 +931,7 @@ mod tests {
         for minutes in 0..70 {
             let slot = asked.take("a", "+1", minutes).await.unwrap();
             assert_eq!(asked.used(minutes), 1);
-            asked.fuses.may_stand(slot).await;
+            asked.quotas.may_stand(slot).await;
         }
         // The last of them may be the one that bought the number.
         assert!(asked.take("b", "+2", 130).await.is_none());
@@ -923,9 +942,9 @@ mod tests {
     async fn a_refused_attempt_after_one_in_doubt_puts_back_nothing() {
         let asked = Asked::new(1);
         let slot = asked.take("a", "+1", 0).await.unwrap();
-        asked.fuses.may_stand(slot).await;
+        asked.quotas.may_stand(slot).await;
         let slot = asked.take("a", "+1", 1).await.unwrap();
-        asked.fuses.put_back(slot).await;
+        asked.quotas.put_back(slot).await;
         assert!(asked.take("b", "+2", 2).await.is_none(), "the first stands");
         let slot = asked.take("a", "+1", 3).await;
         assert!(slot.is_some(), "and is moved along");
@@ -937,11 +956,11 @@ mod tests {
         for (came_to_nothing, may) in [(None, false), (Some("+9"), false), (Some("+1"), true)] {
             let asked = Asked::new(1);
             let slot = asked.take("a", "+1", 0).await.unwrap();
-            asked.fuses.may_stand(slot).await;
+            asked.quotas.may_stand(slot).await;
             let taken = asked.take_instead("a", ("+2", came_to_nothing), 1).await;
             assert_eq!(taken.is_ok(), may, "{came_to_nothing:?}");
             if let Ok(slot) = taken {
-                asked.fuses.put_back(slot).await;
+                asked.quotas.put_back(slot).await;
                 assert!(asked.take("b", "+3", 2).await.is_some(), "nothing stands");
             }
         }
@@ -952,27 +971,33 @@ mod tests {
         let account = AccountId::new("AC1");
         let asked = Asked::new(1);
         let slot = asked.take("a", "+1", 0).await.unwrap();
-        asked.fuses.was_ordered(slot).await;
-        asked.fuses.order_failed(&account, &number("a"), "+1").await;
+        asked.quotas.was_ordered(slot).await;
+        asked
+            .quotas
+            .order_failed(&account, &number("a"), "+1")
+            .await;
         let slot = asked.take("a", "+1", 1).await.unwrap();
-        asked.fuses.may_stand(slot).await;
-        asked.fuses.order_failed(&account, &number("a"), "+1").await;
+        asked.quotas.may_stand(slot).await;
+        asked
+            .quotas
+            .order_failed(&account, &number("a"), "+1")
+            .await;
         assert!(asked.take("b", "+2", 1).await.is_none(), "it is in doubt");
-        asked.fuses.never_bought(&number("a")).await;
+        asked.quotas.never_bought(&number("a")).await;
         assert!(asked.take("b", "+2", 1).await.is_some());
     }
 
     #[tokio::test]
     async fn those_that_wait_are_requeued_when_a_slot_is_put_back() {
         let (wake, mut woken) = futures::channel::mpsc::unbounded();
-        let wakers = Wakers::default();
-        wakers.add_numbers(wake);
-        let fuses = Fuses::new(stored(&Arc::default()), "operator", wakers);
-        let asked = Asked { fuses, limit: 1 };
+        let requeuer = Requeuer::default();
+        requeuer.add_numbers(wake);
+        let quotas = HourlyQuotas::new(stored(&Arc::default()), "operator", requeuer);
+        let asked = Asked { quotas, limit: 1 };
         let slot = asked.take("a", "+1", 0).await.unwrap();
         assert!(asked.take("b", "+2", 0).await.is_none());
         assert!(woken.try_recv().is_err());
-        asked.fuses.put_back(slot).await;
+        asked.quotas.put_back(slot).await;
         assert_eq!(woken.try_recv().unwrap().name, "b");
         assert!(woken.try_recv().is_err());
     }
@@ -982,10 +1007,10 @@ mod tests {
         let asked = Asked::new(100);
         let slot = asked.take("a", "+1", 0).await;
         assert!(slot.is_some());
-        let mut damaged = asked.fuses.api.get(OBJECT).await.unwrap();
+        let mut damaged = asked.quotas.api.get(OBJECT).await.unwrap();
         damaged.data = Some([("AC1.purchases".to_owned(), "100:1 1o1:1".to_owned())].into());
         let form = PostParams::default();
-        let written = asked.fuses.api.replace(OBJECT, &form, &damaged).await;
+        let written = asked.quotas.api.replace(OBJECT, &form, &damaged).await;
         written.unwrap();
         let Err(full) = asked.take_instead("b", ("+2", None), 1).await else {
             panic!("it counts as full")
@@ -993,7 +1018,7 @@ mod tests {
         let account = AccountId::new("AC1");
         let (message, again) = full.told(
             &account,
-            Deed::Purchase,
+            QuotaKind::Purchase,
             100,
             Asked::at(1),
             Duration::from_secs(60),
@@ -1006,14 +1031,21 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_counted_before_the_account_was_identified_counts() {
-        let fuses = fuses(&Arc::default());
+        let quotas = quotas(&Arc::default());
         let (hash, id) = (AccountId::new("key-1"), AccountId::new("O1"));
         let names = [hash.clone(), id.clone()];
         let take = async |account: &AccountId, names: &[AccountId], second: i64| {
             let now = Timestamp::from_second(100 * 60 + second).unwrap();
             let object = number(&second.to_string());
             let what = ("+1", None);
-            let taken = fuses.take((account, names), Deed::Purchase, 20, now, &object, what);
+            let taken = quotas.take(
+                (account, names),
+                QuotaKind::Purchase,
+                20,
+                now,
+                &object,
+                what,
+            );
             taken.await.unwrap().is_ok()
         };
         // Two are taken at once, and what is not used is not counted.
@@ -1025,19 +1057,19 @@ mod tests {
         }
         assert!(!take(&id, &names, 20).await);
         let now = Timestamp::from_second(100 * 60 + 21).unwrap();
-        assert_eq!(fuses.used(&names, Deed::Purchase, now), Some(20));
+        assert_eq!(quotas.used(&names, QuotaKind::Purchase, now), Some(20));
     }
 
     #[tokio::test]
     async fn what_was_given_back_by_a_write_whose_reply_was_lost_is_not_given_back_again() {
         let loses = Arc::new(AtomicBool::new(false));
-        let fuses = fuses(&loses);
+        let quotas = quotas(&loses);
         let (account, object) = (AccountId::new("AC1"), number("a"));
         let take = async |minute: i64| {
             let now = Timestamp::from_second(minute * 60).unwrap();
-            let taken = fuses.take(
+            let taken = quotas.take(
                 (&account, &[]),
-                Deed::Purchase,
+                QuotaKind::Purchase,
                 30,
                 now,
                 &object,
@@ -1051,7 +1083,7 @@ mod tests {
         assert!(take(101).await.is_err());
         loses.store(false, Ordering::Relaxed);
         assert!(take(101).await.unwrap());
-        let seen = fuses.seen.lock().unwrap();
+        let seen = quotas.seen.lock().unwrap();
         let slots = seen.as_ref().unwrap().get("AC1.purchases").unwrap();
         assert_eq!(
             slots.as_ref().unwrap().get(&100),
@@ -1061,15 +1093,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_fuse_is_forgotten_once_nothing_of_it_counts() {
+    async fn a_quota_is_forgotten_once_nothing_of_it_counts() {
         let asked = Asked::new(1);
         let slot = asked.take("a", "+1", 0).await.unwrap();
         let forget = |minute| {
-            asked.fuses.forget_idle(Asked::at(minute));
-            asked.fuses.by_account.lock().unwrap().is_empty()
+            asked.quotas.forget_idle(Asked::at(minute));
+            asked.quotas.by_account.lock().unwrap().is_empty()
         };
         assert!(!forget(0), "it is in use");
-        asked.fuses.may_stand(slot).await;
+        asked.quotas.may_stand(slot).await;
         assert!(!forget(WINDOW - 1), "it may have been bought");
         assert!(forget(WINDOW));
     }

@@ -1,4 +1,4 @@
-//! What Kubernetes is known to hold: the caches that watches fill. Nothing is decided before all are filled that it depends on.
+//! The caches that watches fill. The operator decides nothing before all that matter are filled.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,7 @@ const NAMESPACES_TAKE: Duration = Duration::from_secs(10);
 
 /// The caches, one of each kind for each watched namespace.
 #[derive(Default)]
-pub struct Stores {
+pub struct Caches {
     pub(super) numbers: Vec<Store<PhoneNumber>>,
     pub(super) accounts: Vec<Store<ProviderAccount>>,
     pub(super) cluster_accounts: Vec<Store<ClusterProviderAccount>>,
@@ -27,7 +27,7 @@ pub struct Stores {
     begun: AtomicBool,
 }
 
-impl Stores {
+impl Caches {
     /// Caches that something else than [`super::run`] fills.
     pub fn new(
         numbers: Store<PhoneNumber>,
@@ -79,7 +79,7 @@ impl Stores {
         self.begun.store(true, Ordering::Release);
     }
 
-    /// True after [`Stores::begin`]. Nothing may be decided before.
+    /// True after [`Caches::begin`]. Nothing may be decided before.
     pub(super) fn has_begun(&self) -> bool {
         self.begun.load(Ordering::Acquire)
     }
@@ -98,8 +98,8 @@ impl Stores {
 
     /// True if the namespaces are known, with their labels.
     pub(super) fn knows_namespaces(&self) -> bool {
-        let mut stores = self.namespaces.iter();
-        stores.all(|store| store.wait_until_ready().now_or_never().is_some())
+        let mut caches = self.namespaces.iter();
+        caches.all(|store| store.wait_until_ready().now_or_never().is_some())
     }
 
     /// `number` as it is in the caches now.

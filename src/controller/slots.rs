@@ -1,7 +1,7 @@
-//! Turns: how many passes of each account are under way, so that an account that is slow delays no other.
+//! The slots of accounts: how many reconciles of each account run at once. A slow account delays no other.
 //!
-//! Who gets no turn does not wait in a pass of its own, of which kube asks each one again whenever any of them moves: it is
-//! woken when a turn is free.
+//! A future that waits inside a reconcile is polled whenever the controller's task wakes, so thousands of them cost quadratic
+//! time. A number without a slot returns at once, and is requeued when a slot is free.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,16 +9,16 @@ use std::time::Duration;
 
 use kube::runtime::reflector::ObjectRef;
 
-use super::wakers::Wakers;
+use super::requeuer::Requeuer;
 use crate::api::{AccountKey, PhoneNumber};
 use crate::panics::lock;
 
 /// When a number that waits asks by itself: whoever was woken instead of it may be gone.
 pub(super) const ASKS_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
-pub(super) struct Turns {
+pub(super) struct AccountSlots {
     most: usize,
-    wakers: Wakers,
+    requeuer: Requeuer,
     /// `None` once there are no more turns.
     by_account: Mutex<Option<HashMap<AccountKey, Queue>>>,
 }
@@ -45,24 +45,24 @@ impl Queue {
 }
 
 /// The right to make a pass, until it is dropped.
-pub(super) struct Turn {
-    turns: Arc<Turns>,
+pub(super) struct SlotGuard {
+    slots: Arc<AccountSlots>,
     key: AccountKey,
 }
 
-impl Turns {
+impl AccountSlots {
     /// At most `most` passes of each account at once.
-    pub(super) fn new(most: u16, wakers: Wakers) -> Arc<Self> {
+    pub(super) fn new(most: u16, requeuer: Requeuer) -> Arc<Self> {
         Arc::new(Self {
             most: usize::from(most),
-            wakers,
+            requeuer,
             by_account: Mutex::new(Some(HashMap::new())),
         })
     }
 
     /// The right to make a pass over `number` now. `None` if it is not its turn: it is woken when it is, unless there are no
     /// more turns.
-    pub(super) fn take(self: &Arc<Self>, number: &PhoneNumber) -> Option<Turn> {
+    pub(super) fn take(self: &Arc<Self>, number: &PhoneNumber) -> Option<SlotGuard> {
         let mut by_account = self.by_account();
         let key = AccountKey::of(number);
         let queue = by_account.as_mut()?.entry(key.clone()).or_default();
@@ -71,8 +71,8 @@ impl Turns {
             queue.out += 1;
             // It may wait, and have come by itself.
             queue.waiting.remove(&reference);
-            return Some(Turn {
-                turns: Arc::clone(self),
+            return Some(SlotGuard {
+                slots: Arc::clone(self),
                 key,
             });
         }
@@ -85,7 +85,7 @@ impl Turns {
     /// Lets another have the turn that `number`, which is gone or does not refer to this account any more, may have been woken
     /// for.
     pub(super) fn left(&self, account: &AccountKey, number: &ObjectRef<PhoneNumber>) {
-        self.wake_next(account, |queue| {
+        self.requeue_next(account, |queue| {
             queue.waiting.remove(number);
         });
     }
@@ -96,7 +96,7 @@ impl Turns {
     }
 
     /// Wakes who has waited longest, if there is a turn after this `change`.
-    fn wake_next(&self, key: &AccountKey, change: impl FnOnce(&mut Queue)) {
+    fn requeue_next(&self, key: &AccountKey, change: impl FnOnce(&mut Queue)) {
         let next = {
             let mut by_account = self.by_account();
             let Some(queue) = by_account.as_mut().and_then(|all| all.get_mut(key)) else {
@@ -111,7 +111,7 @@ impl Turns {
             next
         };
         if let Some(next) = next {
-            self.wakers.number_at(&next);
+            self.requeuer.number_at(&next);
         }
     }
 
@@ -120,9 +120,9 @@ impl Turns {
     }
 }
 
-impl Drop for Turn {
+impl Drop for SlotGuard {
     fn drop(&mut self) {
-        self.turns.wake_next(&self.key, |queue| {
+        self.slots.requeue_next(&self.key, |queue| {
             queue.out = queue.out.saturating_sub(1);
         });
     }
@@ -146,55 +146,55 @@ mod tests {
         .unwrap()
     }
 
-    fn turns(most: u16) -> (Arc<Turns>, UnboundedReceiver<ObjectRef<PhoneNumber>>) {
+    fn slots(most: u16) -> (Arc<AccountSlots>, UnboundedReceiver<ObjectRef<PhoneNumber>>) {
         let (wake, woken) = unbounded();
-        let wakers = Wakers::default();
-        wakers.add_numbers(wake);
-        (Turns::new(most, wakers), woken)
+        let requeuer = Requeuer::default();
+        requeuer.add_numbers(wake);
+        (AccountSlots::new(most, requeuer), woken)
     }
 
     #[test]
     fn who_waits_is_woken_in_its_order_and_once() {
-        let (turns, mut woken) = turns(1);
+        let (slots, mut woken) = slots(1);
         let mut next = || woken.try_recv().ok().map(|number| number.name);
         let [a, b, c] = ["a", "b", "c"].map(|name| number(name, "twilio"));
-        let turn = turns.take(&a).unwrap();
-        assert!(turns.take(&b).is_none());
-        assert!(turns.take(&c).is_none());
-        assert!(turns.take(&b).is_none(), "it waits already");
+        let turn = slots.take(&a).unwrap();
+        assert!(slots.take(&b).is_none());
+        assert!(slots.take(&c).is_none());
+        assert!(slots.take(&b).is_none(), "it waits already");
         assert!(
-            turns.take(&number("d", "another")).is_some(),
+            slots.take(&number("d", "another")).is_some(),
             "no other is delayed"
         );
         assert_eq!(next(), None);
         drop(turn);
         assert_eq!(next(), Some("b".into()));
-        let turn = turns.take(&b).unwrap();
+        let turn = slots.take(&b).unwrap();
         drop(turn);
         assert_eq!(next(), Some("c".into()));
-        drop(turns.take(&c));
+        drop(slots.take(&c));
         assert_eq!(next(), None, "nobody waits any more");
     }
 
     /// One has the only turn, and three wait behind it.
-    fn three_behind_one(turns: &Arc<Turns>) -> (Turn, [PhoneNumber; 3]) {
-        let turn = turns.take(&number("a", "twilio")).unwrap();
+    fn three_behind_one(slots: &Arc<AccountSlots>) -> (SlotGuard, [PhoneNumber; 3]) {
+        let turn = slots.take(&number("a", "twilio")).unwrap();
         let waiting = ["b", "c", "d"].map(|name| number(name, "twilio"));
-        assert!(waiting.iter().all(|number| turns.take(number).is_none()));
+        assert!(waiting.iter().all(|number| slots.take(number).is_none()));
         (turn, waiting)
     }
 
     /// Deletions of thousands stood still for half a minute at a time.
     #[test]
     fn who_came_by_itself_and_is_gone_leaves_its_turn_to_those_that_wait() {
-        let (turns, mut woken) = turns(1);
+        let (slots, mut woken) = slots(1);
         let mut next = || woken.try_recv().ok().map(|number| number.name);
-        let (turn, [b, c, _]) = three_behind_one(&turns);
+        let (turn, [b, c, _]) = three_behind_one(&slots);
         drop(turn);
         assert_eq!(next(), Some("b".into()));
         // Before b comes, c does, for another reason.
-        let turn = turns.take(&c).unwrap();
-        assert!(turns.take(&b).is_none());
+        let turn = slots.take(&c).unwrap();
+        assert!(slots.take(&b).is_none());
         drop(turn);
         assert_eq!(next(), Some("d".into()), "and not c, which may be gone");
         assert_eq!(next(), None);
@@ -202,14 +202,14 @@ mod tests {
 
     #[test]
     fn who_is_gone_before_its_turn_leaves_it_to_those_that_wait() {
-        let (turns, mut woken) = turns(1);
+        let (slots, mut woken) = slots(1);
         let mut next = || woken.try_recv().ok().map(|number| number.name);
-        let (turn, [b, c, _]) = three_behind_one(&turns);
-        turns.left(&AccountKey::of(&b), &ObjectRef::from_obj(&b));
+        let (turn, [b, c, _]) = three_behind_one(&slots);
+        slots.left(&AccountKey::of(&b), &ObjectRef::from_obj(&b));
         assert_eq!(next(), None, "it is a's turn");
         drop(turn);
         assert_eq!(next(), Some("c".into()));
-        turns.left(&AccountKey::of(&c), &ObjectRef::from_obj(&c));
+        slots.left(&AccountKey::of(&c), &ObjectRef::from_obj(&c));
         assert_eq!(next(), Some("d".into()));
     }
 
@@ -218,13 +218,13 @@ mod tests {
     fn nobody_waits_while_there_are_turns() {
         for seed in 0..1000 {
             let mut random = StdRng::seed_from_u64(seed);
-            let (turns, mut woken) = turns(random.random_range(1..4));
+            let (slots, mut woken) = slots(random.random_range(1..4));
             let mut alive: Vec<_> = (0..20)
                 .map(|n| number(&format!("n{n}"), "twilio"))
                 .collect();
             let mut by_itself: Vec<_> = alive.iter().map(ResourceExt::name_any).collect();
             by_itself.extend_from_within(..10);
-            let mut passes: Vec<(PhoneNumber, Turn)> = Vec::new();
+            let mut passes: Vec<(PhoneNumber, SlotGuard)> = Vec::new();
             let mut waiting = HashSet::new();
             let mut idle = 0;
             while idle < 100 {
@@ -237,7 +237,7 @@ mod tests {
                         let (number, turn) = passes.swap_remove(at);
                         drop(turn);
                         if random.random_ratio(4, 5) {
-                            turns.left(&AccountKey::of(&number), &ObjectRef::from_obj(&number));
+                            slots.left(&AccountKey::of(&number), &ObjectRef::from_obj(&number));
                         } else {
                             alive.push(number);
                         }
@@ -247,7 +247,7 @@ mod tests {
                     3 if !alive.is_empty() && random.random_ratio(1, 20) => {
                         let number = alive.swap_remove(random.random_range(0..alive.len()));
                         waiting.remove(&number.name_any());
-                        turns.left(&AccountKey::of(&number), &ObjectRef::from_obj(&number));
+                        slots.left(&AccountKey::of(&number), &ObjectRef::from_obj(&number));
                         None
                     }
                     _ => None,
@@ -257,7 +257,7 @@ mod tests {
                 let place = alive.iter().position(|number| number.name_any() == comes);
                 let Some(place) = place else { continue };
                 idle = 0;
-                match turns.take(&alive[place]) {
+                match slots.take(&alive[place]) {
                     Some(turn) => {
                         waiting.remove(&comes);
                         passes.push((alive.swap_remove(place), turn));
@@ -274,16 +274,16 @@ mod tests {
 
     #[test]
     fn when_turns_end_nobody_is_woken_and_who_has_one_keeps_it() {
-        let (turns, mut woken) = turns(1);
+        let (slots, mut woken) = slots(1);
         let [a, b] = ["a", "b"].map(|name| number(name, "twilio"));
-        let kept = turns.take(&a).unwrap();
-        assert!(turns.take(&b).is_none());
-        turns.end();
+        let kept = slots.take(&a).unwrap();
+        assert!(slots.take(&b).is_none());
+        slots.end();
         drop(kept);
         assert!(woken.try_recv().is_err());
-        assert!(turns.take(&b).is_none());
+        assert!(slots.take(&b).is_none());
         assert!(
-            turns.take(&number("d", "another")).is_none(),
+            slots.take(&number("d", "another")).is_none(),
             "not yet heard of"
         );
     }

@@ -125,7 +125,7 @@ fn a_number_is_in_one_state() {
 #[test]
 fn only_what_is_held_costs_and_currencies_are_not_mixed() {
     let cost = |currency: &str| json!({"monthly": "1.15", "upfront": "0", "currency": currency});
-    let mut figures = AccountFigures::default();
+    let mut figures = AccountMetrics::default();
     for (currency, id) in [
         ("USD", Some("PN1")),
         ("USD", Some("PN2")),
@@ -146,7 +146,7 @@ fn only_what_is_held_costs_and_currencies_are_not_mixed() {
 
 #[test]
 fn the_oldest_open_claim_tells_the_age() {
-    let mut figures = AccountFigures::default();
+    let mut figures = AccountMetrics::default();
     let now = Timestamp::from_second(90).unwrap();
     count(&number(json!({}), json!({})), &mut figures, Some(now));
     assert_eq!(

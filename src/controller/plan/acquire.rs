@@ -1,14 +1,14 @@
-//! The number is not recorded yet: find it, or buy it once.
+//! The number is not recorded yet: the operator finds it, or buys it once.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::{
-    ASK_AGAIN_AFTER, ATTEMPTS_ON_A_CANDIDATE, Again, Attempt, Choice, Facts, LONGEST_PAUSE,
-    MOST_CANDIDATES, NOT_ON_SALE_AGAIN_AFTER, ORDER_TAKES, PERSON_AGAIN_AFTER, RECORDS_APART,
-    REFUSED_FOR_GOOD, Refused, Rest, SHOWN_WITHIN, Setup, Step, Title, clock_time, is_before,
-    limits, wait,
+    ASK_AGAIN_AFTER, ATTEMPTS_ON_A_CANDIDATE, Attempt, Facts, LONGEST_PAUSE, MOST_CANDIDATES,
+    NOT_ON_SALE_AGAIN_AFTER, ORDER_TAKES, Outcome, PERSON_AGAIN_AFTER, RECORDS_APART,
+    REFUSED_FOR_GOOD, Refused, Retry, SHOWN_WITHIN, SearchResult, Setup, Step, Title, clock_time,
+    is_before, limits, wait,
 };
 use crate::api::Reason;
 use crate::claim::{ANNOTATION, Claim, Intent, Stored};
@@ -16,7 +16,7 @@ use crate::number::{Capabilities, Holding, Mark, Provider, Settings, Whose};
 use crate::provider::{Order, OrderPapers, OrderState, Refusal, RefusalKind};
 use crate::sabotage::{Safeguard, stands};
 
-pub(super) fn obtain(facts: &Facts) -> Step {
+pub(super) fn acquire(facts: &Facts) -> Step {
     let untouched = facts.is_untouched();
     if let Stored::Newer(version) = facts.claim {
         return wait(
@@ -25,10 +25,10 @@ pub(super) fn obtain(facts: &Facts) -> Step {
                 "The claim on this PhoneNumber has version {version}, which this operator does not understand. Nothing \
                  is bought. Run the operator that wrote it, or a later one."
             ),
-            Again::After(PERSON_AGAIN_AFTER),
+            Retry::After(PERSON_AGAIN_AFTER),
         );
     }
-    if let Some(attempt) = &facts.seen.attempt {
+    if let Some(attempt) = &facts.findings.attempt {
         return attempted(facts, attempt);
     }
     if let Some(step) = facts.account_blocker() {
@@ -41,21 +41,21 @@ pub(super) fn obtain(facts: &Facts) -> Step {
         return step;
     }
     if facts.memory.never_bought
-        && facts.seen.look.is_none()
+        && facts.findings.look.is_none()
         && let Some(step) = refused_not_long_ago(facts)
     {
         return step;
     }
-    let Some(look) = &facts.seen.look else {
+    let Some(look) = &facts.findings.look else {
         return match too_soon(facts) {
-            Some(left) => Step::Rest(Rest::Unchanged(left)),
-            None => Step::Look,
+            Some(left) => Step::Done(Outcome::KeepStatus(left)),
+            None => Step::Lookup,
         };
     };
-    let holding = look
-        .holding
-        .as_ref()
-        .or(facts.seen.last_look.as_ref().and_then(Option::as_ref));
+    let holding =
+        look.holding
+            .as_ref()
+            .or(facts.findings.last_look.as_ref().and_then(Option::as_ref));
     match (holding, facts.order(look)) {
         (Some(holding), order) => held(facts, holding, order),
         (None, None) if look.marked.is_some() => marked_elsewhere(facts, look.marked.as_ref()),
@@ -67,7 +67,7 @@ pub(super) fn obtain(facts: &Facts) -> Step {
 /// How long an order that was placed a moment ago is not asked about.
 fn too_soon(facts: &Facts) -> Option<Duration> {
     let left = ORDER_TAKES.checked_sub(facts.memory.ordered_for?)?;
-    (!left.is_zero() && !facts.seen.token).then_some(left)
+    (!left.is_zero() && !facts.findings.token).then_some(left)
 }
 
 /// The reason that stands for a refusal of a purchase, and how long it is left alone.
@@ -102,7 +102,7 @@ fn attempted(facts: &Facts, attempt: &Attempt) -> Step {
             wait(
                 reason,
                 not_bought(facts, &refused.to_string()),
-                Again::After(again),
+                Retry::After(again),
             )
         }
         Attempt::Refused(refused) => wait(
@@ -111,7 +111,7 @@ fn attempted(facts: &Facts, attempt: &Attempt) -> Step {
                 "{} The account is looked at before the number is asked for again.",
                 not_bought(facts, &refused.to_string())
             ),
-            Again::After(ASK_AGAIN_AFTER),
+            Retry::After(ASK_AGAIN_AFTER),
         ),
         Attempt::Unknown(text) => wait(
             Reason::Verifying,
@@ -119,7 +119,7 @@ fn attempted(facts: &Facts, attempt: &Attempt) -> Step {
                 "It is not known whether {} was bought ({text}). The account is being looked at.",
                 facts.title()
             ),
-            Again::After(ASK_AGAIN_AFTER),
+            Retry::After(ASK_AGAIN_AFTER),
         ),
     }
 }
@@ -134,18 +134,18 @@ fn candidate_refused(facts: &Facts, refused: &Refusal) -> Step {
                  that is certain, and then another number is searched for.",
                 facts.title()
             ),
-            Again::After(ASK_AGAIN_AFTER),
+            Retry::After(ASK_AGAIN_AFTER),
         );
     }
-    if facts.seen.refused_candidates < MOST_CANDIDATES {
-        return Step::Choose;
+    if facts.findings.refused_candidates < MOST_CANDIDATES {
+        return Step::SearchAndReserve;
     }
     wait(
         Reason::Searching,
         format!(
             "{MOST_CANDIDATES} numbers were sold to others meanwhile ({refused}). It is searched again within seconds."
         ),
-        Again::Soon,
+        Retry::Soon,
     )
 }
 
@@ -159,7 +159,7 @@ fn refused_in_doubt(facts: &Facts, left: Duration) -> Step {
              and then another number is searched for.",
             facts.title()
         ),
-        Again::After(left.min(facts.waits.interval)),
+        Retry::After(left.min(facts.waits.interval)),
     )
 }
 
@@ -183,7 +183,7 @@ fn marked_elsewhere(facts: &Facts, marked: Option<&Holding>) -> Step {
             marked.map_or_else(String::new, |held| held.number.to_string()),
             facts.title()
         ),
-        Again::After(facts.waits.interval),
+        Retry::After(facts.waits.interval),
     )
 }
 
@@ -200,7 +200,7 @@ fn spelled_otherwise(facts: &Facts, holding: &Holding) -> Step {
             holding.id,
             holding.number
         ),
-        Again::After(facts.waits.interval),
+        Retry::After(facts.waits.interval),
     )
 }
 
@@ -234,7 +234,7 @@ fn refused_not_long_ago(facts: &Facts) -> Option<Step> {
         .checked_sub(facts.since(claim.at))
         .filter(|left| !left.is_zero())?;
     let message = not_bought(facts, &refused.message);
-    Some(wait(refused.reason, message, Again::After(left)))
+    Some(wait(refused.reason, message, Retry::After(left)))
 }
 
 fn held(facts: &Facts, holding: &Holding, order: Option<&Order>) -> Step {
@@ -254,7 +254,7 @@ fn held(facts: &Facts, holding: &Holding, order: Option<&Order>) -> Step {
         return wait(
             Reason::OwnedByAnother,
             format!("{} belongs to {owner}. It is left alone.", holding.number),
-            Again::After(facts.waits.interval),
+            Retry::After(facts.waits.interval),
         );
     }
     if title == Title::Ours {
@@ -270,7 +270,11 @@ fn held(facts: &Facts, holding: &Holding, order: Option<&Order>) -> Step {
     if let Some(step) = facts.blocked_as_stored() {
         return step;
     }
-    let orphaned = facts.seen.look.as_ref().is_some_and(|look| look.orphaned);
+    let orphaned = facts
+        .findings
+        .look
+        .as_ref()
+        .is_some_and(|look| look.orphaned);
     match (title, order) {
         (Title::Nobodys, Some(order)) if order.state == OrderState::Pending => {
             ordered(facts, order, None)
@@ -289,7 +293,7 @@ fn held(facts: &Facts, holding: &Holding, order: Option<&Order>) -> Step {
                  this PhoneNumber, and restore the number's settings at the provider.",
                 holding.number, holding.id
             ),
-            Again::After(facts.waits.interval),
+            Retry::After(facts.waits.interval),
         ),
         (Title::Anothers, _) => wait(
             Reason::OwnedByAnother,
@@ -298,7 +302,7 @@ fn held(facts: &Facts, holding: &Holding, order: Option<&Order>) -> Step {
                 holding.number,
                 mark_on(holding)
             ),
-            Again::After(facts.waits.interval),
+            Retry::After(facts.waits.interval),
         ),
         _ => wait(
             Reason::AlreadyOwned,
@@ -307,7 +311,7 @@ fn held(facts: &Facts, holding: &Holding, order: Option<&Order>) -> Step {
                  over, set spec.adoptionPolicy: Adopt; else delete this PhoneNumber, or release the number at the provider.",
                 holding.number, holding.id
             ),
-            Again::After(facts.waits.interval),
+            Retry::After(facts.waits.interval),
         ),
     }
 }
@@ -353,7 +357,7 @@ fn is_lost_candidate(
 
 /// True if another candidate of the search was chosen in this pass than the one of `claim`.
 fn is_another_candidate(facts: &Facts, claim: &Claim) -> bool {
-    let is_chosen = facts.seen.choice == Some(Choice::Chosen);
+    let is_chosen = facts.findings.choice == Some(SearchResult::Chosen);
     facts.search.is_some() && is_chosen && facts.number != Some(claim.number)
 }
 
@@ -362,19 +366,21 @@ fn another_candidate(facts: &Facts) -> Step {
     if let Some(step) = facts.spending_blocker().or_else(|| limits::forbids(facts)) {
         return step;
     }
-    if facts.seen.refused_candidates >= MOST_CANDIDATES {
+    if facts.findings.refused_candidates >= MOST_CANDIDATES {
         return wait(
             Reason::Searching,
             format!(
                 "{MOST_CANDIDATES} numbers were bought by others meanwhile. It is searched again within seconds."
             ),
-            Again::Soon,
+            Retry::Soon,
         );
     }
-    match &facts.seen.choice {
+    match &facts.findings.choice {
         // The last choice was this one.
-        None | Some(Choice::Chosen) => Step::Choose,
-        Some(Choice::NoneFound | Choice::AllTaken | Choice::TooDear(_)) => choose(facts),
+        None | Some(SearchResult::Chosen) => Step::SearchAndReserve,
+        Some(SearchResult::NoneFound | SearchResult::AllTaken | SearchResult::TooDear(_)) => {
+            choose(facts)
+        }
     }
 }
 
@@ -393,7 +399,7 @@ fn of_another_installation(facts: &Facts, holding: &Holding) -> Step {
             mark_on(holding),
             facts.provider
         ),
-        Again::After(facts.waits.interval),
+        Retry::After(facts.waits.interval),
     )
 }
 
@@ -421,22 +427,22 @@ fn adopt(facts: &Facts, holding: &Holding) -> Step {
     if let Some(step) = facts.spending_blocker() {
         return step;
     }
-    if !facts.seen.token {
+    if !facts.findings.token {
         let is_orphan = facts.mark.whose(&holding.marked_text) != Whose::Unmarked;
         if let Some(step) = limits::forbids_adoption(facts, is_orphan) {
             return step;
         }
         return claim(facts, Intent::Adopt, None);
     }
-    match &facts.seen.last_look {
-        None => Step::LastLook,
+    match &facts.findings.last_look {
+        None => Step::VerifyBeforePurchase,
         Some(Some(seen)) if seen.id == holding.id && seen.marked_text == holding.marked_text => {
             Step::Adopt(holding.id.clone())
         }
         Some(_) => wait(
             Reason::Verifying,
             format!("{} has just changed at the provider.", facts.title()),
-            Again::Backoff,
+            Retry::Backoff,
         ),
     }
 }
@@ -453,7 +459,7 @@ fn ordered(facts: &Facts, order: &Order, looked_at: Option<Timestamp>) -> Step {
         OrderState::Pending => wait(
             Reason::OrderPending,
             format!("Order {} for {} is not finished.", order.id, facts.title()),
-            Again::Backoff,
+            Retry::Backoff,
         ),
         OrderState::Success if facts.is_overdue(order) => wait(
             Reason::Lost,
@@ -464,11 +470,11 @@ fn ordered(facts: &Facts, order: &Order, looked_at: Option<Timestamp>) -> Step {
                 order.id,
                 facts.title()
             ),
-            Again::After(facts.waits.interval),
+            Retry::After(facts.waits.interval),
         ),
         // A listing that ran meanwhile may have passed it by; so soon that is not worth a word.
         OrderState::Success if facts.age_of(order).is_some_and(|age| age < SHOWN_WITHIN) => {
-            Step::Rest(Rest::Unchanged(ASK_AGAIN_AFTER))
+            Step::Done(Outcome::KeepStatus(ASK_AGAIN_AFTER))
         }
         OrderState::Success => wait(
             Reason::Verifying,
@@ -477,7 +483,7 @@ fn ordered(facts: &Facts, order: &Order, looked_at: Option<Timestamp>) -> Step {
                 order.id,
                 facts.title()
             ),
-            Again::Backoff,
+            Retry::Backoff,
         ),
     }
 }
@@ -491,7 +497,7 @@ fn papers(facts: &Facts, order: &Order) -> Step {
         order.papers > OrderPapers::UnderReview
             && facts.record.requirement_group.as_ref() != Some(group)
     }) {
-        let setup = Setup::Papers(order.id.clone(), group.clone());
+        let setup = Setup::RegulatoryDocuments(order.id.clone(), group.clone());
         let step = Step::AttachPapers(Box::new(order.clone()), group);
         return facts.unless_refused(&setup, step);
     }
@@ -503,7 +509,7 @@ fn papers(facts: &Facts, order: &Order) -> Step {
                     "{provider} reviews the papers of order {} for {title}. Nothing is paid meanwhile.",
                     order.id
                 ),
-                Again::After(facts.waits.interval),
+                Retry::After(facts.waits.interval),
             );
         }
         OrderPapers::Missing => "lacks papers that the regulator wants",
@@ -517,7 +523,7 @@ fn papers(facts: &Facts, order: &Order) -> Step {
              it. To let go of it, delete this PhoneNumber, which cancels the order.",
             order.id
         ),
-        Again::After(facts.waits.interval),
+        Retry::After(facts.waits.interval),
     )
 }
 
@@ -537,7 +543,7 @@ fn order_failed(
         .checked_sub(facts.since(claim.at))
         .unwrap_or_default();
     let changed = facts.record.observed_generation != Some(facts.generation);
-    if !of_this_claim || left.is_zero() || facts.seen.token || (recorded && changed) {
+    if !of_this_claim || left.is_zero() || facts.findings.token || (recorded && changed) {
         // What became of the attempt of this claim is known then.
         return absent(facts, looked_at, of_this_claim);
     }
@@ -552,7 +558,7 @@ fn order_failed(
             order.id,
             facts.title()
         ),
-        Again::After(left),
+        Retry::After(left),
     )
 }
 
@@ -570,14 +576,14 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>, refused: bool) -> Step {
                      {ANNOTATION}.",
                     claim.number
                 ),
-                Again::After(facts.waits.interval),
+                Retry::After(facts.waits.interval),
             );
         }
         Stored::Newer(_) => {}
         Stored::Nothing => {
             if let Some(found) = &facts.memory.doubt {
                 since = Some(found.since);
-                if !facts.seen.token
+                if !facts.findings.token
                     && let Some(step) = doubt(facts, facts.waits.purchase, found.age)
                 {
                     return step;
@@ -586,7 +592,7 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>, refused: bool) -> Step {
             }
         }
         // Nothing tells which number was tried, and when: all that may have been bought must have been shown.
-        Stored::Unreadable if facts.seen.token => {}
+        Stored::Unreadable if facts.findings.token => {}
         Stored::Unreadable => {
             let unreadable_for = facts.memory.unreadable_for;
             let still = doubt(facts, facts.waits.visibility, unreadable_for);
@@ -608,12 +614,12 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>, refused: bool) -> Step {
                 || facts.memory.never_bought
                 || hidden_for.is_zero()
                 || !stands(Safeguard::Doubt);
-            let certain = refused || facts.memory.never_bought || facts.seen.token;
+            let certain = refused || facts.memory.never_bought || facts.findings.token;
             if !certain && let Some(step) = in_doubt(facts, claim, elapsed, hidden_for) {
                 return step;
             }
             let is_refused = refused_on(facts, claim).is_some_and(|refused| refused.is_certain);
-            if facts.search.is_some() && !replaceable && !facts.seen.token && is_refused {
+            if facts.search.is_some() && !replaceable && !facts.findings.token && is_refused {
                 return refused_in_doubt(facts, hidden_for);
             }
         }
@@ -621,16 +627,16 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>, refused: bool) -> Step {
     if let Some(step) = facts.spending_blocker() {
         return step;
     }
-    let namesake = facts.seen.look.as_ref();
+    let namesake = facts.findings.look.as_ref();
     let namesake = namesake.and_then(|look| look.namesake.as_ref());
     if facts.search.is_some()
         && let Some(namesake) = namesake
     {
         return of_another_installation(facts, namesake);
     }
-    if facts.seen.token {
-        return if facts.seen.last_look.is_none() && stands(Safeguard::LastLook) {
-            Step::LastLook
+    if facts.findings.token {
+        return if facts.findings.last_look.is_none() && stands(Safeguard::LastLook) {
+            Step::VerifyBeforePurchase
         } else {
             Step::Buy
         };
@@ -641,12 +647,12 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>, refused: bool) -> Step {
     if facts.search.is_some() && replaceable {
         return choose(facts);
     }
-    match &facts.seen.offer {
-        None => Step::Offer,
+    match &facts.findings.offer {
+        None => Step::CheckAvailability,
         Some(None) => wait(
             Reason::NumberNotAvailable,
             format!("{} is not on sale.", facts.title()),
-            Again::After(NOT_ON_SALE_AGAIN_AFTER),
+            Retry::After(NOT_ON_SALE_AGAIN_AFTER),
         ),
         Some(Some(offer)) => limits::forbids_price(facts, offer.price.as_ref())
             .unwrap_or_else(|| claim(facts, Intent::Buy, since)),
@@ -667,29 +673,29 @@ fn claim(facts: &Facts, intent: Intent, since: Option<Timestamp>) -> Step {
 
 /// Picks a number that is as wanted. What is wanted is never widened.
 fn choose(facts: &Facts) -> Step {
-    match (&facts.seen.choice, &facts.seen.offer) {
-        (Some(Choice::Chosen), Some(Some(offer))) => {
+    match (&facts.findings.choice, &facts.findings.offer) {
+        (Some(SearchResult::Chosen), Some(Some(offer))) => {
             limits::forbids_price(facts, offer.price.as_ref())
                 .unwrap_or_else(|| claim(facts, Intent::Buy, None))
         }
-        (None | Some(Choice::Chosen), _) => Step::Choose,
-        (Some(Choice::NoneFound), _) => wait(
+        (None | Some(SearchResult::Chosen), _) => Step::SearchAndReserve,
+        (Some(SearchResult::NoneFound), _) => wait(
             Reason::NoNumbersFound,
             format!(
                 "{} sells no number that is as spec.search wants it. It is searched for again every 10 minutes.",
                 facts.provider
             ),
-            Again::After(NOT_ON_SALE_AGAIN_AFTER),
+            Retry::After(NOT_ON_SALE_AGAIN_AFTER),
         ),
-        (Some(Choice::AllTaken), _) => wait(
+        (Some(SearchResult::AllTaken), _) => wait(
             Reason::Searching,
             "Every number that was found is being bought by another PhoneNumber, or was tried a short time ago. It is \
              searched again within seconds.",
-            Again::Soon,
+            Retry::Soon,
         ),
         // What was too dear a moment ago is looked for again if it no longer is.
-        (Some(Choice::TooDear(price)), _) => {
-            limits::forbids_price(facts, Some(price)).unwrap_or(Step::Choose)
+        (Some(SearchResult::TooDear(price)), _) => {
+            limits::forbids_price(facts, Some(price)).unwrap_or(Step::SearchAndReserve)
         }
     }
 }
@@ -705,7 +711,7 @@ fn unknown_account(facts: &Facts) -> Option<Step> {
                  {}, and remove the annotation if there is none.",
                 facts.mark, facts.provider
             ),
-            Again::After(facts.waits.interval),
+            Retry::After(facts.waits.interval),
         )
     })
 }
@@ -749,7 +755,7 @@ fn refused_without_a_known_code(
                  at {again}, or when the spec, the account or its Secret changes.",
                 refused.times
             ),
-            Again::After(left),
+            Retry::After(left),
         )
     } else {
         wait(
@@ -757,7 +763,7 @@ fn refused_without_a_known_code(
             format!(
                 "{not_bought} The account does not hold it. The number is asked for again at {again}."
             ),
-            Again::After(left.min(facts.waits.interval)),
+            Retry::After(left.min(facts.waits.interval)),
         )
     })
 }
@@ -791,7 +797,7 @@ fn not_known(
              {next}.",
             facts.title()
         ),
-        Again::After(left.min(facts.waits.interval)),
+        Retry::After(left.min(facts.waits.interval)),
     ))
 }
 
@@ -821,6 +827,6 @@ fn doubt(facts: &Facts, whole: Duration, elapsed: Duration) -> Option<Step> {
             "A purchase of {} may be under way. It is looked for until that is certain, and only then tried again.",
             facts.title()
         ),
-        Again::After(left.min(ASK_AGAIN_AFTER)),
+        Retry::After(left.min(ASK_AGAIN_AFTER)),
     ))
 }

@@ -1,16 +1,16 @@
-//! What a step is called in traces, and why it writes at a provider in the words of the audit line. Decides nothing.
+//! The object and the reason of a step, in the words of the audit line. Decides nothing.
 
-use super::pass::Pass;
 use super::plan::Step;
+use super::state::ReconcileState;
 use crate::api::owner;
 use crate::provider::http::AuditContext;
 
-/// The cause of what happens before any step. Nothing is written there.
+/// The reason of what happens before any step. Nothing is written there.
 pub(super) const TO_RESOLVE: &str = "";
 
-/// The cause of `step`.
-pub(super) fn of(step: &Step, pass: &Pass) -> AuditContext {
-    let is_leaving = pass.facts.deleting;
+/// The object and the reason of `step`.
+pub(super) fn of(step: &Step, state: &ReconcileState) -> AuditContext {
+    let is_leaving = state.facts.deleting;
     let reason = match step {
         Step::Buy => "declared, and the account holds no number for it".to_owned(),
         Step::Adopt(_) => "adoptionPolicy Adopt, and nobody has marked the number".to_owned(),
@@ -30,71 +30,39 @@ pub(super) fn of(step: &Step, pass: &Pass) -> AuditContext {
         Step::AttachPapers(..) => "the order lacks papers, and this group is declared".to_owned(),
         Step::Cancel(_) => "being deleted, and its order is pending".to_owned(),
         Step::Release(_) => "being deleted, and the number is to be released".to_owned(),
-        Step::Fetch(_)
-        | Step::AnnounceRelease(_)
-        | Step::Look
+        Step::FetchById(_)
+        | Step::RecordRelease(_)
+        | Step::Lookup
         | Step::Count
-        | Step::Offer
-        | Step::Choose
+        | Step::CheckAvailability
+        | Step::SearchAndReserve
         | Step::AddFinalizer
         | Step::Claim { .. }
-        | Step::LastLook
+        | Step::VerifyBeforePurchase
         | Step::Record(_)
         | Step::RecordOrder(_)
-        | Step::Announce(_)
+        | Step::RecordPendingAssignment(_)
         | Step::RemoveFinalizer(_)
-        | Step::Rest(_) => String::new(),
+        | Step::Done(_) => String::new(),
     };
     AuditContext {
-        object: owner(pass.object.as_ref()).to_string(),
-        generation: pass.facts.generation,
+        object: owner(state.object.as_ref()).to_string(),
+        generation: state.facts.generation,
         reason,
-        cost: cost(step, pass),
-    }
-}
-
-/// The step as the name of a span.
-pub(super) fn word(step: &Step) -> &'static str {
-    match step {
-        Step::Fetch(_) => "fetch",
-        Step::Look => "look",
-        Step::Count => "count",
-        Step::Offer => "offer",
-        Step::Choose => "choose",
-        Step::AddFinalizer => "add_finalizer",
-        Step::Claim { .. } => "claim",
-        Step::LastLook => "last_look",
-        Step::Buy => "buy",
-        Step::Adopt(_) => "adopt",
-        Step::Record(_) => "record",
-        Step::RecordOrder(_) => "record_order",
-        Step::Unassign(_) => "unassign",
-        Step::Announce(_) => "announce",
-        Step::Assign(_) => "assign",
-        Step::Rename(_) => "rename",
-        Step::Disclaim(_) => "disclaim",
-        Step::RestoreMark(_) => "restore_mark",
-        Step::Configure(..) => "configure",
-        Step::SetWebhook(_) => "set_webhook",
-        Step::AttachPapers(..) => "attach_papers",
-        Step::Cancel(_) => "cancel",
-        Step::AnnounceRelease(_) => "announce_release",
-        Step::Release(_) => "release",
-        Step::RemoveFinalizer(_) => "remove_finalizer",
-        Step::Rest(_) => "rest",
+        cost: cost(step, state),
     }
 }
 
 /// What is paid each month from now on, or no longer.
-fn cost(step: &Step, pass: &Pass) -> Option<String> {
+fn cost(step: &Step, state: &ReconcileState) -> Option<String> {
     match step {
         Step::Buy => {
-            let offer = pass.facts.seen.offer.as_ref()?.as_ref()?;
+            let offer = state.facts.findings.offer.as_ref()?.as_ref()?;
             let price = offer.price.as_ref()?;
             Some(format!("{} {} a month", price.monthly, price.currency))
         }
         Step::Release(_) | Step::Cancel(_) => {
-            let cost = pass.object.status.as_ref()?.cost.as_ref()?;
+            let cost = state.object.status.as_ref()?.cost.as_ref()?;
             Some(format!("{} {} a month", cost.monthly, cost.currency))
         }
         _ => None,

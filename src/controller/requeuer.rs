@@ -1,4 +1,4 @@
-//! Who is woken by what: the ways into the queues of those that drive the controllers.
+//! Requeues objects: the ways into the queues of the controllers.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -11,7 +11,7 @@ use crate::panics::lock;
 
 /// The ways into the queues. Clones are one and the same.
 #[derive(Clone, Default)]
-pub struct Wakers(Arc<Mutex<Channels>>);
+pub struct Requeuer(Arc<Mutex<Channels>>);
 
 #[derive(Default)]
 struct Channels {
@@ -20,7 +20,7 @@ struct Channels {
     cluster_accounts: Vec<UnboundedSender<ObjectRef<ClusterProviderAccount>>>,
 }
 
-impl Wakers {
+impl Requeuer {
     /// Numbers that are woken are sent to `channel` too. Whoever listens ignores what its cache does not hold.
     pub fn add_numbers(&self, channel: UnboundedSender<ObjectRef<PhoneNumber>>) {
         self.lock().numbers.push(channel);

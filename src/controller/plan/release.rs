@@ -1,12 +1,12 @@
-//! The resource is being deleted: give back what is ours, and nothing else.
+//! The resource is being deleted: the operator releases the number if it is ours, and touches nothing else.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::{
-    ABSENCE_CONFIRMED_AFTER, ASK_AGAIN_AFTER, Again, Facts, Farewell, PERSON_AGAIN_AFTER, Rest,
-    Step, Title, wait,
+    ABSENCE_CONFIRMED_AFTER, ASK_AGAIN_AFTER, Facts, FinalizerRemoval, Outcome, PERSON_AGAIN_AFTER,
+    Retry, Step, Title, wait,
 };
 use crate::api::{DeletionPolicy, Reason};
 use crate::claim::{Intent, Stored};
@@ -20,42 +20,42 @@ pub(crate) enum Deletion {
     /// It releases the number.
     Releases,
     /// It removes the finalizer, and leaves the number in the account.
-    LetsGo(Farewell),
+    LetsGo(FinalizerRemoval),
     /// It waits until the protection ends.
-    Waits,
+    Timeouts,
 }
 
 /// What the deletion of the object does to its number, as the spec is now.
 pub(crate) fn on_deletion(facts: &Facts) -> Deletion {
     match facts.deletion_policy {
-        Some(DeletionPolicy::Retain) => Deletion::LetsGo(Farewell::Retained),
+        Some(DeletionPolicy::Retain) => Deletion::LetsGo(FinalizerRemoval::Retained),
         // The operator releases an adopted number only if the policy says so.
-        None if facts.adopted => Deletion::LetsGo(Farewell::Retained),
+        None if facts.adopted => Deletion::LetsGo(FinalizerRemoval::Retained),
         // Nobody who only deletes an owner asks for a release.
-        None if facts.owned => Deletion::LetsGo(Farewell::Owned),
-        Some(DeletionPolicy::Release) | None if facts.protected => Deletion::Waits,
+        None if facts.owned => Deletion::LetsGo(FinalizerRemoval::Owned),
+        Some(DeletionPolicy::Release) | None if facts.protected => Deletion::Timeouts,
         Some(DeletionPolicy::Release) | None => Deletion::Releases,
     }
 }
 
-pub(super) fn depart(facts: &Facts) -> Step {
+pub(super) fn release(facts: &Facts) -> Step {
     if facts.definition_deleted {
-        return Step::RemoveFinalizer(Farewell::DefinitionDeleted);
+        return Step::RemoveFinalizer(FinalizerRemoval::DefinitionDeleted);
     }
     let deletion = on_deletion(facts);
-    if deletion == Deletion::LetsGo(Farewell::Retained) {
-        return Step::RemoveFinalizer(Farewell::Retained);
+    if deletion == Deletion::LetsGo(FinalizerRemoval::Retained) {
+        return Step::RemoveFinalizer(FinalizerRemoval::Retained);
     }
-    if facts.seen.released {
-        return Step::RemoveFinalizer(Farewell::Released);
+    if facts.findings.released {
+        return Step::RemoveFinalizer(FinalizerRemoval::Released);
     }
     let nothing_recorded = facts.record.id.is_none() && facts.record.order_id.is_none();
     if nothing_recorded && facts.memory.never_bought {
-        return Step::RemoveFinalizer(Farewell::NeverBought);
+        return Step::RemoveFinalizer(FinalizerRemoval::NotPurchased);
     }
     match deletion {
         Deletion::LetsGo(farewell) => return Step::RemoveFinalizer(farewell),
-        Deletion::Waits => {
+        Deletion::Timeouts => {
             return wait(
                 Reason::ReleaseProtected,
                 format!(
@@ -63,13 +63,13 @@ pub(super) fn depart(facts: &Facts) -> Step {
                      or set spec.deletionPolicy to Retain to keep it in the account.",
                     facts.title()
                 ),
-                Again::After(PERSON_AGAIN_AFTER),
+                Retry::After(PERSON_AGAIN_AFTER),
             );
         }
         Deletion::Releases => {}
     }
     if facts.suspended {
-        return Step::Rest(Rest::Suspended);
+        return Step::Done(Outcome::Suspended);
     }
     if let Some(step) = facts.account_blocker() {
         return with_the_way_out(step);
@@ -83,49 +83,49 @@ pub(super) fn depart(facts: &Facts) -> Step {
 /// What stands in the way of a release is told together with how to do without one.
 pub(crate) fn with_the_way_out(step: Step) -> Step {
     match step {
-        Step::Rest(Rest::Wait {
+        Step::Done(Outcome::Wait {
             reason,
             message,
-            again,
-        }) => Step::Rest(Rest::Wait {
+            retry,
+        }) => Step::Done(Outcome::Wait {
             reason,
             message: format!(
                 "The number cannot be released. {message} To let go of it without releasing it, set \
                  spec.deletionPolicy: Retain."
             ),
-            again,
+            retry,
         }),
         other => other,
     }
 }
 
 fn recorded(facts: &Facts, id: &NumberId) -> Step {
-    let holding = match &facts.seen.fetched {
-        None => return Step::Fetch(id.clone()),
+    let holding = match &facts.findings.fetched {
+        None => return Step::FetchById(id.clone()),
         Some(None) => return gone(facts, id),
         Some(Some(holding)) => holding,
     };
     match facts.mark.whose(&holding.marked_text) {
         Whose::Foreign if stands(Safeguard::ForeignMark) => {
-            Step::RemoveFinalizer(Farewell::Disowned)
+            Step::RemoveFinalizer(FinalizerRemoval::NotOwned)
         }
-        Whose::Unmarked if facts.seen.marked => wait(
+        Whose::Unmarked if facts.findings.marked => wait(
             Reason::Releasing,
             format!("The provider does not show the mark on {id} yet."),
-            Again::Backoff,
+            Retry::Backoff,
         ),
         Whose::Unmarked => Step::RestoreMark(id.clone()),
         // The mark tells, also where the status was lost.
         Whose::Ours(Origin::Adopted)
             if facts.deletion_policy.is_none() && stands(Safeguard::AdoptedMark) =>
         {
-            Step::RemoveFinalizer(Farewell::Retained)
+            Step::RemoveFinalizer(FinalizerRemoval::Retained)
         }
         Whose::Ours(_) | Whose::Foreign => {
             match facts.record.assistant.or(facts.record.assigning) {
                 Some(assistant) => Step::Unassign(assistant),
-                None if facts.seen.release_token => Step::Release(id.clone()),
-                None => still_refused(facts).unwrap_or_else(|| Step::AnnounceRelease(id.clone())),
+                None if facts.findings.release_token => Step::Release(id.clone()),
+                None => still_refused(facts).unwrap_or_else(|| Step::RecordRelease(id.clone())),
             }
         }
     }
@@ -135,14 +135,14 @@ fn recorded(facts: &Facts, id: &NumberId) -> Step {
 fn still_refused(facts: &Facts) -> Option<Step> {
     let (message, ago) = facts.memory.release_refused.as_ref()?;
     let left = PERSON_AGAIN_AFTER.checked_sub(*ago)?;
-    (!left.is_zero()).then(|| wait(Reason::ReleaseBlocked, message.clone(), Again::After(left)))
+    (!left.is_zero()).then(|| wait(Reason::ReleaseBlocked, message.clone(), Retry::After(left)))
 }
 
 /// A number just bought may not be shown yet, so one 404 is not enough, unless it follows a release that the provider confirmed.
 /// After a release without an answer the number may be there still.
 fn gone(facts: &Facts, id: &NumberId) -> Step {
     if facts.memory.is_released {
-        return Step::RemoveFinalizer(Farewell::Released);
+        return Step::RemoveFinalizer(FinalizerRemoval::Released);
     }
     let missing_for = facts.memory.missing_for.unwrap_or_default();
     let confirmed_after = if stands(Safeguard::ConfirmedAbsence) {
@@ -151,20 +151,20 @@ fn gone(facts: &Facts, id: &NumberId) -> Step {
         Duration::ZERO
     };
     match confirmed_after.checked_sub(missing_for) {
-        None | Some(Duration::ZERO) => Step::RemoveFinalizer(Farewell::Gone),
+        None | Some(Duration::ZERO) => Step::RemoveFinalizer(FinalizerRemoval::AlreadyAbsent),
         Some(left) => wait(
             Reason::Releasing,
             format!(
                 "The provider says that it has no {id}. It is asked once more before this PhoneNumber goes."
             ),
-            Again::After(left),
+            Retry::After(left),
         ),
     }
 }
 
 fn unrecorded(facts: &Facts) -> Step {
-    let Some(look) = &facts.seen.look else {
-        return Step::Look;
+    let Some(look) = &facts.findings.look else {
+        return Step::Lookup;
     };
     let found = look.holding.as_ref();
     let found = found.filter(|_| facts.recorded_by.is_none());
@@ -182,11 +182,11 @@ fn unrecorded(facts: &Facts) -> Step {
         // A number is bought once: who had it before was not this resource.
         let attempted = facts.attempted_since().map(|(number, _)| number);
         if title == Title::Kept && attempted == Some(holding.number) {
-            return Step::RemoveFinalizer(Farewell::NeverBought);
+            return Step::RemoveFinalizer(FinalizerRemoval::NotPurchased);
         }
     }
     match facts.order(look) {
-        Some(order) if order.state == OrderState::Pending && !facts.seen.cancelled => {
+        Some(order) if order.state == OrderState::Pending && !facts.findings.cancelled => {
             Step::Cancel(Box::new(order.clone()))
         }
         Some(order) if order.state == OrderState::Success && facts.is_overdue(order) => wait(
@@ -198,7 +198,7 @@ fn unrecorded(facts: &Facts) -> Step {
                 order.id,
                 facts.title()
             ),
-            Again::After(facts.waits.interval),
+            Retry::After(facts.waits.interval),
         ),
         Some(order) if order.state != OrderState::Failure => wait(
             Reason::Releasing,
@@ -207,7 +207,7 @@ fn unrecorded(facts: &Facts) -> Step {
                 order.id,
                 facts.title()
             ),
-            Again::After(ASK_AGAIN_AFTER),
+            Retry::After(ASK_AGAIN_AFTER),
         ),
         Some(_) | None => doubt(facts, look.at.unwrap_or(facts.now)),
     }
@@ -217,7 +217,7 @@ fn unrecorded(facts: &Facts) -> Step {
 fn doubt(facts: &Facts, looked_at: Timestamp) -> Step {
     let left = match &facts.claim {
         Stored::Nothing => match &facts.memory.doubt {
-            None => return Step::RemoveFinalizer(Farewell::NeverBought),
+            None => return Step::RemoveFinalizer(FinalizerRemoval::NotPurchased),
             Some(doubt) => facts.waits.visibility.saturating_sub(doubt.age),
         },
         Stored::Newer(version) => {
@@ -227,7 +227,7 @@ fn doubt(facts: &Facts, looked_at: Timestamp) -> Step {
                     "The claim on this PhoneNumber has version {version}, which this operator does not understand. Run \
                      the operator that wrote it, or set spec.deletionPolicy: Retain."
                 ),
-                Again::After(PERSON_AGAIN_AFTER),
+                Retry::After(PERSON_AGAIN_AFTER),
             );
         }
         Stored::Unreadable => {
@@ -236,13 +236,13 @@ fn doubt(facts: &Facts, looked_at: Timestamp) -> Step {
         }
         // Nothing was spent on it, and the number does not carry our mark.
         Stored::Ours(claim) if claim.intent == Intent::Adopt => {
-            return Step::RemoveFinalizer(Farewell::NeverBought);
+            return Step::RemoveFinalizer(FinalizerRemoval::NotPurchased);
         }
         Stored::Ours(claim) | Stored::EarlierUid(claim) => facts.hidden_for(claim, looked_at),
     };
     match left {
         left if left.is_zero() || !stands(Safeguard::Doubt) => {
-            Step::RemoveFinalizer(Farewell::NeverBought)
+            Step::RemoveFinalizer(FinalizerRemoval::NotPurchased)
         }
         left => wait(
             Reason::Verifying,
@@ -251,7 +251,7 @@ fn doubt(facts: &Facts, looked_at: Timestamp) -> Step {
                  says) after the claim, before this PhoneNumber goes.",
                 facts.title()
             ),
-            Again::After(left.min(Duration::from_secs(5))),
+            Retry::After(left.min(Duration::from_secs(5))),
         ),
     }
 }
