@@ -380,21 +380,17 @@ impl World {
 
     /// Creates a PhoneNumber with `change` merged into its spec.
     pub async fn create(&self, name: &str, provider: &str, number: &str, change: Value) {
-        let mut spec = json!({"provider": provider, "phoneNumber": number});
-        merge(&mut spec, change);
-        let body = json!({"metadata": {"name": name}, "spec": spec});
-        self.numbers()
-            .create(
-                &PostParams::default(),
-                &serde_json::from_value(body).unwrap(),
-            )
-            .await
-            .unwrap();
+        let spec = json!({"provider": provider, "phoneNumber": number});
+        self.declare(name, spec, change).await;
     }
 
     /// Creates a PhoneNumber that wants any number that is as `search` says, with `change` merged into its spec.
     pub async fn create_wanting(&self, name: &str, provider: &str, search: Value, change: Value) {
-        let mut spec = json!({"provider": provider, "search": search});
+        let spec = json!({"provider": provider, "search": search});
+        self.declare(name, spec, change).await;
+    }
+
+    async fn declare(&self, name: &str, mut spec: Value, change: Value) {
         merge(&mut spec, change);
         let body = json!({"metadata": {"name": name}, "spec": spec});
         self.numbers()

@@ -1,0 +1,144 @@
+//! Tests of `observations`.
+
+use serde_json::json;
+
+use super::*;
+use crate::clock::BootClock;
+use crate::number::AccountId;
+
+fn at_version(version: &str) -> Arc<PhoneNumber> {
+    let object = json!({
+        "metadata": {"name": "nyc", "namespace": "support", "uid": "1", "resourceVersion": version},
+        "spec": {"provider": "twilio", "phoneNumber": "+12125550100"},
+    });
+    Arc::new(serde_json::from_value(object).unwrap())
+}
+
+/// A status that was written over somebody's change tells nothing of that change: schedules found that it was missed.
+#[test]
+fn what_was_written_over_a_change_that_nobody_knew_is_news() {
+    let observations = Observations::new(Arc::new(BootClock));
+    assert!(!observations.knows(&at_version("5")), "nothing was written");
+    observations.written(&at_version("7"), true);
+    assert!(observations.knows(&at_version("5")) && observations.knows(&at_version("7")));
+    assert!(!observations.knows(&at_version("8")));
+    // Version 8 is somebody's.
+    observations.written(&at_version("9"), false);
+    assert!(!observations.knows(&at_version("8")));
+    assert_eq!(observations.latest(at_version("8")), at_version("9"));
+}
+
+#[derive(Default)]
+struct Hand(std::sync::atomic::AtomicU64);
+
+impl Hand {
+    fn is_at(&self, seconds: u64) {
+        self.0.store(seconds, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+impl Clock for Hand {
+    fn now(&self) -> Instant {
+        let seconds = self.0.load(std::sync::atomic::Ordering::Relaxed);
+        Instant::since_boot(Duration::from_secs(seconds))
+    }
+}
+
+fn time(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_790_000_000 + seconds).unwrap()
+}
+
+fn claim() -> Claim {
+    let number = "+12125550100".parse().unwrap();
+    let account = AccountId::new("AC1");
+    let name = owner(at_version("1").as_ref());
+    Claim::to_buy(number, account, &name, "1", "n1".into(), time(0), time(5))
+}
+
+fn with_uid(uid: &str) -> PhoneNumber {
+    let mut object = PhoneNumber::clone(&at_version("1"));
+    object.metadata.uid = Some(uid.to_owned());
+    object
+}
+
+#[test]
+fn an_attempt_is_remembered_by_name_when_its_claim_or_its_resource_goes() {
+    let hand = Arc::new(Hand::default());
+    let observations = Observations::new(hand.clone());
+    let (old, new) = (with_uid("1"), with_uid("2"));
+    let known_for = |object: &PhoneNumber| {
+        let stored = Stored::Ours(claim());
+        observations.recall(object, &stored, None).claim_known_for
+    };
+    assert_eq!(known_for(&old), Duration::ZERO);
+    hand.is_at(70);
+    assert_eq!(known_for(&old), Duration::from_secs(70));
+    observations.forget(&old);
+    let doubt = |stored| observations.doubt(&new, &stored, time(0), None);
+    let account = Some(claim().account_id);
+    for (object, stored, account_id) in [
+        (&new, Stored::Nothing, account.clone()),
+        (&old, Stored::Unreadable, account),
+        // An attempt of an earlier resource does not tell what this one has claimed.
+        (&new, Stored::Unreadable, None),
+    ] {
+        let doubt = observations.doubt(object, &stored, time(0), None).unwrap();
+        assert_eq!(doubt.number, claim().number);
+        assert_eq!(doubt.account_id, account_id, "{stored:?}");
+        assert_eq!((doubt.since, doubt.age), (time(5), Duration::from_secs(70)));
+    }
+    assert_eq!(doubt(Stored::Ours(claim())), None);
+    observations.known_not_purchased(&old, "n1");
+    assert_eq!(doubt(Stored::Nothing), None);
+    known_for(&old);
+    assert_eq!(
+        doubt(Stored::Nothing),
+        None,
+        "it is known to have been in vain"
+    );
+}
+
+#[test]
+fn what_is_recorded_is_no_doubt_and_what_is_adopted_never_was_one() {
+    let observations = Observations::new(Arc::new(BootClock));
+    let object = with_uid("1");
+    let adopts = Stored::Ours(claim().to_adopt());
+    observations.recall(&object, &adopts, None);
+    assert_eq!(
+        observations.doubt(&object, &Stored::Nothing, time(0), None),
+        None
+    );
+    observations.recall(&object, &Stored::Ours(claim()), None);
+    let mut recorded = object.clone();
+    recorded.status = serde_json::from_value(json!({"id": "PN1"})).unwrap();
+    observations.recall(&recorded, &Stored::Ours(claim()), None);
+    assert_eq!(
+        observations.doubt(&object, &Stored::Nothing, time(0), None),
+        None
+    );
+}
+
+#[test]
+fn the_status_tells_of_an_attempt_whose_claim_is_gone() {
+    let observations = Observations::new(Arc::new(BootClock));
+    for (outcome, is_doubt) in [
+        ("Unknown", true),
+        ("Ordered", true),
+        ("Bought", true),
+        ("Rejected", false),
+        ("NotSent", false),
+    ] {
+        let mut object = with_uid("1");
+        let attempt =
+            json!({"nonce": "n1", "number": "+12125550100", "outcome": outcome, "at": time(0)});
+        object.status = serde_json::from_value(json!({ "attempt": attempt })).unwrap();
+        let found = observations.doubt(&object, &Stored::Nothing, time(90), Some(time(1000)));
+        let expected = Doubt {
+            number: "+12125550100".parse().unwrap(),
+            account_id: None,
+            since: time(910),
+            age: Duration::from_secs(90),
+        };
+        assert_eq!(found, is_doubt.then_some(expected), "{outcome}");
+    }
+}
