@@ -1,6 +1,7 @@
 //! Carries out one step, and writes what it learned into the facts. Decides nothing.
 
 mod look;
+mod release;
 mod settle;
 mod spend;
 
@@ -18,9 +19,10 @@ use crate::number::{Holding, Origin, Whose};
 use crate::sabotage::{Safeguard, stands};
 
 use look::{choose, count, fetch, look, offer, price_of};
+use release::{announce_release, release};
 use settle::{
-    announce, announce_release, assign, attach_papers, configure, disclaim, release, rename,
-    restore_mark, set_webhook, unassign,
+    announce, assign, attach_papers, configure, disclaim, rename, restore_mark, set_webhook,
+    unassign,
 };
 use spend::{adopt, buy, claim, last_look};
 

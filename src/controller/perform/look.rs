@@ -11,7 +11,7 @@ use super::super::plan::{
     ABSENCE_CONFIRMED_AFTER, Lookup, NOT_ON_SALE_AGAIN_AFTER, Outcome, Retry, SearchResult,
 };
 use super::super::state::{Interrupted, ReconcileState};
-use super::settle::unreleased;
+use super::release::unreleased;
 use crate::account::{Account, Candidate, Found};
 use crate::api::{AccountKind, PhoneNumber, Reason, account_name};
 use crate::claim::Stored;

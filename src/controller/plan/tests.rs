@@ -5,13 +5,19 @@ mod history;
 mod refusals;
 mod setup;
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use super::*;
-use crate::api::Adoption;
-use crate::claim::{Claim, Intent};
+use crate::api::{Adoption, DeletionPolicy, Reason, StatusReason};
+use crate::claim::{Claim, Intent, Stored};
 use crate::number::{
-    Installation, Line, Origin, Owner, RegulatoryDocuments, Routing, Settings, TwilioSettings,
+    AccountId, Configuration, E164, Field, Holding, Installation, Line, Mark, NumberId, Offer,
+    OrderId, Origin, Owner, Price, Provider, RegulatoryDocuments, Routing, Search, Settings,
+    TwilioSettings,
 };
-use crate::provider::OrderPapers;
+use crate::provider::{Identity, Order, OrderPapers, OrderState, Refusal, WebhookOwner};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + seconds).unwrap()

@@ -1,6 +1,7 @@
 //! Tests of `report`.
 
 use super::*;
+use crate::api::AssistantStatus;
 
 fn with(id: Option<&str>, assistant: Option<i64>) -> PhoneNumberStatus {
     PhoneNumberStatus {

@@ -1,0 +1,624 @@
+//! What is known when the next step is decided. Values only.
+
+use crate::api::{DeletionPolicy, Reason, StatusReason};
+use crate::claim::{Claim, Intent, Stored};
+use crate::number::{
+    AccountId, Configuration, E164, Field, Holding, Mark, NumberId, Offer, OrderId, Origin, Price,
+    Provider, Search, Whose,
+};
+use crate::provider::{Identity, Order, OrderState, Refusal, WebhookOwner};
+use crate::sabotage::{Safeguard, stands};
+use jiff::Timestamp;
+use std::time::Duration;
+
+use super::*;
+
+/// Everything a decision is made from.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The number in question: the declared one, or for a search the one that is recorded, claimed or chosen.
+    pub number: Option<E164>,
+    /// What the number is to be like, if the spec does not name it.
+    pub search: Option<Search>,
+    /// The most that it may cost each month.
+    pub budget: Option<Budget>,
+    /// True if a number that nobody has marked may be taken over.
+    pub adopts: bool,
+    /// True if the number was taken over.
+    pub adopted: bool,
+    /// What the account sets a limit to, and how much of it is used.
+    pub limits: Limits,
+    /// Where it is to be bought.
+    pub provider: Provider,
+    /// The mark of this resource.
+    pub mark: Mark,
+    /// The present time of the API server.
+    pub now: Timestamp,
+    /// The present time of the provider, if its answers tell one.
+    pub provider_now: Option<Timestamp>,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// True if the deletion timestamp is set.
+    pub deleting: bool,
+    /// True if our finalizer is there.
+    pub finalizer: bool,
+    /// The claim on the resource.
+    pub claim: Stored,
+    /// `spec.suspend`.
+    pub suspended: bool,
+    /// `spec.deletionProtection`.
+    pub protected: bool,
+    /// True if the object has owners: the garbage collector may have deleted it.
+    pub owned: bool,
+    /// `spec.deletionPolicy`.
+    pub deletion_policy: Option<DeletionPolicy>,
+    /// True while the custom resource definition itself is being deleted: nobody meant to release every number.
+    pub definition_deleted: bool,
+    /// What the status has recorded.
+    pub record: Record,
+    /// What this process remembers.
+    pub memory: Memory,
+    /// How long each wait is.
+    pub waits: Timeouts,
+    /// The account, or why there is none.
+    pub account: Result<Identity, StatusReason>,
+    /// How the number is to be set up, or why that is not known.
+    pub configuration: Result<Configuration, StatusReason>,
+    /// The webhooks that the account manages and that are not as it wants them.
+    pub webhooks: Vec<ManagedWebhook>,
+    /// The declared assistant, and whether it can be assigned.
+    pub assistant: Option<(i64, Result<(), StatusReason>)>,
+    /// The resource that was first to want the same number, as people may name it.
+    pub rival: Option<String>,
+    /// The live resource that has recorded the number we see, as people may name it.
+    pub recorded_by: Option<String>,
+    /// What was learned in this pass.
+    pub findings: Findings,
+}
+
+/// How an account wants the webhook of a connection or a messaging profile that it names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManagedWebhook {
+    /// What has the webhook.
+    pub home: WebhookOwner,
+    /// Its id.
+    pub id: String,
+    /// The URL that it is to have.
+    pub url: String,
+}
+
+/// What the status has recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// The provider's id of the number.
+    pub id: Option<NumberId>,
+    /// The order.
+    pub order_id: Option<OrderId>,
+    /// The requirement group that the order has.
+    pub requirement_group: Option<String>,
+    /// The account that holds the number.
+    pub account_id: Option<AccountId>,
+    /// The assistant it is assigned to.
+    pub assistant: Option<i64>,
+    /// The assistant that Burki was to be told of, which may answer already.
+    pub assigning: Option<i64>,
+    /// The last attempt, if it was refused.
+    pub refused: Option<Refused>,
+    /// The generation that the status speaks of.
+    pub observed_generation: Option<i64>,
+    /// True if the status says that the number is Ready.
+    pub is_ready: bool,
+}
+
+/// An attempt that the provider refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The nonce of its claim.
+    pub nonce: String,
+    /// What the refusal meant.
+    pub reason: Reason,
+    /// The provider's words.
+    pub message: String,
+    /// True if the provider's code says for certain that nothing was bought.
+    pub is_certain: bool,
+    /// How many attempts in a row on the number were refused with the same code.
+    pub times: i64,
+    /// True if neither the spec nor the account nor its Secret has changed since.
+    pub is_same: bool,
+}
+
+/// What this process remembers of the resource.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// True if every attempt on this resource was made by this process in this term, and each was certainly in vain.
+    pub never_bought: bool,
+    /// How long ago this process first saw a claim that it cannot read.
+    pub unreadable_for: Duration,
+    /// How long ago this process first saw the claim, by its own clock.
+    pub claim_known_for: Duration,
+    /// A purchase that a resource of this name may have made, and that no claim tells of.
+    pub doubt: Option<Doubt>,
+    /// An id that the account was known to have before a purchase by this process was answered with it.
+    pub met: Option<NumberId>,
+    /// How long ago this process first renamed the number in question without moving its date.
+    pub unmoved_for: Duration,
+    /// How long the recorded id has been missing; `None` if it was there at the last look, or was not looked for.
+    pub missing_for: Option<Duration>,
+    /// How long ago this process placed the last order.
+    pub ordered_for: Option<Duration>,
+    /// True if the provider confirmed the last release of the recorded id that this process sent.
+    pub is_released: bool,
+    /// What is to be said of the provider's last refusal to release the number in this generation, and how long ago it
+    /// was. A program that has just started asks once more.
+    pub release_refused: Option<(String, Duration)>,
+    /// True if somebody has undone [`MOST_REPAIRS`] repairs of this generation within an hour.
+    pub configuration_conflict: bool,
+    /// What the provider has refused to set up, and not long ago.
+    pub refused: Option<RefusedSetup>,
+    /// True if this process has verified the number with this very configuration and assistant not long ago.
+    pub verified: bool,
+}
+
+/// A purchase that a resource of this name may have made. The claim for it is gone, or cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// The number.
+    pub number: E164,
+    /// The account that it may have been bought in, if that is known.
+    pub account_id: Option<AccountId>,
+    /// The provider's time at the first attempt.
+    pub since: Timestamp,
+    /// How long ago the last attempt was.
+    pub age: Duration,
+}
+
+/// What the provider has refused to set up. The same is not asked for again before its time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RefusedSetup {
+    /// What was asked for.
+    pub setup: Setup,
+    /// What the refusal means.
+    pub reason: Reason,
+    /// What a person should know.
+    pub message: String,
+    /// How long it is left alone.
+    pub left: Duration,
+}
+
+/// What is asked of the provider for a number or an order that it has.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Setup {
+    /// These settings of this configuration.
+    Number(Box<Configuration>, Vec<Field>),
+    /// This requirement group for this order.
+    RegulatoryDocuments(OrderId, String),
+}
+
+/// How long each wait is; the flags of the program.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// `--inventory-interval`.
+    pub interval: Duration,
+    /// `--purchase-timeout`, with the life of a claim token: no request of a claim is sent or answered after that.
+    pub purchase: Duration,
+    /// `--purchase-visibility`.
+    pub visibility: Duration,
+}
+
+/// What was learned in this pass.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// The number with the recorded id.
+    pub fetched: Option<Option<Holding>>,
+    /// The number in the account, with our orders for it.
+    pub look: Option<Lookup>,
+    /// True once what the account holds was counted in this pass.
+    pub counted: bool,
+    /// The number on sale, with its price if that is known; `Some(None)` if it is not on sale.
+    pub offer: Option<Option<Offer>>,
+    /// What a search came to.
+    pub choice: Option<SearchResult>,
+    /// How many candidates of the search were refused in this pass.
+    pub refused_candidates: usize,
+    /// True while a fresh claim token is at hand.
+    pub token: bool,
+    /// What a look between the claim and the purchase showed.
+    pub last_look: Option<Option<Holding>>,
+    /// What the purchase came to, unless it was bought or ordered.
+    pub attempt: Option<Attempt>,
+    /// The assistant that the status names as the one that Burki is going to be told of, by a write of this pass on the version
+    /// that the pass decides on.
+    pub announced: Option<i64>,
+    /// True once Burki was told who answers in this pass: it rewrites the webhooks meanwhile.
+    pub assigned: bool,
+    /// True once the number was configured in this pass.
+    pub configured: bool,
+    /// True once the mark was restored in this pass.
+    pub marked: bool,
+    /// The time of a change of a number's name in this pass, by the clock that dates its creation; `Some(None)` if the provider
+    /// did not show it.
+    pub renamed: Option<Option<Timestamp>>,
+    /// True once the order was asked to be cancelled in this pass.
+    pub cancelled: bool,
+    /// True while a fresh right to release the number is at hand.
+    pub release_token: bool,
+    /// True once the provider confirmed the release in this pass.
+    pub released: bool,
+}
+
+/// The number in the account, and our order for it.
+#[derive(Clone, Debug, Default)]
+pub struct Lookup {
+    /// The number, whoever it belongs to; for a search without a number, one that carries our mark.
+    pub holding: Option<Holding>,
+    /// Another number that carries our mark, and that no other resource has recorded.
+    pub marked: Option<Holding>,
+    /// A number that carries the mark of a resource of this name in another installation.
+    pub namesake: Option<Holding>,
+    /// True if `holding` is marked for a resource of this installation that does not exist.
+    pub orphaned: bool,
+    /// The order that says most.
+    pub order: Option<Order>,
+    /// When the look began, by the API server's clock.
+    pub at: Option<Timestamp>,
+}
+
+/// What a search came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SearchResult {
+    /// A candidate was picked; it is the number in question now.
+    Chosen,
+    /// Nothing on sale is as wanted.
+    NoneFound,
+    /// What is on sale is being bought by others.
+    AllTaken,
+    /// What is on sale costs more than it may; the lowest price.
+    TooDear(Price),
+}
+
+/// A purchase that did not give us the number at once.
+#[derive(Clone, Debug)]
+pub enum Attempt {
+    /// The provider refused it, and certainly sold nothing.
+    Rejected(Refusal),
+    /// The provider refused it, with a code that is not known. It may have taken place.
+    Refused(Refusal),
+    /// It may have taken place.
+    Unknown(String),
+}
+
+impl Facts {
+    /// Stops where the account cannot be asked, or is not the one that holds the number.
+    pub(super) fn account_blocker(&self) -> Option<Step> {
+        match &self.account {
+            Err(blocker) => Some(self.blocked(blocker)),
+            Ok(identity) => {
+                let pinned = self.pinned_account()?;
+                (!identity.is(pinned) && stands(Safeguard::PinnedAccount)).then(|| {
+                    wait(
+                        Reason::AccountMismatch,
+                        format!(
+                            "The credential opens account {}, but this number belongs to account {pinned}. Nothing is \
+                             done until the credential opens account {pinned} again.",
+                            identity.account
+                        ),
+                        Retry::After(PERSON_AGAIN_AFTER),
+                    )
+                })
+            }
+        }
+    }
+
+    /// True if nothing tells of an attempt.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.is_stored_untouched() && self.memory.doubt.is_none()
+    }
+
+    /// True if nothing that is stored with the resource tells of an attempt.
+    pub(super) fn is_stored_untouched(&self) -> bool {
+        self.claim == Stored::Nothing && self.record.order_id.is_none()
+    }
+
+    /// What forbids spending to a resource that nothing stored tells of an attempt of, and that has been looked for: a process
+    /// that remembers an attempt says the same of a number that is not ours as one that does not.
+    pub(super) fn blocked_as_stored(&self) -> Option<Step> {
+        let blocker = || self.spending_blocker();
+        self.is_stored_untouched().then(blocker).flatten()
+    }
+
+    /// The account that holds the number, or in which it may have been bought.
+    pub(super) fn pinned_account(&self) -> Option<&AccountId> {
+        let claimed = self.claim.claim().map(|claim| &claim.account_id);
+        let doubted = || self.memory.doubt.as_ref()?.account_id.as_ref();
+        self.record.account_id.as_ref().or(claimed).or_else(doubted)
+    }
+
+    pub(super) fn blocked(&self, blocker: &StatusReason) -> Step {
+        let retry = match blocker.reason {
+            Reason::ProviderUnavailable | Reason::RateLimited | Reason::InternalError => {
+                Retry::Backoff
+            }
+            reason if asked_elsewhere(reason) => Retry::After(self.waits.interval),
+            _ => Retry::After(PERSON_AGAIN_AFTER),
+        };
+        wait(blocker.reason, blocker.message.clone(), retry)
+    }
+
+    /// Forbids going for a number that another resource was first to want.
+    pub(crate) fn rival_blocker(&self, retry: Retry) -> Option<Outcome> {
+        let rival = self.rival.as_ref()?;
+        Some(Outcome::Wait {
+            reason: Reason::ClaimedByAnother,
+            message: format!(
+                "{} is wanted by {rival} too, which was there first. Delete one of the two.",
+                self.title()
+            ),
+            retry,
+        })
+    }
+
+    /// The first of the account, the other resource, the assistant and the configuration that forbids spending.
+    pub(super) fn spending_blocker(&self) -> Option<Step> {
+        if let Some(rest) = self.rival_blocker(Retry::After(self.waits.interval)) {
+            return Some(Step::Done(rest));
+        }
+        if let Some((_, Err(blocker))) = &self.assistant {
+            return Some(self.blocked(blocker));
+        }
+        self.configuration
+            .as_ref()
+            .err()
+            .map(|blocker| self.blocked(blocker))
+    }
+
+    /// Sets the first webhook that the account manages and that is not as it wants it.
+    pub(super) fn webhook_step(&self) -> Option<Step> {
+        self.webhooks.first().cloned().map(Step::SetWebhook)
+    }
+
+    /// `step`, unless the provider has refused the same not long ago.
+    pub(super) fn unless_refused(&self, setup: &Setup, step: Step) -> Step {
+        let refused = self.memory.refused.as_ref();
+        match refused.filter(|refused| refused.setup == *setup) {
+            Some(refused) => wait(
+                refused.reason,
+                refused.message.clone(),
+                Retry::After(refused.left),
+            ),
+            None => step,
+        }
+    }
+
+    /// The number in question, for messages.
+    pub fn title(&self) -> String {
+        match (&self.number, &self.search) {
+            (Some(number), _) => number.to_string(),
+            (None, Some(search)) => search.title(),
+            (None, None) => "the number".to_owned(),
+        }
+    }
+
+    /// True if what `order` brought should have been shown by now: by the dates, or by how long this process has known the
+    /// claim. A claim with a wrong time does not put that off.
+    pub(super) fn is_overdue(&self, order: &Order) -> bool {
+        let age = self.age_of(order).max(Some(self.memory.claim_known_for));
+        age.is_some_and(|age| age >= self.waits.visibility)
+    }
+
+    /// How long ago the claim was made that led to `order`, or else `order` itself, if that is known.
+    pub(super) fn age_of(&self, order: &Order) -> Option<Duration> {
+        let begun = self
+            .claim
+            .claim()
+            .map_or(order.created, |claim| Some(claim.at));
+        begun.map(|begun| self.since(begun))
+    }
+
+    pub(super) fn since(&self, earlier: Timestamp) -> Duration {
+        elapsed(earlier, self.now)
+    }
+
+    /// The order that was found, unless it only tells of an earlier resource of this name: its number came, and has been
+    /// given back since. What comes later under that number is not ours.
+    pub(crate) fn order<'a>(&self, look: &'a Lookup) -> Option<&'a Order> {
+        look.order.as_ref().filter(|order| {
+            let is_history = match (&self.claim, order.created) {
+                (Stored::Ours(claim), created) => !claim.may_have_placed(&order.reference, created),
+                (_, Some(created)) => self.since(created) >= self.waits.visibility,
+                (_, None) => false,
+            };
+            let is_recorded = self.record.order_id.as_ref() == Some(&order.id);
+            order.state != OrderState::Success || is_recorded || !is_history
+        })
+    }
+
+    /// The doubt that `order` leaves, whose claim is lost and whose number is not shown; `None` if it would have been shown by now.
+    pub(crate) fn doubt_of(&self, order: &Order, account: &Identity) -> Option<Doubt> {
+        let (number, since) = (*order.numbers.first()?, order.created?);
+        let age = elapsed(since, self.provider_now.unwrap_or(self.now));
+        let account_id = Some(account.account.clone());
+        (age < self.waits.visibility).then_some(Doubt {
+            number,
+            account_id,
+            since,
+            age,
+        })
+    }
+
+    /// True if `holding` is what `order` has brought, and nobody has marked it. A number that came much later was given back and
+    /// bought again by somebody.
+    pub(crate) fn brought_unmarked(&self, order: &Order, holding: &Holding) -> bool {
+        let is_unmarked = self.mark.whose(&holding.marked_text) == Whose::Unmarked;
+        let came = order.created.zip(holding.created);
+        let is_soon = came.is_none_or(|(ordered, came)| elapsed(ordered, came) < BROUGHT_WITHIN);
+        is_unmarked && is_soon && self.has_brought(Some(order), holding)
+    }
+
+    /// The number of the first attempt that may have bought one, and when it began, by the provider's clock.
+    pub(super) fn attempted_since(&self) -> Option<(E164, Timestamp)> {
+        match &self.claim {
+            Stored::Ours(claim) | Stored::EarlierUid(claim) => {
+                (claim.intent == Intent::Buy).then_some((claim.number, claim.since))
+            }
+            Stored::Nothing | Stored::Unreadable | Stored::Newer(_) => {
+                let doubt = self.memory.doubt.as_ref()?;
+                Some((doubt.number, doubt.since))
+            }
+        }
+    }
+
+    /// Whose `holding` is, by its mark, by `order`, and by when it came into the account.
+    pub(super) fn title_to(&self, holding: &Holding, order: Option<&Order>) -> Title {
+        match self.mark.whose(&holding.marked_text) {
+            Whose::Ours(Origin::Adopted) => {
+                let claim = self.claim.claim();
+                let is_taken = claim.is_some_and(|claim| claim.intent == Intent::Adopt);
+                // Without a claim the status was lost, or the resource declared again; it is given back only on purpose.
+                let is_kept = self.attempted_since().is_none()
+                    && self.deletion_policy != Some(DeletionPolicy::Release);
+                let adopts = self.adopts && !self.deleting;
+                let is_wanted = self.adopted || is_taken || is_kept || adopts;
+                if is_wanted { Title::Ours } else { Title::Kept }
+            }
+            Whose::Ours(Origin::Bought) => self.title_by_date(holding),
+            Whose::Unmarked if self.has_brought(order, holding) => Title::Ours,
+            Whose::Unmarked => Title::Nobodys,
+            Whose::Foreign => Title::Anothers,
+        }
+    }
+
+    /// True if `order` brought `holding`. Both are dated by the provider's records.
+    pub(super) fn has_brought(&self, order: Option<&Order>, holding: &Holding) -> bool {
+        order.is_some_and(|order| {
+            let is_later = |ordered| !is_before(holding.created, ordered, RECORDS_APART);
+            order.state == OrderState::Success && order.created.is_none_or(is_later)
+        })
+    }
+
+    /// Whether a purchase of ours brought `holding`, which carries our mark, or only wrote over its name (Twilio).
+    ///
+    /// The dates of a provider's answers and those of its numbers are of different clocks. Where they agree that the number
+    /// came with the attempt, it did. Else the number is renamed, which shows what the time is by the second clock: with how
+    /// long ago the attempt began, that tells whether the number is older.
+    pub(super) fn title_by_date(&self, holding: &Holding) -> Title {
+        let (Some((_, since)), Some(created)) = (self.attempted_since(), holding.created) else {
+            return Title::Ours;
+        };
+        if self.provider == Provider::Telnyx || !stands(Safeguard::ProofOfPurchase) {
+            return Title::Ours;
+        }
+        if self.memory.met.as_ref() == Some(&holding.id) {
+            return Title::Overwritten;
+        }
+        let now = self.provider_now.unwrap_or(self.now);
+        let is_early = is_before(Some(created), since, DATE_TOLERANCE);
+        let is_late = is_before(Some(now), created, DATE_TOLERANCE);
+        if !is_early && !is_late {
+            return Title::Ours;
+        }
+        match self.findings.renamed {
+            None => Title::Unclear,
+            Some(Some(renamed)) => {
+                let allowed = elapsed(since, now).saturating_add(ATTEMPT_TOLERANCE);
+                if elapsed(created, renamed) > allowed {
+                    Title::Overwritten
+                } else {
+                    Title::Ours
+                }
+            }
+            // A change within the second of the last one moves no date. The age of the attempt does not tell when that was.
+            Some(None) if self.memory.unmoved_for < MOVES_WITHIN => Title::Unclear,
+            Some(None) => Title::Overwritten,
+        }
+    }
+
+    /// True if `holding` is ours.
+    pub(crate) fn is_bought(&self, holding: &Holding) -> bool {
+        self.title_to(holding, None) == Title::Ours
+    }
+
+    /// True if `holding` carries our mark, and was in the account before we asked for it.
+    pub(crate) fn is_older(&self, holding: &Holding) -> bool {
+        self.title_to(holding, None) == Title::Overwritten
+    }
+
+    /// True if a search that `holding` carries the mark of has its number. One that was only written over is not its number.
+    pub(crate) fn counts(&self, holding: &Holding) -> bool {
+        self.search.is_none() || self.title_to(holding, None) != Title::Kept
+    }
+
+    /// What is next for a number with our mark that is not shown to be ours; `None` if nothing is to be done with it.
+    pub(super) fn settle_title(&self, title: Title, id: &NumberId) -> Option<Step> {
+        match title {
+            Title::Unclear if self.findings.renamed.is_none() => Some(Step::Rename(id.clone())),
+            Title::Unclear => Some(wait(
+                Reason::Verifying,
+                format!(
+                    "The account holds {} ({id}) with the mark of this PhoneNumber. It is being verified whether this \
+                     PhoneNumber bought it.",
+                    self.title()
+                ),
+                Retry::After(ASK_AGAIN_AFTER),
+            )),
+            Title::Overwritten => Some(Step::Disclaim(id.clone())),
+            Title::Ours | Title::Kept | Title::Nobodys | Title::Anothers => None,
+        }
+    }
+
+    /// Whether the claim, or the doubt, brought another number than the one it is on, which carries our mark: the provider may
+    /// write a number otherwise than it was asked for.
+    pub(super) fn title_to_other(&self, marked: &Holding) -> Title {
+        let Some((_, since)) = self.attempted_since() else {
+            return Title::Kept;
+        };
+        match (self.provider, self.title_to(marked, None)) {
+            (Provider::Twilio, Title::Overwritten) => Title::Kept,
+            (Provider::Twilio, title) => title,
+            (Provider::Telnyx, Title::Ours) if !is_before(marked.created, since, RECORDS_APART) => {
+                Title::Ours
+            }
+            (Provider::Telnyx, _) => Title::Kept,
+        }
+    }
+
+    /// How much longer a purchase on `claim` may stay hidden, if the account was looked at `looked_at`. The visibility period is
+    /// over when the API server's dates say so and this process has known the claim for a minute, or when it has known the
+    /// claim for the whole period: neither one wrong date nor a claim with a wrong time ends it early or puts it off for ever.
+    pub(super) fn hidden_for(&self, claim: &Claim, looked_at: Timestamp) -> Duration {
+        let whole = self.waits.visibility;
+        let known = self.memory.claim_known_for;
+        let by_date = whole.saturating_sub(elapsed(claim.at, looked_at));
+        let by_own = KNOWN_FOR.min(whole).saturating_sub(known);
+        by_date.max(by_own).min(whole.saturating_sub(known))
+    }
+}
+
+/// Whose a number is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Title {
+    /// We bought it, or took it over.
+    Ours,
+    /// It carries our mark, and it is not known whether our purchase brought it.
+    Unclear,
+    /// It carries our mark because our purchase wrote over its name.
+    Overwritten,
+    /// It is marked as one that we hold and did not buy, and nobody says that it is to be taken over.
+    Kept,
+    /// Nobody has marked it.
+    Nobodys,
+    /// It carries another's mark.
+    Anothers,
+}
+
+/// True for causes that lie at Burki or at the provider, where nothing tells us that they were mended.
+pub(super) fn asked_elsewhere(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::AssistantNotFound
+            | Reason::AssistantInactive
+            | Reason::AssistantUnverifiable
+            | Reason::ConnectionMissing
+            | Reason::ConnectionNotFound
+            | Reason::ConnectionWebhookMismatch
+    )
+}
