@@ -296,14 +296,14 @@ fn the_page_of_fields_is_up_to_date() {
     let head = "# API reference\n\nGroup `telephony.burki.dev`, version `v1alpha1`. `make generate` writes this page from the definitions.\n\
                 `kubectl explain phonenumber.spec` shows the same in a terminal.\n\n";
     compare(
-        &root().join("docs/api.md"),
+        &root().join("docs/reference/api.md"),
         &format!("{head}{}\n", pages.trim_end()),
     );
 }
 
 #[test]
 fn every_reason_has_a_section_in_the_runbook_and_no_other() {
-    let page = fs::read_to_string(root().join("docs/reasons.md")).unwrap();
+    let page = fs::read_to_string(root().join("docs/reference/reasons.md")).unwrap();
     let sections: Vec<_> = page
         .lines()
         .filter_map(|line| line.strip_prefix("## "))

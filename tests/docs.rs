@@ -233,7 +233,7 @@ fn every_value_that_helm_is_given_is_one_of_the_chart() {
 
 #[test]
 fn the_flags_of_the_operator_are_all_in_the_table_and_no_others() {
-    let page = fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let page = fs::read_to_string(root().join("docs/how-to/operations.md")).unwrap();
     let rows: String = page
         .lines()
         .filter(|line| line.starts_with("| `--"))
@@ -271,7 +271,7 @@ fn every_subcommand_of_the_plugin_exists() {
 
 #[test]
 fn every_metric_that_a_page_names_exists() {
-    let known = fs::read_to_string(root().join("docs/metrics.md")).unwrap();
+    let known = fs::read_to_string(root().join("docs/reference/metrics.md")).unwrap();
     let mut count = 0;
     for Page { path, text } in pages() {
         for code in commands(&text) {

@@ -461,7 +461,7 @@ pub struct AttemptStatus {
     /// The provider's code, if it refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// What the refusal means, if the provider refused: a reason of docs/reasons.md.
+    /// What the refusal means, if the provider refused: a reason of docs/reference/reasons.md.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The provider's code and text, with its request id, if it refused.

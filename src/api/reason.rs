@@ -1,4 +1,4 @@
-//! The stable reasons of conditions. docs/reasons.md has a section for each.
+//! The stable reasons of conditions. docs/reference/reasons.md has a section for each.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ macro_rules! reasons {
         }
 
         impl Reason {
-            /// Every reason, in the order of docs/reasons.md.
+            /// Every reason, in the order of docs/reference/reasons.md.
             pub const ALL: &'static [Self] = &[$($(Self::$name,)*)*];
 
             /// The reason that a condition names; `None` for one that this version does not know.
@@ -37,7 +37,7 @@ macro_rules! reasons {
 
             /// Where the documentation says what it means and what to do.
             pub fn section(self) -> String {
-                format!("docs/reasons.md#{}", self.to_string().to_lowercase())
+                format!("docs/reference/reasons.md#{}", self.to_string().to_lowercase())
             }
 
             /// What it asks for.

@@ -153,7 +153,7 @@ fn anchors(page: &str) -> BTreeSet<String> {
 #[test]
 fn every_alert_has_a_page_a_test_and_a_row_in_the_docs() {
     let tests = file("tests/prometheus/alerts_test.yaml");
-    let operations = file("docs/operations.md");
+    let operations = file("docs/how-to/operations.md");
     for alert in alerts() {
         let name = alert["alert"].as_str().unwrap();
         let link = alert["annotations"]["runbook_url"].as_str().unwrap();
@@ -164,7 +164,7 @@ fn every_alert_has_a_page_a_test_and_a_row_in_the_docs() {
         );
         assert!(
             operations.contains(&format!("| `{name}` |")),
-            "{name} is not in docs/operations.md"
+            "{name} is not in docs/how-to/operations.md"
         );
         // It fires once and stays silent once.
         let fires = tests.contains(&format!("alertname: {name}\n"));

@@ -1,4 +1,4 @@
-//! docs/deletion.md, cell by cell, on a real API server.
+//! docs/reference/deletion.md, cell by cell, on a real API server.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const EDITED: &str = "https://edited.example.com/";
 
 /// The rows of the table: suspend, deletionProtection, deletionPolicy, not deleted, deleted if bought, deleted if adopted.
 fn table() -> Vec<[String; 6]> {
-    let text = include_str!("../../docs/deletion.md");
+    let text = include_str!("../../docs/reference/deletion.md");
     let (_, rest) = text.split_once("<!-- table -->").unwrap();
     let (table, _) = rest.split_once("<!-- end of table -->").unwrap();
     let rows = table.lines().filter(|line| line.starts_with("| ")).skip(1);

@@ -214,7 +214,7 @@ fn one_seed_is_one_story() {
 }
 
 /// Every request of every kind of work, with every end that it can have, and whoever goes on afterwards. What came of it is
-/// a table of docs/crash-safety.md.
+/// a table of docs/explanation/crash-safety.md.
 #[test]
 fn whatever_dies_at_whatever_point_money_is_spent_once() {
     let next = AtomicUsize::new(0);

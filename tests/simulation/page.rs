@@ -1,10 +1,13 @@
-//! The tables of docs/crash-safety.md that tests write.
+//! The tables of docs/explanation/crash-safety.md that tests write.
 
 use std::fs;
 
 /// Compares a table of the page with what was found; with `GENERATE=1` writes it.
 pub fn compare(table: &str, found: &str) {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/crash-safety.md");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/docs/explanation/crash-safety.md"
+    );
     let page = fs::read_to_string(path).unwrap();
     let (begin, end) = (
         format!("<!-- {table} -->\n"),
@@ -17,7 +20,7 @@ pub fn compare(table: &str, found: &str) {
     } else {
         assert_eq!(
             written, found,
-            "`make generate` rewrites docs/crash-safety.md"
+            "`make generate` rewrites docs/explanation/crash-safety.md"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The name, kind, labels and help of each metric: the only place that knows them. docs/metrics.md is made from it.
+//! The name, kind, labels and help of each metric: the only place that knows them. docs/reference/metrics.md is made from it.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! The catalogue against what is really shown, and against docs/metrics.md.
+//! The catalogue against what is really shown, and against docs/reference/metrics.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -188,13 +188,13 @@ fn the_page_of_metrics_is_the_catalogue() {
         );
         page.push_str(&row);
     }
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/metrics.md");
     if std::env::var_os("GENERATE").is_some() {
         std::fs::write(&file, &page).unwrap();
     }
     let found = std::fs::read_to_string(&file).unwrap_or_default();
     assert!(
         found == page,
-        "docs/metrics.md is stale: run `make generate`"
+        "docs/reference/metrics.md is stale: run `make generate`"
     );
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/deletion.md");
+const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/deletion.md");
 
 #[test]
 fn on_deletion_an_unknown_purchase_is_waited_for() {
