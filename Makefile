@@ -18,7 +18,7 @@ demo: ## Run the main job on a real kube-apiserver with an emulated phone compan
 bench: ## Measure what the operator costs, beside its budgets (N=1000 numbers; about three minutes)
 	N=$(N) $(CARGO) test --quiet --release --test bench
 
-unit: check ## Run what needs Rust alone: the first command for a change (two minutes when built)
+unit: check ## Run what needs Rust alone: the first command for a change
 	$(CARGO) test --lib --test architecture --test crds --test docs --test providers --test hostile
 	SCHEDULES=200 $(SIMULATION) -- money_is_spent_once
 

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use phonenumber_operator::api::{Reason, definitions};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -310,4 +310,114 @@ fn every_reason_has_a_section_in_the_runbook_and_no_other() {
         .collect();
     let reasons: Vec<_> = Reason::ALL.iter().map(ToString::to_string).collect();
     assert_eq!(sections, reasons);
+}
+
+/// What of `new` breaks clients or stored objects of `old`, each with its path.
+fn breaks(old: &Value, new: &Value, path: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    if new.is_null() {
+        return vec![format!("{path} is removed")];
+    }
+    let mut say = |is_broken: bool, what: &str| {
+        if is_broken {
+            found.push(format!("{path} {what}"));
+        }
+    };
+    say(old["type"] != new["type"], "has another type");
+    for tag in ["x-kubernetes-list-type", "x-kubernetes-map-type"] {
+        let is_lost = !old[tag].is_null() && old[tag] != new[tag];
+        say(is_lost, &format!("has another {tag}"));
+    }
+    let words =
+        |schema: &Value| -> Vec<Value> { schema["enum"].as_array().cloned().unwrap_or_default() };
+    let (known, allowed) = (words(old), words(new));
+    let is_narrower = known.iter().any(|word| !allowed.contains(word));
+    say(
+        !allowed.is_empty() && (known.is_empty() || is_narrower),
+        "allows fewer words",
+    );
+    let required = |schema: &Value| -> Vec<Value> {
+        schema["required"].as_array().cloned().unwrap_or_default()
+    };
+    let before = required(old);
+    let more = required(new).iter().any(|field| !before.contains(field));
+    say(more, "requires more fields");
+    for (name, field) in old["properties"].as_object().into_iter().flatten() {
+        found.extend(breaks(
+            field,
+            &new["properties"][name],
+            &format!("{path}.{name}"),
+        ));
+    }
+    if old["items"].is_object() {
+        found.extend(breaks(&old["items"], &new["items"], &format!("{path}[]")));
+    }
+    found
+}
+
+/// Compared with the earliest definitions that are kept: fields are only added.
+#[test]
+fn no_change_of_a_definition_breaks_what_is_stored() {
+    for (name, schema) in schemas() {
+        let kept = root().join("tests/upgrade/crds").join(&name);
+        let kept: Value = serde_saphyr::from_str(&fs::read_to_string(kept).unwrap()).unwrap();
+        let earlier = &kept["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        let mut found = breaks(earlier, &schema, &name);
+        // Kubernetes has three words for the status of a condition, and no object ever had another.
+        found.retain(|what| !what.contains(".status.conditions[].status allows fewer words"));
+        assert_eq!(found, Vec::<String>::new());
+        let kept = kept["spec"]["versions"][0]["selectableFields"].clone();
+        let selectable = files()
+            .into_iter()
+            .find(|(file, _)| *file == name)
+            .unwrap()
+            .1;
+        let selectable = &selectable["spec"]["versions"][0]["selectableFields"];
+        for field in kept.as_array().into_iter().flatten() {
+            assert!(
+                selectable.as_array().unwrap().contains(field),
+                "{name} {field}"
+            );
+        }
+    }
+}
+
+#[test]
+fn each_kind_of_break_is_noticed() {
+    let (_, whole) = schemas().swap_remove(0);
+    let broken = |change: &dyn Fn(&mut Value)| {
+        let mut new = whole.clone();
+        change(&mut new);
+        breaks(&whole, &new, "it").len()
+    };
+    assert_eq!(broken(&|_| ()), 0);
+    let spec = |new: &mut Value, change: &dyn Fn(&mut Value)| {
+        change(&mut new["properties"]["spec"]);
+    };
+    let fields: Vec<String> = {
+        let fields = whole["properties"]["spec"]["properties"].as_object();
+        fields.unwrap().keys().cloned().collect()
+    };
+    for field in &fields {
+        let removed = broken(&|new| {
+            spec(new, &|spec| {
+                spec["properties"].as_object_mut().unwrap().remove(field);
+            });
+        });
+        assert_eq!(removed, 1, "{field}");
+    }
+    let field = &fields[0];
+    for change in [
+        json!({"type": "boolean"}),
+        json!({"enum": ["a word that is new"]}),
+        json!({"required": ["a field that is new"]}),
+    ] {
+        let changed = broken(&|new| {
+            spec(new, &|spec| {
+                let field = spec["properties"][field].as_object_mut().unwrap();
+                field.extend(change.as_object().unwrap().clone());
+            });
+        });
+        assert!(changed >= 1, "{change}");
+    }
 }
