@@ -233,7 +233,7 @@ fn every_value_that_helm_is_given_is_one_of_the_chart() {
 
 #[test]
 fn the_flags_of_the_operator_are_all_in_the_table_and_no_others() {
-    let page = fs::read_to_string(root().join("docs/how-to/operations.md")).unwrap();
+    let page = fs::read_to_string(root().join("docs/reference/flags.md")).unwrap();
     let rows: String = page
         .lines()
         .filter(|line| line.starts_with("| `--"))

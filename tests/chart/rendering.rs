@@ -171,7 +171,7 @@ fn the_oldest_kubernetes_is_the_same_in_the_chart_and_in_the_docs() {
         let rendered = try_rendered(&["--kube-version", version]);
         assert_eq!(rendered.is_ok(), is_enough, "{version}: {rendered:?}");
     }
-    for page in ["README.md", "docs/how-to/operations.md"] {
+    for page in ["README.md", "docs/how-to/install.md"] {
         let text = std::fs::read_to_string(root().join(page)).unwrap();
         assert!(text.contains("It needs Kubernetes 1.35 or later"), "{page}");
     }

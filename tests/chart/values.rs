@@ -50,7 +50,7 @@ fn documented() -> Vec<Documented> {
 fn the_readme_of_the_chart_says_what_the_comments_of_the_values_say() {
     let mut page = String::from(
         "# Chart of the PhoneNumber operator\n\n<!-- Written by `make generate` from values.yaml. -->\n\n\
-         How to install, upgrade and uninstall it is in [docs/how-to/operations.md](../../docs/how-to/operations.md).\n\n\
+         How to install, upgrade and uninstall it is in [docs/how-to/install.md](../../docs/how-to/install.md).\n\n\
          | value | default | meaning |\n|---|---|---|\n",
     );
     for Documented {

@@ -251,7 +251,7 @@ fn backed_up(plane: &ControlPlane, place: &str) -> Value {
     object
 }
 
-/// Takes the number out of a cluster for good, as docs/how-to/operations.md says: Retain first, then the deletion.
+/// Takes the number out of a cluster for good, as docs/how-to/move-a-number.md says: Retain first, then the deletion.
 async fn let_go(plane: &ControlPlane, place: &str) {
     let retain = r#"{"spec": {"deletionPolicy": "Retain"}}"#;
     kubectl(

@@ -1,4 +1,4 @@
-//! Who may do what: the table of docs/how-to/operations.md, asked of the API server cell by cell.
+//! Who may do what: the table of docs/how-to/access.md, asked of the API server cell by cell.
 
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
@@ -179,7 +179,7 @@ async fn who_may_do_what_is_as_the_table_says() {
         }
         table.push_str(&format!("| {deed} | {} |\n", cells.join(" | ")));
     }
-    let path = "docs/how-to/operations.md";
+    let path = "docs/how-to/access.md";
     let page = std::fs::read_to_string(root().join(path)).unwrap();
     let (head, rest) = page.split_once("<!-- roles -->\n").unwrap();
     let (_, tail) = rest.split_once("<!-- end of roles -->").unwrap();

@@ -243,9 +243,9 @@ async fn a_release_is_installed_upgraded_rolled_back_and_uninstalled() {
     .await;
 }
 
-/// The commands of docs/how-to/operations.md that hand the definitions over to a release.
+/// The commands of docs/how-to/install.md that hand the definitions over to a release.
 fn commands_of_the_docs() -> String {
-    let page = std::fs::read_to_string(helm::root().join("docs/how-to/operations.md")).unwrap();
+    let page = std::fs::read_to_string(helm::root().join("docs/how-to/install.md")).unwrap();
     let (_, rest) = page
         .split_once("### Definitions that are there already\n")
         .unwrap();

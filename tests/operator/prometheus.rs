@@ -190,7 +190,7 @@ fn first_metric(query: &str) -> String {
     rest[..end].to_owned()
 }
 
-/// The panels of which docs/how-to/operations.md shows a picture: title, unit and file.
+/// The panels of which docs/how-to/observe.md shows a picture: title, unit and file.
 const PICTURES: [(&str, &str, &str); 4] = [
     ("Monthly cost by account", "", "monthly-cost"),
     ("Purchases", "", "purchases"),
