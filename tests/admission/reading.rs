@@ -459,7 +459,7 @@ async fn kubectl_explains_the_fields() {
         ),
         (
             "pn.spec.provider",
-            "ENUM: twilio telnyx DESCRIPTION: The phone company to buy the number from: twilio or telnyx. Cannot be changed.",
+            "ENUM: twilio telnyx DESCRIPTION: The provider to buy the number from: twilio or telnyx. Cannot be changed.",
         ),
         (
             "provideraccount.spec.twilio.credentialsSecretRef",

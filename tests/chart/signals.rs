@@ -153,7 +153,7 @@ fn anchors(page: &str) -> BTreeSet<String> {
 #[test]
 fn every_alert_has_a_page_a_test_and_a_row_in_the_docs() {
     let tests = file("tests/prometheus/alerts_test.yaml");
-    let page = file("docs/how-to/observe.md");
+    let observe = file("docs/how-to/observe.md");
     for alert in alerts() {
         let name = alert["alert"].as_str().unwrap();
         let link = alert["annotations"]["runbook_url"].as_str().unwrap();
@@ -163,7 +163,7 @@ fn every_alert_has_a_page_a_test_and_a_row_in_the_docs() {
             "{name}: {link} leads nowhere"
         );
         assert!(
-            page.contains(&format!("| `{name}` |")),
+            observe.contains(&format!("| `{name}` |")),
             "{name} is not in docs/how-to/observe.md"
         );
         // It fires once and stays silent once.
