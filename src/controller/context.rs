@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::ListParams;
 use kube::core::{PartialObjectMeta, Selector, SelectorExt};
@@ -389,14 +388,6 @@ impl Context {
         let others = numbers.iter().flat_map(|number| self.declarers(number));
         let others = others.filter(|other| other.uid() != number.uid());
         others.for_each(|other| self.requeuer.number(&other));
-    }
-
-    /// True if the cache shows the namespace with the same labels.
-    pub(super) fn has_labels_of(&self, namespace: &PartialObjectMeta<Namespace>) -> bool {
-        let reference = ObjectRef::from_obj(namespace);
-        let mut caches = self.caches.namespaces.iter();
-        let known = caches.find_map(|store| store.get(&reference));
-        known.is_some_and(|known| known.labels() == namespace.labels())
     }
 
     /// The Secrets that accounts refer to.

@@ -1,7 +1,7 @@
 //! What is done with each object, and what a change of one means for others; without queues and watches. Whoever drives
 //! it fills the caches, tells what came, and passes objects in when they are due.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -33,7 +33,7 @@ use crate::panics::{self, lock};
 use crate::telemetry::Heartbeat;
 use crate::telemetry::metrics::LOOP;
 
-/// How often memories of resources that are gone are dropped.
+/// How often observations of resources that are gone are dropped.
 const CLEAN_UP_AFTER: Duration = Duration::from_secs(600);
 
 /// How often Secrets in use are to be read again, so that a changed one takes effect within 10 s.
@@ -49,10 +49,12 @@ pub struct Reconciler {
     cleaned_up: Mutex<Instant>,
     /// True once all namespaces were listed.
     knew_namespaces: AtomicBool,
+    /// The labels of each namespace, as the watch showed them last: the cache may be ahead of it.
+    labels: Mutex<HashMap<String, BTreeMap<String, String>>>,
 }
 
 impl Reconciler {
-    /// A reconciler that finds objects in `stores` and wakes others through `wakers`.
+    /// A reconciler that finds objects in `caches` and requeues others through `requeuer`.
     pub fn new(parts: Parts, caches: Caches, requeuer: Requeuer) -> Self {
         let heartbeat = parts.heartbeat.clone();
         let cleaned_up = Mutex::new(parts.clock.now());
@@ -61,6 +63,7 @@ impl Reconciler {
             heartbeat,
             cleaned_up,
             knew_namespaces: AtomicBool::default(),
+            labels: Mutex::default(),
         }
     }
 
@@ -269,6 +272,11 @@ impl Reconciler {
 
     /// A namespace's labels decide which ClusterProviderAccounts it may use.
     pub fn saw_namespace(&self, event: &Event<PartialObjectMeta<Namespace>>) {
+        let has_other_labels = |namespace: &PartialObjectMeta<Namespace>| {
+            let labels = namespace.labels().clone();
+            let before = lock(&self.labels).insert(namespace.name_any(), labels);
+            before.as_ref() != Some(namespace.labels())
+        };
         let changed = match event {
             // Those wait that refer to an account which allows some namespaces.
             Event::InitDone if !self.knew_namespaces.swap(true, Ordering::Relaxed) => {
@@ -280,10 +288,17 @@ impl Reconciler {
                 });
                 return;
             }
-            Event::Apply(namespace) => namespace,
-            // Nothing is woken by a list that shows what is known.
-            Event::InitApply(namespace) if !self.context.has_labels_of(namespace) => namespace,
-            Event::InitApply(_) | Event::Delete(_) | Event::Init | Event::InitDone => return,
+            // A list that shows what is known requeues nothing.
+            Event::Apply(namespace) | Event::InitApply(namespace)
+                if has_other_labels(namespace) =>
+            {
+                namespace
+            }
+            Event::Delete(namespace) => {
+                lock(&self.labels).remove(&namespace.name_any());
+                return;
+            }
+            Event::Apply(_) | Event::InitApply(_) | Event::Init | Event::InitDone => return,
         };
         let name = Some(changed.name_any());
         let is_in = |number: &PhoneNumber| number.namespace() == name;

@@ -154,6 +154,25 @@ impl World {
         self.reconciler.saw_namespace(&event);
     }
 
+    /// What a list of namespaces tells: the cache has the whole list before any of it is passed on.
+    pub(in crate::controller) fn list_namespaces(
+        &mut self,
+        namespaces: &[PartialObjectMeta<Namespace>],
+    ) {
+        let applied = namespaces.iter().cloned().map(Event::InitApply);
+        let events: Vec<_> = [Event::Init]
+            .into_iter()
+            .chain(applied)
+            .chain([Event::InitDone])
+            .collect();
+        for event in &events {
+            self.namespaces.apply_watcher_event(event);
+        }
+        for event in &events {
+            self.reconciler.saw_namespace(event);
+        }
+    }
+
     /// The numbers that were woken since the last call, each once.
     pub(in crate::controller) fn woken(&mut self) -> BTreeSet<String> {
         std::iter::from_fn(|| self.woken_numbers.try_recv().ok())
@@ -409,10 +428,13 @@ async fn what_depends_on_the_labels_of_namespaces_waits_for_them() {
     assert_eq!(denied(&world, &waits), Some(Reason::AccountNotAllowed));
     // A list that shows what is known wakes nobody.
     world.woken();
-    world.tell_namespace(Event::Init);
-    world.tell_namespace(Event::InitApply(labelled("two")));
-    world.tell_namespace(Event::InitDone);
+    world.list_namespaces(&[labelled("two")]);
     assert!(world.woken().is_empty());
+    // What changed while the watch was away was told by no event.
+    world.list_namespaces(&[labelled("one")]);
+    let both = ["other", "waits"].map(str::to_owned);
+    assert_eq!(world.woken(), BTreeSet::from(both));
+    assert_eq!(denied(&world, &waits), None);
 }
 
 #[tokio::test(start_paused = true)]
