@@ -24,7 +24,7 @@ const SOON: Duration = Duration::from_secs(15);
 /// How long a repair counts.
 const REPAIRS_COUNT_FOR: Duration = Duration::from_secs(3600);
 
-/// The memories of all resources, by UID.
+/// The observations of all resources, by UID.
 pub(super) struct Observations {
     clock: Arc<dyn Clock>,
     by_uid: Mutex<HashMap<String, Box<Entry>>>,

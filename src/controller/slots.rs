@@ -19,11 +19,11 @@ pub(super) const ASKS_AGAIN_AFTER: Duration = Duration::from_secs(30);
 pub(super) struct AccountSlots {
     most: usize,
     requeuer: Requeuer,
-    /// `None` once there are no more turns.
+    /// `None` once there are no more slots.
     by_account: Mutex<Option<HashMap<AccountKey, Queue>>>,
 }
 
-/// The turns of one account.
+/// The slots of one account.
 #[derive(Default)]
 struct Queue {
     out: usize,
@@ -61,7 +61,7 @@ impl AccountSlots {
     }
 
     /// The right to make a pass over `number` now. `None` if it is not its turn: it is woken when it is, unless there are no
-    /// more turns.
+    /// more slots.
     pub(super) fn take(self: &Arc<Self>, number: &PhoneNumber) -> Option<SlotGuard> {
         let mut by_account = self.by_account();
         let key = AccountKey::of(number);
@@ -90,7 +90,7 @@ impl AccountSlots {
         });
     }
 
-    /// Gives no more turns, also not to those that wait. Passes under way keep theirs.
+    /// Gives no more slots, also not to those that wait. Passes under way keep theirs.
     pub(super) fn end(&self) {
         self.by_account().take();
     }
@@ -215,7 +215,7 @@ mod tests {
 
     /// Numbers come by themselves too, end, and go, in any order: whoever was told to wait is woken at last.
     #[test]
-    fn nobody_waits_while_there_are_turns() {
+    fn nobody_waits_while_there_are_slots() {
         for seed in 0..1000 {
             let mut random = StdRng::seed_from_u64(seed);
             let (slots, mut woken) = slots(random.random_range(1..4));

@@ -20,7 +20,7 @@ use crate::number::{E164, Holding, Kind, Mark, NumberId, Owner, Place, Price, Pr
 use crate::provider::{Error, Order, OrderState, Ours, RefusalKind};
 use crate::sabotage::{Safeguard, stands};
 
-/// How long a listing of orders serves those that ask for the first time. Who asks again wants to see a change.
+/// How long a listing of orders serves all that ask.
 const ORDERS_SERVE: Duration = Duration::from_secs(5);
 
 /// The name that the resource had whose number this one takes over.

@@ -1,4 +1,4 @@
-//! Sets up, assigns and releases a number that is held.
+//! Sets up and assigns a number that is held.
 
 use super::super::context::Context;
 use super::super::plan::{

@@ -66,8 +66,8 @@ pub(super) async fn claim(
         spending,
     });
     // What a search has just shown needs no other look.
-    let is_foreign_change = |asked| context.clock.now().since(asked) < SEARCH_HOLDS;
-    if intent == Intent::Buy && state.chosen_at.take().is_some_and(is_foreign_change) {
+    let is_recent = |asked| context.clock.now().since(asked) < SEARCH_HOLDS;
+    if intent == Intent::Buy && state.chosen_at.take().is_some_and(is_recent) {
         state.facts.findings.last_look = Some(None);
     }
     Ok(())

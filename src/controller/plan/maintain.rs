@@ -169,7 +169,7 @@ fn line(facts: &Facts, holding: &Holding) -> Option<Step> {
         Line::PortingOut => (
             Reason::PortOutPending,
             format!(
-                "Another provider_api has asked to take {title} over. Unless the port-out order is rejected at {provider} \
+                "Another company has asked to take {title} over. Unless the port-out order is rejected at {provider} \
                  within a day, the number is gone."
             ),
             facts.waits.interval,

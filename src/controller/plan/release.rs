@@ -22,7 +22,7 @@ pub(crate) enum Deletion {
     /// It removes the finalizer, and leaves the number in the account.
     LetsGo(FinalizerRemoval),
     /// It waits until the protection ends.
-    Timeouts,
+    Waits,
 }
 
 /// What the deletion of the object does to its number, as the spec is now.
@@ -33,7 +33,7 @@ pub(crate) fn on_deletion(facts: &Facts) -> Deletion {
         None if facts.adopted => Deletion::LetsGo(FinalizerRemoval::Retained),
         // Nobody who only deletes an owner asks for a release.
         None if facts.owned => Deletion::LetsGo(FinalizerRemoval::Owned),
-        Some(DeletionPolicy::Release) | None if facts.protected => Deletion::Timeouts,
+        Some(DeletionPolicy::Release) | None if facts.protected => Deletion::Waits,
         Some(DeletionPolicy::Release) | None => Deletion::Releases,
     }
 }
@@ -55,7 +55,7 @@ pub(super) fn release(facts: &Facts) -> Step {
     }
     match deletion {
         Deletion::LetsGo(farewell) => return Step::RemoveFinalizer(farewell),
-        Deletion::Timeouts => {
+        Deletion::Waits => {
             return wait(
                 Reason::ReleaseProtected,
                 format!(

@@ -96,7 +96,7 @@ pub(super) fn status(
     status.on_deletion = is_held.then(|| match on_deletion(facts) {
         Deletion::Releases => OnDeletion::Release,
         Deletion::LetsGo(_) => OnDeletion::Retain,
-        Deletion::Timeouts => OnDeletion::Blocked,
+        Deletion::Waits => OnDeletion::Blocked,
     });
     let (kind, name) = account_name(&state.object);
     status.account_ref = Some(AccountRefStatus {
