@@ -375,6 +375,10 @@ impl Reconciler {
             .chain(cluster_accounts.filter_map(|account| account.uid()))
             .collect();
         self.context.checks.retain(|uid| live.contains(uid));
+        lock(&self.labels).retain(|name, _| {
+            let mut stores = caches.namespaces.iter();
+            stores.any(|store| store.get(&ObjectRef::new(name)).is_some())
+        });
         let since = self.context.unsettled_since();
         self.context.caches.index.forget_claims_before(since);
         let exists = |key: &AccountKey| self.context.account_status(key).is_some();
