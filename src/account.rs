@@ -322,11 +322,11 @@ impl Account {
     ///
     /// # Errors
     /// [`Error::Throttled`] while the account is paused after a 429.
-    pub async fn permit(&self, urgency: Priority) -> Result<Permit, Error> {
-        self.shared.permit(self.clock.as_ref(), urgency).await
+    pub async fn permit(&self, priority: Priority) -> Result<Permit, Error> {
+        self.shared.permit(self.clock.as_ref(), priority).await
     }
 
-    /// Makes one call of `provider` under a permit of its own.
+    /// Makes one call of [`Account::provider_api`] under a permit of its own.
     ///
     /// # Errors
     /// Those of the call; a 429 pauses the account.
@@ -539,16 +539,21 @@ impl Account {
         {
             return Ok(());
         }
-        // A failure serves as long as a success: what is down is listed no more often than what is up. What one credential
-        // may not do says nothing of others.
+        // A failure serves as long as a success: what is down is listed no more often than what is up.
         let serves = |begun, (credential, outcome): &(Fingerprint, Result<(), Error>)| {
-            let is_refused = matches!(outcome, Err(Error::Unauthorized(_) | Error::Refused(_)));
-            begun >= not_before && (!is_refused || *credential == self.credential)
+            begun >= not_before && self.is_answered_by(credential, outcome)
         };
         let list = |begun| async move { (self.credential.clone(), self.list_now(begun).await) };
         let listing = &self.shared.listing;
         let (_, outcome) = listing.last_or(self.clock.as_ref(), serves, list).await;
         outcome
+    }
+
+    /// True if what was answered to a request with `credential` is an answer to this account's too: what one credential may not
+    /// do says nothing of others.
+    fn is_answered_by<T>(&self, credential: &Fingerprint, outcome: &Result<T, Error>) -> bool {
+        let is_refused = matches!(outcome, Err(Error::Unauthorized(_) | Error::Refused(_)));
+        !is_refused || *credential == self.credential
     }
 
     async fn list_now(&self, begun: Instant) -> Result<(), Error> {
@@ -667,9 +672,9 @@ impl Account {
 
 impl Shared {
     /// Waits for the right to have a request under way.
-    async fn permit(&self, clock: &dyn Clock, urgency: Priority) -> Result<Permit, Error> {
+    async fn permit(&self, clock: &dyn Clock, priority: Priority) -> Result<Permit, Error> {
         self.goes_on(clock.now())?;
-        let permit = self.permits.acquire(urgency).await;
+        let permit = self.permits.acquire(priority).await;
         // A 429 may have come meanwhile.
         self.goes_on(clock.now())?;
         permit.ok_or(Error::WriteNotAllowed("the program ends"))

@@ -50,8 +50,7 @@ impl Account {
         not_before: Instant,
     ) -> Result<Vec<Order>, Error> {
         let serves = |begun, (credential, outcome): &Marked| {
-            let is_own = outcome.is_ok() || *credential == self.credential;
-            begun >= not_before && is_own
+            begun >= not_before && self.is_answered_by(credential, outcome)
         };
         let list = |_| async {
             let listed = self.call(self.provider_api.orders(None)).await;

@@ -86,11 +86,11 @@ impl Permits {
     }
 
     /// Waits for a permit; `None` never comes, since nobody gives up the queue.
-    pub(super) async fn acquire(self: &Arc<Self>, urgency: Priority) -> Option<Permit> {
+    pub(super) async fn acquire(self: &Arc<Self>, priority: Priority) -> Option<Permit> {
         let (sender, permit) = oneshot::channel();
         {
             let mut state = lock(&self.state);
-            match urgency {
+            match priority {
                 Priority::High => state.first.push_back(sender),
                 Priority::Normal => state.later.push_back(sender),
             }
@@ -128,9 +128,9 @@ mod tests {
     type Waiting = BoxFuture<'static, Option<Permit>>;
 
     /// One that has joined the queue.
-    fn waiting(permits: &Arc<Permits>, urgency: Priority) -> Waiting {
+    fn waiting(permits: &Arc<Permits>, priority: Priority) -> Waiting {
         let permits = Arc::clone(permits);
-        let mut waiting = async move { permits.acquire(urgency).await }.boxed();
+        let mut waiting = async move { permits.acquire(priority).await }.boxed();
         assert!((&mut waiting).now_or_never().is_none(), "none is left");
         waiting
     }

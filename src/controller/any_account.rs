@@ -18,10 +18,17 @@ pub(super) trait AnyAccount:
     const KIND: AccountKind;
     fn spec(&self) -> &AccountSpec;
     fn status(&self) -> Option<&AccountStatus>;
-    fn set_status(&mut self, status: AccountStatus);
-    fn conditions(&mut self) -> &mut Vec<Condition>;
+    fn status_mut(&mut self) -> &mut Option<AccountStatus>;
     /// Where it is written.
     fn api(&self, writes: &Client) -> Api<Self>;
+
+    fn set_status(&mut self, status: AccountStatus) {
+        *self.status_mut() = Some(status);
+    }
+
+    fn conditions(&mut self) -> &mut Vec<Condition> {
+        &mut self.status_mut().get_or_insert_default().conditions
+    }
 
     /// What leads to it.
     fn key(&self) -> AccountKey {
@@ -52,12 +59,8 @@ impl AnyAccount for ProviderAccount {
         self.status.as_ref()
     }
 
-    fn set_status(&mut self, status: AccountStatus) {
-        self.status = Some(status);
-    }
-
-    fn conditions(&mut self) -> &mut Vec<Condition> {
-        &mut self.status.get_or_insert_default().conditions
+    fn status_mut(&mut self) -> &mut Option<AccountStatus> {
+        &mut self.status
     }
 
     fn api(&self, writes: &Client) -> Api<Self> {
@@ -76,12 +79,8 @@ impl AnyAccount for ClusterProviderAccount {
         self.status.as_ref()
     }
 
-    fn set_status(&mut self, status: AccountStatus) {
-        self.status = Some(status);
-    }
-
-    fn conditions(&mut self) -> &mut Vec<Condition> {
-        &mut self.status.get_or_insert_default().conditions
+    fn status_mut(&mut self) -> &mut Option<AccountStatus> {
+        &mut self.status
     }
 
     fn api(&self, writes: &Client) -> Api<Self> {

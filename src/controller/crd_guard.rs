@@ -10,7 +10,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 
-use super::setbacks::shared;
+use super::setbacks::shared_error;
 use crate::api::{self, GROUP};
 use crate::clock::Clock;
 use crate::flight::Flight;
@@ -43,7 +43,7 @@ impl CrdGuard {
     pub(super) async fn is_deleted(&self, clock: &dyn Clock) -> Result<bool, kube::Error> {
         let ask = |_| async { self.ask().await.map_err(Arc::new) };
         let answer = self.answers.after_now(clock, ask).await;
-        answer.map_err(shared)
+        answer.map_err(shared_error)
     }
 
     /// The fields of this version that the API server drops, because an installed definition is older; none where it may not
@@ -128,6 +128,7 @@ fn compare(ours: &Value, theirs: &Value, path: &str, found: &mut Vec<String>) {
 mod tests {
     use super::*;
     use crate::clock::BootClock;
+    use crate::controller::reconciler::tests::hanging;
     use kube::client::Body;
     use serde_json::json;
     use std::sync::atomic::AtomicUsize;
@@ -245,15 +246,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_failure_serves_all_that_waited_for_it() {
         let asked = Arc::new(AtomicUsize::new(0));
-        let requests = Arc::clone(&asked);
-        let service = tower::service_fn(move |_: http::Request<Body>| {
-            requests.fetch_add(1, Ordering::Relaxed);
-            async move {
-                tokio::time::sleep(Duration::from_secs(10)).await;
-                Err::<http::Response<Body>, _>(std::io::Error::other("cut off"))
-            }
-        });
-        let definition = CrdGuard::new(Client::new(service, "default"));
+        let definition = CrdGuard::new(hanging(&asked));
         let begun = tokio::time::Instant::now();
         let many = (0..50).map(|_| definition.is_deleted(&BootClock));
         let answers = futures::future::join_all(many).await;

@@ -20,7 +20,7 @@ use kube::{Api, Client, ResourceExt};
 
 use super::plan::clock_time;
 use super::requeuer::Requeuer;
-use super::setbacks::shared as shared_error;
+use super::setbacks::shared_error;
 use crate::api::PhoneNumber;
 use crate::number::AccountId;
 use crate::panics::lock;
@@ -78,7 +78,8 @@ pub(super) enum QuotaExceeded {
 }
 
 impl QuotaExceeded {
-    /// What a person should know, and when to try again. The time that is told stays the same while it is waited for. An unreadable count is looked at after each `interval`.
+    /// What a person should know, and when to try again. The time in the text stays the same while a resource waits. An unreadable
+    /// count is read again after each `interval`.
     pub(super) fn told(
         &self,
         account: &AccountId,

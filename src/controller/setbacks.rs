@@ -38,7 +38,7 @@ pub(super) fn is_conflict(error: &kube::Error) -> bool {
 }
 
 /// The error that many share who waited for one request.
-pub(super) fn shared(error: Arc<kube::Error>) -> kube::Error {
+pub(super) fn shared_error(error: Arc<kube::Error>) -> kube::Error {
     match error.as_ref() {
         kube::Error::Api(status) => kube::Error::Api(status.clone()),
         _ => kube::Error::Service(Box::new(error)),

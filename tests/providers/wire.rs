@@ -13,7 +13,7 @@ use phonenumber_operator::provider::http::{
 };
 use phonenumber_operator::provider::{Error, Reply};
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::listener::{Listener, Say, answer};
@@ -162,9 +162,9 @@ async fn a_listing_that_loops_is_left() {
     }
 }
 
-#[tokio::test]
-async fn a_purchase_is_sent_once_even_if_a_kept_connection_breaks() {
-    let absent = [
+/// The last page of a listing that shows nothing.
+fn pages_without_a_number() -> [(Provider, Value); 2] {
+    [
         (
             Provider::Twilio,
             json!({"incoming_phone_numbers": [], "uri": OWN_URI}),
@@ -173,8 +173,12 @@ async fn a_purchase_is_sent_once_even_if_a_kept_connection_breaks() {
             Provider::Telnyx,
             json!({"data": [], "meta": {"page_number": 1, "total_pages": 0}}),
         ),
-    ];
-    for (provider, page) in absent {
+    ]
+}
+
+#[tokio::test]
+async fn a_purchase_is_sent_once_even_if_a_kept_connection_breaks() {
+    for (provider, page) in pages_without_a_number() {
         let script = vec![
             answer(200, "", &page.to_string()),
             Say::BytesAndClose(String::new()),
@@ -205,17 +209,7 @@ async fn a_purchase_after_a_freeze_is_sent_once_at_most() {
         .enable_all()
         .build()
         .unwrap();
-    let absent = [
-        (
-            Provider::Twilio,
-            json!({"incoming_phone_numbers": [], "uri": OWN_URI}),
-        ),
-        (
-            Provider::Telnyx,
-            json!({"data": [], "meta": {"page_number": 1, "total_pages": 0}}),
-        ),
-    ];
-    for (provider, page) in absent {
+    for (provider, page) in pages_without_a_number() {
         let Say::Bytes(page) = answer(200, "", &page.to_string()) else {
             unreachable!("an answer is bytes")
         };

@@ -1,8 +1,9 @@
 //! Tests of `quota`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
+use crate::controller::reconciler::tests::hanging;
 
 #[test]
 fn slots_are_read_as_they_were_written() {
@@ -120,6 +121,15 @@ impl Asked {
         what: (&str, Option<&str>),
         minutes: i64,
     ) -> Result<Slot, QuotaExceeded> {
+        self.try_to_take(name, what, minutes).await.unwrap()
+    }
+
+    async fn try_to_take(
+        &self,
+        name: &str,
+        what: (&str, Option<&str>),
+        minutes: i64,
+    ) -> Result<Result<Slot, QuotaExceeded>, kube::Error> {
         let (account, object) = (AccountId::new("AC1"), number(name));
         let (limit, now) = (self.limit, Self::at(minutes));
         let taken = self.quotas.take(
@@ -130,7 +140,7 @@ impl Asked {
             &object,
             what,
         );
-        taken.await.unwrap()
+        taken.await
     }
 
     async fn take(&self, name: &str, what: &str, minutes: i64) -> Option<Slot> {
@@ -205,59 +215,20 @@ async fn what_was_counted_for_an_organization_counts_for_its_key_alone() {
 /// Those that wait for the count would be let to the API server one after another.
 #[tokio::test(start_paused = true)]
 async fn a_failure_to_count_serves_all_that_waited_for_it() {
-    let asked = Arc::new(AtomicU64::new(0));
-    let requests = Arc::clone(&asked);
-    let service = tower::service_fn(move |_: http::Request<kube::client::Body>| {
-        requests.fetch_add(1, Ordering::Relaxed);
-        async move {
-            tokio::time::sleep(Duration::from_secs(10)).await;
-            Err::<http::Response<kube::client::Body>, _>(std::io::Error::other("cut off"))
-        }
-    });
-    let client = Client::new(service, "default");
+    let asked = Arc::new(AtomicUsize::new(0));
     let asking = Asked {
-        quotas: HourlyQuotas::new(client, "operator", Requeuer::default()),
+        quotas: HourlyQuotas::new(hanging(&asked), "operator", Requeuer::default()),
         limit: 100,
     };
+    let fails = async |name: &str| asking.try_to_take(name, (name, None), 0).await.is_err();
     let begun = tokio::time::Instant::now();
     let names: Vec<String> = (0..50).map(|at| format!("n{at}")).collect();
-    let account = AccountId::new("AC1");
-    let taken = names.iter().map(|name| {
-        let (quotas, account) = (&asking.quotas, &account);
-        async move {
-            let object = number(name);
-            let accounts = (account, std::slice::from_ref(account));
-            let taken = quotas.take(
-                accounts,
-                QuotaKind::Purchase,
-                100,
-                Asked::at(0),
-                &object,
-                (name, None),
-            );
-            taken.await.is_err()
-        }
-    });
-    let failed = futures::future::join_all(taken).await;
+    let failed = futures::future::join_all(names.iter().map(|name| fails(name))).await;
     assert!(failed.into_iter().all(|failed| failed));
     assert_eq!(asked.load(Ordering::Relaxed), 1);
     assert_eq!(begun.elapsed(), Duration::from_secs(10));
-    assert!(!taken_after_all(&asking).await, "the next one asks again");
+    assert!(fails("later").await, "the next one asks again");
     assert_eq!(asked.load(Ordering::Relaxed), 2);
-}
-
-async fn taken_after_all(asking: &Asked) -> bool {
-    let (account, object) = (AccountId::new("AC1"), number("later"));
-    let accounts = (&account, std::slice::from_ref(&account));
-    let taken = asking.quotas.take(
-        accounts,
-        QuotaKind::Purchase,
-        asking.limit,
-        Asked::at(0),
-        &object,
-        ("+1", None),
-    );
-    taken.await.is_ok()
 }
 
 #[tokio::test]

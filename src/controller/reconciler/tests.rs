@@ -1,6 +1,10 @@
 //! What a watch tells, and who is woken by it.
 
+use std::sync::atomic::AtomicUsize;
+
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+use kube::Client;
+use kube::client::Body;
 use kube::runtime::reflector::store::Writer;
 use serde_json::{Value, json};
 
@@ -188,6 +192,19 @@ impl World {
 }
 
 /// A PhoneNumber of the namespace `support`.
+/// An API server that answers nothing for ten seconds, and cuts the connection then. `asked` counts its requests.
+pub(in crate::controller) fn hanging(asked: &Arc<AtomicUsize>) -> Client {
+    let requests = Arc::clone(asked);
+    let service = tower::service_fn(move |_: http::Request<Body>| {
+        requests.fetch_add(1, Ordering::Relaxed);
+        async move {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            Err::<http::Response<Body>, _>(std::io::Error::other("cut off"))
+        }
+    });
+    Client::new(service, "default")
+}
+
 pub(in crate::controller) fn number(name: &str, declared: &str, change: Value) -> PhoneNumber {
     let mut whole = json!({
         "metadata": {"name": name, "namespace": "support", "uid": format!("uid-{name}"), "resourceVersion": "1"},
@@ -435,6 +452,10 @@ async fn what_depends_on_the_labels_of_namespaces_waits_for_them() {
     let both = ["other", "waits"].map(str::to_owned);
     assert_eq!(world.woken(), BTreeSet::from(both));
     assert_eq!(denied(&world, &waits), None);
+    // Nothing is kept of what went without an event.
+    world.list_namespaces(&[]);
+    world.reconciler.forget_what_is_gone();
+    assert!(lock(&world.reconciler.labels).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
