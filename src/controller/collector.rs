@@ -178,7 +178,7 @@ fn state(number: &PhoneNumber) -> &'static str {
 }
 
 /// Since when the number is claimed and nobody knows whether it was bought: nothing is recorded, the last attempt was not
-/// certainly in vain, and what it waits for is a look at the account, or what a look needs. A claim that cannot be read
+/// certain to have bought nothing, and what it waits for is a look at the account, or what a look needs. A claim that cannot be read
 /// may be as old as its resource.
 fn open_since(number: &PhoneNumber) -> Option<Timestamp> {
     let status = number.status.as_ref();

@@ -1,4 +1,4 @@
-//! How conditions say what a pass comes to: alike on every kind. Pure.
+//! Sets conditions, in the same way on every kind. Pure.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};

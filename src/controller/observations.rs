@@ -283,7 +283,7 @@ impl Observations {
     }
 
     /// Remembers that the claim in `before` was replaced by `claim`, which is about to be attempted. True if every attempt
-    /// before it was certainly in vain.
+    /// before it certainly bought nothing.
     pub(super) fn claimed(&self, object: &PhoneNumber, before: &Stored, claim: &Claim) -> bool {
         self.attempted(object, &Stored::Ours(claim.clone()), self.clock.now());
         self.entry(object, |entry| {
@@ -298,7 +298,7 @@ impl Observations {
         })
     }
 
-    /// Remembers that the attempt of the claim with this nonce was certainly in vain, as all before it were.
+    /// Remembers that the attempt of the claim with this nonce certainly bought nothing, as all before it.
     pub(super) fn known_not_purchased(&self, object: &PhoneNumber, nonce: &str) {
         self.settled(object);
         self.entry(object, |entry| {

@@ -18,13 +18,13 @@ use crate::api::{NUMBER_FINALIZER, PhoneNumber, finalizers_of, has_finalizer};
 use crate::number::{Holding, Origin, Whose};
 use crate::sabotage::{Safeguard, stands};
 
-use look::{choose, count, fetch, look, offer, price_of};
-use release::{announce_release, release};
+use look::{check_availability, count, fetch_by_id, lookup, price_of, search_and_reserve};
+use release::{record_release, release};
 use settle::{
-    announce, assign, attach_papers, configure, disclaim, rename, restore_mark, set_webhook,
-    unassign,
+    assign, attach_papers, configure, disclaim, record_pending_assignment, rename, restore_mark,
+    set_webhook, unassign,
 };
-use spend::{adopt, buy, claim, last_look};
+use spend::{adopt, buy, claim, verify_before_purchase};
 
 /// How soon a pass is repeated that was overtaken by a change of its resource.
 pub(super) const AFTER_A_CHANGE: std::time::Duration = std::time::Duration::from_millis(100);
@@ -54,18 +54,20 @@ pub(super) async fn perform(
             state.order = Some(*order);
             return Ok(Checkpoint::Needed);
         }
-        Step::FetchById(id) => fetch(&id, state, context).await?,
-        Step::Lookup => look(state, context).await?,
+        Step::FetchById(id) => fetch_by_id(&id, state, context).await?,
+        Step::Lookup => lookup(state, context).await?,
         Step::Count => count(state, context).await?,
-        Step::CheckAvailability => offer(state).await?,
-        Step::SearchAndReserve => choose(state, context).await?,
+        Step::CheckAvailability => check_availability(state).await?,
+        Step::SearchAndReserve => search_and_reserve(state, context).await?,
         Step::AddFinalizer => add_finalizer(state, context).await?,
         Step::Claim { intent, since } => claim(intent, since, state, context).await?,
-        Step::VerifyBeforePurchase => last_look(state, context).await?,
+        Step::VerifyBeforePurchase => verify_before_purchase(state, context).await?,
         Step::Buy => buy(state, context).await?,
         Step::Adopt(id) => adopt(&id, state, context).await?,
         Step::Unassign(assistant) => unassign(assistant, state).await?,
-        Step::RecordPendingAssignment(assistant) => announce(assistant, state, context).await?,
+        Step::RecordPendingAssignment(assistant) => {
+            record_pending_assignment(assistant, state, context).await?
+        }
         Step::Assign(assistant) => assign(assistant, state, context).await?,
         Step::Rename(id) => rename(&id, state, context).await?,
         Step::Disclaim(id) => disclaim(&id, state, context).await?,
@@ -81,10 +83,10 @@ pub(super) async fn perform(
             state.facts.findings.cancelled = true;
             state.facts.findings.look = None;
         }
-        Step::RecordRelease(id) => announce_release(&id, state, context).await?,
+        Step::RecordRelease(id) => record_release(&id, state, context).await?,
         Step::Release(id) => release(&id, state, context).await?,
-        Step::RemoveFinalizer(farewell) => remove_finalizer(farewell, state, context).await?,
-        Step::Done(rest) => return Err(Interrupted::Outcome(rest)),
+        Step::RemoveFinalizer(removal) => remove_finalizer(removal, state, context).await?,
+        Step::Done(outcome) => return Err(Interrupted::Outcome(outcome)),
     }
     Ok(Checkpoint::NotNeeded)
 }
@@ -146,7 +148,7 @@ async fn record(holding: Holding, state: &mut ReconcileState) -> Result<Checkpoi
 
 /// Lets the resource go, by a patch that fails if it has changed since the decision.
 async fn remove_finalizer(
-    farewell: FinalizerRemoval,
+    removal: FinalizerRemoval,
     state: &mut ReconcileState,
     context: &Context,
 ) -> Result<(), Interrupted> {
@@ -155,12 +157,12 @@ async fn remove_finalizer(
         json!({ "resourceVersion": state.object.resource_version(), "finalizers": finalizers });
     patch(state, context, metadata).await?;
     // A number that is kept may still be hidden.
-    if farewell.leaves_nothing() {
+    if removal.leaves_nothing() {
         context.observations.settled(&state.object);
     }
-    if farewell == FinalizerRemoval::NotPurchased {
+    if removal == FinalizerRemoval::NotPurchased {
         context.quotas.never_bought(&state.object).await;
     }
-    state.farewell = Some(farewell);
+    state.removal = Some(removal);
     Ok(())
 }

@@ -12,7 +12,7 @@ use kube::{Api, ResourceExt};
 
 use self::render::status;
 pub(super) use self::render::{attempt, outcome, outcome_label};
-use self::transitions::{say_farewell, transitions};
+use self::transitions::{report_removal, transitions};
 use super::context::Context;
 use super::plan::{Outcome, Retry, Step};
 use super::state::ReconcileState;
@@ -89,8 +89,8 @@ pub(super) async fn report(
     rest: &Outcome,
     context: &Context,
 ) -> Result<(), kube::Error> {
-    if let Some(farewell) = state.farewell {
-        say_farewell(farewell, state, context);
+    if let Some(removal) = state.removal {
+        report_removal(removal, state, context);
         return Ok(());
     }
     match rest {

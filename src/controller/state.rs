@@ -10,7 +10,7 @@ use crate::account::{Account, PendingPurchase, Permit, Reservation};
 use crate::api::{AttemptStatus, PhoneNumber, StatusReason};
 use crate::claim::{ReleaseToken, Token};
 use crate::clock::Instant;
-use crate::number::{E164, Holding, NumberId, OrderId, Price};
+use crate::number::{Configuration, E164, Holding, NumberId, OrderId, Price};
 use crate::provider::{Error, Order, Ours};
 
 /// One pass over one resource.
@@ -24,7 +24,7 @@ pub(super) struct ReconcileState {
     /// The order, if one was seen in this pass.
     pub(super) order: Option<Order>,
     /// Why the resource was let go, if it was.
-    pub(super) farewell: Option<FinalizerRemoval>,
+    pub(super) removal: Option<FinalizerRemoval>,
     /// When the search began that showed the number in question.
     pub(super) chosen_at: Option<Instant>,
     /// What keeps the candidate of a search from other passes.
@@ -52,7 +52,7 @@ pub(super) struct Release {
 /// The right to buy, and the right to have the requests for it under way.
 pub(super) struct Purchase {
     pub(super) token: Token,
-    /// True if every attempt before this one was certainly in vain.
+    /// True if every attempt before this one certainly bought nothing.
     pub(super) alone: bool,
     pub(super) permit: Permit,
     /// What it counts for in the hour.
@@ -114,7 +114,7 @@ impl ReconcileState {
             resolved,
             attempt: None,
             order: None,
-            farewell: None,
+            removal: None,
             chosen_at: None,
             candidate: None,
             price: None,
@@ -135,6 +135,10 @@ impl ReconcileState {
 
     pub(super) fn account(&self) -> Result<Arc<Account>, Interrupted> {
         self.resolved.account.clone().map_err(Interrupted::from)
+    }
+
+    pub(super) fn configuration(&self) -> Result<Configuration, Interrupted> {
+        self.facts.configuration.clone().map_err(Interrupted::from)
     }
 
     pub(super) fn number(&self) -> Result<E164, Interrupted> {

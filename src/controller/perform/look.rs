@@ -28,7 +28,7 @@ const FORMERLY: &str = "telephony.burki.dev/formerly";
 
 /// A number that is kept may be known from a listing; one that goes is asked for, and one of which the listing does not show
 /// what is declared.
-pub(super) async fn fetch(
+pub(super) async fn fetch_by_id(
     id: &NumberId,
     state: &mut ReconcileState,
     context: &Context,
@@ -80,7 +80,7 @@ fn fetched_as(
 }
 
 /// Asks whether the number is on sale, and what it costs.
-pub(super) async fn offer(state: &mut ReconcileState) -> Result<(), Interrupted> {
+pub(super) async fn check_availability(state: &mut ReconcileState) -> Result<(), Interrupted> {
     let account = state.account()?;
     let number = state.number()?;
     let asked = account.call(account.provider_api().offer(&number)).await;
@@ -162,7 +162,7 @@ async fn price(
 }
 
 /// Searches, and picks a candidate that becomes the number in question.
-pub(super) async fn choose(
+pub(super) async fn search_and_reserve(
     state: &mut ReconcileState,
     context: &Context,
 ) -> Result<(), Interrupted> {
@@ -230,7 +230,10 @@ pub(super) async fn choose(
 
 /// Looks at the number and, at Telnyx, at what became of our orders for it. A pending order has brought no number yet.
 /// A search that has no number yet is looked up by its mark, in a listing.
-pub(super) async fn look(state: &mut ReconcileState, context: &Context) -> Result<(), Interrupted> {
+pub(super) async fn lookup(
+    state: &mut ReconcileState,
+    context: &Context,
+) -> Result<(), Interrupted> {
     let account = state.account()?;
     let at = context.time.now();
     let not_before = if state.facts.is_untouched() {

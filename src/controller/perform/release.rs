@@ -19,7 +19,7 @@ use std::time::Duration;
 
 /// Takes the right to release the number: a permit, a place among those of the hour, and a write of the status that fails if
 /// anybody has changed the object since the release was decided. A look that is old by then is repeated.
-pub(super) async fn announce_release(
+pub(super) async fn record_release(
     id: &NumberId,
     state: &mut ReconcileState,
     context: &Context,

@@ -59,7 +59,7 @@ fn directory_stop(error: &DirectoryError) -> Interrupted {
 
 /// Writes down which assistant Burki is going to be told of, by a write of the status that fails if anybody has changed the
 /// object since: the assistant may not be declared any more.
-pub(super) async fn announce(
+pub(super) async fn record_pending_assignment(
     assistant: i64,
     state: &mut ReconcileState,
     context: &Context,
@@ -245,11 +245,7 @@ pub(super) async fn configure(
     context: &Context,
 ) -> Result<(), Interrupted> {
     let account = state.account()?;
-    let configuration = state
-        .facts
-        .configuration
-        .clone()
-        .map_err(Interrupted::from)?;
+    let configuration = state.configuration()?;
     let ours = state.ours(id)?;
     let is_repair = state.counts_repair(context);
     match account

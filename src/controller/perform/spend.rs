@@ -241,7 +241,7 @@ fn is_over(limits: &Limits, numbers: i64, cost: impl Fn(&Currency) -> Amount) ->
     ))
 }
 
-pub(super) async fn last_look(
+pub(super) async fn verify_before_purchase(
     state: &mut ReconcileState,
     context: &Context,
 ) -> Result<(), Interrupted> {
@@ -298,11 +298,7 @@ fn known_not_purchased(nonce: &str, alone: bool, state: &mut ReconcileState, con
 
 pub(super) async fn buy(state: &mut ReconcileState, context: &Context) -> Result<(), Interrupted> {
     let account = state.account()?;
-    let configuration = state
-        .facts
-        .configuration
-        .clone()
-        .map_err(Interrupted::from)?;
+    let configuration = state.configuration()?;
     let Some(Purchase {
         token,
         alone,

@@ -130,7 +130,7 @@ pub struct Refused {
 /// What this process remembers of the resource.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
-    /// True if every attempt on this resource was made by this process in this term, and each was certainly in vain.
+    /// True if every attempt on this resource was made by this process in this term, and each certainly bought nothing.
     pub never_bought: bool,
     /// How long ago this process first saw a claim that it cannot read.
     pub unreadable_for: Duration,

@@ -54,7 +54,7 @@ pub(super) fn release(facts: &Facts) -> Step {
         return Step::RemoveFinalizer(FinalizerRemoval::NotPurchased);
     }
     match deletion {
-        Deletion::LetsGo(farewell) => return Step::RemoveFinalizer(farewell),
+        Deletion::LetsGo(removal) => return Step::RemoveFinalizer(removal),
         Deletion::Waits => {
             return wait(
                 Reason::ReleaseProtected,

@@ -1,4 +1,4 @@
-//! What is told of a change of the status: Events, and lines of the log.
+//! Events and log lines on changes of the status.
 
 use crate::api::{PhoneNumberStatus, Reason, condition, owner};
 use crate::controller::context::Context;
@@ -55,9 +55,9 @@ pub(super) fn transitions(
     }
 }
 
-pub(super) fn say_farewell(farewell: FinalizerRemoval, state: &ReconcileState, context: &Context) {
+pub(super) fn report_removal(removal: FinalizerRemoval, state: &ReconcileState, context: &Context) {
     let number = state.facts.title();
-    let (reason, note) = match farewell {
+    let (reason, note) = match removal {
         FinalizerRemoval::Released => ("Released", format!("{number} was given back.")),
         FinalizerRemoval::Retained => (
             "Retained",
