@@ -192,6 +192,18 @@ fn hash_of(configuration: &Configuration) -> u64 {
     hasher.finish()
 }
 
+/// True if the number was taken over, or is about to be. What was claimed to be bought after the one that was taken over was
+/// lost is bought.
+fn is_adopted(number: &PhoneNumber, claim: &Stored) -> bool {
+    let status = number.status.as_ref();
+    let recorded = status.filter(|status| status.is_adopted());
+    match claim.claim().map(|claim| claim.intent) {
+        Some(Intent::Adopt) => true,
+        Some(Intent::Buy) => recorded.is_some_and(|status| status.id.is_some()),
+        None => recorded.is_some(),
+    }
+}
+
 /// Gathers the facts of a pass. `None` while the API server's time is not known.
 async fn begin(
     number: &Arc<PhoneNumber>,
@@ -205,14 +217,7 @@ async fn begin(
     let uid = number.uid().unwrap_or_default();
     let claim = Claim::read(annotations, &owner(number.as_ref()), &uid);
     let deleting = number.metadata.deletion_timestamp.is_some();
-    let recorded_as_adopted = number
-        .status
-        .as_ref()
-        .is_some_and(|status| status.is_adopted());
-    let adopting = claim
-        .claim()
-        .is_some_and(|claim| claim.intent == Intent::Adopt);
-    let adopted = recorded_as_adopted || adopting;
+    let adopted = is_adopted(number, &claim);
     if adopted {
         resolved.mark = resolved.mark.adopted();
         if let Ok(configuration) = &mut resolved.configuration {

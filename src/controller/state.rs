@@ -10,7 +10,7 @@ use crate::account::{Account, PendingPurchase, Permit, Reservation};
 use crate::api::{AttemptStatus, PhoneNumber, StatusReason};
 use crate::claim::{ReleaseToken, Token};
 use crate::clock::Instant;
-use crate::number::{Configuration, E164, Holding, NumberId, OrderId, Price};
+use crate::number::{Configuration, E164, Holding, NumberId, OrderId, Origin, Price};
 use crate::provider::{Error, Order, Ours};
 
 /// One pass over one resource.
@@ -151,10 +151,10 @@ impl ReconcileState {
         options.and_then(|options| options.messaging_service_sid.clone())
     }
 
-    /// From here on the number is one that was taken over.
-    pub(super) fn take_over(&mut self) {
-        self.facts.adopted = true;
-        self.facts.mark = self.facts.mark.adopted();
+    /// From here on the number is one that came to us like this.
+    pub(super) fn set_origin(&mut self, origin: Origin) {
+        self.facts.adopted = origin == Origin::Adopted;
+        self.facts.mark = self.facts.mark.of_origin(origin);
         if let Ok(configuration) = &mut self.facts.configuration {
             configuration.mark = self.facts.mark.clone();
         }

@@ -87,8 +87,13 @@ impl Mark {
 
     /// The mark of the same resource on a number that it took over.
     pub fn adopted(&self) -> Self {
+        self.of_origin(Origin::Adopted)
+    }
+
+    /// The mark of the same resource on a number that came to it like this.
+    pub fn of_origin(&self, origin: Origin) -> Self {
         Self {
-            origin: Origin::Adopted,
+            origin,
             ..self.clone()
         }
     }

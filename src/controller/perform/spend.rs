@@ -18,7 +18,7 @@ use super::patch;
 use crate::account::{Account, BeginError, PendingPurchase, Priority, SEARCH_HOLDS, Usage};
 use crate::api::{AttemptOutcome, AttemptStatus, NUMBER_FINALIZER, Reason, finalizers_of, owner};
 use crate::claim::{ANNOTATION, Claim, Intent, Stored, Token};
-use crate::number::{Amount, Configuration, Currency, NumberId, Price};
+use crate::number::{Amount, Configuration, Currency, NumberId, Origin, Price};
 use crate::provider::{Error, OrderState, Refusal, RefusalKind, Reply, Unmarked};
 use crate::sabotage::{Safeguard, stands};
 
@@ -55,6 +55,9 @@ pub(super) async fn claim(
         .claimed(&state.object, &state.facts.claim, &claim);
     state.facts.memory.never_bought = false;
     state.facts.claim = Stored::Ours(claim);
+    if intent == Intent::Buy {
+        state.set_origin(Origin::Bought);
+    }
     state.facts.findings.token = true;
     state.facts.findings.last_look = None;
     state.facts.findings.attempt = None;
@@ -464,7 +467,7 @@ pub(super) async fn adopt(
         let why = overtaken.unwrap_or("the number has just changed");
         return Err(Interrupted::from(Error::Overtaken(why)));
     };
-    state.take_over();
+    state.set_origin(Origin::Adopted);
     let text = state
         .facts
         .mark
