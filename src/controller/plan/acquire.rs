@@ -600,8 +600,9 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>, refused: bool) -> Step {
                 return step;
             }
         }
-        // Nothing was spent on it, and nothing is adopted that is not there.
-        Stored::Ours(claim) if claim.intent == Intent::Adopt => {}
+        // Nothing was spent on it, and nothing is adopted that is not there. What was about to be taken over after attempts on
+        // it may be the purchase of one of them.
+        Stored::Ours(claim) if claim.intent == Intent::Adopt && claim.attempts_before == 0 => {}
         // The candidate of the claim is certainly not ours, and another was chosen: of that one there was no attempt.
         Stored::Ours(claim) if is_another_candidate(facts, claim) => {}
         Stored::Ours(claim) => {

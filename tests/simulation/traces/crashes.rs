@@ -29,6 +29,56 @@ pub fn a_crash_in_the_middle_of_an_adoption_then_a_deletion() {
     });
 }
 
+/// A search whose purchase was renamed before any status named it, and is about to be taken over; its operators are dead.
+async fn about_to_take_its_purchase_over() -> (World, String) {
+    let mut world = World::new(1, json!({"switches": {"hiddenMs": 120_000}}));
+    world.start(Options::default());
+    let mut spec = any_twilio();
+    spec["adoptionPolicy"] = json!("Adopt");
+    world
+        .stage
+        .set_script(Arc::new(|call: &Call| match call.operation.as_str() {
+            "put phonenumbers/status" => Fate::Refused(422),
+            _ => Fate::Answered,
+        }));
+    world.number("nyc", spec);
+    world.run_until("bought", |world| held(world) == 1).await;
+    let number = world.claim("nyc")["number"].as_str().unwrap().to_owned();
+    world.console(&number, |number| number.friendly_name = "renamed".into());
+    let is_taken = |world: &World| world.claim("nyc")["intent"] == "adopt";
+    world.run_until("about to be taken over", is_taken).await;
+    world.kill_all();
+    world.stage.set_script(Arc::new(|_| Fate::Answered));
+    (world, number)
+}
+
+/// Found by schedules: the process that knew of the purchase died, and the provider hid the number from the next one.
+#[test]
+pub fn a_purchase_that_is_about_to_be_taken_over_stays_in_doubt() {
+    in_simulated_time(async {
+        let (mut world, _) = about_to_take_its_purchase_over().await;
+        world.start(Options::default());
+        world.run_for(secs(600)).await;
+        assert_eq!(deeds(&world, Deed::Purchase), 1, "{}", world.shown());
+    });
+}
+
+/// Found by schedules: the purchase carried the mark of a number that was taken over, and its deletion kept it.
+#[test]
+pub fn what_is_bought_after_a_takeover_that_came_too_late_is_bought() {
+    in_simulated_time(async {
+        let (mut world, number) = about_to_take_its_purchase_over().await;
+        world.released_by_hand(&number);
+        world.start(Options::default());
+        until_ready(&world, "nyc").await;
+        assert_eq!(world.get("nyc")["status"]["origin"], "Bought");
+        world.delete("nyc");
+        until_gone(&world, "nyc").await;
+        assert_eq!(held(&world), 0, "{}", world.shown());
+        assert_right(&world);
+    });
+}
+
 #[test]
 pub fn a_standby_that_takes_over_while_the_first_purchase_is_slow() {
     in_simulated_time(async {
