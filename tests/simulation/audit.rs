@@ -516,6 +516,9 @@ impl Audit<'_> {
         {
             return Some("declared after another was let go");
         }
+        if self.was_left(other, owner, at) {
+            return Some("renamed, taken over and left");
+        }
         self.was_kept(&other.id).then_some("kept against the word")
     }
 
@@ -755,8 +758,14 @@ impl Audit<'_> {
     fn was_left(&self, held: &Held, owner: &str, to: Duration) -> bool {
         let from = held.ordered_at.saturating_sub(PURCHASE);
         let versions: Vec<_> = self.versions(owner, to).collect();
-        let is_of = |change: &&&Change| change.object["status"]["id"] == held.id.as_str();
-        let is_taken = |change: &&Change| change.object["status"]["origin"] == "Adopted";
+        let takes = |change: &Change| {
+            let claim = marks::claim(&change.object);
+            claim["intent"] == "adopt" && claim["number"] == held.number.as_str()
+        };
+        let is_named = |change: &Change| change.object["status"]["id"] == held.id.as_str();
+        let is_of = |change: &&&Change| is_named(change) || takes(change);
+        let is_taken =
+            |change: &&Change| change.object["status"]["origin"] == "Adopted" || takes(change);
         let Some(first) = versions.iter().find(is_of).filter(|first| is_taken(first)) else {
             return false;
         };
