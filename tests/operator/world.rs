@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::{Event, Namespace, Secret};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use phonenumber_operator::api::{PhoneNumber, ProviderAccount, condition};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -555,7 +556,7 @@ impl World {
 
 /// Asks until `done` agrees with the answer, and returns it. `what` is said of the last one when patience is over. A busy machine
 /// may leave a question unanswered.
-async fn until_answered<T: std::fmt::Debug>(
+async fn until_answered<T: Serialize>(
     patience: Duration,
     what: &str,
     ask: impl AsyncFn() -> kube::Result<T>,
@@ -568,9 +569,21 @@ async fn until_answered<T: std::fmt::Debug>(
             Ok(answer) if done(&answer) => return answer,
             _ => {}
         }
-        assert!(begun.elapsed() < patience, "{what}: {answer:#?}");
+        assert!(begun.elapsed() < patience, "{what}: {}", shown(&answer));
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// An answer on one line, without what only the API server wants to know.
+fn shown<T: Serialize>(answer: &kube::Result<T>) -> String {
+    let mut value = match answer {
+        Ok(object) => serde_json::to_value(object).unwrap(),
+        Err(error) => return error.to_string(),
+    };
+    if let Some(metadata) = value["metadata"].as_object_mut() {
+        metadata.remove("managedFields");
+    }
+    value.to_string()
 }
 
 /// The reason of the Ready condition.
