@@ -169,6 +169,11 @@ impl Candidates {
 }
 
 impl Page {
+    /// True if the search for it began at `came` or later.
+    fn began_at_or_after(&self, came: Instant) -> bool {
+        self.asked.is_some_and(|asked| asked >= came)
+    }
+
     fn is_fresh(&self, now: Instant) -> bool {
         self.asked
             .is_some_and(|asked| now.since(asked) < SEARCH_HOLDS)
@@ -275,11 +280,13 @@ impl Account {
         let look = || -> Result<Found, Duration> {
             let now = self.clock.now();
             let mut page = lock(&shelf.page);
-            let Some(asked) = page.asked.filter(|asked| now.since(*asked) < SEARCH_HOLDS) else {
+            let is_for_us = page.began_at_or_after(came);
+            let Some(asked) = page.asked.filter(|_| is_for_us || page.is_fresh(now)) else {
                 return Err(Duration::ZERO);
             };
-            // What was shown a while ago may have changed; what was just shown is what there is.
-            let is_news = page.is_news(now);
+            // What was shown a while ago may have changed; what was just shown is what there is, and so is what was asked for
+            // us, however long the answer took.
+            let is_news = is_for_us || page.is_news(now);
             match page.pick(search, candidates, chance, &is_free, &is_cheap) {
                 Pick::Candidate(offer) => {
                     let reservation = Reservation {
@@ -316,6 +323,10 @@ impl Account {
                 return Err(error.clone());
             }
             let now = self.clock.now();
+            let patience = PATIENCE.saturating_sub(now.since(came));
+            if patience.is_zero() && lock(&shelf.page).began_at_or_after(came) {
+                return Ok(Found::AllTaken);
+            }
             if rest.is_zero() {
                 candidates.forget_old(now);
                 let searched = self.call(self.provider_api.search(search)).await;
@@ -329,7 +340,6 @@ impl Account {
                 }
                 continue;
             }
-            let patience = PATIENCE.saturating_sub(now.since(came));
             if patience.is_zero() || rest > patience && lock(&shelf.page).given == 0 {
                 return Ok(Found::AllTaken);
             }

@@ -37,6 +37,8 @@ struct State {
     rotates: bool,
     begin: usize,
     fails: bool,
+    /// How long a request takes besides 20 milliseconds.
+    takes: Duration,
     searches: Vec<tokio::time::Instant>,
     at_once: (usize, usize),
 }
@@ -89,7 +91,8 @@ impl Transport for Shop {
             state.at_once.0 += 1;
             state.at_once.1 = state.at_once.1.max(state.at_once.0);
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        let takes = lock(&self.state).takes;
+        tokio::time::sleep(takes + Duration::from_millis(20)).await;
         let mut state = lock(&self.state);
         let body = if is_search {
             state.at_once.0 -= 1;
@@ -273,6 +276,33 @@ async fn all_that_wait_for_a_search_that_fails_share_its_failure() {
     let all = futures::future::join_all(all).await;
     assert!(all.iter().all(Result::is_err));
     assert_eq!(shop.searches(), 1);
+}
+
+/// A slow answer is as old as its question when it comes, and still says what there is.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_took_its_time_is_an_answer() {
+    for takes in [1, 2, 9] {
+        for stock in [0, 3] {
+            let shop = Shop::with(stock, 30);
+            let account = shop.account().await;
+            lock(&shop.state).takes = Duration::from_secs(takes);
+            let chance = Chance::seeded(1);
+            let all = (0..4).map(|_| choose(&account, &chance));
+            let patience = Duration::from_secs(100);
+            let all = tokio::time::timeout(patience, futures::future::join_all(all)).await;
+            let mut kept = Vec::new();
+            for found in all.expect("each waits for its own search at most") {
+                match found {
+                    Found::Candidate(candidate) => kept.push(candidate),
+                    Found::Nothing => assert_eq!(stock, 0, "{takes} s"),
+                    Found::AllTaken => assert_eq!(stock, 3, "{takes} s"),
+                    Found::TooDear(_) => panic!("nothing has a price"),
+                }
+            }
+            assert_eq!(kept.len(), stock, "{takes} s");
+            assert!(shop.searches() <= 4, "{takes} s: {}", shop.searches());
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
