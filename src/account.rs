@@ -78,6 +78,7 @@ pub struct Accounts {
     endpoints: Endpoints,
     clock: Arc<dyn Clock>,
     interval: Duration,
+    visibility: Duration,
     by_credential: Mutex<HashMap<Fingerprint, Arc<Opening>>>,
     by_id: Mutex<HashMap<AccountId, Arc<Shared>>>,
 }
@@ -98,6 +99,8 @@ struct Shared {
     prices: Cached<(String, Kind), Result<Option<Price>, Error>>,
     /// Those of the account that has taken this one over, once both have proved to be one.
     purchases: Mutex<Arc<Purchases>>,
+    /// How long a purchase may be hidden, and so counts where nothing has shown it.
+    visibility: Duration,
 }
 
 /// What is known of an account without asking anybody.
@@ -128,18 +131,20 @@ pub struct Account {
 }
 
 impl Accounts {
-    /// Accounts reached through `client`, which are listed after each `interval`.
+    /// Accounts reached through `client`, which are listed after each `interval`. What is bought is listed within `visibility`.
     pub fn new(
         client: Client,
         endpoints: Endpoints,
         clock: Arc<dyn Clock>,
         interval: Duration,
+        visibility: Duration,
     ) -> Self {
         Self {
             client,
             endpoints,
             clock,
             interval,
+            visibility,
             by_credential: Mutex::default(),
             by_id: Mutex::default(),
         }
@@ -215,7 +220,7 @@ impl Accounts {
         Some(Known {
             names: shared.names(),
             listed: shared.inventory.listed(),
-            numbers: shared.held_or_being_bought(),
+            numbers: shared.held_or_being_bought(self.clock.now()),
         })
     }
 
@@ -271,6 +276,7 @@ impl Accounts {
                 candidates: Candidates::default(),
                 prices: Cached::new(Arc::clone(&self.clock), PRICES_HOLD),
                 purchases: Mutex::default(),
+                visibility: self.visibility,
             })
         });
         let ids = [Some(&identity.account), identity.alias.as_ref()];

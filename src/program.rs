@@ -238,6 +238,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             endpoints,
             Arc::clone(&clock),
             options.inventory_interval,
+            options.purchase_visibility,
         ),
         directory: Directory::new(client, Arc::clone(&clock), options.inventory_interval),
         settings: Settings {

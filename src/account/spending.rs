@@ -13,9 +13,6 @@ use crate::clock::Instant;
 use crate::number::{Amount, E164, Holding, Owner};
 use crate::sabotage::{Safeguard, stands};
 
-/// How long a purchase is counted here that is never counted elsewhere: longer than any purchase stays unseen.
-const COUNTS_FOR: Duration = Duration::from_secs(3600);
-
 struct Purchase {
     /// What it will cost every month.
     monthly: Amount,
@@ -28,8 +25,9 @@ struct Purchase {
 }
 
 impl Purchase {
-    fn counts(&self, now: Instant) -> bool {
-        self.under_way.is_some() || now.since(self.since) < COUNTS_FOR
+    /// True if it is under way, or may be hidden still.
+    fn counts(&self, now: Instant, visibility: Duration) -> bool {
+        self.under_way.is_some() || now.since(self.since) < visibility
     }
 }
 
@@ -113,8 +111,8 @@ impl Drop for PendingPurchase {
 impl Account {
     /// What the account holds and may have bought, without what is the own of the one in question.
     pub fn tally(&self, told: &dyn Told) -> Usage {
-        let shared = &self.shared;
-        shared.with_purchases(|purchases| shared.tally(purchases, None, told))
+        let (shared, now) = (&self.shared, self.clock.now());
+        shared.with_current_purchases(now, |purchases| shared.tally(purchases, None, told))
     }
 
     /// Counts a purchase of `number` at `monthly` for `whom`, if `may`, where there is a limit, agrees to what the account
@@ -132,10 +130,10 @@ impl Account {
     ) -> Result<PendingPurchase, BeginError> {
         let now = self.clock.now();
         let inventory = &self.shared.inventory;
-        let noted = self.shared.with_purchases(|purchases| {
+        let noted = self.shared.with_current_purchases(now, |purchases| {
             purchases.retain(|number, purchase| {
                 let is_seen = || inventory.has(number) && told.is_counted(number);
-                purchase.counts(now) && (purchase.under_way.is_some() || !is_seen())
+                purchase.under_way.is_some() || !is_seen()
             });
             let other = purchases.get(number);
             if let Some(whom) = other.and_then(|purchase| purchase.under_way.clone())
@@ -171,8 +169,8 @@ impl Account {
 
 impl Shared {
     /// How many numbers the account holds, as far as that is known, and with them those that are being bought.
-    pub(super) fn held_or_being_bought(&self) -> i64 {
-        self.with_purchases(|purchases| {
+    pub(super) fn held_or_being_bought(&self, now: Instant) -> i64 {
+        self.with_current_purchases(now, |purchases| {
             let unseen = purchases.iter().filter(|(number, purchase)| {
                 !purchase.was_listed && !self.inventory.counts(number)
             });
@@ -208,7 +206,7 @@ impl Shared {
 
     /// True if a purchase is counted.
     pub(super) fn counts_purchases(&self, now: Instant) -> bool {
-        self.with_purchases(|purchases| purchases.values().any(|purchase| purchase.counts(now)))
+        self.with_current_purchases(now, |purchases| !purchases.is_empty())
     }
 
     /// Counts the purchases of `other` too, which is the same account, now and from now on.
@@ -235,6 +233,18 @@ impl Shared {
         let purchases = lock(&self.purchases);
         let mut purchases = lock(&purchases.0);
         work(&mut purchases)
+    }
+
+    /// Works on the purchases that count at `now`. Those that are over are forgotten, whoever asks.
+    fn with_current_purchases<T>(
+        &self,
+        now: Instant,
+        work: impl FnOnce(&mut HashMap<E164, Purchase>) -> T,
+    ) -> T {
+        self.with_purchases(|purchases| {
+            purchases.retain(|_, purchase| purchase.counts(now, self.visibility));
+            work(purchases)
+        })
     }
 
     /// How many numbers count as held, and so many more.

@@ -12,6 +12,7 @@ use crate::provider::twilio::TwilioCredentials;
 
 const SID: &str = "AC00000000000000000000000000000001";
 const INTERVAL: Duration = Duration::from_secs(60);
+const VISIBILITY: Duration = Duration::from_secs(600);
 
 /// Time as Tokio has it.
 struct Paused(tokio::time::Instant);
@@ -98,7 +99,7 @@ fn world(takes: Duration, answer: fn() -> Answer) -> (Arc<Company>, Arc<Accounts
         clock.clone(),
         Duration::from_secs(30),
     );
-    let accounts = Accounts::new(client, Endpoints::default(), clock, INTERVAL);
+    let accounts = Accounts::new(client, Endpoints::default(), clock, INTERVAL, VISIBILITY);
     (company, Arc::new(accounts))
 }
 
@@ -412,6 +413,27 @@ async fn a_purchase_counts_no_more_once_its_number_was_listed_and_is_gone() {
     assert_eq!(held(), 1, "the other was never listed");
     account.stop_counting(&"+12125550101".parse().unwrap());
     assert_eq!(held(), 0);
+}
+
+/// At the limit nobody begins another purchase, which would clear away what is over.
+#[tokio::test(start_paused = true)]
+async fn a_purchase_that_nothing_shows_counts_until_the_visibility_period_is_over() {
+    let (_, accounts) = world(Duration::ZERO, opens);
+    let account = accounts.open(&token("t")).await.unwrap();
+    let counted = || {
+        let known = accounts.known(&AccountId::new(SID)).unwrap();
+        let tally = account.tally(&Silent);
+        (tally.numbers, known.numbers, tally.monthly.to_string())
+    };
+    let under_way = buys(&account, "+12125550101", "a").unwrap();
+    buys(&account, "+12125550102", "b").unwrap().stands();
+    let second = Duration::from_secs(1);
+    tokio::time::sleep(VISIBILITY - second).await;
+    assert_eq!(counted(), (2, 2, "2".into()));
+    tokio::time::sleep(second).await;
+    assert_eq!(counted(), (1, 1, "1".into()), "one is under way");
+    under_way.stands();
+    assert_eq!(counted(), (0, 0, "0".into()));
 }
 
 #[tokio::test(start_paused = true)]

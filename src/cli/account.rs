@@ -118,7 +118,7 @@ impl DeclaredAccount {
         let begun = clock.now();
         let transport = Reqwest::new().map_err(|error| Error::Provider(error.to_string()))?;
         let client = reader(Arc::new(transport), Arc::clone(&clock) as Arc<dyn Clock>);
-        let accounts = Accounts::new(client, endpoints, clock, Duration::ZERO);
+        let accounts = Accounts::new(client, endpoints, clock, Duration::ZERO, Duration::ZERO);
         let listed = async {
             let account = accounts.open(&credentials).await?;
             account.list(begun).await?;

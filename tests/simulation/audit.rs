@@ -4,7 +4,7 @@
 //! What cannot be held against an operator is excused one number at a time, for the time in which nobody could have known
 //! better; how often that was needed is counted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -181,7 +181,6 @@ pub fn report(world: &World, diary: &Diary) -> Report {
     audit.look_at_what_is_declared();
     audit.look_at_what_is_ready();
     audit.look_at_what_waits_for_a_limit();
-    audit.look_at_what_waits_for_a_cost();
     audit.count_what_was_written();
     audit.count_what_was_limited();
     audit.report
@@ -916,68 +915,8 @@ impl Audit<'_> {
 
     /// Who waits for a limit waits for one that is reached.
     fn look_at_what_waits_for_a_limit(&mut self) {
-        let objects = self.world.cluster.list("phonenumbers");
-        for limits in &self.diary.limits {
-            let Some(most) = limits.numbers else {
-                continue;
-            };
-            let accounts = limits.accounts();
-            let (held, ids) = {
-                let world = self.world.emulator.world();
-                let of_first = world.numbers.iter().filter(|it| it.account == accounts[0]);
-                let ids: Vec<String> = of_first.map(|it| it.id.clone()).collect();
-                (ids.len(), ids)
-            };
-            let is_of = |object: &&Value| object["spec"]["provider"] == limits.provider;
-            // A claim may have bought, and what is gone may come back.
-            let claimed = objects.iter().filter(is_of).filter(|object| {
-                let is_held = ids.iter().any(|id| object["status"]["id"] == id.as_str());
-                !is_held && !marks::claim(object).is_null()
-            });
-            let free = most.saturating_sub(held + claimed.count());
-            for object in objects.iter().filter(is_of) {
-                let waits = condition(object, "Ready").is_some_and(|(_, reason, message)| {
-                    reason == "LimitReached" && message.starts_with("The account holds")
-                });
-                // What is suspended is as it was.
-                let is_suspended = object["spec"]["suspend"] == true;
-                if free > 0 && waits && !is_suspended {
-                    let (name, status) = (&object["metadata"]["name"], &object["status"]);
-                    self.fault(format!(
-                        "{name} waits for a limit of {most} numbers, of which {held} are held: {status:#}"
-                    ));
-                }
-            }
-        }
-    }
-
-    /// The same for what numbers cost. The cost of what is gone counts no more, however the operator has learnt of that.
-    fn look_at_what_waits_for_a_cost(&mut self) {
-        let objects = self.world.cluster.list("phonenumbers");
-        for limits in &self.diary.limits {
-            let Some(most) = limits.cost_of else {
-                continue;
-            };
-            let of_provider = objects
-                .iter()
-                .filter(|object| object["spec"]["provider"] == limits.provider);
-            let costs = of_provider.clone().filter(|object| {
-                !object["status"]["cost"].is_null() || !marks::claim(object).is_null()
-            });
-            let costly = costs.count();
-            for object in of_provider {
-                let waits = condition(object, "Ready").is_some_and(|(_, reason, message)| {
-                    reason == "LimitReached"
-                        && message.contains("spec.limits.maxMonthlyCost of the account")
-                });
-                let is_suspended = object["spec"]["suspend"] == true;
-                if costly < most && waits && !is_suspended {
-                    let (name, status) = (&object["metadata"]["name"], &object["status"]);
-                    self.fault(format!(
-                        "{name} waits for a limit of the cost of {most} numbers, and {costly} cost anything: {status:#}"
-                    ));
-                }
-            }
+        for fault in waits_in_vain(self.world, self.diary) {
+            self.fault(fault);
         }
     }
 
@@ -1014,6 +953,103 @@ impl Audit<'_> {
         let faults: Vec<_> = faults.collect();
         faults.into_iter().for_each(|fault| self.fault(fault));
     }
+}
+
+/// Who waits for a limit of an account that is not reached.
+fn waits_in_vain(world: &World, diary: &Diary) -> Vec<String> {
+    let objects = world.cluster.list("phonenumbers");
+    let limits = diary.limits.iter();
+    let waiting = limits.flat_map(|limits| {
+        let of_provider = objects
+            .iter()
+            .filter(|object| object["spec"]["provider"] == limits.provider);
+        let of_provider: Vec<&Value> = of_provider.collect();
+        let for_numbers = waits_for_numbers(world, limits, &of_provider);
+        let for_a_cost = waits_for_a_cost(limits, &of_provider);
+        for_numbers.into_iter().chain(for_a_cost)
+    });
+    waiting.collect()
+}
+
+/// Who waits for a limit, by what its message contains. What is suspended is as it was.
+fn waiting<'a>(
+    objects: &'a [&Value],
+    message_has: &'static str,
+) -> impl Iterator<Item = &'a Value> {
+    let waits = move |object: &&Value| {
+        condition(object, "Ready").is_some_and(|(_, reason, message)| {
+            reason == "LimitReached" && message.contains(message_has)
+        })
+    };
+    let objects = objects.iter().copied().filter(waits);
+    objects.filter(|object| object["spec"]["suspend"] != true)
+}
+
+fn waits_for_numbers(world: &World, limits: &Limits, objects: &[&Value]) -> Vec<String> {
+    let Some(most) = limits.numbers else {
+        return Vec::new();
+    };
+    let account = limits.accounts()[0];
+    let ids: Vec<String> = {
+        let world = world.emulator.world();
+        let held = world.numbers.iter().filter(|it| it.account == account);
+        held.map(|it| it.id.clone()).collect()
+    };
+    // A claim may have bought, and what is gone may come back.
+    let claimed = objects.iter().filter(|object| {
+        let is_held = ids.iter().any(|id| object["status"]["id"] == id.as_str());
+        !is_held && !marks::claim(object).is_null()
+    });
+    let held = ids.len();
+    if held + claimed.count() >= most {
+        return Vec::new();
+    }
+    let waiting = waiting(objects, "The account holds").map(|object| {
+        let (name, status) = (&object["metadata"]["name"], &object["status"]);
+        format!("{name} waits for a limit of {most} numbers, of which {held} are held: {status:#}")
+    });
+    waiting.collect()
+}
+
+/// The cost of what is gone counts no more, however the operator has learnt of that.
+fn waits_for_a_cost(limits: &Limits, objects: &[&Value]) -> Vec<String> {
+    let Some(most) = limits.cost_of else {
+        return Vec::new();
+    };
+    let costs = objects
+        .iter()
+        .filter(|object| !object["status"]["cost"].is_null() || !marks::claim(object).is_null());
+    let costly = costs.count();
+    if costly >= most {
+        return Vec::new();
+    }
+    let limit = "spec.limits.maxMonthlyCost of the account";
+    let waiting = waiting(objects, limit).map(|object| {
+        let (name, status) = (&object["metadata"]["name"], &object["status"]);
+        format!(
+            "{name} waits for a limit of the cost of {most} numbers, and {costly} cost anything: {status:#}"
+        )
+    });
+    waiting.collect()
+}
+
+/// True if somebody waits for a limit that is not reached, and a number was claimed so short a time ago that an operator counts it
+/// whether or not anything has shown it.
+pub fn waits_for_what_may_be_hidden(world: &World, diary: &Diary) -> bool {
+    let counted_for = diary.visibility + COUNTED_WITHIN;
+    let since = world.elapsed().saturating_sub(counted_for);
+    let mut known = HashSet::new();
+    let mut is_late = |change: &Change| {
+        let claim = marks::claim(&change.object);
+        let nonce = claim["nonce"].as_str();
+        nonce.is_some_and(|nonce| known.insert(nonce.to_owned()) && change.at >= since)
+    };
+    !waits_in_vain(world, diary).is_empty()
+        && world
+            .cluster
+            .since(0)
+            .iter()
+            .any(|it| it.place.plural == "phonenumbers" && is_late(it))
 }
 
 /// The settings of a number that a spec decides: what each is, and what it is to be.

@@ -224,7 +224,13 @@ impl Run {
                 burki_origins: Vec::new(),
                 burki_endpoint: Some(BURKI.parse().unwrap()),
             },
-            accounts: Accounts::new(client.clone(), endpoints, Arc::clone(&clock), interval),
+            accounts: Accounts::new(
+                client.clone(),
+                endpoints,
+                Arc::clone(&clock),
+                interval,
+                self.options.purchase_visibility,
+            ),
             directory: Directory::new(client, Arc::clone(&clock), interval),
             heartbeat: Health::new(Arc::clone(&clock))
                 .heartbeat("controllers", Duration::from_secs(3600)),

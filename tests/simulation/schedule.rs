@@ -330,22 +330,28 @@ impl Play {
         let end = self.world.elapsed() + self.peace;
         while self.world.elapsed() < end {
             self.revive();
-            if to_its_end || !audit::is_settled(&self.world) {
+            if to_its_end || !self.is_at_rest() {
                 self.world.run_for(Duration::from_secs(20)).await;
                 continue;
             }
             self.world.run_for(TO_BE_SEEN).await;
-            if audit::is_settled(&self.world) {
+            if self.is_at_rest() {
                 return;
             }
         }
         // Some try again every ten minutes, and may be at it.
         for _ in 0..15 {
-            if audit::is_settled(&self.world) {
+            if self.is_at_rest() {
                 return;
             }
             self.world.run_for(Duration::from_secs(20)).await;
         }
+    }
+
+    /// True if everything has come to an end, and nobody waits for room that there is once it is known what became of a purchase.
+    fn is_at_rest(&self) -> bool {
+        audit::is_settled(&self.world)
+            && !audit::waits_for_what_may_be_hidden(&self.world, &self.diary)
     }
 
     fn heal(&mut self) {

@@ -172,6 +172,7 @@ traces! {
         an_attempt_that_may_have_bought_does_not_count_against_its_own_repetition,
         a_listing_that_is_wrong_makes_no_room,
         what_is_given_back_by_hand_makes_room_soon,
+        what_may_be_hidden_counts_until_the_visibility_period_is_over,
         a_claim_is_dated_when_it_is_sent,
         what_is_taken_over_counts_in_the_hour,
         what_was_bought_before_the_account_was_identified_uses_up_its_budget,

@@ -60,7 +60,7 @@ impl Shop {
         let gate = Arc::new(|| Ok(()));
         let client = Client::new(self.clone(), gate, clock.clone(), Duration::from_secs(30));
         let interval = Duration::from_secs(60);
-        let accounts = Accounts::new(client, Endpoints::default(), clock, interval);
+        let accounts = Accounts::new(client, Endpoints::default(), clock, interval, interval);
         let keys = [("accountSid", ACCOUNT), ("authToken", "fake-auth-token")];
         let keys = keys.map(|(key, value)| (key.to_owned(), value.to_owned().into()));
         let keys = BTreeMap::from(keys);

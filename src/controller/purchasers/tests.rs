@@ -26,7 +26,14 @@ async fn what_an_account_bought_before_it_was_identified_counts_and_is_pinned_to
     ]);
     // It is asked who it is each time.
     let endpoints = Endpoints::default();
-    let accounts = Accounts::new(fake.client(), endpoints, fake.clone(), Duration::ZERO);
+    let visibility = Duration::from_secs(600);
+    let accounts = Accounts::new(
+        fake.client(),
+        endpoints,
+        fake.clone(),
+        Duration::ZERO,
+        visibility,
+    );
     let keys = BTreeMap::from([("apiKey".to_owned(), "fake-key".to_owned().into())]);
     let credentials = Credentials::from_keys(Provider::Telnyx, &keys).unwrap();
     let before = accounts.open(&credentials).await.unwrap();

@@ -80,6 +80,7 @@ impl World {
                 Endpoints::default(),
                 Arc::clone(&clock),
                 interval,
+                Duration::from_secs(600),
             ),
             directory: Directory::new(client, Arc::clone(&clock), interval),
             heartbeat: Health::new(Arc::clone(&clock)).heartbeat("test", interval),

@@ -167,6 +167,58 @@ pub fn what_is_given_back_by_hand_makes_room_soon() {
     });
 }
 
+/// A number that nobody looks after any more and that nothing has shown counts for as long as it may be hidden.
+#[test]
+pub fn what_may_be_hidden_counts_until_the_visibility_period_is_over() {
+    let numbers = json!({"maxNumbers": 1});
+    let cost = json!({"maxMonthlyCost": {"amount": "1.15", "currency": "USD"}});
+    // Bought and given back by hand before it was listed, bought and kept, and perhaps never bought.
+    for (limits, is_bought, is_given_back) in [
+        (&numbers, true, true),
+        (&cost, true, true),
+        (&cost, true, false),
+        (&numbers, false, false),
+        (&cost, false, false),
+    ] {
+        in_simulated_time(async {
+            let mut world = World::new(1, json!({"switches": {"hiddenMs": 120_000}}));
+            world.limit("twilio", limits.clone());
+            if !is_bought {
+                let buys = |call: &Call| call.operation == "buy";
+                world.stage.set_script(once(buys, Fate::RequestLost));
+            }
+            world.start(Options::default());
+            world.number("first", twilio());
+            if is_bought {
+                until_ready(&world, "first").await;
+                world.patch("first", json!({"spec": {"deletionPolicy": "Retain"}}));
+                world.delete("first");
+                until_gone(&world, "first").await;
+            } else {
+                world.run_for(secs(5)).await;
+                world.delete("first");
+            }
+            if is_given_back {
+                world.released_by_hand(NUMBER);
+            }
+            let other = json!({"provider": "twilio", "phoneNumber": "+12125550002"});
+            world.number("other", other);
+            until_reason(&world, "other", "LimitReached").await;
+            world.run_for(secs(400)).await;
+            let waits = reason(&world.get("other"));
+            assert_eq!(waits, "LimitReached", "{}", world.shown());
+            until_ready(&world, "other").await;
+            let elapsed = world.elapsed();
+            assert!(
+                elapsed < secs(780),
+                "{limits} {elapsed:?}\n{}",
+                world.shown()
+            );
+            assert_right(&world);
+        });
+    }
+}
+
 /// Everything that is waited for counts from the time of the claim. To take a slot of the hour may take long.
 #[test]
 pub fn a_claim_is_dated_when_it_is_sent() {
