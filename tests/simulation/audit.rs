@@ -42,6 +42,12 @@ const NOTICED_WITHIN: Duration = Duration::from_secs(300);
 /// How long a listing that counts what an account holds may be old.
 const COUNTED_WITHIN: Duration = Duration::from_secs(120);
 
+/// How long after the write of its mark the next write that sets a number up takes effect, which the network may hold.
+const SET_UP_WITHIN: Duration = Duration::from_millis(3_100);
+
+/// How long operators take no notice of listings that show a number whose release the company confirmed.
+const TAKEN_FOR_RELEASED: Duration = Duration::from_secs(300);
+
 /// A rename is noted once it is done.
 const RENAMED_WITHIN: Duration = Duration::from_millis(1);
 
@@ -300,7 +306,7 @@ impl Audit<'_> {
         })
     }
 
-    fn was_kept(&self, id: &str) -> bool {
+    fn was_kept(&self, id: &str, from: Duration, to: Duration) -> bool {
         let kept = Meddling::Kept(id.to_owned());
         self.diary.meddling.iter().any(|(_, it)| *it == kept)
     }
@@ -518,7 +524,8 @@ impl Audit<'_> {
         if self.was_left(other, owner, at) {
             return Some("renamed, taken over and left");
         }
-        self.was_kept(&other.id).then_some("kept against the word")
+        self.was_kept(&other.id, other.bought_at, at)
+            .then_some("kept against the word")
     }
 
     /// True if the resource declared `number` at `at`, and so not `other`: whoever let that one go pays for both, and what keeps
@@ -585,7 +592,7 @@ impl Audit<'_> {
             is_forgotten
                 || is_leaving
                 || self.is_hidden_for_too_long(held, at)
-                || self.was_kept(&held.id)
+                || self.was_kept(&held.id, held.bought_at, at)
         };
         let unknown = counted.iter().filter(is_unknown).count();
         let count = counted.len();
@@ -644,6 +651,9 @@ impl Audit<'_> {
     /// True if the company hid a number whose resource was gone, if only for a moment: a purchase of it overwrites its
     /// settings.
     fn is_gone(&self, before: &Held, owner: &str, at: Duration) -> bool {
+        if self.was_kept(&before.id, at.saturating_sub(TAKEN_FOR_RELEASED), at) {
+            return Some("kept against the word");
+        }
         let from = before.ordered_at.saturating_sub(PURCHASE);
         let mut versions = self.versions(owner, at);
         let went = versions.any(|change| change.deleted && change.at >= from);
@@ -801,7 +811,8 @@ impl Audit<'_> {
         if self.hidden + PURCHASE >= self.diary.visibility {
             return Some("hidden for too long");
         }
-        self.was_kept(&held.id).then_some("kept against the word")
+        self.was_kept(&held.id, held.bought_at, now)
+            .then_some("kept against the word")
     }
 
     /// What is Ready is in the account, and as declared.

@@ -28,6 +28,9 @@ const PEACE: Duration = Duration::from_secs(900);
 /// Each eighth schedule is a long one: there is trouble for this long, and peace to its end.
 const LONG_TROUBLE: Duration = Duration::from_secs(900);
 
+/// How much longer all is well while something is tried once more.
+const AT_IT: Duration = Duration::from_secs(300);
+
 /// The others end this long after everything has come to an end.
 const TO_BE_SEEN: Duration = Duration::from_secs(120);
 
@@ -61,8 +64,9 @@ pub async fn play(seed: u64, driver: Driver) -> Result<Played, String> {
     play.heal();
     play.peace(is_long).await;
     let kept = std::mem::take(&mut *play.kept.lock().unwrap());
-    for id in kept {
-        play.diary.meddles(Duration::ZERO, Meddling::Kept(id));
+    for (at, id) in kept {
+        let at = play.world.elapsed_at(at);
+        play.diary.meddles(at, Meddling::Kept(id));
     }
     let report = audit::report(&play.world, &play.diary);
     if report.faults.is_empty() {
@@ -105,8 +109,8 @@ struct Play {
     policy: bool,
     /// When each process that died is started anew.
     restarts: Vec<Duration>,
-    /// The numbers whose release was answered as done and did nothing.
-    kept: Arc<Mutex<Vec<String>>>,
+    /// The numbers whose release was answered as done and did nothing, and when.
+    kept: Arc<Mutex<Vec<(Instant, String)>>>,
     peace: Duration,
 }
 
@@ -339,11 +343,9 @@ impl Play {
                 return;
             }
         }
-        // Some try again every ten minutes, and may be at it.
-        for _ in 0..15 {
-            if self.is_at_rest() {
-                return;
-            }
+        // Some try again every ten or thirty minutes, and may be at it until the company shows what that brings.
+        let end = self.world.elapsed() + AT_IT + (self.peace - PEACE);
+        while self.world.elapsed() < end && !self.is_at_rest() {
             self.world.run_for(Duration::from_secs(20)).await;
         }
     }
@@ -755,7 +757,7 @@ struct Faults {
     chance: Chance,
     rate: f64,
     classes: BTreeSet<Class>,
-    kept: Arc<Mutex<Vec<String>>>,
+    kept: Arc<Mutex<Vec<(Instant, String)>>>,
     state: Mutex<FaultState>,
 }
 
@@ -810,7 +812,8 @@ impl Faults {
             }
             ("twilio" | "telnyx", "release") => {
                 if self.yes(Class::FalseReleases, 30) {
-                    self.kept.lock().unwrap().push(call.about.clone());
+                    let kept = (Instant::now(), call.about.clone());
+                    self.kept.lock().unwrap().push(kept);
                     return Some(Fate::Ignored);
                 }
                 let is_refused = self.yes(Class::UnknownRefusals, 20);

@@ -133,6 +133,11 @@ impl World {
         self.begun.elapsed()
     }
 
+    /// How long it had run then.
+    pub fn elapsed_at(&self, at: Instant) -> Duration {
+        at.duration_since(self.begun)
+    }
+
     fn create(&self, place: Place, object: Value) {
         self.cluster.create(&place, object).unwrap();
     }
@@ -204,8 +209,13 @@ impl World {
 
     /// Somebody changes a number by hand.
     pub fn console(&self, number: &str, change: impl FnOnce(&mut Number)) {
+        Self::console_of(&self.emulator, number, change);
+    }
+
+    /// The same for those who have no world at hand.
+    pub fn console_of(emulator: &Emulator, number: &str, change: impl FnOnce(&mut Number)) {
         let mut number = {
-            let world = self.emulator.world();
+            let world = emulator.world();
             let found = world
                 .numbers
                 .iter()
@@ -214,7 +224,8 @@ impl World {
         };
         change(&mut number);
         let path = format!("/console/numbers/{}", number.phone_number);
-        self.control("POST", &path, serde_json::to_value(&number).unwrap());
+        let number = serde_json::to_value(&number).unwrap();
+        Self::control_of(emulator, "POST", &path, number);
     }
 
     /// How long the simulation had run at this time of the carrier's clock.
