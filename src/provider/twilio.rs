@@ -499,6 +499,8 @@ impl ProviderApi for Twilio {
     /// The messaging service comes first, since Twilio may refuse it and nothing is written then. A trunk or an application
     /// overrides the webhooks, so both are cleared by sending them empty. A number that takes no messages takes no field
     /// about them either (<https://www.twilio.com/docs/api/errors/21407>).
+    /// The messaging service has a call of its own, which is made only if the number is not in it already. It comes last: the
+    /// number then carries the mark, whatever somebody has done to its name since it was looked at.
     async fn configure(
         &self,
         number: &Ours,
@@ -513,12 +515,6 @@ impl ProviderApi for Twilio {
             return Err(Error::Invariant("the configuration is not for Twilio"));
         };
         let marked_text = configuration.marked_text();
-        if let Some(service) = messaging_service_sid
-            .as_ref()
-            .filter(|it| !number.is_in(it))
-        {
-            self.attach(number.id(), service).await?;
-        }
         let mut fields = vec![
             ("FriendlyName", marked_text.as_str()),
             ("VoiceUrl", voice_url.as_str()),
@@ -535,6 +531,12 @@ impl ProviderApi for Twilio {
         }
         fields.extend(of_papers(&configuration.papers));
         let mut holding = self.change("configure", number.id(), &fields).await?;
+        if let Some(service) = messaging_service_sid
+            .as_ref()
+            .filter(|it| !number.is_in(it))
+        {
+            self.attach(number.id(), service).await?;
+        }
         if let (Some(sid), Settings::Twilio(settings)) =
             (messaging_service_sid, &mut holding.settings)
         {

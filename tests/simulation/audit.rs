@@ -308,7 +308,8 @@ impl Audit<'_> {
 
     fn was_kept(&self, id: &str, from: Duration, to: Duration) -> bool {
         let kept = Meddling::Kept(id.to_owned());
-        self.diary.meddling.iter().any(|(_, it)| *it == kept)
+        let mut times = self.diary.meddling(from, to, |it| *it == kept);
+        times.next().is_some()
     }
 
     /// When somebody took the finalizer off the resource, or its status with it.
@@ -616,7 +617,13 @@ impl Audit<'_> {
                 || self.claims(owner, at).values().any(adopts)
                 || before.bought_for.as_ref() == Some(owner)
         });
-        let excuse = self.excuse_for_a_write(before, at);
+        // A number that somebody renames while it is set up. The second write leaves its name as it is.
+        let is_renamed =
+            owner.is_none() && self.was_renamed(&before.id, at.saturating_sub(SET_UP_WITHIN), at);
+        let excuse = match is_renamed {
+            true => Some("renamed while it was set up"),
+            false => self.excuse_for_a_write(before, at),
+        };
         let text = match owner {
             None => format!(
                 "{} ({}), which is nobody's, was written to: {reference:?}",
@@ -644,6 +651,9 @@ impl Audit<'_> {
         if owner.is_some_and(|owner| self.is_gone(before, owner, at)) {
             return Some("let go while hidden");
         }
+        if self.was_kept(&before.id, at.saturating_sub(TAKEN_FOR_RELEASED), at) {
+            return Some("kept against the word");
+        }
         self.is_hidden_for_too_long(before, at)
             .then_some("hidden for too long")
     }
@@ -651,9 +661,6 @@ impl Audit<'_> {
     /// True if the company hid a number whose resource was gone, if only for a moment: a purchase of it overwrites its
     /// settings.
     fn is_gone(&self, before: &Held, owner: &str, at: Duration) -> bool {
-        if self.was_kept(&before.id, at.saturating_sub(TAKEN_FOR_RELEASED), at) {
-            return Some("kept against the word");
-        }
         let from = before.ordered_at.saturating_sub(PURCHASE);
         let mut versions = self.versions(owner, at);
         let went = versions.any(|change| change.deleted && change.at >= from);

@@ -240,6 +240,7 @@ traces! {
         an_assistant_that_is_taken_out_soon_after_a_restore_no_longer_answers,
         what_is_not_declared_any_more_is_not_assigned_by_who_does_not_know,
         a_number_whose_object_is_replaced_by_its_bare_manifest_is_released,
+        a_number_that_is_renamed_while_it_is_set_up,
     }
     refusals {
         objects_that_are_refused_cost_their_neighbours_nothing,

@@ -196,6 +196,18 @@ pub enum Setup {
 
 /// How long each wait is; the flags of the program.
 #[derive(Clone, Copy, Debug)]
+impl Setup {
+    /// True if `other` is asked for by the same requests: some settings may have been taken before another was refused.
+    fn includes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Number(configuration, fields), Self::Number(others, more)) => {
+                configuration == others && more.iter().all(|field| fields.contains(field))
+            }
+            _ => self == other,
+        }
+    }
+}
+
 pub struct Timeouts {
     /// `--inventory-interval`.
     pub interval: Duration,
@@ -379,7 +391,7 @@ impl Facts {
     /// `step`, unless the provider has refused the same not long ago.
     pub(super) fn unless_refused(&self, setup: &Setup, step: Step) -> Step {
         let refused = self.memory.refused.as_ref();
-        match refused.filter(|refused| refused.setup == *setup) {
+        match refused.filter(|refused| refused.setup.includes(setup)) {
             Some(refused) => wait(
                 refused.reason,
                 refused.message.clone(),

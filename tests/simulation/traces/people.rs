@@ -1,8 +1,14 @@
 //! What people do to manifests, definitions and consoles.
 
+use std::sync::Mutex;
+
+use tokio::time::Instant;
+
 use super::*;
+use crate::audit::Meddling;
 use crate::cluster::finalizers;
 use crate::operator::Driver;
+use crate::schedule::SERVICE;
 use crate::world::manifest;
 
 /// Twilio answers 201 to the purchase of a number that the account has, and overwrites its settings.
@@ -488,6 +494,53 @@ pub fn a_number_whose_object_is_replaced_by_its_bare_manifest_is_released() {
                 let spent = deeds(&world, Deed::Purchase);
                 assert_eq!((spent, held(&world)), (1, 0), "{}", world.shown());
             }
+        }
+    });
+}
+
+/// A number joins a messaging service, and somebody takes the mark off it since it was looked at: before the first write, or just
+/// before the number joins, which nothing but the time in between can tell.
+#[test]
+pub fn a_number_that_is_renamed_while_it_is_set_up() {
+    in_simulated_time(async {
+        for (operations, excused) in [(&["configure", "attach"][..], 0), (&["attach"], 1)] {
+            let mut world = World::new(1, json!({}));
+            world.start(Options::default());
+            world.number("nyc", twilio());
+            until_ready(&world, "nyc").await;
+            let (emulator, id) = (world.emulator.clone(), world.id_of(NUMBER));
+            let renamed: Arc<Mutex<Option<Instant>>> = Arc::default();
+            let at = Arc::clone(&renamed);
+            world.stage.set_script(Arc::new(move |call| {
+                let mut at = at.lock().unwrap();
+                if operations.contains(&call.operation.as_str()) && at.is_none() {
+                    *at = Some(Instant::now());
+                    World::console_of(&emulator, NUMBER, |number| {
+                        number.friendly_name = "renamed".into();
+                    });
+                }
+                Fate::Answered
+            }));
+            let service = json!({"twilio": {"messagingServiceSid": SERVICE}});
+            world.patch("nyc", json!({ "spec": service }));
+            world.run_for(secs(130)).await;
+            assert!(is_ready(&world.get("nyc")), "{}", world.shown());
+            let mut diary = Diary::of(1);
+            let at = renamed.lock().unwrap().unwrap();
+            diary.meddles(world.elapsed_at(at), Meddling::Renamed(id));
+            assert_right_but_for(&world, &diary);
+            let report = audit::report(&world, &diary);
+            assert_eq!(report.excused.values().sum::<usize>(), excused);
+            let shown = world
+                .emulator
+                .world()
+                .numbers
+                .iter()
+                .find(|it| it.phone_number == NUMBER)
+                .cloned();
+            let shown = shown.unwrap();
+            assert!(marks::read(&shown.friendly_name).is_some());
+            assert_eq!(shown.messaging_service, SERVICE);
         }
     });
 }

@@ -60,6 +60,12 @@ fn what_was_refused_is_not_asked_for_again_before_its_time_unless_something_chan
         plan(&refused(configuration(), vec![Field::SmsUrl])),
         configure
     );
+    // Some settings were taken before the refusal.
+    let more = vec![Field::VoiceUrl, Field::MessagingService];
+    assert_eq!(
+        reason(&plan(&refused(configuration(), more))),
+        Some(Reason::InvalidSpec)
+    );
 }
 
 #[test]
