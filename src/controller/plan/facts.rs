@@ -419,24 +419,29 @@ impl Facts {
 
     /// How long ago the claim was made that led to `order`, or else `order` itself, if that is known.
     pub(super) fn age_of(&self, order: &Order) -> Option<Duration> {
-        let begun = self
-            .claim
-            .claim()
-            .map_or(order.created, |claim| Some(claim.at));
-        begun.map(|begun| self.since(begun))
+        match self.claim.claim() {
+            Some(claim) => Some(self.since(claim.at)),
+            None => order.created.map(|created| self.since_dated(created)),
+        }
     }
 
     pub(super) fn since(&self, earlier: Timestamp) -> Duration {
         elapsed(earlier, self.now)
+    /// How long ago `earlier` was, which the API server has dated.
     }
 
     /// The order that was found, unless it only tells of an earlier resource of this name: its number came, and has been
     /// given back since. What comes later under that number is not ours.
+    /// How long ago `earlier` was, which the provider has dated. Its own clock tells that, where its answers show it.
+    fn since_dated(&self, earlier: Timestamp) -> Duration {
+        elapsed(earlier, self.provider_now.unwrap_or(self.now))
+    }
+
     pub(crate) fn order<'a>(&self, look: &'a Lookup) -> Option<&'a Order> {
         look.order.as_ref().filter(|order| {
             let is_history = match (&self.claim, order.created) {
                 (Stored::Ours(claim), created) => !claim.may_have_placed(&order.reference, created),
-                (_, Some(created)) => self.since(created) >= self.waits.visibility,
+                (_, Some(created)) => self.since_dated(created) >= self.waits.visibility,
                 (_, None) => false,
             };
             let is_recorded = self.record.order_id.as_ref() == Some(&order.id);
@@ -447,7 +452,7 @@ impl Facts {
     /// The doubt that `order` leaves, whose claim is lost and whose number is not shown; `None` if it would have been shown by now.
     pub(crate) fn doubt_of(&self, order: &Order, account: &Identity) -> Option<Doubt> {
         let (number, since) = (*order.numbers.first()?, order.created?);
-        let age = elapsed(since, self.provider_now.unwrap_or(self.now));
+        let age = self.since_dated(since);
         let account_id = Some(account.account.clone());
         (age < self.waits.visibility).then_some(Doubt {
             number,

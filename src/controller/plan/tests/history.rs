@@ -94,3 +94,22 @@ fn what_an_order_has_brought_and_nobody_has_marked_blocks_its_search() {
     };
     assert!(!facts.brought_unmarked(&order, &marked));
 }
+
+/// The clock of the API server, as one process has it, may be minutes off the provider's. How long ago the provider dated an
+/// order is told by the provider's clock.
+#[test]
+fn an_order_without_a_claim_is_as_old_as_the_providers_clock_says() {
+    for (provider_now, now) in [(599, 100_000), (600, 0)] {
+        let is_over = provider_now == 600;
+        let mut facts = again(now);
+        facts.provider_now = Some(at(provider_now));
+        let is_history = !matches!(plan(&facts), Step::RecordOrder(_));
+        assert_eq!(is_history, is_over, "{provider_now}");
+        facts.record.order_id = Some(OrderId::new("o1"));
+        let wanted = [Reason::Verifying, Reason::Lost][usize::from(is_over)];
+        assert_eq!(reason(&plan(&facts)), Some(wanted), "{provider_now}");
+        facts.deleting = true;
+        let wanted = [Reason::Releasing, Reason::ReleaseBlocked][usize::from(is_over)];
+        assert_eq!(reason(&plan(&facts)), Some(wanted), "{provider_now}");
+    }
+}
