@@ -163,17 +163,27 @@ fn refused_in_doubt(facts: &Facts, left: Duration) -> Step {
     )
 }
 
-/// A resource never holds two numbers.
+/// A resource never holds two numbers. Only a claim tells that a purchase of the number in question brought the other one: what
+/// this process alone remembers is no reason to say anything else than another process.
 fn marked_elsewhere(facts: &Facts, marked: Option<&Holding>) -> Step {
-    if let Some(holding) = marked {
+    let mut is_brought = false;
+    if let Some(holding) = marked
+        && facts.search.is_none()
+        && facts.attempted_since().is_some()
+    {
         let title = facts.title_to_other(holding);
-        let is_asked_for = facts.search.is_none() && facts.attempted_since().is_some();
-        if is_asked_for && let Some(step) = facts.settle_title(title, &holding.id) {
+        if let Some(step) = facts.settle_title(title, &holding.id) {
             return step;
         }
-        if is_asked_for && title == Title::Ours {
-            return spelled_otherwise(facts, holding);
-        }
+        let claim = facts.claim.claim();
+        is_brought =
+            title == Title::Ours && claim.is_some_and(|claim| Some(claim.number) == facts.number);
+    }
+    if let Some(step) = facts.blocked_as_stored() {
+        return step;
+    }
+    if let Some(holding) = marked.filter(|_| is_brought) {
+        return spelled_otherwise(facts, holding);
     }
     wait(
         Reason::AlreadyOwned,

@@ -301,6 +301,40 @@ fn who_remembers_an_attempt_says_the_same_of_anothers_number_as_who_does_not() {
     }
 }
 
+/// The same of another number, which carries the mark of the resource: the one that the attempt was on, or another.
+#[test]
+fn who_remembers_an_attempt_says_the_same_of_another_number_with_its_mark() {
+    let other: E164 = "+12125550009".parse().unwrap();
+    let rival = Some("PhoneNumber support/rival".to_owned());
+    for rival in [None, rival] {
+        for attempted in [number(), other] {
+            let mut facts = Facts {
+                provider: Provider::Telnyx,
+                finalizer: true,
+                rival: rival.clone(),
+                ..fresh()
+            };
+            facts.findings.look = Some(Lookup {
+                marked: Some(Holding {
+                    number: other,
+                    ..holding()
+                }),
+                at: Some(facts.now),
+                ..Lookup::default()
+            });
+            let knows_nothing = plan(&facts);
+            let wanted = [Reason::AlreadyOwned, Reason::ClaimedByAnother];
+            let wanted = wanted[usize::from(rival.is_some())];
+            assert_eq!(reason(&knows_nothing), Some(wanted));
+            facts.memory.doubt = Some(Doubt {
+                number: attempted,
+                ..doubt(700)
+            });
+            assert_eq!(plan(&facts), knows_nothing, "{rival:?} {attempted}");
+        }
+    }
+}
+
 #[test]
 fn a_claim_that_cannot_be_read_needs_its_account_and_the_whole_period() {
     let mut facts = fresh();
