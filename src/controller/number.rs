@@ -350,9 +350,11 @@ fn record(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> super
             nonce: attempt.nonce,
         })
     });
-    let ready = status.conditions.iter();
-    let mut ready = ready.filter(|found| found.type_ == condition::READY);
-    let is_ready = ready.any(|found| found.status == "True");
+    let mut conditions = status.conditions.iter();
+    let ready = conditions.find(|found| found.type_ == condition::READY);
+    let is_ready = ready.is_some_and(|found| found.status == "True");
+    let blocked = ready.filter(|found| Reason::read(&found.reason) == Some(Reason::ReleaseBlocked));
+    let is_blocked = blocked.is_some() && status.observed_generation == Some(generation);
     let requirement_group = status.telnyx.and_then(|telnyx| telnyx.requirement_group_id);
     let (assistant, assigning) = match status.assistant {
         Some(told) if told.pending || context.observations.is_unassigned(number) => {
@@ -373,5 +375,6 @@ fn record(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> super
         refused,
         observed_generation: status.observed_generation,
         is_ready,
+        is_blocked,
     }
 }

@@ -252,5 +252,6 @@ traces! {
         a_purchase_that_is_not_made_counts_for_nothing,
         a_number_that_the_last_look_shows_counts_for_nothing,
         a_release_that_does_not_take_place_counts_for_nothing,
+        a_refused_release_and_the_limit_of_another_process_are_not_told_in_turn,
     }
 }

@@ -157,7 +157,7 @@ pub(super) fn blocked(message: String, again: Duration) -> Interrupted {
 }
 
 /// Counts the release against what may be released in an hour. What the provider refused before says so also while it
-/// waits for that limit.
+/// waits for that limit. Where another process has recorded a refusal that this one does not remember, that stands.
 pub(super) async fn take(
     id: &NumberId,
     account: &Account,
@@ -177,6 +177,9 @@ pub(super) async fn take(
         let (message, again) = full.told(account_id, QuotaKind::Release, limit, now, interval);
         match &state.facts.memory.release_refused {
             Some((refused, _)) => blocked(format!("{refused} {message}"), again),
+            None if state.facts.record.is_blocked => {
+                Interrupted::Outcome(Outcome::KeepStatus(again))
+            }
             None => Interrupted::Outcome(Outcome::Wait {
                 reason: Reason::ReleaseLimitReached,
                 message,

@@ -108,6 +108,8 @@ pub struct Record {
     pub observed_generation: Option<i64>,
     /// True if the status says that the number is Ready.
     pub is_ready: bool,
+    /// True if the status says of this generation that the release is blocked.
+    pub is_blocked: bool,
 }
 
 /// An attempt that the provider refused.
@@ -194,8 +196,6 @@ pub enum Setup {
     RegulatoryDocuments(OrderId, String),
 }
 
-/// How long each wait is; the flags of the program.
-#[derive(Clone, Copy, Debug)]
 impl Setup {
     /// True if `other` is asked for by the same requests: some settings may have been taken before another was refused.
     fn includes(&self, other: &Self) -> bool {
@@ -208,6 +208,8 @@ impl Setup {
     }
 }
 
+/// How long each wait is; the flags of the program.
+#[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
     /// `--inventory-interval`.
     pub interval: Duration,
@@ -425,18 +427,18 @@ impl Facts {
         }
     }
 
+    /// How long ago `earlier` was, which the API server has dated.
     pub(super) fn since(&self, earlier: Timestamp) -> Duration {
         elapsed(earlier, self.now)
-    /// How long ago `earlier` was, which the API server has dated.
     }
 
-    /// The order that was found, unless it only tells of an earlier resource of this name: its number came, and has been
-    /// given back since. What comes later under that number is not ours.
     /// How long ago `earlier` was, which the provider has dated. Its own clock tells that, where its answers show it.
     fn since_dated(&self, earlier: Timestamp) -> Duration {
         elapsed(earlier, self.provider_now.unwrap_or(self.now))
     }
 
+    /// The order that was found, unless it only tells of an earlier resource of this name: its number came, and has been
+    /// given back since. What comes later under that number is not ours.
     pub(crate) fn order<'a>(&self, look: &'a Lookup) -> Option<&'a Order> {
         look.order.as_ref().filter(|order| {
             let is_history = match (&self.claim, order.created) {

@@ -440,3 +440,31 @@ pub fn a_number_that_the_last_look_shows_counts_for_nothing() {
         }
     });
 }
+
+/// Of two processes that both believe to lead, one has had its release refused, and what it had taken of the hour's limit keeps the
+/// other from trying.
+#[test]
+pub fn a_refused_release_and_the_limit_of_another_process_are_not_told_in_turn() {
+    in_simulated_time(async {
+        let mut world = World::new(1, json!({}));
+        world.limit("twilio", json!({"releasesPerHour": 1}));
+        world.start(Options::default());
+        world.start(Options::default());
+        world.number("nyc", twilio());
+        until_ready(&world, "nyc").await;
+        let refused = once(|call| call.operation == "release", Fate::Refused(400));
+        world.stage.set_script(refused);
+        world.delete("nyc");
+        until_reason(&world, "nyc", "ReleaseBlocked").await;
+        let mut diary = Diary::of(2);
+        diary.well_since = world.elapsed();
+        for _ in 0..9 {
+            world.run_for(secs(100)).await;
+            assert_eq!(reason(&world.get("nyc")), "ReleaseBlocked");
+        }
+        assert_eq!(sent(&world, "release"), 1);
+        assert_right_but_for(&world, &diary);
+        until_gone(&world, "nyc").await;
+        assert_eq!(held(&world), 0);
+    });
+}
