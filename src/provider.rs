@@ -272,6 +272,8 @@ pub struct Renamed {
     pub holding: Holding,
     /// The time of the change by the clock that dates the number's creation; `None` if the answer does not show it.
     pub at: Option<Timestamp>,
+    /// The date of the last change that the answer shows, whichever change that was.
+    pub dated: Option<Timestamp>,
 }
 
 /// Proof that a number with a recorded id carries no mark at all (somebody renamed it).

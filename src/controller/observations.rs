@@ -57,8 +57,10 @@ struct Entry {
     bought_as: Option<NumberId>,
     /// An id that was known before the purchase that was answered with it.
     met: Option<NumberId>,
-    /// The number whose date a change of its name did not move, and since when.
-    unmoved: Option<(NumberId, Instant)>,
+    /// An id that was found to be what an attempt of the resource brought.
+    proved: Option<NumberId>,
+    /// The number whose date a change of its name did not move, that date, and since when.
+    unmoved: Option<(NumberId, Option<Timestamp>, Instant)>,
     /// True if the provider confirmed the last release of the number.
     is_released: bool,
     /// When the provider last refused to release the number, in which generation, and what is to be said of it.
@@ -155,6 +157,7 @@ impl Observations {
                 claim_known_for,
                 doubt: None,
                 met: entry.met.clone(),
+                proved: entry.proved.clone(),
                 unmoved_for: Duration::ZERO,
                 missing_for: since(entry.missing_since),
                 ordered_for: since(entry.ordered_at),
@@ -267,17 +270,30 @@ impl Observations {
         self.entry(object, |entry| entry.met = Some(id.clone()));
     }
 
-    /// Remembers whether a change of the number's name has moved its date, and returns for how long none has.
-    pub(super) fn renamed(&self, object: &PhoneNumber, id: &NumberId, moved: bool) -> Duration {
+    /// Remembers that the number with this id is what an attempt of the resource brought.
+    pub(super) fn proved(&self, object: &PhoneNumber, id: &NumberId) {
+        self.entry(object, |entry| entry.proved = Some(id.clone()));
+    }
+
+    /// Remembers whether a change of the number's name has moved its date, and returns for how long none has. A date that another
+    /// process has moved meanwhile is no date that does not move.
+    pub(super) fn renamed(
+        &self,
+        object: &PhoneNumber,
+        id: &NumberId,
+        moved: bool,
+        date: Option<Timestamp>,
+    ) -> Duration {
         let now = self.clock.now();
         self.entry(object, |entry| {
             if moved {
                 entry.unmoved = None;
                 return Duration::ZERO;
             }
-            let before = entry.unmoved.take().filter(|(of, _)| of == id);
-            let since = before.map_or(now, |(_, since)| since);
-            entry.unmoved = Some((id.clone(), since));
+            let before = entry.unmoved.take();
+            let before = before.filter(|(of, known, _)| of == id && *known == date);
+            let since = before.map_or(now, |(_, _, since)| since);
+            entry.unmoved = Some((id.clone(), date, since));
             now.since(since)
         })
     }

@@ -573,11 +573,12 @@ impl ProviderApi for Twilio {
                 "the answer is about another number".into(),
             ));
         }
-        let at = after.updated().filter(|at| Some(*at) > before.updated());
+        let dated = after.updated();
+        let at = dated.filter(|at| Some(*at) > before.updated());
         let holding = after
             .into_holding()
             .ok_or_else(|| Error::Unreadable("the answer has no phone number".into()))?;
-        Ok(Renamed { holding, at })
+        Ok(Renamed { holding, at, dated })
     }
 
     async fn release(&self, number: Ours, token: ReleaseToken) -> Result<Released, Error> {

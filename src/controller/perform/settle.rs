@@ -162,15 +162,20 @@ pub(super) async fn rename(
     } else {
         whole
     };
-    let at = write_name(&found, &name, state, context).await?;
+    let (at, dated) = write_name(&found, &name, state, context).await?;
     state.facts.findings.renamed = Some(at);
-    state.facts.memory.unmoved_for = context
-        .observations
-        .renamed(&state.object, id, at.is_some());
+    let date = dated.filter(|_| at.is_none());
+    state.facts.memory.unmoved_for =
+        context
+            .observations
+            .renamed(&state.object, id, at.is_some(), date);
     let holding = state.found(id)?;
     if state.facts.is_older(&holding) {
         context.observations.met(&state.object, id);
         state.facts.memory.met = Some(id.clone());
+    } else if state.facts.is_bought(&holding) {
+        context.observations.proved(&state.object, id);
+        state.facts.memory.proved = Some(id.clone());
     }
     Ok(())
 }
@@ -194,11 +199,11 @@ async fn write_name(
     name: &str,
     state: &mut ReconcileState,
     context: &Context,
-) -> Result<Option<jiff::Timestamp>, Interrupted> {
+) -> Result<(Option<jiff::Timestamp>, Option<jiff::Timestamp>), Interrupted> {
     let account = state.account()?;
     let unproven = Unproven::prove(found, &state.facts.mark)
         .ok_or_else(|| Interrupted::from(Error::Invariant("the number does not carry our mark")))?;
-    let Renamed { holding, at } = account
+    let Renamed { holding, at, dated } = account
         .call(account.provider_api().rename(&unproven, name))
         .await?;
     let holding = account.saw(holding);
@@ -211,7 +216,7 @@ async fn write_name(
             *place = holding.clone();
         }
     }
-    Ok(at)
+    Ok((at, dated))
 }
 
 pub(super) async fn restore_mark(

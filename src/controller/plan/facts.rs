@@ -142,6 +142,8 @@ pub struct Memory {
     pub doubt: Option<Doubt>,
     /// An id that the account was known to have before a purchase by this process was answered with it.
     pub met: Option<NumberId>,
+    /// An id that this process has found to be what an attempt of this resource brought.
+    pub proved: Option<NumberId>,
     /// How long ago this process first renamed the number in question without moving its date.
     pub unmoved_for: Duration,
     /// How long the recorded id has been missing; `None` if it was there at the last look, or was not looked for.
@@ -486,6 +488,10 @@ impl Facts {
         }
     }
 
+    fn began(&self) -> Option<Timestamp> {
+        self.attempted_since().map(|(_, since)| since)
+    }
+
     /// Whose `holding` is, by its mark, by `order`, and by when it came into the account.
     pub(super) fn title_to(&self, holding: &Holding, order: Option<&Order>) -> Title {
         match self.mark.whose(&holding.marked_text) {
@@ -529,6 +535,9 @@ impl Facts {
         if self.memory.met.as_ref() == Some(&holding.id) {
             return Title::Overwritten;
         }
+        if self.memory.proved.as_ref() == Some(&holding.id) {
+            return Title::Ours;
+        }
         let now = self.provider_now.unwrap_or(self.now);
         let is_early = is_before(Some(created), since, DATE_TOLERANCE);
         let is_late = is_before(Some(now), created, DATE_TOLERANCE);
@@ -538,17 +547,33 @@ impl Facts {
         match self.findings.renamed {
             None => Title::Unclear,
             Some(Some(renamed)) => {
-                let allowed = elapsed(since, now).saturating_add(ATTEMPT_TOLERANCE);
-                if elapsed(created, renamed) > allowed {
-                    Title::Overwritten
-                } else {
+                let age = elapsed(since, now).max(self.attempt_known_for());
+                if elapsed(created, renamed) <= age.saturating_add(ATTEMPT_TOLERANCE) {
                     Title::Ours
+                } else if self.is_ahead_of_the_clock(since) {
+                    Title::Unclear
+                } else {
+                    Title::Overwritten
                 }
             }
             // A change within the second of the last one moves no date. The age of the attempt does not tell when that was.
             Some(None) if self.memory.unmoved_for < MOVES_WITHIN => Title::Unclear,
             Some(None) => Title::Overwritten,
         }
+    }
+
+    /// How long ago the attempt was at least, by this process's own clock.
+    fn attempt_known_for(&self) -> Duration {
+        match &self.claim {
+            Stored::Ours(_) | Stored::EarlierUid(_) => self.memory.claim_known_for,
+            Stored::Nothing | Stored::Unreadable | Stored::Newer(_) => Duration::ZERO,
+        }
+    }
+
+    /// True if the attempt that began at `since` lies in the future: the clock went back, and tells nobody's age.
+    fn is_ahead_of_the_clock(&self, since: Timestamp) -> bool {
+        let now = self.provider_now.unwrap_or(self.now);
+        is_before(Some(now), since, DATE_TOLERANCE)
     }
 
     /// True if `holding` is ours.
@@ -570,6 +595,21 @@ impl Facts {
     pub(super) fn settle_title(&self, title: Title, id: &NumberId) -> Option<Step> {
         match title {
             Title::Unclear if self.findings.renamed.is_none() => Some(Step::Rename(id.clone())),
+            Title::Unclear
+                if self
+                    .began()
+                    .is_some_and(|began| self.is_ahead_of_the_clock(began)) =>
+            {
+                Some(wait(
+                    Reason::Verifying,
+                    format!(
+                        "The account holds {} ({id}) with the mark of this PhoneNumber. Whether this PhoneNumber bought it is \
+                         known once the clock has passed the time of its purchase request.",
+                        self.title()
+                    ),
+                    Retry::Backoff,
+                ))
+            }
             Title::Unclear => Some(wait(
                 Reason::Verifying,
                 format!(

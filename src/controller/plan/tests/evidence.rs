@@ -13,11 +13,12 @@ fn created(seconds: i64) -> Holding {
 
 /// A claim of second 0 is looked at in second 20 and shows this number; the provider's clock says this.
 fn found(holding: &Holding, provider_now: Option<i64>) -> Facts {
-    let facts = Facts {
+    let mut facts = Facts {
         now: at(20),
         provider_now: provider_now.map(at),
         ..claimed()
     };
+    facts.memory.claim_known_for = Duration::from_secs(20);
     looked(facts, Some(holding.clone()), None)
 }
 
@@ -87,6 +88,40 @@ fn what_the_clock_of_the_row_does_not_show_is_asked_again_and_then_not_ours() {
             }
         }
     }
+}
+
+/// The provider tells no date, and the API server's clock was set back after the claim. The number was renamed 143 s after it came.
+#[test]
+fn a_clock_that_went_back_disowns_nothing() {
+    for (now, known_for, expected) in [
+        (-640, 0, None),
+        (-640, 137, None),
+        (-640, 138, Some(true)),
+        (100, 0, Some(false)),
+        (100, 138, Some(true)),
+        (138, 0, Some(true)),
+    ] {
+        let number = created(-3);
+        let mut facts = found(&number, None);
+        facts.now = at(now);
+        facts.memory.claim_known_for = Duration::from_secs(known_for);
+        facts.findings.renamed = Some(Some(at(140)));
+        let step = plan(&facts);
+        match expected {
+            None => assert_eq!(reason(&step), Some(Reason::Verifying), "{now} {known_for}"),
+            Some(true) => assert_eq!(step, Step::Record(Box::new(number)), "{now} {known_for}"),
+            Some(false) => assert_eq!(step, Step::Disclaim(NumberId::new("PN1"))),
+        }
+    }
+}
+
+#[test]
+fn what_was_found_to_be_ours_is_not_asked_again() {
+    let mut facts = found(&created(-600), None);
+    facts.memory.proved = Some(NumberId::new("PN1"));
+    assert!(matches!(plan(&facts), Step::Record(_)));
+    facts.memory.proved = Some(NumberId::new("PN2"));
+    assert_eq!(plan(&facts), Step::Rename(NumberId::new("PN1")));
 }
 
 #[test]
