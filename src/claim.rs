@@ -158,9 +158,7 @@ impl Claim {
     /// True if an order with this reference, a mark, a dot and a nonce, was placed on this claim or on an earlier one of the same
     /// number.
     pub fn has_placed(&self, reference: &str) -> bool {
-        let begin = |nonce: &str| nonce.get(..NONCE_KEPT).unwrap_or(nonce).to_owned();
-        let nonce = reference.rsplit_once('.').map(|(_, nonce)| nonce);
-        nonce.is_some_and(|nonce| begin(nonce) == begin(&self.nonce))
+        is_placed_with(&self.nonce, reference)
     }
 
     /// True if this claim, or an earlier one of the same number, may have placed the order with this reference that the
@@ -223,6 +221,13 @@ impl Claim {
     pub fn to_annotation(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(self)
     }
+}
+
+/// True if an order with this reference was placed on the claim with this nonce or on an earlier one of the same number.
+pub fn is_placed_with(nonce: &str, reference: &str) -> bool {
+    let begin = |nonce: &str| nonce.get(..NONCE_KEPT).unwrap_or(nonce).to_owned();
+    let placed = reference.rsplit_once('.').map(|(_, nonce)| nonce);
+    placed.is_some_and(|placed| begin(placed) == begin(nonce))
 }
 
 /// The right to one purchase on one claim. It exists only where the API server's reply to the claiming write showed

@@ -455,6 +455,9 @@ pub struct AttemptStatus {
     pub nonce: String,
     /// The number that was to be bought.
     pub number: String,
+    /// The account at the provider that it was made in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
     /// Bought, Ordered, Rejected, Refused, NotSent or Unknown.
     #[schemars(with = "String")]
     pub outcome: AttemptOutcome,
@@ -474,7 +477,21 @@ pub struct AttemptStatus {
     /// version of the account's Secret. The number is asked for again at once when it changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
+    /// How many attempts on this number before this one may have bought it, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<i64>,
     /// When it was claimed, by the API server's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Time>,
+}
+
+impl AttemptStatus {
+    /// True if neither this attempt nor one before it on the same number may have bought it.
+    pub fn bought_nothing(&self) -> bool {
+        let is_certain = matches!(
+            self.outcome,
+            AttemptOutcome::Rejected | AttemptOutcome::NotSent
+        );
+        is_certain && self.earlier.is_none()
+    }
 }

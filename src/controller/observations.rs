@@ -12,7 +12,7 @@ use super::plan::{Doubt, MAX_REPAIRS, Memory, Outcome, RefusedSetup, Retry};
 use crate::api::{PhoneNumber, owner};
 use crate::claim::{Claim, Intent, Stored};
 use crate::clock::{Clock, Instant};
-use crate::number::{E164, NumberId, Owner};
+use crate::number::{AccountId, E164, NumberId, Owner};
 use crate::panics::lock;
 
 /// The first and the longest wait of a backoff.
@@ -226,16 +226,21 @@ impl Observations {
             return None;
         }
         let clock = self.clock.now();
-        let remembered = lock(&self.attempts).get(&owner(object)).map(|it| Doubt {
-            number: it.claim.number,
-            account_id: (*claim == Stored::Nothing || it.claim.uid == uid(object))
-                .then(|| it.claim.account_id.clone()),
-            since: it.claim.since,
-            age: clock.since(it.known),
+        let remembered = lock(&self.attempts).get(&owner(object)).map(|it| {
+            let is_own = it.claim.uid == uid(object);
+            let is_its_account = *claim == Stored::Nothing || is_own;
+            Doubt {
+                number: it.claim.number,
+                account_id: is_its_account.then(|| it.claim.account_id.clone()),
+                since: it.claim.since,
+                age: clock.since(it.known),
+                nonce: is_own.then(|| it.claim.nonce.clone()),
+                claim: is_own.then(|| it.claim.clone()),
+            }
         });
         remembered.or_else(|| {
             let attempt = object.status.as_ref()?.attempt.as_ref()?;
-            if attempt.outcome.is_in_vain() {
+            if attempt.bought_nothing() {
                 return None;
             }
             let at = attempt.at.as_ref()?.0;
@@ -243,9 +248,11 @@ impl Observations {
             let since = provider_now.unwrap_or(now).checked_sub(age).ok()?;
             Some(Doubt {
                 number: attempt.number.parse().ok()?,
-                account_id: None,
+                account_id: attempt.account_id.clone().map(AccountId::new),
                 since,
                 age,
+                nonce: Some(attempt.nonce.clone()),
+                claim: None,
             })
         })
     }

@@ -756,7 +756,13 @@ impl Audit<'_> {
                 // So does the order that is written down.
                 let order = object["status"]["orderId"].as_str();
                 let is_ordered = order.is_some() && order == held.order.as_deref();
-                object["status"]["id"] == number.id.as_str() || is_claimed || is_ordered
+                // So does the attempt of which the status tells where it was made.
+                let attempt = &object["status"]["attempt"];
+                let is_told = attempt["number"] == number.phone_number.as_str()
+                    && self.is_account(&attempt["accountId"], &number.account)
+                    && may_have_bought(attempt);
+                let is_recorded = object["status"]["id"] == number.id.as_str();
+                is_recorded || is_claimed || is_ordered || is_told
             };
             let is_reached = owners.iter().any(leads_to);
             let excuse = self.excuse_for_being_out_of_sight(&held, &owners);
@@ -1068,6 +1074,12 @@ pub fn waits_for_what_may_be_hidden(world: &World, diary: &Diary) -> bool {
             .since(0)
             .iter()
             .any(|it| it.place.plural == "phonenumbers" && is_late(it))
+}
+
+/// True if an attempt that a status tells of, or one before it, may have bought the number.
+fn may_have_bought(attempt: &Value) -> bool {
+    let is_certain = ["Rejected", "NotSent"].map(Value::from);
+    !is_certain.contains(&attempt["outcome"]) || !attempt["earlier"].is_null()
 }
 
 /// The settings of a number that a spec decides: what each is, and what it is to be.

@@ -158,6 +158,7 @@ traces! {
         two_operators_for_a_namespace_each_with_keys_of_one_account,
         two_installations_with_ids_that_begin_alike,
         a_secret_of_another_account_then_a_deletion,
+        a_claim_that_is_stripped_while_the_secret_opens_another_account,
         a_page_that_shifts_while_a_listing_runs,
         a_listing_begun_before_a_release_that_ends_after_it,
         a_fifth_of_the_numbers_ported_out_at_once,

@@ -121,24 +121,49 @@ fn what_is_recorded_is_no_doubt_and_what_is_adopted_never_was_one() {
 #[test]
 fn the_status_tells_of_an_attempt_whose_claim_is_gone() {
     let observations = Observations::new(Arc::new(BootClock));
-    for (outcome, is_doubt) in [
-        ("Unknown", true),
-        ("Ordered", true),
-        ("Bought", true),
-        ("Rejected", false),
-        ("NotSent", false),
+    for (outcome, earlier, is_doubt) in [
+        ("Unknown", None, true),
+        ("Ordered", None, true),
+        ("Bought", None, true),
+        // A code that is not known: it may have taken place.
+        ("Refused", None, true),
+        ("Rejected", None, false),
+        ("NotSent", None, false),
+        ("Rejected", Some(1), true),
+        ("NotSent", Some(2), true),
     ] {
         let mut object = with_uid("1");
-        let attempt =
-            json!({"nonce": "n1", "number": "+12125550100", "outcome": outcome, "at": time(0)});
+        let attempt = json!({"nonce": "n1", "number": "+12125550100", "accountId": "AC1", "outcome": outcome,
+            "earlier": earlier, "at": time(0)});
         object.status = serde_json::from_value(json!({ "attempt": attempt })).unwrap();
         let found = observations.doubt(&object, &Stored::Nothing, time(90), Some(time(1000)));
         let expected = Doubt {
             number: "+12125550100".parse().unwrap(),
-            account_id: None,
+            account_id: Some(AccountId::new("AC1")),
             since: time(910),
             age: Duration::from_secs(90),
+            nonce: Some("n1".into()),
+            claim: None,
         };
-        assert_eq!(found, is_doubt.then_some(expected), "{outcome}");
+        assert_eq!(found, is_doubt.then_some(expected), "{outcome} {earlier:?}");
     }
+}
+
+/// Another process renames the number in the same seconds, just before this one.
+#[test]
+fn a_date_that_another_has_moved_is_no_date_that_does_not_move() {
+    let hand = Arc::new(Hand::default());
+    let observations = Observations::new(hand.clone());
+    let (object, id) = (with_uid("1"), NumberId::new("PN1"));
+    let unmoved = |second, date| {
+        hand.is_at(second);
+        observations.renamed(&object, &id, false, Some(time(date)))
+    };
+    assert_eq!(unmoved(1, 1), Duration::ZERO);
+    assert_eq!(unmoved(9, 1), Duration::from_secs(8));
+    assert_eq!(unmoved(12, 12), Duration::ZERO);
+    assert_eq!(unmoved(30, 30), Duration::ZERO);
+    assert_eq!(unmoved(41, 30), Duration::from_secs(11));
+    observations.renamed(&object, &id, true, None);
+    assert_eq!(unmoved(50, 30), Duration::ZERO);
 }

@@ -50,9 +50,10 @@ pub(super) async fn claim(
             return Err(stop);
         }
     };
-    let alone = context
+    let is_clean = context
         .observations
         .claimed(&state.object, &state.facts.claim, &claim);
+    let alone = is_clean && state.facts.memory.doubt.is_none();
     state.facts.memory.never_bought = false;
     state.facts.claim = Stored::Ours(claim);
     if intent == Intent::Buy {
@@ -89,6 +90,10 @@ async fn store(
     let at = context.time.now().unwrap_or(state.facts.now);
     let attempts = match &state.facts.claim {
         Stored::Ours(before) if !state.facts.memory.never_bought => before.attempts_on(&number),
+        Stored::Nothing => {
+            let doubt = state.facts.memory.doubt.as_ref();
+            u32::from(doubt.is_some_and(|doubt| doubt.number == number))
+        }
         _ => 0,
     };
     let mut nonce = context.chance.nonce();

@@ -1,7 +1,7 @@
 //! What is known when the next step is decided. Values only.
 
 use crate::api::{DeletionPolicy, Reason, StatusReason};
-use crate::claim::{Claim, Intent, Stored};
+use crate::claim::{Claim, Intent, Stored, is_placed_with};
 use crate::number::{
     AccountId, Configuration, E164, Field, Holding, Mark, NumberId, Offer, OrderId, Origin, Price,
     Provider, Search, Whose,
@@ -174,6 +174,10 @@ pub struct Doubt {
     pub since: Timestamp,
     /// How long ago the last attempt was.
     pub age: Duration,
+    /// The nonce of its claim, if this very resource had it.
+    pub nonce: Option<String>,
+    /// The claim, if this process remembers it and this very resource had it.
+    pub claim: Option<Claim>,
 }
 
 /// What the provider has refused to set up. The same is not asked for again before its time.
@@ -445,12 +449,21 @@ impl Facts {
         look.order.as_ref().filter(|order| {
             let is_history = match (&self.claim, order.created) {
                 (Stored::Ours(claim), created) => !claim.may_have_placed(&order.reference, created),
-                (_, Some(created)) => self.since_dated(created) >= self.waits.visibility,
+                (_, Some(created)) => {
+                    self.since_dated(created) >= self.waits.visibility && !self.is_doubted(order)
+                }
                 (_, None) => false,
             };
             let is_recorded = self.record.order_id.as_ref() == Some(&order.id);
             order.state != OrderState::Success || is_recorded || !is_history
         })
+    }
+
+    /// True if the attempt in doubt has placed `order`.
+    fn is_doubted(&self, order: &Order) -> bool {
+        let doubt = self.memory.doubt.as_ref();
+        let nonce = doubt.and_then(|doubt| doubt.nonce.as_ref());
+        nonce.is_some_and(|nonce| is_placed_with(nonce, &order.reference))
     }
 
     /// The doubt that `order` leaves, whose claim is lost and whose number is not shown; `None` if it would have been shown by now.
@@ -463,6 +476,8 @@ impl Facts {
             account_id,
             since,
             age,
+            nonce: None,
+            claim: None,
         })
     }
 

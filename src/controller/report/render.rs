@@ -5,7 +5,7 @@ use crate::api::{
     CostStatus, NumberOrigin, OnDeletion, OrderStatus, PhoneNumberStatus, Reason, StatusReason,
     TelnyxStatus, TwilioStatus, account_name, condition,
 };
-use crate::claim::{Claim, Stored};
+use crate::claim::{Claim, Intent, Stored};
 use crate::controller::conditions::{seconds, set_condition};
 use crate::controller::plan::maintain::destination;
 use crate::controller::plan::release::{Deletion, on_deletion};
@@ -46,12 +46,14 @@ pub(crate) fn attempt(claim: &Claim, outcome: AttemptOutcome) -> AttemptStatus {
     AttemptStatus {
         nonce: claim.nonce.clone(),
         number: claim.number.to_string(),
+        account_id: Some(claim.account_id.to_string()),
         outcome,
         code: None,
         reason: None,
         message: None,
         repeated: None,
         request: None,
+        earlier: (claim.attempts_before > 0).then_some(i64::from(claim.attempts_before)),
         at: Some(Time(seconds(claim.at))),
     }
 }
@@ -68,8 +70,9 @@ pub(super) fn status(
     status.id = facts.record.id.as_ref().map(ToString::to_string);
     status.account_id = facts.record.account_id.as_ref().map(ToString::to_string);
     status.order_id = order_id(state).map(|id| id.to_string());
-    if let Some(attempt) = &state.attempt {
-        status.attempt = Some(attempt.clone());
+    let told = state.attempt.clone();
+    if let Some(attempt) = told.or_else(|| untold(before.attempt.as_ref(), facts)) {
+        status.attempt = Some(attempt);
     }
     let assistant = facts.record.assistant.or(facts.record.assigning);
     let assistant = assistant.or_else(|| may_answer(facts));
@@ -136,6 +139,26 @@ pub(super) fn status(
     }
     conditions(&mut status.conditions, state, rest, now);
     status
+}
+
+/// An attempt of this resource that may have bought a number, and that `told`, which the status tells, leaves out. Whoever replaces
+/// the object takes the claim off it, and the status stays.
+pub(super) fn untold(told: Option<&AttemptStatus>, facts: &Facts) -> Option<AttemptStatus> {
+    if facts.record.id.is_some() || facts.memory.never_bought {
+        return None;
+    }
+    let claim = match &facts.claim {
+        Stored::Ours(claim) => {
+            (told.is_none_or(|told| told.nonce != claim.nonce)).then_some(claim)?
+        }
+        // Two processes may remember different attempts: what the status says stays.
+        Stored::Nothing if told.is_none_or(AttemptStatus::bought_nothing) => {
+            facts.memory.doubt.as_ref()?.claim.as_ref()?
+        }
+        _ => return None,
+    };
+    let is_doubtful = claim.intent == Intent::Buy || claim.attempts_before > 0;
+    is_doubtful.then(|| attempt(claim, AttemptOutcome::Unknown))
 }
 
 /// The declared assistant, if Burki has it and an earlier resource of this name has claimed a number: it may answer that number

@@ -156,6 +156,49 @@ pub fn a_secret_of_another_account_then_a_deletion() {
     });
 }
 
+/// The process dies with its purchase, the Secret opens another account, and the claim is stripped: what the status tells of the
+/// attempt keeps the resource from buying there, and from going without a look at the account where it was made.
+#[test]
+pub fn a_claim_that_is_stripped_while_the_secret_opens_another_account() {
+    in_simulated_time(async {
+        for (provider, spec) in [
+            ("twilio", twilio()),
+            ("twilio", any_twilio()),
+            ("telnyx", telnyx()),
+        ] {
+            for is_deleted in [false, true] {
+                let mut world = World::new(1, json!({}));
+                let buys = |call: &Call| call.operation == "buy";
+                world.stage.set_script(once(buys, Fate::CrashAfter));
+                world.start(Options::default());
+                world.number("nyc", spec.clone());
+                world.run_for(secs(60)).await;
+                world.secret(provider, credentials(provider, 2));
+                world.start(Options::default());
+                until_reason(&world, "nyc", "AccountMismatch").await;
+                world.kill_all();
+                let bare = crate::world::manifest(world.get("nyc")["spec"].clone());
+                let place = Place::number(NAMESPACE, "nyc");
+                world.cluster.replace(&place, bare).unwrap();
+                world.start(Options::default());
+                world.run_for(secs(900)).await;
+                assert_eq!(reason(&world.get("nyc")), "AccountMismatch");
+                assert_eq!(deeds(&world, Deed::Purchase), 1, "{}", world.shown());
+                assert_right(&world);
+                world.secret(provider, credentials(provider, 1));
+                if is_deleted {
+                    world.delete("nyc");
+                    until_gone(&world, "nyc").await;
+                } else {
+                    until_ready(&world, "nyc").await;
+                }
+                assert_eq!(held(&world), usize::from(!is_deleted), "{}", world.shown());
+                assert_right(&world);
+            }
+        }
+    });
+}
+
 #[test]
 pub fn a_page_that_shifts_while_a_listing_runs() {
     in_simulated_time(async {

@@ -270,6 +270,8 @@ fn doubt(age: u64) -> Doubt {
         account_id: Some(AccountId::new("AC1")),
         since: at(-i64::try_from(age).unwrap()),
         age: Duration::from_secs(age),
+        nonce: Some("n1".into()),
+        claim: None,
     }
 }
 

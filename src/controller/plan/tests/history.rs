@@ -47,6 +47,24 @@ fn an_order_of_the_present_claim_or_of_the_record_is_never_history() {
     assert_eq!(reason(&plan(&recorded)), Some(Reason::Lost));
 }
 
+/// The claim was stripped, and the status tells of the attempt.
+#[test]
+fn an_order_of_the_attempt_in_doubt_is_never_history() {
+    for (nonce, is_its_own) in [("n0", true), ("n1", false)] {
+        let mut facts = again(100_000);
+        facts.memory.doubt = Some(Doubt {
+            number: number(),
+            account_id: None,
+            since: at(0),
+            age: Duration::from_secs(100_000),
+            nonce: Some(nonce.to_owned()),
+            claim: None,
+        });
+        let step = plan(&facts);
+        assert_eq!(matches!(step, Step::RecordOrder(_)), is_its_own, "{step:?}");
+    }
+}
+
 #[test]
 fn a_number_that_somebody_bought_after_an_earlier_resource_gave_it_back_is_not_ours() {
     let mut bought_by_hand = holding();
