@@ -70,6 +70,8 @@ pub struct Diary {
     pub visibility: Duration,
     leaders: usize,
     meddling: Vec<(Duration, Meddling)>,
+    /// Since when the API server's dates were wrong, or right again.
+    misdated: Vec<(Duration, bool)>,
 }
 
 /// What somebody did that an operator may not be able to see through.
@@ -120,6 +122,19 @@ impl Diary {
 
     pub fn meddles(&mut self, at: Duration, meddling: Meddling) {
         self.meddling.push((at, meddling));
+    }
+
+    /// The API server's dates are wrong, or right, from now on.
+    pub fn dates(&mut self, at: Duration, are_wrong: bool) {
+        self.misdated.push((at, are_wrong));
+    }
+
+    /// True if the API server's dates were wrong at some time from `from` to `to`.
+    fn was_misdated(&self, from: Duration, to: Duration) -> bool {
+        let until_then = self.misdated.iter().take_while(|(at, _)| *at < from);
+        let were_wrong = until_then.last().is_some_and(|(_, wrong)| *wrong);
+        let mut meanwhile = self.misdated.iter();
+        were_wrong || meanwhile.any(|(at, wrong)| *wrong && *at >= from && *at <= to)
     }
 
     /// When such meddling took place from `from` to `to`.
@@ -210,6 +225,8 @@ struct Held {
     is_marked: bool,
     /// When an operator first put a mark on it that it did not carry.
     written_over_at: Option<Duration>,
+    /// When an operator marked it as one that was not bought, though it was.
+    disowned_at: Option<Duration>,
 }
 
 struct Audit<'a> {
@@ -377,6 +394,7 @@ impl Audit<'_> {
                         bought_at: at,
                         is_marked: entry.by != "telnyx" || copies,
                         written_over_at: None,
+                        disowned_at: None,
                     };
                     if !by_hand {
                         self.bought(&held, owner.as_deref());
@@ -405,7 +423,10 @@ impl Audit<'_> {
                     };
                     let owner = |text: &str| self.owners.owner_in(text);
                     let is_written_over = !by_hand && owner(&reference) != owner(&before.reference);
+                    let is_disowned =
+                        !by_hand && before.reference.contains("pn1.") && reference.contains("pa1.");
                     let held = Held {
+                        disowned_at: before.disowned_at.or(is_disowned.then_some(at)),
                         is_marked: before.is_marked || !by_hand,
                         written_over_at: before.written_over_at.or(is_written_over.then_some(at)),
                         reference,
@@ -796,6 +817,32 @@ impl Audit<'_> {
             && gone.any(|it| is_taken(it) && it.object["spec"]["deletionPolicy"] != "Release")
     }
 
+    /// True if operators took the number for one that they had only written over, by the API server's dates alone, because the
+    /// company tells none, and those were wrong at some time since it was asked for.
+    fn is_misjudged(&self, held: &Held, from: Duration) -> bool {
+        let is_dateless = self.world.emulator.world().state.switches.no_date;
+        let is_misdated = |at| self.diary.was_misdated(from, at);
+        is_dateless && held.disowned_at.is_some_and(is_misdated)
+    }
+
+    /// True if the claim was taken off `owner` within a minute of the purchase, before any status told of the attempt, and the
+    /// Secret opens another account: if the process died too, nothing tells where the number is.
+    fn is_untold(&self, held: &Held, owner: &str, from: Duration) -> bool {
+        let opened = [TWILIO_ACCOUNTS[0], TELNYX_ACCOUNTS[0]];
+        let tells = |change: &Change| {
+            let status = &change.object["status"];
+            status["id"] == held.id.as_str()
+                || status["attempt"]["number"] == held.number.as_str()
+                || !status["orderId"].is_null()
+        };
+        let stripped = self.tampering(owner, from, held.bought_at + PURCHASE);
+        let is_told = |at: Duration| {
+            let since = |change: &&Change| change.at >= from;
+            self.versions(owner, at).filter(since).any(tells)
+        };
+        !opened.contains(&held.account.as_str()) && stripped.iter().any(|at| !is_told(*at))
+    }
+
     fn excuse_for_being_out_of_sight(&self, held: &Held, owners: &[&str]) -> Option<&'static str> {
         let now = self.world.elapsed();
         let from = held.ordered_at.saturating_sub(PURCHASE);
@@ -804,6 +851,12 @@ impl Audit<'_> {
         }
         if owners.iter().any(|owner| self.was_left(held, owner, now)) {
             return Some("renamed, taken over and left");
+        }
+        if self.is_misjudged(held, from) {
+            return Some("taken for another's by wrong dates");
+        }
+        if owners.iter().any(|owner| self.is_untold(held, owner, from)) {
+            return Some("stripped before a status told of it");
         }
         let tampering = owners
             .iter()

@@ -365,6 +365,7 @@ impl Play {
             operator.process.flow();
         }
         self.world.stage.set_dates("kubernetes", Dates::default());
+        self.diary.dates(self.world.elapsed(), false);
         self.world.control(
             "POST",
             "/switches",
@@ -454,6 +455,8 @@ impl Play {
         };
         self.note(&format!("the dates of the API server: {dates:?}"));
         self.world.stage.set_dates("kubernetes", dates);
+        self.diary
+            .dates(self.world.elapsed(), dates != Dates::default());
     }
 
     fn hold(&mut self, name: &str) {
