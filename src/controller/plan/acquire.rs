@@ -31,11 +31,12 @@ pub(super) fn acquire(facts: &Facts) -> Step {
     if let Some(attempt) = &facts.findings.attempt {
         return attempted(facts, attempt);
     }
-    if let Some(step) = facts.account_blocker() {
-        return step;
-    }
+    // Whoever took the finalizer off may delete the resource as soon as its account is the right one again.
     if !untouched && !facts.finalizer {
         return Step::AddFinalizer;
+    }
+    if let Some(step) = facts.account_blocker() {
+        return step;
     }
     if untouched && let Some(step) = facts.spending_blocker() {
         return step;

@@ -305,6 +305,9 @@ fn an_attempt_without_its_claim_is_waited_out_like_one_with_it() {
         account_id: Some(AccountId::new("AC2")),
         ..doubt(700)
     });
+    facts.finalizer = false;
+    assert_eq!(plan(&facts), Step::AddFinalizer);
+    facts.finalizer = true;
     assert_eq!(reason(&plan(&facts)), Some(Reason::AccountMismatch));
 }
 
