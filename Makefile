@@ -43,7 +43,7 @@ simulate: ## Play a million schedules of faults in memory (SCHEDULES=…, FIRST=
 torture: ## Kill, freeze and cut off real processes while numbers are bought, changed and released (SEED=n; ten minutes)
 	TORTURE=whole SEED=$(SEED) $(CARGO) test --test torture -- --nocapture
 
-mutants: ## Break what decides about money, one place at a time, and expect a test to fail (hours; ARGS="--file src/claim.rs")
+mutants: ## Break what decides about money, one place at a time, and expect a test to fail (hours; ARGS="--file crates/telephony/src/claim.rs")
 	$$(tests/mutants/build) mutants --output target $(ARGS)
 
 check: ## Formatting, compiler and clippy warnings

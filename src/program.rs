@@ -221,7 +221,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         Arc::clone(&clock),
         options.purchase_timeout,
     )
-    .measured_by(metrics.clone());
+    .observed_by(Arc::new(metrics.clone()));
     let elector = options.leader_elect.then(|| {
         Elector::new(
             clients.writes.clone(),

@@ -25,6 +25,7 @@ use catalogue::{
 };
 
 use crate::panics::lock;
+use crate::provider::http::{RequestObserver, RequestOutcome};
 pub use figures::{AccountMetrics, Listener, Silence, Source};
 
 /// The `Content-Type` of [`Metrics::text`].
@@ -55,51 +56,6 @@ const RELEASE_OUTCOMES: [&str; 4] = ["confirmed", "absent", "refused", "failed"]
 
 type Counters = Family<Labels, Counter>;
 type Timings = Family<Labels, Histogram, fn() -> Histogram>;
-
-/// How a request to a provider ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RequestOutcome {
-    /// With success.
-    Ok,
-    /// With 404, which answers a question as often as it is an error.
-    NotFound,
-    /// With another 4xx.
-    Rejected,
-    /// With 429.
-    Throttled,
-    /// With anything else.
-    Failed,
-    /// Without an answer that can be read, though the provider may have had the request.
-    NoAnswer,
-    /// Before anything was sent.
-    NotSent,
-}
-
-impl RequestOutcome {
-    /// Of an answer with this HTTP status.
-    pub fn of_status(status: u16) -> Self {
-        match status {
-            200..=299 => Self::Ok,
-            404 => Self::NotFound,
-            429 => Self::Throttled,
-            400..=499 => Self::Rejected,
-            _ => Self::Failed,
-        }
-    }
-
-    /// The word for it, as the label has it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::NotFound => "not_found",
-            Self::Rejected => "rejected",
-            Self::Throttled => "throttled",
-            Self::Failed => "failed",
-            Self::NoAnswer => "no_answer",
-            Self::NotSent => "not_sent",
-        }
-    }
-}
 
 /// How the program itself failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,23 +154,6 @@ impl Metrics {
     pub fn failing(&self, kind: &str, count: i64) {
         let labels = OBJECTS_FAILING.with([Cow::Owned(kind.to_owned())]);
         self.failing.get_or_create(&labels).set(count);
-    }
-
-    /// A request to `provider` ended.
-    pub fn requested(
-        &self,
-        provider: &'static str,
-        operation: &'static str,
-        outcome: RequestOutcome,
-        took: Duration,
-    ) {
-        let (provider, operation) = (Cow::Borrowed(provider), Cow::Borrowed(operation));
-        let outcome = Cow::Borrowed(outcome.word());
-        let labels = PROVIDER_REQUESTS.with([provider.clone(), operation.clone(), outcome]);
-        self.requests.get_or_create(&labels).inc();
-        let labels = PROVIDER_REQUEST_DURATION.with([provider, operation]);
-        let durations = self.request_durations.get_or_create(&labels);
-        durations.observe(took.as_secs_f64());
     }
 
     /// A purchase for `account` was tried.
@@ -343,6 +282,24 @@ fn purchases_of(account: &str) -> impl Iterator<Item = Labels> {
 fn releases_of(account: &str) -> impl Iterator<Item = Labels> {
     let labels = |outcome| RELEASES.with([Cow::Owned(account.to_owned()), Cow::Borrowed(outcome)]);
     RELEASE_OUTCOMES.into_iter().map(labels)
+}
+
+impl RequestObserver for Metrics {
+    fn requested(
+        &self,
+        provider: &'static str,
+        operation: &'static str,
+        outcome: RequestOutcome,
+        took: Duration,
+    ) {
+        let (provider, operation) = (Cow::Borrowed(provider), Cow::Borrowed(operation));
+        let outcome = Cow::Borrowed(outcome.word());
+        let labels = PROVIDER_REQUESTS.with([provider.clone(), operation.clone(), outcome]);
+        self.requests.get_or_create(&labels).inc();
+        let labels = PROVIDER_REQUEST_DURATION.with([provider, operation]);
+        let durations = self.request_durations.get_or_create(&labels);
+        durations.observe(took.as_secs_f64());
+    }
 }
 
 #[cfg(test)]

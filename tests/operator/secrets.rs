@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Response, Uri};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use data_encoding::BASE64;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Event};
 use kube::api::ListParams;
@@ -44,7 +43,7 @@ async fn echo() -> (String, Arc<Mutex<Vec<String>>>) {
                 .unwrap_or_default();
             let plain = told
                 .strip_prefix("Basic ")
-                .and_then(|pair| BASE64_STANDARD.decode(pair).ok())
+                .and_then(|pair| BASE64.decode(pair.as_bytes()).ok())
                 .and_then(|pair| String::from_utf8(pair).ok())
                 .unwrap_or_default();
             kept.lock().unwrap().push(format!("{told} {plain}"));
@@ -260,7 +259,7 @@ async fn no_credential_shows_up_in_logs_events_status_annotations_or_metrics() {
     let last = seen_in_the_cluster(&world.client, &world.namespace).await;
     let places = [("the log", log), ("metrics", metrics)];
     for (place, text) in places.into_iter().chain(amid).chain(after).chain(last) {
-        let pair = BASE64_STANDARD.encode(format!("{}:{TWILIO}", world.twilio));
+        let pair = BASE64.encode(format!("{}:{TWILIO}", world.twilio).as_bytes());
         for secret in [CANARY, OF_OTHERS, &pair, &world.token()] {
             let line = text.lines().find(|line| line.contains(secret));
             assert!(line.is_none(), "{place} shows {secret}: {line:?}");

@@ -144,8 +144,7 @@ impl World {
 
     /// Creates a Secret, or replaces what it holds.
     pub fn secret(&self, name: &str, keys: Value) {
-        use base64::Engine as _;
-        let encode = |text: &str| json!(base64::prelude::BASE64_STANDARD.encode(text));
+        let encode = |text: &str| json!(data_encoding::BASE64.encode(text.as_bytes()));
         let keys = keys.as_object().unwrap().iter();
         let data: Value = keys
             .map(|(key, value)| (key.clone(), encode(value.as_str().unwrap())))

@@ -17,8 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use data_encoding::BASE64;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::api::PostParams;
@@ -396,7 +395,7 @@ impl ControlPlane {
             "contexts": [{ "name": name, "context": { "cluster": "test", "user": name, "namespace": namespace } }],
             "clusters": [{ "name": "test", "cluster": {
                 "server": format!("https://{}", self.api_server_address()),
-                "certificate-authority-data": BASE64_STANDARD.encode(self.certificate_authority()?),
+                "certificate-authority-data": BASE64.encode(self.certificate_authority()?.as_ref()),
             } }],
             "users": [{ "name": name, "user": { "token": token } }],
         });

@@ -31,7 +31,7 @@ pub struct Version(u64);
 
 impl Version {
     /// What is known after numbers may have got lost.
-    pub(crate) fn next(self) -> Self {
+    pub fn next(self) -> Self {
         Self(self.0 + 1)
     }
 }

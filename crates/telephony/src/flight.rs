@@ -13,7 +13,7 @@ use crate::panics::lock;
 ///
 /// # Caveats
 /// The last answer is kept. Whether it still serves is for the caller to say.
-pub(crate) struct Flight<V> {
+pub struct Flight<V> {
     turn: tokio::sync::Mutex<()>,
     state: Mutex<State<V>>,
 }
@@ -47,7 +47,7 @@ impl<V> Default for Flight<V> {
 impl<V: Clone> Flight<V> {
     /// The last answer if it `serves`, else the answer to `ask`. Both closures receive the instant at which the question was
     /// put.
-    pub(crate) async fn last_or<F: Future<Output = V>>(
+    pub async fn last_or<F: Future<Output = V>>(
         &self,
         clock: &dyn Clock,
         serves: impl Fn(Instant, &V) -> bool,
@@ -58,7 +58,7 @@ impl<V: Clone> Flight<V> {
     }
 
     /// The answer to a question that is under way or is put after this call.
-    pub(crate) async fn join<F: Future<Output = V>>(
+    pub async fn join<F: Future<Output = V>>(
         &self,
         clock: &dyn Clock,
         ask: impl FnOnce(Instant) -> F,
@@ -74,7 +74,7 @@ impl<V: Clone> Flight<V> {
     }
 
     /// The answer to a question that is put after this call.
-    pub(crate) async fn after_now<F: Future<Output = V>>(
+    pub async fn after_now<F: Future<Output = V>>(
         &self,
         clock: &dyn Clock,
         ask: impl FnOnce(Instant) -> F,
@@ -85,7 +85,7 @@ impl<V: Clone> Flight<V> {
     }
 
     /// When the question was put that was answered last.
-    pub(crate) fn answered(&self) -> Option<Instant> {
+    pub fn answered(&self) -> Option<Instant> {
         self.lock().answer.as_ref().map(|answer| answer.put)
     }
 

@@ -13,13 +13,14 @@ use url::Url;
 
 use super::audit::Audit;
 use super::text::presentable;
-use super::{Body, Client, Method, Request, Response, SendGuard, TIMEOUT, TransportError};
+use super::{
+    Body, Client, Method, Request, RequestOutcome, Response, SPANS, SendGuard, TIMEOUT,
+    TransportError,
+};
 use crate::clock::{Clock, Instant, RemoteClock};
 use crate::panics::lock;
 use crate::provider::Error;
 use crate::shown;
-use crate::telemetry::metrics::RequestOutcome;
-use crate::telemetry::traces::SPANS;
 
 /// A credential, the hosts it opens, and what their clocks say.
 pub(crate) struct Session {
@@ -254,8 +255,9 @@ impl Session {
             span.record("http.response.status_code", response.status);
             span.record("request_id", self.request_id(response));
         }
-        let metrics = &self.client.metrics;
-        metrics.requested(self.provider, call.operation, outcome, came.since(sent));
+        if let Some(observer) = &self.client.observer {
+            observer.requested(self.provider, call.operation, outcome, came.since(sent));
+        }
         let response = result.map_err(Failure::Transport)?;
         if let Some(date) = response.date() {
             let mut time = lock(&self.time);

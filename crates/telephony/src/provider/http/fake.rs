@@ -1,5 +1,7 @@
 //! A transport for tests that answers from a list and keeps what it was asked; a claim and its token.
 
+#![allow(clippy::unwrap_used, reason = "what is wrong with a test ends it")]
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,20 +16,21 @@ use crate::clock::{Clock, Instant};
 use crate::number::{AccountId, Installation, Mark, NumberId, Origin, Owner};
 
 /// The `Date` of every answer.
-pub(crate) const DATE: &str = "Fri, 02 Jan 2026 03:04:05 GMT";
+pub const DATE: &str = "Fri, 02 Jan 2026 03:04:05 GMT";
 
 type Result = std::result::Result<Response, TransportError>;
 
 /// Answers in the order given; the clock goes on by a second with each.
 #[derive(Default)]
-pub(crate) struct Fake {
+pub struct Fake {
     answers: Mutex<VecDeque<Result>>,
     asked: Mutex<Vec<Request>>,
     seconds: AtomicU64,
 }
 
 impl Fake {
-    pub(crate) fn with(answers: impl IntoIterator<Item = Result>) -> Arc<Self> {
+    /// A transport that gives these answers.
+    pub fn with(answers: impl IntoIterator<Item = Result>) -> Arc<Self> {
         Arc::new(Self {
             answers: Mutex::new(answers.into_iter().collect()),
             seconds: AtomicU64::new(1000),
@@ -35,11 +38,13 @@ impl Fake {
         })
     }
 
-    pub(crate) fn client(self: &Arc<Self>) -> Client {
+    /// A client over it, whose gate is open.
+    pub fn client(self: &Arc<Self>) -> Client {
         self.client_with(|| Ok(()))
     }
 
-    pub(crate) fn client_with(
+    /// A client over it with this gate.
+    pub fn client_with(
         self: &Arc<Self>,
         gate: impl Fn() -> std::result::Result<(), &'static str> + Send + Sync + 'static,
     ) -> Client {
@@ -52,14 +57,14 @@ impl Fake {
     }
 
     /// True if the last request may still leave, this long after it was made.
-    pub(crate) fn may_leave_after(&self, wait: u64) -> bool {
+    pub fn may_leave_after(&self, wait: u64) -> bool {
         self.seconds.fetch_add(wait, Ordering::Relaxed);
         let asked = self.asked.lock().unwrap();
         asked.last().unwrap().departure.ask().is_ok()
     }
 
     /// What was asked so far: method, path with query, body.
-    pub(crate) fn asked(&self) -> Vec<String> {
+    pub fn asked(&self) -> Vec<String> {
         let asked = self.asked.lock().unwrap();
         asked
             .iter()
@@ -80,7 +85,7 @@ impl Fake {
 
 impl Fake {
     /// The hosts that were asked so far.
-    pub(crate) fn hosts(&self) -> Vec<String> {
+    pub fn hosts(&self) -> Vec<String> {
         let asked = self.asked.lock().unwrap();
         let host = |request: &Request| request.url.host_str().unwrap_or_default().to_owned();
         asked.iter().map(host).collect()
@@ -108,7 +113,7 @@ impl Clock for Fake {
 }
 
 /// The number that is bought.
-pub(crate) const NUMBER: &str = "+12125551234";
+pub const NUMBER: &str = "+12125551234";
 
 fn owner(name: &str) -> Owner {
     Owner {
@@ -118,12 +123,12 @@ fn owner(name: &str) -> Owner {
 }
 
 /// The mark of the resource `name`.
-pub(crate) fn mark_of(name: &str) -> Mark {
+pub fn mark_of(name: &str) -> Mark {
     Mark::new(Origin::Bought, &Installation::new("test"), &owner(name))
 }
 
 /// A token to buy [`NUMBER`] with nonce `n1`, whose claim was sent `age` before the clock's first instant.
-pub(crate) fn token(account: &str, age: Duration) -> Token {
+pub fn token(account: &str, age: Duration) -> Token {
     let at = "2026-01-02T03:04:05Z".parse().unwrap();
     let account = AccountId::new(account);
     let claim = Claim::to_buy(
@@ -141,18 +146,18 @@ pub(crate) fn token(account: &str, age: Duration) -> Token {
 }
 
 /// A token to release `number`, whose write was sent `age` before the clock's first instant.
-pub(crate) fn release_token(number: &str, age: Duration) -> ReleaseToken {
+pub fn release_token(number: &str, age: Duration) -> ReleaseToken {
     let sent = Instant::since_boot(Duration::from_secs(1000) - age);
     ReleaseToken::of_reply(Some(number), &NumberId::new(number), sent).unwrap()
 }
 
 /// An answer with a JSON body.
-pub(crate) fn json(status: u16, body: Value) -> Result {
+pub fn json(status: u16, body: Value) -> Result {
     text(status, &body.to_string())
 }
 
 /// An answer with any body.
-pub(crate) fn text(status: u16, body: &str) -> Result {
+pub fn text(status: u16, body: &str) -> Result {
     Ok(Response {
         status,
         headers: vec![

@@ -39,8 +39,9 @@ pub enum Safeguard {
     Announcement,
 }
 
+/// True unless a test has taken the safeguard out.
 #[cfg(not(feature = "sabotage"))]
-pub(crate) const fn stands(_: Safeguard) -> bool {
+pub const fn stands(_: Safeguard) -> bool {
     true
 }
 
@@ -57,7 +58,8 @@ mod switches {
         static OUT: Cell<Option<Safeguard>> = const { Cell::new(None) };
     }
 
-    pub(crate) fn stands(safeguard: Safeguard) -> bool {
+    /// True unless this thread has taken the safeguard out.
+    pub fn stands(safeguard: Safeguard) -> bool {
         OUT.get() != Some(safeguard)
     }
 
@@ -68,6 +70,6 @@ mod switches {
 }
 
 #[cfg(feature = "sabotage")]
-pub(crate) use switches::stands;
+pub use switches::stands;
 #[cfg(feature = "sabotage")]
 pub use switches::take_out;

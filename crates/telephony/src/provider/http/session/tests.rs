@@ -4,17 +4,13 @@ use std::io::Write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use prost::Message;
 use serde_json::json;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 use super::*;
 use crate::clock::BootClock;
 use crate::provider::http::fake::{Fake, json, text};
-use crate::provider::http::{AuditContext, Transport, with_audit_context};
-use crate::telemetry::metrics::Metrics;
-use crate::telemetry::traces::Traces;
+use crate::provider::http::{AuditContext, RequestObserver, Transport, with_audit_context};
 
 const HOST: &str = "https://api.example.com/base/";
 
@@ -179,23 +175,38 @@ async fn each_request_is_counted_by_operation_and_outcome() {
         Err(TransportError::NotSent("refused".into())),
         Err(TransportError::TooLarge),
     ]);
-    let metrics = Metrics::default();
-    let session = session(fake.client().measured_by(metrics.clone()));
+    let counts = Arc::new(Counts::default());
+    let session = session(fake.client().observed_by(counts.clone()));
     let url = write(&session).url;
     session.get("list", url.clone()).await.unwrap();
     session.write(write(&session)).await.unwrap();
     session.get("list", url.clone()).await.unwrap_err();
     session.get("list", url).await.unwrap_err();
-    let text = metrics.text().unwrap();
-    for labels in [
-        "operation=\"list\",outcome=\"ok\"",
-        "operation=\"release\",outcome=\"throttled\"",
-        "operation=\"list\",outcome=\"not_sent\"",
-        "operation=\"list\",outcome=\"no_answer\"",
-    ] {
-        let line =
-            format!("phonenumber_provider_requests_total{{provider=\"example\",{labels}}} 1\n");
-        assert!(text.contains(&line), "{line}{text}");
+    let told = lock(&counts.0).clone();
+    assert_eq!(
+        told,
+        [
+            ("example", "list", RequestOutcome::Ok),
+            ("example", "release", RequestOutcome::Throttled),
+            ("example", "list", RequestOutcome::NotSent),
+            ("example", "list", RequestOutcome::NoAnswer),
+        ]
+    );
+}
+
+/// What was told of requests.
+#[derive(Default)]
+struct Counts(Mutex<Vec<(&'static str, &'static str, RequestOutcome)>>);
+
+impl RequestObserver for Counts {
+    fn requested(
+        &self,
+        provider: &'static str,
+        operation: &'static str,
+        outcome: RequestOutcome,
+        _: Duration,
+    ) {
+        lock(&self.0).push((provider, operation, outcome));
     }
 }
 
@@ -296,47 +307,38 @@ async fn each_write_leaves_one_audit_line_without_secrets() {
     assert!(!text.contains("fake-key"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_call_is_a_span_with_the_companys_id_of_the_request() {
-    let (received, mut spans) = tokio::sync::mpsc::unbounded_channel::<axum::body::Bytes>();
-    let collect = move |body: axum::body::Bytes| {
-        let _ = received.send(body);
-        async { "" }
-    };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}/", listener.local_addr().unwrap());
-    let router = axum::Router::new().route("/v1/traces", axum::routing::post(collect));
-    tokio::spawn(axum::serve(listener, router).into_future());
-
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let traces = Traces::to(&endpoint.parse().unwrap()).unwrap();
-    let subscriber = tracing_subscriber::Registry::default().with(vec![traces.layer()]);
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_span_events(FmtSpan::CLOSE)
+        .with_env_filter(SPANS)
+        .with_writer(move || writer.clone())
+        .finish();
     {
         let _guard = tracing::subscriber::set_default(subscriber);
         let session = session(Fake::with([json(204, json!({}))]).client());
         session.write(write(&session)).await.unwrap();
     }
-    traces.end().await;
-    let request = ExportTraceServiceRequest::decode(spans.recv().await.unwrap()).unwrap();
-    let text = format!("{request:?}");
-    let spans = request.resource_spans.iter().flat_map(|it| &it.scope_spans);
-    let spans: Vec<_> = spans.flat_map(|it| &it.spans).collect();
-    assert_eq!(spans.len(), 1);
-    let shown = |name: &str| {
-        let found = spans[0].attributes.iter().find(|it| it.key == name);
-        found
-            .map(|it| format!("{:?}", it.value))
-            .unwrap_or_default()
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let closed: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let [closed] = closed.as_slice() else {
+        panic!("{text}");
     };
-    assert_eq!(spans[0].name, "call");
+    assert_eq!(closed["span"]["name"], "call");
     for (name, value) in [
-        ("provider", "example"),
-        ("operation", "release"),
-        ("outcome", "ok"),
-        ("request_id", "req-1"),
-        ("http.response.status_code", "204"),
+        ("provider", json!("example")),
+        ("operation", json!("release")),
+        ("outcome", json!("ok")),
+        ("request_id", json!("req-1")),
+        ("http.response.status_code", json!(204)),
     ] {
-        assert!(shown(name).contains(value), "{name}: {text}");
+        assert_eq!(closed["span"][name], value, "{name}: {text}");
     }
     assert!(
         !text.contains("fake-key") && !text.contains("PN1"),

@@ -92,7 +92,7 @@ pub struct RemoteClock {
 }
 
 /// So many replies are compared before the clock counts as known.
-pub(crate) const FIRST_REPLIES: usize = 9;
+pub const FIRST_REPLIES: usize = 9;
 
 /// The dates of replies are whole seconds.
 const DATE_STEP: Duration = Duration::from_secs(1);

@@ -3,9 +3,10 @@
 //! Nothing here retries, follows a redirect or knows what a body means.
 
 mod audit;
-#[cfg(test)]
-pub(crate) mod fake;
+#[cfg(any(test, feature = "testing"))]
+pub mod fake;
 mod network;
+mod observer;
 mod session;
 mod text;
 
@@ -21,11 +22,14 @@ use url::Url;
 
 use super::Error;
 use crate::clock::Clock;
-use crate::telemetry::metrics::Metrics;
 
 pub use audit::{AuditContext, with_audit_context};
 pub use network::Reqwest;
+pub use observer::{RequestObserver, RequestOutcome};
 pub(crate) use session::{Answer, Call, Failure, Session, segment};
+
+/// The target of the span of every request.
+pub const SPANS: &str = "spans";
 
 /// The largest body that is read. The longest page of either provider has about 1.5 MB.
 pub const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -271,7 +275,7 @@ pub struct Client {
     gate: WriteGate,
     clock: Arc<dyn Clock>,
     purchase_timeout: Duration,
-    metrics: Metrics,
+    observer: Option<Arc<dyn RequestObserver>>,
 }
 
 impl Client {
@@ -288,14 +292,14 @@ impl Client {
             gate,
             clock,
             purchase_timeout,
-            metrics: Metrics::default(),
+            observer: None,
         }
     }
 
-    /// The same client, whose requests are counted in `metrics`.
+    /// The same client, of whose requests `observer` is told.
     #[must_use]
-    pub fn measured_by(mut self, metrics: Metrics) -> Self {
-        self.metrics = metrics;
+    pub fn observed_by(mut self, observer: Arc<dyn RequestObserver>) -> Self {
+        self.observer = Some(observer);
         self
     }
 

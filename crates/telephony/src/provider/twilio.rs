@@ -13,8 +13,7 @@ mod wire;
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use data_encoding::BASE64;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -66,7 +65,7 @@ impl Twilio {
             username,
             password,
         } = credentials;
-        let pair = BASE64_STANDARD.encode(format!("{username}:{}", password.expose_secret()));
+        let pair = BASE64.encode(format!("{username}:{}", password.expose_secret()).as_bytes());
         let host = |official: &str| endpoint.as_ref().map_or(official, Url::as_str).to_owned();
         let api = host("https://api.twilio.com");
         let messaging = host("https://messaging.twilio.com");

@@ -1,0 +1,27 @@
+//! Phone numbers, the providers that sell them, and the directory of assistants. Nothing here knows Kubernetes.
+//!
+//! | module | its one thing |
+//! |---|---|
+//! | [`number`] | values that every layer shares |
+//! | [`claim`] | what is stored before money is spent |
+//! | [`clock`] | the clock that safety limits are measured by |
+//! | [`chance`] | randomness, as a value |
+//! | [`provider`] | what a provider can do, and its two adapters |
+//! | [`burki`] | the assistant directory |
+//! | [`account`] | provider accounts at run time |
+//! | [`sabotage`] | safeguards that a test can take out |
+//! | [`shown`] | what of a text from outside may be shown |
+//! | [`flight`] | one question at a time, whose answer all share who wait |
+//! | [`panics`] | what is logged of a panic, and how far it goes |
+
+pub mod account;
+pub mod burki;
+pub mod chance;
+pub mod claim;
+pub mod clock;
+pub mod flight;
+pub mod number;
+pub mod panics;
+pub mod provider;
+pub mod sabotage;
+pub mod shown;
