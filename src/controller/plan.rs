@@ -7,12 +7,12 @@ mod limits;
 pub(crate) mod maintain;
 pub(crate) mod release;
 mod step;
+mod title;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use facts::Title;
 pub use facts::{
     Attempt, Doubt, Facts, Findings, Lookup, ManagedWebhook, Memory, Record, Refused, RefusedSetup,
     SearchResult, Setup, Timeouts,
@@ -20,6 +20,7 @@ pub use facts::{
 pub use limits::{Allowed, Budget, Limits};
 pub(crate) use step::wait;
 pub use step::{FinalizerRemoval, Outcome, Retry, Step};
+use title::Title;
 
 /// How long a recorded number must have been missing, by the provider's own 404, before it counts as gone.
 pub const ABSENCE_CONFIRMED_AFTER: Duration = Duration::from_secs(60);

@@ -1,6 +1,6 @@
 //! The number is recorded: the operator keeps it as declared.
 
-use super::acquire::mark_on;
+use super::acquire::held::mark_on;
 use super::{
     ABSENCE_CONFIRMED_AFTER, ASK_AGAIN_AFTER, Facts, MAX_REPAIRS, Outcome, PERSON_AGAIN_AFTER,
     Retry, Setup, Step, wait,
