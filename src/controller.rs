@@ -22,6 +22,7 @@ mod observations;
 mod openings;
 mod perform;
 pub(crate) mod plan;
+mod process;
 mod pulse;
 mod purchasers;
 mod queues;
@@ -49,7 +50,7 @@ use crate::telemetry::Heartbeat;
 use crate::telemetry::metrics::Metrics;
 
 pub use caches::Caches;
-pub use context::Settings;
+pub use process::Settings;
 pub use queues::{
     ACCOUNT_DEBOUNCE, Ended, MOST_PASSES, account_triggers, cached, number_triggers, run,
 };

@@ -48,8 +48,8 @@ pub(super) async fn reconcile<A: AnyAccount>(
         reason: audit::TO_RESOLVE.to_owned(),
         cost: None,
     };
-    context.metrics.expect(&account.label());
-    let begun = context.clock.now();
+    context.process.metrics.expect(&account.label());
+    let begun = context.process.clock.now();
     let span = tracing::info_span!(
         target: SPANS,
         "reconcile",
@@ -65,12 +65,16 @@ pub(super) async fn reconcile<A: AnyAccount>(
         context.setbacks.over(account.as_ref());
     }
     context
+        .process
         .metrics
-        .passed(kind, context.clock.now().since(begun));
+        .passed(kind, context.process.clock.now().since(begun));
     if let Err(error) = &passed
         && !is_conflict(error)
     {
-        context.metrics.failed(kind, KUBERNETES_API.to_owned());
+        context
+            .process
+            .metrics
+            .failed(kind, KUBERNETES_API.to_owned());
     }
     passed
 }
@@ -89,7 +93,7 @@ async fn pass_over<A: AnyAccount>(
         spec: account.spec().clone(),
         namespace: account
             .namespace()
-            .unwrap_or_else(|| context.settings.operator_namespace.clone()),
+            .unwrap_or_else(|| context.process.settings.operator_namespace.clone()),
         title: format!("{} {}", A::kind(&()), account.name_any()),
         denied: None,
     };
@@ -129,7 +133,10 @@ async fn pass_over<A: AnyAccount>(
         users.iter().for_each(|user| context.requeuer.number(user));
     }
     if !ready && reason.is_failure() {
-        context.metrics.failed(label(A::KIND), reason.to_string());
+        context
+            .process
+            .metrics
+            .failed(label(A::KIND), reason.to_string());
     }
     if account.status() != Some(&status) {
         let mut changed = A::clone(&account);
@@ -140,7 +147,7 @@ async fn pass_over<A: AnyAccount>(
             .replace_status(&account.name_any(), &PostParams::default(), &changed)
             .await?;
     }
-    Ok(Some(context.settings.interval))
+    Ok(Some(context.process.settings.interval))
 }
 
 /// True if the status says that the provider refused the credential, or to sell anything.
@@ -167,8 +174,8 @@ async fn inspect<A: AnyAccount>(
     context: &Context,
 ) -> Result<Result<Option<String>, StatusReason>, kube::Error> {
     // Slightly less than the interval, so that accounts that share one at the provider share its listing.
-    let interval = context.settings.interval.mul_f64(0.9);
-    let not_before = context.clock.now().before(interval);
+    let interval = context.process.settings.interval.mul_f64(0.9);
+    let not_before = context.process.clock.now().before(interval);
     if let Err(error) = opened.list(not_before).await {
         return Ok(Err(provider_blocker(&error)));
     }
@@ -210,7 +217,10 @@ fn show_figures<A: AnyAccount>(
     status: &mut AccountStatus,
     context: &Context,
 ) {
-    let (uid, now) = (account.uid().unwrap_or_default(), context.clock.now());
+    let (uid, now) = (
+        account.uid().unwrap_or_default(),
+        context.process.clock.now(),
+    );
     let is_first = status.managed.is_none();
     if !is_first && !context.checks.may_write(&uid, now) {
         return;
@@ -258,7 +268,7 @@ fn set_ready(
     generation: Option<i64>,
     context: &Context,
 ) {
-    let now = context.time.now().unwrap_or_default();
+    let now = context.process.time.now().unwrap_or_default();
     let why = StatusReason { reason, message };
     let mut set = |kind: &str, truth: bool| {
         set_condition(conditions, kind, truth, &why, generation, now);

@@ -29,7 +29,7 @@ pub(super) struct MetricsCollector {
 impl MetricsCollector {
     /// The figures of a replica that leads from now on.
     pub(super) fn new(context: Arc<Context>) -> Self {
-        let since = context.clock.now();
+        let since = context.process.clock.now();
         Self { context, since }
     }
 
@@ -41,7 +41,11 @@ impl MetricsCollector {
             .map(AccountId::new);
         let known = id.as_ref().and_then(|id| context.accounts.known(id));
         let listed = known.as_ref().and_then(|known| known.listed);
-        let age = context.clock.now().since(listed.unwrap_or(self.since));
+        let age = context
+            .process
+            .clock
+            .now()
+            .since(listed.unwrap_or(self.since));
         let mut figures = AccountMetrics {
             account: account.label(),
             ready: status.and_then(|status| {
@@ -94,7 +98,7 @@ impl MetricsCollector {
             ),
         ];
         for (name, deed, limit) in per_hour {
-            let now = self.context.time.now();
+            let now = self.context.process.time.now();
             if let Some(used) = now.and_then(|now| self.context.quotas.used(account, deed, now)) {
                 let left = limit.saturating_sub(used).max(0);
                 shown.push((name, limit as f64, left as f64));
@@ -120,7 +124,7 @@ impl Source for MetricsCollector {
             .into_iter()
             .map(|figures| (figures.account.clone(), figures))
             .collect();
-        let now = self.context.time.now();
+        let now = self.context.process.time.now();
         for number in caches.numbers.iter().flat_map(Store::state) {
             let account = self.context.account_label(&number);
             let figures = all
@@ -223,7 +227,9 @@ impl Context {
             .caches
             .accounts_as(AnyAccount::label, AnyAccount::label);
         let live: BTreeSet<String> = labels.into_iter().collect();
-        self.metrics.keep_accounts(|account| live.contains(account));
+        self.process
+            .metrics
+            .keep_accounts(|account| live.contains(account));
     }
 
     /// The `account` label of the metrics of `number`: bounded by the accounts that exist.

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::ListParams;
 use kube::core::{PartialObjectMeta, Selector, SelectorExt};
@@ -19,7 +17,7 @@ use super::events::Events;
 use super::index::{Gone, Key, numbers_of};
 use super::observations::Observations;
 use super::openings::Openings;
-use super::plan::Timeouts;
+use super::process::Process;
 use super::quota::HourlyQuotas;
 use super::requeuer::Requeuer;
 use super::secrets::{SecretName, Secrets};
@@ -30,43 +28,14 @@ use crate::api::{
     AccountKey, AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, PhoneNumber,
     Reason, StatusReason, account_name, owner,
 };
-use crate::chance::Chance;
-use crate::clock::Clock;
 use crate::leader::host;
-use crate::number::{AccountId, Installation, Mark, Origin, Provider};
-use crate::server_time::{Clients, ServerTime};
-use crate::telemetry::metrics::Metrics;
-
-/// What the flags of the program say.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The namespaces whose resources are looked after; empty means all.
-    pub watch_namespaces: Vec<String>,
-    /// Where the operator runs, and where the Secrets of ClusterProviderAccounts live.
-    pub operator_namespace: String,
-    /// The identity of this installation, part of every mark.
-    pub installation: Installation,
-    /// How often each number is looked at.
-    pub interval: Duration,
-    /// How long a purchase request may take.
-    pub purchase_timeout: Duration,
-    /// How long a purchase may stay invisible.
-    pub purchase_visibility: Duration,
-    /// How many resources of one account are worked on at once.
-    pub concurrency: u16,
-    /// The Burki origins that are allowed besides <https://api.burki.dev>.
-    pub burki_origins: Vec<String>,
-    /// Where requests for <https://api.burki.dev> go instead.
-    pub burki_endpoint: Option<url::Url>,
-}
+use crate::number::{AccountId, Mark, Origin, Provider};
+use crate::server_time::Clients;
 
 /// What every reconcile needs.
 pub struct Context {
-    pub(super) settings: Settings,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) chance: Chance,
+    pub(super) process: Process,
     pub(super) clients: Clients,
-    pub(super) time: ServerTime,
     pub(super) caches: Caches,
     pub(super) accounts: Accounts,
     pub(super) directory: Directory,
@@ -80,12 +49,8 @@ pub struct Context {
     pub(super) events: Events,
     pub(super) crd_guard: CrdGuard,
     pub(super) requeuer: Requeuer,
-    pub(super) metrics: Metrics,
     pub(super) openings: Openings,
 }
-
-/// How far the present may lie before a claim that was just made.
-pub(super) const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(60);
 
 /// An account as a PhoneNumber refers to it.
 pub(super) struct AccountView {
@@ -132,40 +97,20 @@ impl Context {
             ),
             dependencies: DependencyCache::default(),
             checks: InventoryChecks::default(),
-            time: clients.time.clone(),
-            settings,
-            clock,
-            chance,
+            process: Process {
+                settings: Arc::new(settings),
+                clock,
+                time: clients.time.clone(),
+                chance,
+                metrics,
+            },
             clients,
             caches,
             accounts,
             directory,
             requeuer,
-            metrics,
             openings: Openings::default(),
         }
-    }
-
-    pub(super) fn waits(&self) -> Timeouts {
-        Timeouts {
-            interval: self.settings.interval,
-            purchase: self.settings.purchase_timeout + crate::claim::TOKEN_LIFETIME,
-            visibility: self.settings.purchase_visibility,
-        }
-    }
-
-    /// What is claimed after that was made up, whatever the clocks.
-    pub(super) fn claims_until(&self) -> Timestamp {
-        let now = self.time.now();
-        let until = now.and_then(|now| now.checked_add(CLOCKS_DIFFER_BY).ok());
-        until.unwrap_or(Timestamp::MAX)
-    }
-
-    /// What was bought before that is listed by now, and what was not never was.
-    pub(super) fn unsettled_since(&self) -> Timestamp {
-        let now = self.time.now();
-        let since = now.and_then(|now| now.checked_sub(self.settings.purchase_visibility).ok());
-        since.unwrap_or(Timestamp::MIN)
     }
 
     /// The account that `number` refers to.
@@ -239,7 +184,7 @@ impl Context {
                 AccountView {
                     spec: account.spec.account.clone(),
                     title: format!("ClusterProviderAccount {name}"),
-                    namespace: self.settings.operator_namespace.clone(),
+                    namespace: self.process.settings.operator_namespace.clone(),
                     denied,
                 }
             }
@@ -289,10 +234,10 @@ impl Context {
     /// # Errors
     /// Those of the API server.
     pub(super) async fn is_owned_now(&self, mark: &Mark) -> Result<bool, kube::Error> {
-        let scopes: Vec<Api<PhoneNumber>> = if self.settings.watch_namespaces.is_empty() {
+        let scopes: Vec<Api<PhoneNumber>> = if self.process.settings.watch_namespaces.is_empty() {
             vec![Api::all(self.clients.reads.clone())]
         } else {
-            let namespaces = self.settings.watch_namespaces.iter();
+            let namespaces = self.process.settings.watch_namespaces.iter();
             let api = |namespace: &String| Api::namespaced(self.clients.reads.clone(), namespace);
             namespaces.map(api).collect()
         };
@@ -300,7 +245,7 @@ impl Context {
             let mut page = ListParams::default().limit(500);
             loop {
                 let found = api.list_metadata(&page).await?;
-                let installation = &self.settings.installation;
+                let installation = &self.process.settings.installation;
                 let is_owner = |object: &PartialObjectMeta<PhoneNumber>| {
                     Mark::new(Origin::Bought, installation, &owner(object)).same_owner(mark)
                 };
@@ -348,7 +293,7 @@ impl Context {
     pub(super) fn note(&self, cached: &PhoneNumber) {
         let newer = self.observations.newer(cached);
         let number = newer.as_deref().unwrap_or(cached);
-        let (since, until) = (self.unsettled_since(), self.claims_until());
+        let (since, until) = (self.process.unsettled_since(), self.process.claims_until());
         let noted = self.caches.index.put(number, since, until);
         // All accounts are woken when this begins.
         if noted.is_new_user && self.caches.has_begun() {
@@ -431,7 +376,7 @@ impl Context {
 
     /// What every account says, and where its Secrets live.
     fn account_specs(&self) -> Vec<(AccountSpec, String)> {
-        let operators = &self.settings.operator_namespace;
+        let operators = &self.process.settings.operator_namespace;
         self.caches.accounts_as(
             |it| (it.spec.account.clone(), it.namespace().unwrap_or_default()),
             |it| (it.spec.account.clone(), operators.clone()),

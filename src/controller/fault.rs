@@ -35,7 +35,7 @@ pub(super) fn note<K: Resource<DynamicType = ()>>(
     }
     let (kind, name) = (K::kind(&()), object.name_any());
     tracing::error!(%kind, namespace = object.namespace(), name, message, "a fault of the operator ended a pass");
-    context.metrics.broke(kind, Fault::Invariant);
+    context.process.metrics.broke(kind, Fault::Invariant);
 }
 
 /// Takes note of something that belongs to no pass. A panic in it is logged and counted, and costs no more than that.
@@ -51,7 +51,7 @@ pub(super) async fn survived_round(what: &str, context: &Context, round: impl Fu
 fn survive(what: &str, ended: Result<(), String>, context: &Context) {
     if let Err(panic) = ended {
         tracing::error!(what, panic, "a loop of the operator panicked and goes on");
-        context.metrics.broke(LOOP.into(), Fault::Panic);
+        context.process.metrics.broke(LOOP.into(), Fault::Panic);
     }
 }
 
@@ -69,9 +69,10 @@ pub(super) async fn number_panicked(
         message: String::new(),
         retry: Retry::Backoff,
     };
-    let due = context
-        .observations
-        .requeue_after(&number, &outcome, context.chance.fraction());
+    let due =
+        context
+            .observations
+            .requeue_after(&number, &outcome, context.process.chance.fraction());
     let namespace = number.namespace().unwrap_or_default();
     let api = Api::namespaced(context.clients.writes.clone(), &namespace);
     survived_round(SHOWING, context, async {
@@ -106,7 +107,7 @@ pub(super) async fn account_panicked<A: AnyAccount>(
 fn pass_panicked<K: Resource<DynamicType = ()>>(object: &K, panic: &str, context: &Context) {
     let (kind, name) = (K::kind(&()), object.name_any());
     tracing::error!(%kind, namespace = object.namespace(), name, panic, "a pass panicked");
-    context.metrics.broke(kind, Fault::Panic);
+    context.process.metrics.broke(kind, Fault::Panic);
 }
 
 /// Writes the reason into the conditions of `object`, unless they have it or somebody else has written since. What a panic
@@ -120,7 +121,7 @@ async fn show<K>(
 where
     K: Resource<DynamicType = ()> + Clone + Serialize + DeserializeOwned + Debug,
 {
-    let now = context.time.now()?;
+    let now = context.process.time.now()?;
     let mut shown = object.clone();
     let before = conditions(&mut shown).clone();
     let why = StatusReason {
@@ -179,7 +180,7 @@ mod tests {
         let _guard = tracing::subscriber::set_default(log.finish());
         let object = number("nyc", "+12125550101", json!({}));
         let counted = || {
-            let text = world.context.metrics.text().unwrap();
+            let text = world.context.process.metrics.text().unwrap();
             let counts = |line: &&str| {
                 let name = "phonenumber_internal_errors_total{";
                 line.starts_with(name)

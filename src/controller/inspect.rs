@@ -210,8 +210,8 @@ pub(super) async fn requeue_reassigned(
     };
     let mut assigned: Vec<_> = users.iter().filter(is_assigned).collect();
     assigned.sort_by_cached_key(|user| (user.namespace(), user.name_any()));
-    let passes =
-        ASSIGNMENTS_ASKED_IN.as_secs_f64() / context.settings.interval.as_secs_f64().max(1.0);
+    let passes = ASSIGNMENTS_ASKED_IN.as_secs_f64()
+        / context.process.settings.interval.as_secs_f64().max(1.0);
     let share = assigned.len().div_ceil((passes as usize).max(1));
     for place in context.checks.next_share(uid, share, assigned.len()) {
         let Some(user) = assigned.get(place) else {
@@ -248,7 +248,7 @@ pub(super) fn count(account: &Account, context: &Context) -> InventoryCounts {
             figures.unmanaged += 1;
             continue;
         };
-        if !mark.is_of(&context.settings.installation) {
+        if !mark.is_of(&context.process.settings.installation) {
             figures.foreign += 1;
             continue;
         }

@@ -58,7 +58,7 @@ pub(super) async fn reconcile(
     let Some(number) = context.caches.number(&number) else {
         return Ok(None);
     };
-    let begun = context.clock.now();
+    let begun = context.process.clock.now();
     // Boxed, so that those that wait take little memory.
     let span = tracing::info_span!(
         target: SPANS,
@@ -72,12 +72,15 @@ pub(super) async fn reconcile(
     if passed.is_ok() {
         context.setbacks.over(number.as_ref());
     }
-    let took = context.clock.now().since(begun);
-    context.metrics.passed(KIND, took);
+    let took = context.process.clock.now().since(begun);
+    context.process.metrics.passed(KIND, took);
     if let Err(error) = &passed
         && !is_conflict(error)
     {
-        context.metrics.failed(KIND, KUBERNETES_API.to_owned());
+        context
+            .process
+            .metrics
+            .failed(KIND, KUBERNETES_API.to_owned());
     }
     passed
 }
@@ -128,7 +131,7 @@ async fn pass_over(
     {
         fault::note(*reason, message, state.object.as_ref(), context);
         if reason.is_failure() {
-            context.metrics.failed(KIND, reason.to_string());
+            context.process.metrics.failed(KIND, reason.to_string());
         }
     }
     let span = tracing::info_span!(target: SPANS, "step", step = "report");
@@ -136,7 +139,7 @@ async fn pass_over(
         .instrument(span)
         .await?;
     remember(&state, &outcome, context);
-    let jitter = context.chance.fraction();
+    let jitter = context.process.chance.fraction();
     Ok(context
         .observations
         .requeue_after(&state.object, &outcome, jitter))
@@ -210,7 +213,7 @@ async fn begin(
     context: &Context,
 ) -> Result<Option<ReconcileState>, kube::Error> {
     let mut resolved = resolve(number, context).await?;
-    let Some(now) = context.time.now() else {
+    let Some(now) = context.process.time.now() else {
         return Ok(None);
     };
     let annotations = number.annotations();
@@ -248,10 +251,13 @@ async fn begin(
         owned: !number.owner_references().is_empty(),
         deletion_policy: number.spec.deletion_policy,
         definition_deleted: deleting
-            && context.crd_guard.is_deleted(context.clock.as_ref()).await?,
+            && context
+                .crd_guard
+                .is_deleted(context.process.clock.as_ref())
+                .await?,
         record: record(number, &resolved, context),
         memory: super::plan::Memory::default(),
-        waits: context.waits(),
+        waits: context.process.waits(),
         account: resolved
             .account
             .as_ref()

@@ -120,7 +120,7 @@ impl Context {
         number: &PhoneNumber,
         account: Vec<AccountId>,
     ) -> impl Told + use<'a> {
-        let since = self.unsettled_since();
+        let since = self.process.unsettled_since();
         let credible = self.credible(account.clone(), number.spec.provider);
         self.caches
             .index

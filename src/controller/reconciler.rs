@@ -97,21 +97,21 @@ impl Reconciler {
     /// What Prometheus is to be told of the accounts, from now on and for as long as the result is kept.
     pub(super) fn figures(&self) -> Arc<MetricsCollector> {
         let figures = Arc::new(MetricsCollector::new(Arc::clone(&self.context)));
-        self.context.metrics.show(&figures);
-        self.context.metrics.leads(true);
+        self.context.process.metrics.show(&figures);
+        self.context.process.metrics.leads(true);
         for kind in [
             PhoneNumber::kind(&()),
             ProviderAccount::kind(&()),
             ClusterProviderAccount::kind(&()),
             LOOP.into(),
         ] {
-            self.context.metrics.expect_faults(kind);
+            self.context.process.metrics.expect_faults(kind);
         }
         let fields = Field::ALL.iter().map(|field| field.label());
         let more = [perform::MARK, perform::ASSISTANT];
         fields
             .chain(more)
-            .for_each(|field| self.context.metrics.expect_drift(field));
+            .for_each(|field| self.context.process.metrics.expect_drift(field));
         figures
     }
 
@@ -138,7 +138,7 @@ impl Reconciler {
                     return;
                 }
             };
-            self.context.metrics.definition_lacks(lacks.len());
+            self.context.process.metrics.definition_lacks(lacks.len());
             if !lacks.is_empty() {
                 let fields = lacks.join(", ");
                 tracing::warn!(
@@ -338,14 +338,14 @@ impl Reconciler {
 
     /// Gives back what is counted and will not be used, and finishes writing Events. To be called when nothing is in flight any more.
     pub async fn end(&self) {
-        if let Some(now) = self.context.time.now() {
+        if let Some(now) = self.context.process.time.now() {
             self.context.quotas.give_back(now).await;
         }
         self.context.events.finish().await;
     }
 
     fn clean_up(&self) {
-        let now = self.context.clock.now();
+        let now = self.context.process.clock.now();
         let mut cleaned_up = lock(&self.cleaned_up);
         if now.since(*cleaned_up) <= CLEAN_UP_AFTER {
             return;
@@ -379,11 +379,11 @@ impl Reconciler {
             let mut stores = caches.namespaces.iter();
             stores.any(|store| store.get(&ObjectRef::new(name)).is_some())
         });
-        let since = self.context.unsettled_since();
+        let since = self.context.process.unsettled_since();
         self.context.caches.index.forget_claims_before(since);
         let exists = |key: &AccountKey| self.context.account_status(key).is_some();
         self.context.openings.retain(exists);
-        if let Some(now) = self.context.time.now() {
+        if let Some(now) = self.context.process.time.now() {
             self.context.quotas.forget_idle(now);
         }
         self.context.forget_figures();
@@ -422,7 +422,7 @@ impl Reconciler {
         let Context {
             caches,
             requeuer,
-            settings,
+            process,
             ..
         } = self.context.as_ref();
         let is_changed = |secrets: Vec<SecretName>| secrets.iter().any(|it| changed.contains(it));
@@ -436,7 +436,7 @@ impl Reconciler {
         for account in caches.cluster_accounts.iter().flat_map(Store::state) {
             if is_changed(secrets_of(
                 &account.spec.account,
-                &settings.operator_namespace,
+                &process.settings.operator_namespace,
             )) {
                 self.requeue_users(account.as_ref());
                 requeuer.cluster_account(ObjectRef::from_obj(account.as_ref()));

@@ -123,7 +123,7 @@ async fn write(
     context: &Context,
 ) -> Result<bool, kube::Error> {
     let before = state.object.status.clone().unwrap_or_default();
-    let now = context.time.now().unwrap_or(state.facts.now);
+    let now = context.process.time.now().unwrap_or(state.facts.now);
     let mut status = status(&before, state, rest, now);
     if status == before && put == Put::IfChanged {
         return Ok(false);
@@ -138,7 +138,7 @@ async fn write(
     let name = state.object.name_any();
     let mut object = PhoneNumber::clone(&state.object);
     let mut has_changed = false;
-    let sent = context.clock.now();
+    let sent = context.process.clock.now();
     for attempt in 1..=TRIES {
         object.status = Some(status.clone());
         object.metadata.managed_fields = None;

@@ -82,7 +82,7 @@ pub(super) async fn resolve(
         webhooks: Vec::new(),
         mark: Mark::new(
             Origin::Bought,
-            &context.settings.installation,
+            &context.process.settings.installation,
             &owner(number),
         ),
         name: name_of(number),
@@ -302,6 +302,7 @@ async fn directory_of(
     let origin = burki.url.trim_end_matches('/');
     if origin != BURKI_ORIGIN
         && !context
+            .process
             .settings
             .burki_origins
             .iter()
@@ -329,6 +330,7 @@ async fn directory_of(
         )));
     }
     let diverted = context
+        .process
         .settings
         .burki_endpoint
         .clone()

@@ -4,8 +4,9 @@
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use super::context::{CLOCKS_DIFFER_BY, Context};
+use super::context::Context;
 use super::index::Key;
+use super::process::CLOCKS_DIFFER_BY;
 use crate::api::{PhoneNumber, owner};
 use crate::claim::{Claim, Stored};
 use crate::number::{AccountId, E164, NumberId, Owner};
@@ -99,10 +100,10 @@ impl Context {
                 let earliest = created.and_then(|created| created.checked_sub(differ).ok());
                 (claim, earliest.unwrap_or(Timestamp::MIN))
             }
-            Stored::EarlierUid(claim) => (claim, self.unsettled_since()),
+            Stored::EarlierUid(claim) => (claim, self.process.unsettled_since()),
             Stored::Nothing | Stored::Unreadable | Stored::Newer(_) => return None,
         };
-        (earliest..=self.claims_until())
+        (earliest..=self.process.claims_until())
             .contains(&claim.at)
             .then_some(claim)
     }

@@ -31,7 +31,7 @@ type Versions = HashMap<String, u128>;
 impl Context {
     /// Waits until the caches show at least what the API server has now.
     pub(super) async fn catch_up(&self) {
-        let namespaces = &self.settings.watch_namespaces;
+        let namespaces = &self.process.settings.watch_namespaces;
         let reads = || self.clients.reads.clone();
         for (place, store) in self.caches.numbers.iter().enumerate() {
             let api: Api<PhoneNumber> = match namespaces.get(place) {

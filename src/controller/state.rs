@@ -165,7 +165,7 @@ impl ReconcileState {
         if let Ok(account) = &self.resolved.account {
             self.facts.provider_now = account.provider_api().provider_time();
         }
-        self.facts.now = context.time.now().unwrap_or(self.facts.now);
+        self.facts.now = context.process.time.now().unwrap_or(self.facts.now);
     }
 
     pub(super) fn saw(&mut self, look: Lookup, context: &Context) {

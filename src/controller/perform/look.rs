@@ -35,7 +35,7 @@ pub(super) async fn fetch_by_id(
 ) -> Result<(), Interrupted> {
     let account = state.account()?;
     if let Some(release) = &state.release {
-        let asked = context.clock.now();
+        let asked = context.process.clock.now();
         let fetched = account.held_now(&release.permit, id).await;
         let is_ours = matches!(&fetched, Ok(Some(holding)) if Ours::prove(holding, &state.facts.mark, id).is_some());
         if !is_ours {
@@ -47,7 +47,7 @@ pub(super) async fn fetch_by_id(
     if let Some(service) = state.messaging_service().filter(|_| !state.facts.deleting) {
         account.know_members(&service).await?;
     }
-    let asked = context.clock.now();
+    let asked = context.process.clock.now();
     let known = !state.facts.deleting && !state.facts.findings.assigned;
     let not_before = known.then(|| context.observations.first_seen(&state.object));
     let mut fetched = account.held(id, not_before).await?;
@@ -194,7 +194,7 @@ pub(super) async fn search_and_reserve(
     // The one before was refused, or comes back.
     state.candidate = None;
     let found = account
-        .choose(&search, &context.chance, is_free, is_cheap)
+        .choose(&search, &context.process.chance, is_free, is_cheap)
         .await
         .map_err(|error| not_searched(error, state))?;
     state.facts.findings.offer = None;
@@ -235,11 +235,11 @@ pub(super) async fn lookup(
     context: &Context,
 ) -> Result<(), Interrupted> {
     let account = state.account()?;
-    let at = context.time.now();
+    let at = context.process.time.now();
     let not_before = if state.facts.is_untouched() {
         context.observations.first_seen(&state.object)
     } else {
-        context.clock.now()
+        context.process.clock.now()
     };
     let mark = state.facts.mark.clone();
     let mut is_doubted = false;
@@ -352,7 +352,7 @@ async fn ordered_number(
         return Ok(None);
     }
     let not_before = context.observations.first_seen(&state.object);
-    let not_before = not_before.max(context.clock.now().before(ORDERS_SERVE));
+    let not_before = not_before.max(context.process.clock.now().before(ORDERS_SERVE));
     for order in account.marked_orders(&state.facts.mark, not_before).await? {
         let Some(number) = order.numbers.first() else {
             continue;
@@ -388,7 +388,7 @@ async fn is_orphan(
     let Some(mark) = Mark::find_in(&holding.marked_text) else {
         return Ok(false);
     };
-    let installation = &context.settings.installation;
+    let installation = &context.process.settings.installation;
     let is_own = mark.same_owner(own);
     if is_own || !mark.is_of(installation) || context.is_owned(&mark) {
         return Ok(false);

@@ -28,7 +28,7 @@ pub(super) async fn record_release(
     state.ours(id)?;
     let permit = account.permit(Priority::High).await?;
     let slot = take(id, &account, state, context).await?;
-    let sent = context.clock.now();
+    let sent = context.process.clock.now();
     let fenced = if stands(Safeguard::ReleaseFence) {
         report::fence(state, &Step::Release(id.clone()), context).await
     } else {
@@ -54,7 +54,9 @@ pub(super) async fn record_release(
         permit,
     });
     state.facts.findings.release_token = true;
-    let age = state.looked_at.map(|at| context.clock.now().since(at));
+    let age = state
+        .looked_at
+        .map(|at| context.process.clock.now().since(at));
     if age.is_none_or(|age| age >= TOKEN_LIFETIME) {
         state.facts.findings.fetched = None;
     }
@@ -108,7 +110,7 @@ pub(super) async fn release(
         Err(_) => "failed",
     };
     let label = context.account_label(&state.object);
-    context.metrics.released(label, word);
+    context.process.metrics.released(label, word);
     match &released {
         Ok(Released::Confirmed) => context.observations.released(&state.object, true),
         // A replica that lags behind says so too.
@@ -165,7 +167,7 @@ pub(super) async fn take(
     context: &Context,
 ) -> Result<Slot, Interrupted> {
     let limit = state.resolved.limits.releases_per_hour;
-    let now = context.time.now().unwrap_or(state.facts.now);
+    let now = context.process.time.now().unwrap_or(state.facts.now);
     let account_id = &account.identity().account;
     let what = (id.as_str(), None);
     let quotas = &context.quotas;

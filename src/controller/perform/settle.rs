@@ -81,7 +81,7 @@ pub(super) async fn assign(
 ) -> Result<(), Interrupted> {
     let announced_at = state.announced_at;
     let is_late = || {
-        let age = announced_at.map(|at| context.clock.now().since(at));
+        let age = announced_at.map(|at| context.process.clock.now().since(at));
         age.is_none_or(|age| age >= TOKEN_LIFETIME) && stands(Safeguard::Announcement)
     };
     let late = || {
@@ -125,7 +125,7 @@ pub(super) async fn assign(
     match assigned {
         Assigned::Done => {
             if context.observations.is_unassigned(&state.object) {
-                context.metrics.drifted(ASSISTANT);
+                context.process.metrics.drifted(ASSISTANT);
             }
             state.facts.record.assistant = Some(assistant);
             state.facts.record.assigning = None;
@@ -236,9 +236,9 @@ pub(super) async fn restore_mark(
         .await?;
     let holding = account.saw(holding);
     state.counts_repair(context);
-    context.metrics.drifted(MARK);
+    context.process.metrics.drifted(MARK);
     state.facts.findings.marked = true;
-    state.looked_at = Some(context.clock.now());
+    state.looked_at = Some(context.process.clock.now());
     state.holds(holding);
     Ok(())
 }
@@ -260,7 +260,7 @@ pub(super) async fn configure(
         Ok(holding) => {
             if is_repair {
                 let repaired = fields.iter();
-                repaired.for_each(|field| context.metrics.drifted(field.label()));
+                repaired.for_each(|field| context.process.metrics.drifted(field.label()));
             }
             let holding = account.saw(holding);
             state.facts.findings.configured = true;

@@ -70,7 +70,7 @@ pub(super) async fn claim(
         spending,
     });
     // What a search has just shown needs no other look.
-    let is_recent = |asked| context.clock.now().since(asked) < SEARCH_HOLDS;
+    let is_recent = |asked| context.process.clock.now().since(asked) < SEARCH_HOLDS;
     if intent == Intent::Buy && state.chosen_at.take().is_some_and(is_recent) {
         state.facts.findings.last_look = Some(None);
     }
@@ -87,7 +87,7 @@ async fn store(
     context: &Context,
 ) -> Result<(Token, Claim), Interrupted> {
     let number = state.number()?;
-    let at = context.time.now().unwrap_or(state.facts.now);
+    let at = context.process.time.now().unwrap_or(state.facts.now);
     let attempts = match &state.facts.claim {
         Stored::Ours(before) if !state.facts.memory.never_bought => before.attempts_on(&number),
         Stored::Nothing => {
@@ -96,7 +96,7 @@ async fn store(
         }
         _ => 0,
     };
-    let mut nonce = context.chance.nonce();
+    let mut nonce = context.process.chance.nonce();
     if let (Stored::Ours(before), Some(_)) = (&state.facts.claim, since) {
         nonce = before.next_nonce(&nonce);
     }
@@ -120,7 +120,7 @@ async fn store(
     let text = claim
         .to_annotation()
         .map_err(|error| Interrupted::Api(kube::Error::SerdeError(error)))?;
-    let sent = context.clock.now();
+    let sent = context.process.clock.now();
     let metadata = json!({
         "resourceVersion": state.object.resource_version(),
         "annotations": { ANNOTATION: text },
@@ -197,7 +197,7 @@ async fn take(
     let deed = deed(intent);
     let id = &account.identity().account;
     let limit = state.resolved.limits.purchases_per_hour;
-    let now = context.time.now().unwrap_or(state.facts.now);
+    let now = context.process.time.now().unwrap_or(state.facts.now);
     let number = state.number()?;
     // Another number is claimed instead only where it is certain that the claimed one was not bought.
     let before = match &state.facts.claim {
@@ -321,13 +321,13 @@ pub(super) async fn buy(state: &mut ReconcileState, context: &Context) -> Result
     };
     state.facts.findings.token = false;
     let claim = token.claim().clone();
-    let sent = context.clock.now();
+    let sent = context.process.clock.now();
     let reply = account.provider_api().buy(token, &configuration).await;
     let (label, word) = (
         context.account_label(&state.object),
         report::outcome_label(&reply),
     );
-    context.metrics.purchased(label, word);
+    context.process.metrics.purchased(label, word);
     if matches!(reply, Reply::Rejected(_) | Reply::NotSent(_)) {
         known_not_purchased(&claim.nonce, alone, state, context);
     }
@@ -348,7 +348,7 @@ pub(super) async fn buy(state: &mut ReconcileState, context: &Context) -> Result
     if let Some(candidate) = &mut state.candidate
         && is_settled(&reply)
     {
-        candidate.tried(&claim.number, context.clock.now());
+        candidate.tried(&claim.number, context.process.clock.now());
     }
     let mut attempt = report::attempt(&claim, report::outcome(&reply));
     match reply {
@@ -461,7 +461,7 @@ pub(super) async fn adopt(
     state.facts.findings.token = false;
     let nobodys = Unmarked::abandoned(&now, &seen).filter(|unmarked| unmarked.id() == id);
     let overtaken = match &nobodys {
-        _ if !purchase.token.is_fresh(context.clock.now()) => {
+        _ if !purchase.token.is_fresh(context.process.clock.now()) => {
             Some("the claim was written too long ago")
         }
         None => Some("the number has just changed"),

@@ -119,7 +119,7 @@ impl World {
         let request = http::Request::get("/version").body(Vec::new()).unwrap();
         let client = &self.context.clients.reads;
         assert!(client.request_text(request).await.is_err());
-        assert!(self.context.time.now().is_some());
+        assert!(self.context.process.time.now().is_some());
     }
 
     /// What a watch of numbers tells.
@@ -478,14 +478,18 @@ async fn namespaces_that_cannot_be_listed_delay_the_start_by_seconds() {
 async fn a_hundred_accounts_that_came_and_went_leave_no_series_behind() {
     let mut world = World::new();
     world.learn_time().await;
-    let before = world.context.metrics.text().unwrap();
+    let before = world.context.process.metrics.text().unwrap();
     for index in 0..100 {
         let name = format!("account-{index}");
         world.account(account(&name));
-        world.context.metrics.expect(&format!("support/{name}"));
+        world
+            .context
+            .process
+            .metrics
+            .expect(&format!("support/{name}"));
     }
     world.reconciler.forget_what_is_gone();
-    let shown = world.context.metrics.text().unwrap();
+    let shown = world.context.process.metrics.text().unwrap();
     assert!(shown.contains("support/account-99"), "they are there");
     for index in 0..100 {
         let account = account(&format!("account-{index}"));
@@ -493,5 +497,5 @@ async fn a_hundred_accounts_that_came_and_went_leave_no_series_behind() {
         world.accounts.apply_watcher_event(&Event::Delete(account));
     }
     world.reconciler.forget_what_is_gone();
-    assert_eq!(world.context.metrics.text().unwrap(), before);
+    assert_eq!(world.context.process.metrics.text().unwrap(), before);
 }

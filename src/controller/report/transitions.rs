@@ -107,6 +107,6 @@ pub(super) fn tell(
         reason: reason.to_owned(),
         action,
         note,
-        at: context.time.now().unwrap_or(state.facts.now),
+        at: context.process.time.now().unwrap_or(state.facts.now),
     });
 }
