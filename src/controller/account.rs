@@ -11,8 +11,9 @@ use tracing::Instrument;
 use super::RequeueAfter;
 use super::any_account::AnyAccount;
 use super::audit;
+use super::cluster::AccountView;
 use super::conditions::set_condition;
-use super::context::{AccountView, Context};
+use super::context::Context;
 use super::fault;
 use super::inspect;
 use super::resolve::{open_account, provider_blocker};
@@ -35,7 +36,7 @@ pub(super) async fn reconcile<A: AnyAccount>(
     account: Arc<A>,
     context: Arc<Context>,
 ) -> Result<RequeueAfter, kube::Error> {
-    if !context.caches.has_begun() {
+    if !context.cluster.caches.has_begun() {
         return Ok(None);
     }
     if let Some(wait) = context.setbacks.wait(account.as_ref()) {
@@ -99,13 +100,15 @@ async fn pass_over<A: AnyAccount>(
     };
     let mut status = account.status().cloned().unwrap_or_default();
     let key = account.key();
-    let users = context.users(&key);
+    let users = context.cluster.users(&key);
     let opened = open_account(&view, context, false).await?;
-    context.opened(&key, &opened);
+    context.cluster.opened(&key, &opened, &context.providers);
     let (ready, reason, message) = match opened {
         Ok(opened) => {
             status.account_id = Some(opened.identity().account.to_string());
-            context.limits_of(&opened, &key, &account.spec().limits);
+            context
+                .cluster
+                .limits_of(&opened, &key, &account.spec().limits);
             match inspect(account.as_ref(), &opened, &users, context).await? {
                 Ok(note) => {
                     show_figures(account.as_ref(), &opened, &mut status, context);
@@ -130,7 +133,9 @@ async fn pass_over<A: AnyAccount>(
     fault::note(reason, &message, account.as_ref(), context);
     if ready && was_refused(account.as_ref()) {
         // They wait for a person, who may have mended it at the provider, where nobody sees it.
-        users.iter().for_each(|user| context.requeuer.number(user));
+        users
+            .iter()
+            .for_each(|user| context.cluster.requeuer.number(user));
     }
     if !ready && reason.is_failure() {
         context
@@ -143,7 +148,7 @@ async fn pass_over<A: AnyAccount>(
         changed.set_status(status);
         changed.meta_mut().managed_fields = None;
         account
-            .api(&context.clients.writes)
+            .api(&context.writer.client)
             .replace_status(&account.name_any(), &PostParams::default(), &changed)
             .await?;
     }
@@ -241,7 +246,7 @@ async fn keep_while_used<A: AnyAccount>(
     account: Arc<A>,
     context: &Context,
 ) -> Result<Arc<A>, kube::Error> {
-    let used = context.is_used(&account.key());
+    let used = context.cluster.is_used(&account.key());
     let deleting = account.meta().deletion_timestamp.is_some();
     let has = has_finalizer(account.as_ref(), ACCOUNT_FINALIZER);
     if used == has || (used && deleting) {
@@ -249,7 +254,7 @@ async fn keep_while_used<A: AnyAccount>(
     }
     let finalizers = finalizers_of(account.as_ref(), ACCOUNT_FINALIZER, used);
     let body = json!({"metadata": {"resourceVersion": account.resource_version(), "finalizers": finalizers}});
-    let api = account.api(&context.clients.writes);
+    let api = account.api(&context.writer.client);
     Ok(Arc::new(
         api.patch(
             &account.name_any(),

@@ -8,9 +8,11 @@ use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
 
 use super::any_account::AnyAccount;
-use super::context::Context;
+use super::cluster::Cluster;
 use super::limits::AccountLimits;
-use super::quota::QuotaKind;
+use super::process::Process;
+use super::providers::Providers;
+use super::quota::{HourlyQuotas, QuotaKind};
 use crate::api::{
     AccountKind, Class, PhoneNumber, Reason, account_name, condition, owner, reason_of,
 };
@@ -21,31 +23,39 @@ use crate::telemetry::metrics::{AccountMetrics, NO_ACCOUNT, Source};
 
 /// The figures of every account that is looked after.
 pub(super) struct MetricsCollector {
-    context: Arc<Context>,
+    cluster: Arc<Cluster>,
+    providers: Arc<Providers>,
+    quotas: Arc<HourlyQuotas>,
+    process: Process,
     /// An account that was never listed is as old as this.
     since: Instant,
 }
 
 impl MetricsCollector {
     /// The figures of a replica that leads from now on.
-    pub(super) fn new(context: Arc<Context>) -> Self {
-        let since = context.process.clock.now();
-        Self { context, since }
+    pub(super) fn new(
+        cluster: Arc<Cluster>,
+        providers: Arc<Providers>,
+        quotas: Arc<HourlyQuotas>,
+        process: Process,
+    ) -> Self {
+        Self {
+            since: process.clock.now(),
+            cluster,
+            providers,
+            quotas,
+            process,
+        }
     }
 
     fn of_account<A: AnyAccount>(&self, account: &A) -> AccountMetrics {
-        let context = &self.context;
         let status = account.status();
         let id = status
             .and_then(|status| status.account_id.clone())
             .map(AccountId::new);
-        let known = id.as_ref().and_then(|id| context.accounts.known(id));
+        let known = id.as_ref().and_then(|id| self.providers.accounts.known(id));
         let listed = known.as_ref().and_then(|known| known.listed);
-        let age = context
-            .process
-            .clock
-            .now()
-            .since(listed.unwrap_or(self.since));
+        let age = self.process.clock.now().since(listed.unwrap_or(self.since));
         let mut figures = AccountMetrics {
             account: account.label(),
             ready: status.and_then(|status| {
@@ -66,9 +76,11 @@ impl MetricsCollector {
                 figures.inventory.extend(count.map(|count| (mark, count)));
             }
         }
-        let names = id.as_ref().map(|id| context.names_of(id));
+        let names = id.as_ref().map(|id| self.providers.names_of(id));
         let names = names.unwrap_or_default();
-        let limits = context.lowest_limits(&names, &account.key(), &account.spec().limits);
+        let limits = self
+            .cluster
+            .lowest_limits(&names, &account.key(), &account.spec().limits);
         let held = known.map(|known| known.numbers);
         figures.limits = self.limits(&names, held, &limits);
         figures
@@ -98,8 +110,8 @@ impl MetricsCollector {
             ),
         ];
         for (name, deed, limit) in per_hour {
-            let now = self.context.process.time.now();
-            if let Some(used) = now.and_then(|now| self.context.quotas.used(account, deed, now)) {
+            let now = self.process.time.now();
+            if let Some(used) = now.and_then(|now| self.quotas.used(account, deed, now)) {
                 let left = limit.saturating_sub(used).max(0);
                 shown.push((name, limit as f64, left as f64));
             }
@@ -108,7 +120,7 @@ impl MetricsCollector {
             shown.push(("maxNumbers", most as f64, (most - held).max(0) as f64));
         }
         for (currency, most) in &limits.monthly_cost {
-            let spent = self.context.caches.index.cost_of(account, currency);
+            let spent = self.cluster.caches.index.cost_of(account, currency);
             let left = most.less(spent);
             shown.push(("maxMonthlyCost", most.to_f64(), left.to_f64()));
         }
@@ -118,15 +130,15 @@ impl MetricsCollector {
 
 impl Source for MetricsCollector {
     fn figures(&self) -> Vec<AccountMetrics> {
-        let caches = &self.context.caches;
+        let caches = &self.cluster.caches;
         let accounts = caches.accounts_as(|it| self.of_account(it), |it| self.of_account(it));
         let mut all: BTreeMap<String, AccountMetrics> = accounts
             .into_iter()
             .map(|figures| (figures.account.clone(), figures))
             .collect();
-        let now = self.context.process.time.now();
+        let now = self.process.time.now();
         for number in caches.numbers.iter().flat_map(Store::state) {
-            let account = self.context.account_label(&number);
+            let account = self.cluster.account_label(&number);
             let figures = all
                 .entry(account.clone())
                 .or_insert_with(|| AccountMetrics {
@@ -220,16 +232,13 @@ fn open_since(number: &PhoneNumber) -> Option<Timestamp> {
     (waits_for_a_look && !known_not_purchased).then_some(since)
 }
 
-impl Context {
-    /// Forgets what is counted of accounts that do not exist.
-    pub(super) fn forget_figures(&self) {
+impl Cluster {
+    /// The `account` labels of the accounts that exist.
+    pub(super) fn account_labels(&self) -> BTreeSet<String> {
         let labels = self
             .caches
             .accounts_as(AnyAccount::label, AnyAccount::label);
-        let live: BTreeSet<String> = labels.into_iter().collect();
-        self.process
-            .metrics
-            .keep_accounts(|account| live.contains(account));
+        labels.into_iter().collect()
     }
 
     /// The `account` label of the metrics of `number`: bounded by the accounts that exist.

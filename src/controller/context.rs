@@ -1,74 +1,32 @@
-//! What every reconcile needs: settings, clients, caches and observations.
+//! What every reconcile needs.
 
-use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::api::ListParams;
-use kube::core::{PartialObjectMeta, Selector, SelectorExt};
-use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Api, ResourceExt};
 
 use super::Parts;
 use super::caches::Caches;
 use super::checks::{DependencyCache, InventoryChecks};
-use super::crd_guard::CrdGuard;
+use super::cluster::Cluster;
 use super::events::Events;
-use super::index::{Gone, Key, numbers_of};
-use super::observations::Observations;
-use super::openings::Openings;
 use super::process::Process;
+use super::providers::Providers;
 use super::quota::HourlyQuotas;
 use super::requeuer::Requeuer;
-use super::secrets::{SecretName, Secrets};
 use super::setbacks::Setbacks;
 use super::slots::AccountSlots;
-use crate::account::{Accounts, Credentials, Directory};
-use crate::api::{
-    AccountKey, AccountKind, AccountSpec, AccountStatus, ClusterProviderAccount, PhoneNumber,
-    Reason, StatusReason, account_name, owner,
-};
+use super::writer::Writer;
 use crate::leader::host;
-use crate::number::{AccountId, Mark, Origin, Provider};
-use crate::server_time::Clients;
 
 /// What every reconcile needs.
 pub struct Context {
     pub(super) process: Process,
-    pub(super) clients: Clients,
-    pub(super) caches: Caches,
-    pub(super) accounts: Accounts,
-    pub(super) directory: Directory,
-    pub(super) secrets: Secrets,
-    pub(super) observations: Observations,
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) providers: Arc<Providers>,
+    pub(super) writer: Writer,
+    pub(super) quotas: Arc<HourlyQuotas>,
     pub(super) setbacks: Setbacks,
     pub(super) slots: Arc<AccountSlots>,
-    pub(super) quotas: HourlyQuotas,
     pub(super) dependencies: DependencyCache,
     pub(super) checks: InventoryChecks,
-    pub(super) events: Events,
-    pub(super) crd_guard: CrdGuard,
-    pub(super) requeuer: Requeuer,
-    pub(super) openings: Openings,
-}
-
-/// An account as a PhoneNumber refers to it.
-pub(super) struct AccountView {
-    pub(super) spec: AccountSpec,
-    /// Where its Secrets live.
-    pub(super) namespace: String,
-    /// Its kind and name, for messages.
-    pub(super) title: String,
-    /// Why nothing may be bought with it from the namespace of the PhoneNumber.
-    pub(super) denied: Option<StatusReason>,
-}
-
-impl AccountView {
-    /// True if nothing may be bought with it from the namespace of the PhoneNumber, for certain.
-    pub(super) fn is_forbidden(&self) -> bool {
-        let denied = self.denied.as_ref();
-        denied.is_some_and(|denied| denied.reason == Reason::AccountNotAllowed)
-    }
 }
 
 impl Context {
@@ -83,325 +41,41 @@ impl Context {
             heartbeat: _,
             metrics,
         } = parts;
+        let process = Process {
+            settings: Arc::new(settings),
+            clock: Arc::clone(&clock),
+            time: clients.time,
+            chance: chance.clone(),
+            metrics: metrics.clone(),
+        };
+        let settings = &process.settings;
+        let slots = AccountSlots::new(settings.concurrency, requeuer.clone());
         Self {
-            events: Events::new(clients.writes.clone(), &host()),
-            crd_guard: CrdGuard::new(clients.reads.clone()),
-            secrets: Secrets::new(clients.reads.clone(), Arc::clone(&clock)),
-            observations: Observations::new(Arc::clone(&clock)),
-            setbacks: Setbacks::new(Arc::clone(&clock), chance.clone(), metrics.clone()),
-            slots: AccountSlots::new(settings.concurrency, requeuer.clone()),
-            quotas: HourlyQuotas::new(
+            setbacks: Setbacks::new(clock, chance, metrics),
+            quotas: Arc::new(HourlyQuotas::new(
                 clients.writes.clone(),
                 &settings.operator_namespace,
                 requeuer.clone(),
-            ),
+            )),
+            writer: Writer {
+                events: Events::new(clients.writes.clone(), &host()),
+                client: clients.writes,
+            },
+            cluster: Arc::new(Cluster::new(
+                process.clone(),
+                clients.reads,
+                caches,
+                requeuer,
+                Arc::clone(&slots),
+            )),
+            providers: Arc::new(Providers {
+                accounts,
+                directory,
+            }),
             dependencies: DependencyCache::default(),
             checks: InventoryChecks::default(),
-            process: Process {
-                settings: Arc::new(settings),
-                clock,
-                time: clients.time.clone(),
-                chance,
-                metrics,
-            },
-            clients,
-            caches,
-            accounts,
-            directory,
-            requeuer,
-            openings: Openings::default(),
+            process,
+            slots,
         }
     }
-
-    /// The account that `number` refers to.
-    pub(super) fn account_of(&self, number: &PhoneNumber) -> Result<AccountView, StatusReason> {
-        let namespace = number.namespace().unwrap_or_default();
-        let (kind, name) = account_name(number);
-        let view = self.account_at(kind, name, namespace)?;
-        if view.spec.provider != number.spec.provider {
-            return Err(StatusReason::new(
-                Reason::InvalidSpec,
-                format!(
-                    "{} is for provider {}, this PhoneNumber for {}.",
-                    view.title, view.spec.provider, number.spec.provider
-                ),
-            ));
-        }
-        Ok(view)
-    }
-
-    /// The account of this kind and name that a PhoneNumber in `namespace` refers to.
-    pub(super) fn account_at(
-        &self,
-        kind: AccountKind,
-        name: String,
-        namespace: String,
-    ) -> Result<AccountView, StatusReason> {
-        let not_found = || {
-            let message = match kind {
-                AccountKind::ProviderAccount => {
-                    format!("ProviderAccount {name} does not exist in namespace {namespace}.")
-                }
-                AccountKind::ClusterProviderAccount => {
-                    format!("ClusterProviderAccount {name} does not exist.")
-                }
-            };
-            StatusReason::new(Reason::AccountNotFound, message)
-        };
-        Ok(match kind {
-            AccountKind::ProviderAccount => {
-                let reference = ObjectRef::new(&name).within(&namespace);
-                let mut caches = self.caches.accounts.iter();
-                let account = caches.find_map(|store| store.get(&reference));
-                AccountView {
-                    spec: account.ok_or_else(not_found)?.spec.account.clone(),
-                    title: format!("ProviderAccount {namespace}/{name}"),
-                    namespace,
-                    denied: None,
-                }
-            }
-            AccountKind::ClusterProviderAccount => {
-                let reference = ObjectRef::new(&name);
-                let mut caches = self.caches.cluster_accounts.iter();
-                let account = caches.find_map(|store| store.get(&reference));
-                let account = account.ok_or_else(not_found)?;
-                let denied = match self.allows(&account, &namespace) {
-                    Some(true) => None,
-                    Some(false) => Some(StatusReason::new(
-                        Reason::AccountNotAllowed,
-                        format!(
-                            "ClusterProviderAccount {name} does not allow namespace {namespace} (spec.allowedNamespaces)."
-                        ),
-                    )),
-                    None => Some(StatusReason::new(
-                        Reason::Pending,
-                        format!(
-                            "The operator could not list namespaces yet, so it does not know whether \
-                             ClusterProviderAccount {name} allows namespace {namespace}. Nothing is bought before."
-                        ),
-                    )),
-                };
-                AccountView {
-                    spec: account.spec.account.clone(),
-                    title: format!("ClusterProviderAccount {name}"),
-                    namespace: self.process.settings.operator_namespace.clone(),
-                    denied,
-                }
-            }
-        })
-    }
-
-    /// Whether `account` may be used from `namespace`; `None` while namespaces are not known.
-    fn allows(&self, account: &ClusterProviderAccount, namespace: &str) -> Option<bool> {
-        let Some(allowed) = &account.spec.allowed_namespaces else {
-            return Some(false);
-        };
-        let Ok(selector) = Selector::try_from(LabelSelector::from(allowed)) else {
-            return Some(false);
-        };
-        let reference = ObjectRef::new(namespace);
-        let mut caches = self.caches.namespaces.iter();
-        match caches.find_map(|store| store.get(&reference)) {
-            Some(meta) => Some(selector.matches(meta.labels())),
-            None => self.caches.knows_namespaces().then_some(false),
-        }
-    }
-
-    /// The resources that the index has under `key`, each as the cache or a later write of ours shows it.
-    pub(super) fn found(&self, key: &Key) -> Vec<Arc<PhoneNumber>> {
-        let found = self.caches.found(key).into_iter();
-        found
-            .map(|number| self.observations.latest(number))
-            .collect()
-    }
-
-    /// The resources that declare this number.
-    pub(super) fn declarers(&self, number: &str) -> Vec<Arc<PhoneNumber>> {
-        let mut found = self.found(&Key::Declared(number.to_owned()));
-        found.retain(|other| other.spec.phone_number.as_deref() == Some(number));
-        found
-    }
-
-    /// True if a resource that is known has `mark`.
-    pub(super) fn is_owned(&self, mark: &Mark) -> bool {
-        self.caches
-            .first(&Key::Marked(mark.owner().to_owned()))
-            .is_some()
-    }
-
-    /// True if the API server, asked now, has a resource with `mark`.
-    ///
-    /// # Errors
-    /// Those of the API server.
-    pub(super) async fn is_owned_now(&self, mark: &Mark) -> Result<bool, kube::Error> {
-        let scopes: Vec<Api<PhoneNumber>> = if self.process.settings.watch_namespaces.is_empty() {
-            vec![Api::all(self.clients.reads.clone())]
-        } else {
-            let namespaces = self.process.settings.watch_namespaces.iter();
-            let api = |namespace: &String| Api::namespaced(self.clients.reads.clone(), namespace);
-            namespaces.map(api).collect()
-        };
-        for api in scopes {
-            let mut page = ListParams::default().limit(500);
-            loop {
-                let found = api.list_metadata(&page).await?;
-                let installation = &self.process.settings.installation;
-                let is_owner = |object: &PartialObjectMeta<PhoneNumber>| {
-                    Mark::new(Origin::Bought, installation, &owner(object)).same_owner(mark)
-                };
-                if found.items.iter().any(is_owner) {
-                    return Ok(true);
-                }
-                match found.metadata.continue_ {
-                    Some(next) if !next.is_empty() => page = page.continue_token(&next),
-                    _ => break,
-                }
-            }
-        }
-        Ok(false)
-    }
-
-    /// The PhoneNumbers that refer to an account.
-    pub(super) fn users(&self, account: &AccountKey) -> Vec<Arc<PhoneNumber>> {
-        let mut found = self.caches.found(&Key::Account(account.clone()));
-        found.retain(|number| AccountKey::of(number) == *account);
-        found
-    }
-
-    /// True if a PhoneNumber refers to an account.
-    pub(super) fn is_used(&self, account: &AccountKey) -> bool {
-        let is_user = |reference: &ObjectRef<PhoneNumber>| {
-            let mut caches = self.caches.numbers.iter();
-            let number = caches.find_map(|store| store.get(reference))?;
-            (AccountKey::of(&number) == *account).then_some(())
-        };
-        let key = Key::Account(account.clone());
-        self.caches.index.find(&key, is_user).is_some()
-    }
-
-    /// Remembers the version of a PhoneNumber that our own write made, until the cache has it; and whether the pass that
-    /// wrote it knew all that it holds.
-    pub(super) fn wrote(&self, number: &Arc<PhoneNumber>, is_known: bool) {
-        self.observations.written(number, is_known);
-        if let Some(cached) = self.caches.number(number) {
-            self.note(&cached);
-        }
-    }
-
-    /// Notes a PhoneNumber that the cache has, as it shows it or as a later write of ours has made it, and wakes what waits for
-    /// that.
-    pub(super) fn note(&self, cached: &PhoneNumber) {
-        let newer = self.observations.newer(cached);
-        let number = newer.as_deref().unwrap_or(cached);
-        let (since, until) = (self.process.unsettled_since(), self.process.claims_until());
-        let noted = self.caches.index.put(number, since, until);
-        // All accounts are woken when this begins.
-        if noted.is_new_user && self.caches.has_begun() {
-            self.requeuer.account_at(&AccountKey::of(number));
-        }
-        if let Some(left) = &noted.left {
-            self.slots.left(left, &ObjectRef::from_obj(number));
-            self.requeuer.account_at(left);
-        }
-        self.requeue_declarers(&noted.freed);
-    }
-
-    /// Wakes every PhoneNumber that `wanted` picks.
-    pub(super) fn requeue_numbers(&self, wanted: impl Fn(&PhoneNumber) -> bool) {
-        let numbers = self.caches.numbers.iter().flat_map(Store::state);
-        self.requeuer
-            .numbers(numbers.filter(|number| wanted(number)));
-    }
-
-    /// Wakes what waits for a PhoneNumber that is gone.
-    pub(super) fn forget(&self, gone: Gone) {
-        if let Some(account) = &gone.account {
-            self.slots.left(account, &gone.reference);
-            self.requeuer.account_at(account);
-        }
-        self.requeue_declarers(&gone.freed);
-    }
-
-    fn requeue_declarers(&self, numbers: &[String]) {
-        let others = numbers.iter().flat_map(|number| self.declarers(number));
-        others.for_each(|other| self.requeuer.number(&other));
-    }
-
-    /// Wakes the other resources that declare the numbers that `number` goes for or holds.
-    pub(super) fn requeue_others_that_declare(&self, number: &PhoneNumber) {
-        let numbers = numbers_of(number);
-        let others = numbers.iter().flat_map(|number| self.declarers(number));
-        let others = others.filter(|other| other.uid() != number.uid());
-        others.for_each(|other| self.requeuer.number(&other));
-    }
-
-    /// The Secrets that accounts refer to.
-    pub(super) fn secrets_in_use(&self) -> BTreeSet<SecretName> {
-        let accounts = self.account_specs();
-        accounts
-            .into_iter()
-            .flat_map(|(spec, namespace)| secrets_of(&spec, &namespace))
-            .collect()
-    }
-
-    /// Forgets the clients of credentials that no account uses any more, and lets those in `changed` Secrets be tried at once.
-    pub(super) fn keep_credentials(&self, changed: &BTreeSet<SecretName>) {
-        let mut in_use = HashSet::new();
-        for (spec, namespace) in self.account_specs() {
-            let Some(secret) = credentials_secret(&spec, &namespace) else {
-                continue;
-            };
-            for keys in self.secrets.held(&secret) {
-                if let Ok(credentials) = Credentials::from_keys(spec.provider, &keys) {
-                    let fingerprint = credentials.fingerprint();
-                    if changed.contains(&secret) {
-                        self.accounts.try_again(&fingerprint);
-                    }
-                    in_use.insert(fingerprint);
-                }
-            }
-        }
-        let known: HashSet<AccountId> = self.account_ids().collect();
-        self.accounts.keep_only(&in_use, |id| known.contains(id));
-    }
-
-    /// The accounts at providers that accounts open, as their statuses tell.
-    fn account_ids(&self) -> impl Iterator<Item = AccountId> {
-        let id = |status: &Option<AccountStatus>| status.as_ref()?.account_id.clone();
-        let ids = self
-            .caches
-            .accounts_as(|it| id(&it.status), |it| id(&it.status));
-        ids.into_iter().flatten().map(AccountId::new)
-    }
-
-    /// What every account says, and where its Secrets live.
-    fn account_specs(&self) -> Vec<(AccountSpec, String)> {
-        let operators = &self.process.settings.operator_namespace;
-        self.caches.accounts_as(
-            |it| (it.spec.account.clone(), it.namespace().unwrap_or_default()),
-            |it| (it.spec.account.clone(), operators.clone()),
-        )
-    }
-}
-
-/// The Secrets of an account whose Secrets live in `namespace`.
-pub(super) fn secrets_of(spec: &AccountSpec, namespace: &str) -> Vec<SecretName> {
-    let burki = spec
-        .burki
-        .as_ref()
-        .map(|burki| &burki.credentials_secret_ref);
-    let burki = burki.map(|secret| (namespace.to_owned(), secret.name.clone()));
-    let credentials = credentials_secret(spec, namespace);
-    credentials.into_iter().chain(burki).collect()
-}
-
-/// The Secret that opens an account whose Secrets live in `namespace`.
-pub(super) fn credentials_secret(spec: &AccountSpec, namespace: &str) -> Option<SecretName> {
-    let twilio = spec.twilio.as_ref();
-    let telnyx = spec.telnyx.as_ref();
-    let reference = match spec.provider {
-        Provider::Twilio => twilio.map(|twilio| &twilio.credentials_secret_ref),
-        Provider::Telnyx => telnyx.map(|telnyx| &telnyx.credentials_secret_ref),
-    };
-    reference.map(|reference| (namespace.to_owned(), reference.name.clone()))
 }

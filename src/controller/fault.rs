@@ -62,22 +62,23 @@ pub(super) async fn number_panicked(
     context: &Context,
 ) -> RequeueAfter {
     pass_panicked(number.as_ref(), panic, context);
-    let number = context.caches.number(&number).unwrap_or(number);
-    let number = context.observations.latest(number);
+    let number = context.cluster.caches.number(&number).unwrap_or(number);
+    let number = context.cluster.observations.latest(number);
     let outcome = Outcome::Wait {
         reason: Reason::InternalError,
         message: String::new(),
         retry: Retry::Backoff,
     };
-    let due =
-        context
-            .observations
-            .requeue_after(&number, &outcome, context.process.chance.fraction());
+    let due = context.cluster.observations.requeue_after(
+        &number,
+        &outcome,
+        context.process.chance.fraction(),
+    );
     let namespace = number.namespace().unwrap_or_default();
-    let api = Api::namespaced(context.clients.writes.clone(), &namespace);
+    let api = Api::namespaced(context.writer.client.clone(), &namespace);
     survived_round(SHOWING, context, async {
         if let Some(written) = show(number.as_ref(), api, conditions_of, context).await {
-            context.wrote(&Arc::new(written), false);
+            context.cluster.wrote(&Arc::new(written), false);
         }
     })
     .await;
@@ -96,7 +97,7 @@ pub(super) async fn account_panicked<A: AnyAccount>(
 ) -> RequeueAfter {
     pass_panicked(account.as_ref(), panic, context);
     let due = context.setbacks.panicked(account.as_ref());
-    let api = account.api(&context.clients.writes);
+    let api = account.api(&context.writer.client);
     survived_round(SHOWING, context, async {
         show(account.as_ref(), api, A::conditions, context).await;
     })
@@ -151,7 +152,7 @@ where
         .inspect_err(|error| tracing::debug!(%error, "cannot show that a pass panicked"))
         .ok()?;
     if reason_of(&before, condition::READY) != Some(Reason::InternalError) {
-        context.events.tell(Told {
+        context.writer.events.tell(Told {
             about: object.object_ref(&()),
             is_warning: true,
             reason: Reason::InternalError.to_string(),

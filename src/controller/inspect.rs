@@ -63,9 +63,9 @@ pub(super) fn requeue_drifted(
         let is_former = |pinned: &str| former.iter().any(|id| id.as_str() == pinned);
         let is_renamed = pinned.is_some_and(is_former);
         let is_right =
-            !is_renamed && seen.is_some() && seen == context.observations.verified_as(user);
+            !is_renamed && seen.is_some() && seen == context.cluster.observations.verified_as(user);
         if !is_right && !user.spec.suspend {
-            context.requeuer.number(user);
+            context.cluster.requeuer.number(user);
         }
     }
     missing
@@ -155,7 +155,7 @@ pub(super) async fn requeue_on_dependency_change(
         let is_wanted = |user: &PhoneNumber| !webhooks.is_empty() && has_number(user);
         for user in users {
             if is_changed || is_wanted(user) {
-                context.requeuer.number(user);
+                context.cluster.requeuer.number(user);
             }
         }
     }
@@ -231,8 +231,8 @@ pub(super) async fn requeue_reassigned(
         if let Ok(found) = burki.assigned_to(&number).await
             && found != user.spec.assistant_id
         {
-            context.observations.unassigned(user, true);
-            context.requeuer.number(user);
+            context.cluster.observations.unassigned(user, true);
+            context.cluster.requeuer.number(user);
         }
     }
     Ok(())
@@ -252,7 +252,10 @@ pub(super) fn count(account: &Account, context: &Context) -> InventoryCounts {
             figures.foreign += 1;
             continue;
         }
-        let owner = context.caches.first(&Key::Marked(mark.owner().to_owned()));
+        let owner = context
+            .cluster
+            .caches
+            .first(&Key::Marked(mark.owner().to_owned()));
         let recorded = owner
             .as_ref()
             .and_then(|owner| owner.status.as_ref()?.id.as_deref());

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::any_account::AnyAccount;
-use super::context::Context;
+use super::cluster::Cluster;
 use super::plan::{self, Allowed, Budget};
 use super::purchasers::Opened;
 use crate::account::Account;
@@ -104,7 +104,7 @@ fn shared<T: Ord + Clone>(
     }
 }
 
-impl Context {
+impl Cluster {
     /// The limits of `account`, which the account `key` with the limits `own` opens. It heeds them from now on in what it is
     /// asked.
     pub(super) fn limits_of(
@@ -186,15 +186,9 @@ impl Context {
         all.into_iter().filter(opens).collect()
     }
 
-    /// The ids that the account with this id at the provider has been known by.
-    pub(super) fn names_of(&self, id: &AccountId) -> Vec<AccountId> {
-        let known = self.accounts.known(id);
-        known.map_or_else(|| vec![id.clone()], |known| known.names)
-    }
-
-    /// The resources that wait for a limit of the account with this id at the provider.
-    pub(super) fn waiting_in(&self, id: &AccountId) -> Vec<Arc<PhoneNumber>> {
-        let openers = self.that_open(&self.names_of(id));
+    /// The resources that wait for a limit of the account with these ids at the provider.
+    pub(super) fn waiting_in(&self, account: &[AccountId]) -> Vec<Arc<PhoneNumber>> {
+        let openers = self.that_open(account);
         let users = openers.iter().flat_map(|(key, _)| self.users(key));
         users.filter(|user| waits_for_a_limit(user)).collect()
     }

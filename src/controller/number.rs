@@ -44,10 +44,10 @@ pub(super) async fn reconcile(
     number: Arc<PhoneNumber>,
     context: Arc<Context>,
 ) -> Result<RequeueAfter, kube::Error> {
-    if !context.caches.has_begun() {
+    if !context.cluster.caches.has_begun() {
         return Ok(None);
     }
-    context.observations.first_seen(&number);
+    context.cluster.observations.first_seen(&number);
     if let Some(wait) = context.setbacks.wait(number.as_ref()) {
         return Ok(Some(wait));
     }
@@ -55,7 +55,7 @@ pub(super) async fn reconcile(
         return Ok(Some(ASKS_AGAIN_AFTER));
     };
     // It may have changed, or gone, since it was passed in.
-    let Some(number) = context.caches.number(&number) else {
+    let Some(number) = context.cluster.caches.number(&number) else {
         return Ok(None);
     };
     let begun = context.process.clock.now();
@@ -89,7 +89,7 @@ async fn pass_over(
     number: Arc<PhoneNumber>,
     context: &Arc<Context>,
 ) -> Result<RequeueAfter, kube::Error> {
-    let number = context.observations.latest(number);
+    let number = context.cluster.observations.latest(number);
     let audited = AuditContext {
         object: owner(number.as_ref()).to_string(),
         generation: number.metadata.generation.unwrap_or_default(),
@@ -141,6 +141,7 @@ async fn pass_over(
     remember(&state, &outcome, context);
     let jitter = context.process.chance.fraction();
     Ok(context
+        .cluster
         .observations
         .requeue_after(&state.object, &outcome, jitter))
 }
@@ -170,11 +171,14 @@ fn remember(state: &ReconcileState, outcome: &Outcome, context: &Context) {
             if let Some(Some(holding)) = &state.facts.findings.fetched {
                 let seen = fingerprint(holding);
                 let verified = wanted(&state.facts, seen);
-                context.observations.verified(&state.object, verified);
+                context
+                    .cluster
+                    .observations
+                    .verified(&state.object, verified);
             }
         }
-        Outcome::NotManaged => context.observations.forget(&state.object),
-        Outcome::Wait { .. } => context.observations.verified(&state.object, None),
+        Outcome::NotManaged => context.cluster.observations.forget(&state.object),
+        Outcome::Wait { .. } => context.cluster.observations.verified(&state.object, None),
         Outcome::Suspended | Outcome::KeepStatus(_) => {}
     }
 }
@@ -233,7 +237,9 @@ async fn begin(
         budget: budget(number.spec.max_monthly_cost.as_ref()),
         adopts: number.spec.adoption_policy == AdoptionPolicy::Adopt,
         adopted,
-        limits: context.limits_on(number, &resolved.limits, resolved.account.as_ref().ok()),
+        limits: context
+            .cluster
+            .limits_on(number, &resolved.limits, resolved.account.as_ref().ok()),
         provider: number.spec.provider,
         mark: resolved.mark.clone(),
         now,
@@ -252,6 +258,7 @@ async fn begin(
         deletion_policy: number.spec.deletion_policy,
         definition_deleted: deleting
             && context
+                .cluster
                 .crd_guard
                 .is_deleted(context.process.clock.as_ref())
                 .await?,
@@ -275,6 +282,7 @@ async fn begin(
     };
     if let (Ok(configuration), Some(in_question)) = (&mut facts.configuration, &facts.number)
         && context
+            .cluster
             .observations
             .is_without_messages(number, in_question)
     {
@@ -286,12 +294,15 @@ async fn begin(
     };
     let verified = seen.and_then(|seen| wanted(&facts, seen));
     facts.memory = context
+        .cluster
         .observations
         .recall(number, &facts.claim, verified.as_ref());
     let provider_now = facts.provider_now;
-    facts.memory.doubt = context
-        .observations
-        .doubt(number, &facts.claim, now, provider_now);
+    facts.memory.doubt =
+        context
+            .cluster
+            .observations
+            .doubt(number, &facts.claim, now, provider_now);
     let doubted = facts.memory.doubt.as_ref().map(|doubt| doubt.number);
     facts.number = facts.number.or(doubted);
     Ok(Some(ReconcileState::new(
@@ -304,7 +315,7 @@ async fn begin(
 /// Who was first to want the number. Where the account is not known nothing is bought anyway.
 fn rival(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> Option<String> {
     let account = resolved.account.as_ref().ok()?;
-    context.competing_claim(number, &account.names())
+    context.cluster.competing_claim(number, &account.names())
 }
 
 /// The number that is declared; for a search the one that is held, or that the claim is on.
@@ -363,7 +374,7 @@ fn record(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> super
     let is_blocked = blocked.is_some() && status.observed_generation == Some(generation);
     let requirement_group = status.telnyx.and_then(|telnyx| telnyx.requirement_group_id);
     let (assistant, assigning) = match status.assistant {
-        Some(told) if told.pending || context.observations.is_unassigned(number) => {
+        Some(told) if told.pending || context.cluster.observations.is_unassigned(number) => {
             (None, Some(told.id))
         }
         told => (told.map(|told| told.id), None),

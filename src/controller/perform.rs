@@ -97,13 +97,13 @@ async fn patch(
     metadata: serde_json::Value,
 ) -> Result<(), Interrupted> {
     let namespace = state.object.namespace().unwrap_or_default();
-    let api = Api::<PhoneNumber>::namespaced(context.clients.writes.clone(), &namespace);
+    let api = Api::<PhoneNumber>::namespaced(context.writer.client.clone(), &namespace);
     let body = Patch::Merge(json!({ "metadata": metadata }));
     let object = Arc::new(
         api.patch(&state.object.name_any(), &PatchParams::default(), &body)
             .await?,
     );
-    context.wrote(&object, true);
+    context.cluster.wrote(&object, true);
     state.facts.finalizer = has_finalizer(object.as_ref(), NUMBER_FINALIZER);
     state.object = object;
     Ok(())
@@ -158,7 +158,7 @@ async fn remove_finalizer(
     patch(state, context, metadata).await?;
     // A number that is kept may still be hidden.
     if removal.leaves_nothing() {
-        context.observations.settled(&state.object);
+        context.cluster.observations.settled(&state.object);
     }
     if removal == FinalizerRemoval::NotPurchased {
         context.quotas.never_bought(&state.object).await;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
-use super::context::Context;
+use super::cluster::Cluster;
 use super::index::Credible;
 use super::openings::opens_nothing;
+use super::providers::Providers;
 use crate::account::{Account, Told};
 use crate::api::{
     AccountKey, AccountKind, AccountStatus, PhoneNumber, StatusReason, condition, reason_of,
@@ -26,12 +27,17 @@ pub(super) enum Opened {
     Unknown,
 }
 
-impl Context {
+impl Cluster {
     /// Notes what came of opening the account `key` with its present credential. Where it opened another one before, its limits
     /// hold there no more.
-    pub(super) fn opened(&self, key: &AccountKey, opened: &Result<Arc<Account>, StatusReason>) {
+    pub(super) fn opened(
+        &self,
+        key: &AccountKey,
+        opened: &Result<Arc<Account>, StatusReason>,
+        providers: &Providers,
+    ) {
         if let Some(before) = self.openings.note(key, opened) {
-            let waiting = self.waiting_in(&before);
+            let waiting = self.waiting_in(&providers.names_of(&before));
             waiting.iter().for_each(|user| self.requeuer.number(user));
         }
     }
@@ -120,7 +126,7 @@ impl Context {
         number: &PhoneNumber,
         account: Vec<AccountId>,
     ) -> impl Told + use<'a> {
-        let since = self.process.unsettled_since();
+        let since = self.unsettled_since();
         let credible = self.credible(account.clone(), number.spec.provider);
         self.caches
             .index

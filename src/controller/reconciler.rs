@@ -16,12 +16,14 @@ use kube::{Resource, ResourceExt};
 use super::account;
 use super::any_account::AnyAccount;
 use super::caches::Caches;
+use super::cluster::Cluster;
 use super::collector::MetricsCollector;
-use super::context::{Context, secrets_of};
+use super::context::Context;
 use super::fault;
 use super::limits::waits_for_a_limit;
 use super::requeuer::Requeuer;
 use super::secrets::SecretName;
+use super::secrets::secrets_of;
 use super::{Parts, RequeueAfter, number, perform};
 use crate::api::{
     AccountKey, AccountKind, ClusterProviderAccount, PhoneNumber, ProviderAccount, account_name,
@@ -69,21 +71,24 @@ impl Reconciler {
 
     /// Waits until every cache holds what its first list returned; to be called once.
     pub async fn fill(&self) {
-        self.context.caches.fill().await;
+        self.context.cluster.caches.fill().await;
     }
 
     /// Waits until the caches show at least what the API server has now. To be called by a replica whose caches were filled
     /// before it led: what its predecessor wrote last may not have reached them.
     pub async fn catch_up(&self) {
-        self.context.catch_up().await;
+        self.context
+            .cluster
+            .catch_up(&self.context.process.settings.watch_namespaces)
+            .await;
     }
 
     /// Lets passes decide, and wakes all that there is: what was passed in before is due now. To be called once the caches
     /// are filled with what was there when this process began to lead.
     pub fn begin(&self) {
-        let Context {
+        let Cluster {
             caches, requeuer, ..
-        } = self.context.as_ref();
+        } = self.context.cluster.as_ref();
         caches.begin();
         for account in caches.accounts.iter().flat_map(Store::state) {
             requeuer.account(ObjectRef::from_obj(account.as_ref()));
@@ -91,12 +96,17 @@ impl Reconciler {
         for account in caches.cluster_accounts.iter().flat_map(Store::state) {
             requeuer.cluster_account(ObjectRef::from_obj(account.as_ref()));
         }
-        self.context.requeue_numbers(|_| true);
+        self.context.cluster.requeue_numbers(|_| true);
     }
 
     /// What Prometheus is to be told of the accounts, from now on and for as long as the result is kept.
     pub(super) fn figures(&self) -> Arc<MetricsCollector> {
-        let figures = Arc::new(MetricsCollector::new(Arc::clone(&self.context)));
+        let figures = Arc::new(MetricsCollector::new(
+            Arc::clone(&self.context.cluster),
+            Arc::clone(&self.context.providers),
+            Arc::clone(&self.context.quotas),
+            self.context.process.clone(),
+        ));
         self.context.process.metrics.show(&figures);
         self.context.process.metrics.leads(true);
         for kind in [
@@ -117,7 +127,7 @@ impl Reconciler {
 
     /// Reads how much of the limits is used, for the figures alone.
     pub(super) async fn reread_limits(&self) {
-        if !self.context.caches.has_begun() {
+        if !self.context.cluster.caches.has_begun() {
             return;
         }
         fault::survived_round("reading of limits", &self.context, async {
@@ -131,7 +141,7 @@ impl Reconciler {
     /// Warns of fields that the API server drops because the installed definition is older than this program.
     pub(super) async fn check_definition(&self) {
         fault::survived_round("reading of the definition", &self.context, async {
-            let lacks = match self.context.crd_guard.lacks().await {
+            let lacks = match self.context.cluster.crd_guard.lacks().await {
                 Ok(lacks) => lacks,
                 Err(error) => {
                     tracing::debug!(%error, "cannot read the definitions");
@@ -218,18 +228,19 @@ impl Reconciler {
     fn take_note_of(&self, event: &Event<PhoneNumber>) {
         match event {
             Event::Apply(number) => {
-                self.context.note(number);
+                self.context.cluster.note(number);
                 // What forbade another to go for its number may not any more.
                 if self.is_foreign_change(number) {
-                    self.context.requeue_others_that_declare(number);
+                    self.context.cluster.requeue_others_that_declare(number);
                 }
             }
-            Event::InitApply(number) => self.context.note(number),
+            Event::InitApply(number) => self.context.cluster.note(number),
             Event::Delete(number) => {
                 // It may have changed in what nobody has seen.
-                self.context.note(number);
+                self.context.cluster.note(number);
                 self.context
-                    .forget(self.context.caches.index.remove(number));
+                    .cluster
+                    .forget(self.context.cluster.caches.index.remove(number));
                 self.context.setbacks.over(number);
             }
             Event::InitDone => self.saw_all(),
@@ -239,21 +250,22 @@ impl Reconciler {
 
     /// What a list does not show any more is gone without an event.
     fn saw_all(&self) {
-        let Context { caches, .. } = self.context.as_ref();
+        let caches = &self.context.cluster.caches;
         let gone = caches.index.keep(|reference| {
             let mut caches = caches.numbers.iter();
             caches.any(|store| store.get(reference).is_some())
         });
         // The list of another namespace may be under way: what it has shown so far is in no cache yet, and noted at its end.
         for number in caches.numbers.iter().flat_map(Store::state) {
-            self.context.note(&number);
+            self.context.cluster.note(&number);
         }
-        gone.into_iter().for_each(|gone| self.context.forget(gone));
+        gone.into_iter()
+            .for_each(|gone| self.context.cluster.forget(gone));
     }
 
     /// True if `number`, as a watch has it, is news: a pass that has written this version or a later one knew it.
     pub fn is_foreign_change(&self, number: &PhoneNumber) -> bool {
-        !self.context.observations.knows(number)
+        !self.context.cluster.observations.knows(number)
     }
 
     /// Wakes the numbers that use an account that has changed.
@@ -284,7 +296,7 @@ impl Reconciler {
                     let is_shared = |number: &PhoneNumber| {
                         account_name(number).0 == AccountKind::ClusterProviderAccount
                     };
-                    self.context.requeue_numbers(is_shared);
+                    self.context.cluster.requeue_numbers(is_shared);
                 });
                 return;
             }
@@ -303,7 +315,7 @@ impl Reconciler {
         let name = Some(changed.name_any());
         let is_in = |number: &PhoneNumber| number.namespace() == name;
         fault::survived("watch of namespaces", &self.context, || {
-            self.context.requeue_numbers(is_in);
+            self.context.cluster.requeue_numbers(is_in);
         });
     }
 
@@ -315,13 +327,15 @@ impl Reconciler {
     /// Reads the Secrets in use and wakes what a changed one matters to; does nothing before [`Reconciler::begin`]. To be
     /// called every [`REREAD_AFTER`].
     pub async fn reread_secrets(&self) {
-        if !self.context.caches.has_begun() {
+        if !self.context.cluster.caches.has_begun() {
             return;
         }
         fault::survived_round("reading of Secrets", &self.context, async {
-            let in_use = self.context.secrets_in_use();
-            let changed: BTreeSet<_> = self.context.secrets.refresh(&in_use).await;
-            self.context.keep_credentials(&changed);
+            let in_use = self.context.cluster.secrets_in_use();
+            let changed: BTreeSet<_> = self.context.cluster.secrets.refresh(&in_use).await;
+            self.context
+                .providers
+                .keep_credentials(&changed, &self.context.cluster);
             if !changed.is_empty() {
                 self.requeue_users_of_secrets(&changed);
             }
@@ -341,7 +355,7 @@ impl Reconciler {
         if let Some(now) = self.context.process.time.now() {
             self.context.quotas.give_back(now).await;
         }
-        self.context.events.finish().await;
+        self.context.writer.events.finish().await;
     }
 
     fn clean_up(&self) {
@@ -356,12 +370,20 @@ impl Reconciler {
 
     /// Forgets what is remembered of objects that do not exist any more.
     fn forget_what_is_gone(&self) {
-        let numbers = self.context.caches.numbers.iter().flat_map(Store::state);
+        let numbers = self
+            .context
+            .cluster
+            .caches
+            .numbers
+            .iter()
+            .flat_map(Store::state);
         let live: BTreeSet<_> = numbers.filter_map(|number| number.uid()).collect();
-        self.context.observations.retain(|uid| live.contains(uid));
-        let Context {
-            caches, setbacks, ..
-        } = self.context.as_ref();
+        self.context
+            .cluster
+            .observations
+            .retain(|uid| live.contains(uid));
+        let caches = &self.context.cluster.caches;
+        let setbacks = &self.context.setbacks;
         setbacks.retain::<PhoneNumber>(|namespace, name| is_in(&caches.numbers, namespace, name));
         setbacks
             .retain::<ProviderAccount>(|namespace, name| is_in(&caches.accounts, namespace, name));
@@ -380,18 +402,26 @@ impl Reconciler {
             stores.any(|store| store.get(&ObjectRef::new(name)).is_some())
         });
         let since = self.context.process.unsettled_since();
-        self.context.caches.index.forget_claims_before(since);
-        let exists = |key: &AccountKey| self.context.account_status(key).is_some();
-        self.context.openings.retain(exists);
+        self.context
+            .cluster
+            .caches
+            .index
+            .forget_claims_before(since);
+        let exists = |key: &AccountKey| self.context.cluster.account_status(key).is_some();
+        self.context.cluster.openings.retain(exists);
         if let Some(now) = self.context.process.time.now() {
             self.context.quotas.forget_idle(now);
         }
-        self.context.forget_figures();
+        let live = self.context.cluster.account_labels();
+        self.context
+            .process
+            .metrics
+            .keep_accounts(|account| live.contains(account));
     }
 
     fn requeue_users<A: AnyAccount>(&self, account: &A) {
-        for user in self.context.users(&account.key()) {
-            self.context.requeuer.number(&user);
+        for user in self.context.cluster.users(&account.key()) {
+            self.context.cluster.requeuer.number(&user);
         }
         self.requeue_what_waits_for_limits_of(account);
     }
@@ -401,8 +431,12 @@ impl Reconciler {
         let status = account.status();
         let id = status.and_then(|status| status.account_id.clone());
         let id = id.map(AccountId::new);
-        for user in id.iter().flat_map(|id| self.context.waiting_in(id)) {
-            self.context.requeuer.number(&user);
+        for user in id.iter().flat_map(|id| {
+            self.context
+                .cluster
+                .waiting_in(&self.context.providers.names_of(id))
+        }) {
+            self.context.cluster.requeuer.number(&user);
         }
     }
 
@@ -411,20 +445,18 @@ impl Reconciler {
         fault::survived("watch of accounts", &self.context, || match event {
             Event::Delete(account) => self.requeue_what_waits_for_limits_of(account),
             // One may be gone without an event.
-            Event::InitDone if self.context.caches.has_begun() => {
-                self.context.requeue_numbers(waits_for_a_limit);
+            Event::InitDone if self.context.cluster.caches.has_begun() => {
+                self.context.cluster.requeue_numbers(waits_for_a_limit);
             }
             Event::InitDone | Event::Init | Event::InitApply(_) | Event::Apply(_) => {}
         });
     }
 
     fn requeue_users_of_secrets(&self, changed: &BTreeSet<SecretName>) {
-        let Context {
-            caches,
-            requeuer,
-            process,
-            ..
-        } = self.context.as_ref();
+        let Cluster {
+            caches, requeuer, ..
+        } = self.context.cluster.as_ref();
+        let settings = &self.context.process.settings;
         let is_changed = |secrets: Vec<SecretName>| secrets.iter().any(|it| changed.contains(it));
         for account in caches.accounts.iter().flat_map(Store::state) {
             let namespace = account.namespace().unwrap_or_default();
@@ -436,7 +468,7 @@ impl Reconciler {
         for account in caches.cluster_accounts.iter().flat_map(Store::state) {
             if is_changed(secrets_of(
                 &account.spec.account,
-                &process.settings.operator_namespace,
+                &settings.operator_namespace,
             )) {
                 self.requeue_users(account.as_ref());
                 requeuer.cluster_account(ObjectRef::from_obj(account.as_ref()));

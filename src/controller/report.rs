@@ -134,7 +134,7 @@ async fn write(
         || status.order_id != before.order_id
         || status.assistant != before.assistant;
     let namespace = state.object.namespace().unwrap_or_default();
-    let api = Api::<PhoneNumber>::namespaced(context.clients.writes.clone(), &namespace);
+    let api = Api::<PhoneNumber>::namespaced(context.writer.client.clone(), &namespace);
     let name = state.object.name_any();
     let mut object = PhoneNumber::clone(&state.object);
     let mut has_changed = false;
@@ -175,7 +175,7 @@ async fn write(
         state.facts.findings.announced = state.facts.record.assigning;
         state.announced_at = Some(sent);
     }
-    context.wrote(&state.object, !has_changed);
+    context.cluster.wrote(&state.object, !has_changed);
     transitions(&before, &status, state, context);
     Ok(has_changed)
 }

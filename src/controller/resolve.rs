@@ -9,11 +9,13 @@ use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::context::{AccountView, Context, credentials_secret};
+use super::cluster::AccountView;
+use super::context::Context;
 use super::limits::{self, AccountLimits};
 use super::plan::ManagedWebhook;
 use super::plan::acquire::refusal;
 use super::secrets::SecretName;
+use super::secrets::credentials_secret;
 use super::webhooks::{Manager, TELNYX_PATH, urls};
 use crate::account::{Account, Credentials, MissingKey, api_key};
 use crate::api::{AccountKey, BurkiRef, Limits, PhoneNumber, Reason, StatusReason, owner};
@@ -90,6 +92,7 @@ pub(super) async fn resolve(
         asked_by: None,
     };
     let view = match context
+        .cluster
         .account_of(number)
         .and_then(|view| usable(view, number))
     {
@@ -104,10 +107,12 @@ pub(super) async fn resolve(
     let key = AccountKey::of(number);
     resolved.account = open_account(&view, context, deleting).await?;
     if !deleting {
-        context.opened(&key, &resolved.account);
+        context
+            .cluster
+            .opened(&key, &resolved.account, &context.providers);
     }
     resolved.limits = match &resolved.account {
-        Ok(account) => context.limits_of(account, &key, &view.spec.limits),
+        Ok(account) => context.cluster.limits_of(account, &key, &view.spec.limits),
         Err(_) => AccountLimits::of(&view.spec.limits, &view.title),
     };
     let burki = match &view.spec.burki {
@@ -115,7 +120,12 @@ pub(super) async fn resolve(
         Some(burki) => Some(directory_of(burki, &view, context, deleting).await?),
     };
     if let Some(Ok((origin, key))) = &burki {
-        resolved.burki = Some(context.directory.open(origin.clone(), key.clone()));
+        resolved.burki = Some(
+            context
+                .providers
+                .directory
+                .open(origin.clone(), key.clone()),
+        );
     }
     if deleting {
         return Ok(resolved);
@@ -141,7 +151,7 @@ pub(super) async fn resolve(
         papers: papers(number),
     });
     let secret = credentials_secret(&view.spec, &view.namespace)
-        .and_then(|name| context.secrets.version(&name));
+        .and_then(|name| context.cluster.secrets.version(&name));
     resolved.asked_by = Some((view, secret));
     Ok(resolved)
 }
@@ -178,9 +188,13 @@ pub(super) async fn open_account(
         return Ok(Err(StatusReason::new(Reason::InvalidSpec, message)));
     };
     let keys = if to_release {
-        context.secrets.keys_to_release_with(&secret).await?
+        context
+            .cluster
+            .secrets
+            .keys_to_release_with(&secret)
+            .await?
     } else {
-        context.secrets.keys(&secret).await?
+        context.cluster.secrets.keys(&secret).await?
     };
     let Some(keys) = keys else {
         return Ok(Err(missing_secret(&secret, view)));
@@ -190,6 +204,7 @@ pub(super) async fn open_account(
         Err(missing) => return Ok(Err(missing_key(&secret, &missing, view))),
     };
     Ok(context
+        .providers
         .accounts
         .open(&credentials)
         .await
@@ -344,9 +359,13 @@ async fn directory_of(
         burki.credentials_secret_ref.name.clone(),
     );
     let keys = if to_release {
-        context.secrets.keys_to_release_with(&secret).await?
+        context
+            .cluster
+            .secrets
+            .keys_to_release_with(&secret)
+            .await?
     } else {
-        context.secrets.keys(&secret).await?
+        context.cluster.secrets.keys(&secret).await?
     };
     Ok(match keys {
         None => Err(missing_secret(&secret, view)),
@@ -376,7 +395,7 @@ async fn assistant(
         Some(Err(blocker)) => return Err(blocker.clone()),
         Some(Ok(key)) => key,
     };
-    match context.directory.assistant(origin, key, id).await {
+    match context.providers.directory.assistant(origin, key, id).await {
         Ok(Some(assistant)) if assistant.active => Ok(assistant),
         Ok(Some(assistant)) => Err(StatusReason::new(
             Reason::AssistantInactive,
@@ -462,6 +481,7 @@ async fn telnyx_routing(
         Some(id) => Some(id),
         None => match burki {
             Some(Ok((origin, key))) if resolved.assistant.is_some() => context
+                .providers
                 .directory
                 .organization_connection(origin, key)
                 .await
@@ -481,7 +501,7 @@ async fn telnyx_routing(
             )
         })?;
     let own = AccountKey::of(number);
-    let managed = context.managers(&own, &account);
+    let managed = context.cluster.managers(&own, &account);
     let verify = async |home: WebhookOwner, id: &str, wanted: &str| {
         let manager = managed.get(&(home, id.to_owned()));
         let found = account.webhook(home, id).await;

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use super::context::Context;
+use super::cluster::Cluster;
 use super::index::Key;
 use super::process::CLOCKS_DIFFER_BY;
 use crate::api::{PhoneNumber, owner};
@@ -20,7 +20,7 @@ struct Place {
     owner: (Option<String>, String),
 }
 
-impl Context {
+impl Cluster {
     /// The other resource that goes for the same number in the account with these ids and was there first, as `number` may
     /// name it. A restore makes a resource that may have bought the number look young.
     pub(super) fn competing_claim(
@@ -100,10 +100,10 @@ impl Context {
                 let earliest = created.and_then(|created| created.checked_sub(differ).ok());
                 (claim, earliest.unwrap_or(Timestamp::MIN))
             }
-            Stored::EarlierUid(claim) => (claim, self.process.unsettled_since()),
+            Stored::EarlierUid(claim) => (claim, self.unsettled_since()),
             Stored::Nothing | Stored::Unreadable | Stored::Newer(_) => return None,
         };
-        (earliest..=self.process.claims_until())
+        (earliest..=self.claims_until())
             .contains(&claim.at)
             .then_some(claim)
     }

@@ -9,7 +9,9 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use secrecy::SecretString;
 
+use crate::api::AccountSpec;
 use crate::clock::{Clock, Instant};
+use crate::number::Provider;
 use crate::panics::lock;
 
 /// How often Secrets in use are read again, so that a changed one takes effect within 10 s.
@@ -161,6 +163,28 @@ fn texts(secret: Secret) -> BTreeMap<String, SecretString> {
             Some((key, SecretString::from(String::from_utf8(value.0).ok()?)))
         })
         .collect()
+}
+
+/// The Secrets of an account whose Secrets live in `namespace`.
+pub(super) fn secrets_of(spec: &AccountSpec, namespace: &str) -> Vec<SecretName> {
+    let burki = spec
+        .burki
+        .as_ref()
+        .map(|burki| &burki.credentials_secret_ref);
+    let burki = burki.map(|secret| (namespace.to_owned(), secret.name.clone()));
+    let credentials = credentials_secret(spec, namespace);
+    credentials.into_iter().chain(burki).collect()
+}
+
+/// The Secret that opens an account whose Secrets live in `namespace`.
+pub(super) fn credentials_secret(spec: &AccountSpec, namespace: &str) -> Option<SecretName> {
+    let twilio = spec.twilio.as_ref();
+    let telnyx = spec.telnyx.as_ref();
+    let reference = match spec.provider {
+        Provider::Twilio => twilio.map(|twilio| &twilio.credentials_secret_ref),
+        Provider::Telnyx => telnyx.map(|telnyx| &telnyx.credentials_secret_ref),
+    };
+    reference.map(|reference| (namespace.to_owned(), reference.name.clone()))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use kube::runtime::reflector::Store;
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
-use super::context::Context;
+use super::cluster::Cluster;
 use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
 
 /// How soon a cache that lags is looked at again.
@@ -28,11 +28,10 @@ const PAGE: u32 = 500;
 /// A version of each object, by UID.
 type Versions = HashMap<String, u128>;
 
-impl Context {
-    /// Waits until the caches show at least what the API server has now.
-    pub(super) async fn catch_up(&self) {
-        let namespaces = &self.process.settings.watch_namespaces;
-        let reads = || self.clients.reads.clone();
+impl Cluster {
+    /// Waits until the caches, one for each of `namespaces` or one for all, show at least what the API server has now.
+    pub(super) async fn catch_up(&self, namespaces: &[String]) {
+        let reads = || self.reads.clone();
         for (place, store) in self.caches.numbers.iter().enumerate() {
             let api: Api<PhoneNumber> = match namespaces.get(place) {
                 Some(namespace) => Api::namespaced(reads(), namespace),

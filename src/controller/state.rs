@@ -130,7 +130,7 @@ impl ReconcileState {
     pub(super) fn counts_repair(&mut self, context: &Context) -> bool {
         *self
             .is_repair
-            .get_or_insert_with(|| context.observations.repairs(&self.object))
+            .get_or_insert_with(|| context.cluster.observations.repairs(&self.object))
     }
 
     pub(super) fn account(&self) -> Result<Arc<Account>, Interrupted> {
@@ -172,7 +172,7 @@ impl ReconcileState {
         self.read_clocks(context);
         let holding = look.holding.as_ref();
         self.facts.recorded_by =
-            holding.and_then(|holding| context.recorder_of(&self.object, &holding.id));
+            holding.and_then(|holding| context.cluster.recorder_of(&self.object, &holding.id));
         self.order = self.facts.order(&look).cloned().or(self.order.take());
         self.facts.findings.look = Some(look);
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::any_account::AnyAccount;
-use super::context::Context;
+use super::cluster::Cluster;
 use super::purchasers::Opened;
 use crate::account::Account;
 use crate::api::{AccountKey, AccountSpec, ConnectionWebhook, WebhookBase};
@@ -21,7 +21,7 @@ pub(super) struct Manager {
     pub(super) url: String,
 }
 
-impl Context {
+impl Cluster {
     /// Who manages the webhooks of the connections and messaging profiles in `account`: of the accounts that name one
     /// themselves and may set its webhook, the oldest. `own` counts also before it is known what it opens.
     pub(super) fn managers(

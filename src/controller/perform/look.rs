@@ -49,7 +49,7 @@ pub(super) async fn fetch_by_id(
     }
     let asked = context.process.clock.now();
     let known = !state.facts.deleting && !state.facts.findings.assigned;
-    let not_before = known.then(|| context.observations.first_seen(&state.object));
+    let not_before = known.then(|| context.cluster.observations.first_seen(&state.object));
     let mut fetched = account.held(id, not_before).await?;
     if let (Ok(configuration), Some(holding)) = (&state.facts.configuration, &fetched)
         && configuration.lacks(holding)
@@ -67,6 +67,7 @@ fn fetched_as(
     context: &Context,
 ) {
     let missing_for = context
+        .cluster
         .observations
         .fetched(&state.object, fetched.is_some());
     if missing_for.is_some_and(|missing_for| missing_for >= ABSENCE_CONFIRMED_AFTER)
@@ -189,8 +190,9 @@ pub(super) async fn search_and_reserve(
         return Ok(());
     }
     let (object, names) = (Arc::clone(&state.object), account.names());
-    let is_free =
-        |number: &E164| context.is_free(number, &object, &names) || !stands(Safeguard::Reservation);
+    let is_free = |number: &E164| {
+        context.cluster.is_free(number, &object, &names) || !stands(Safeguard::Reservation)
+    };
     // The one before was refused, or comes back.
     state.candidate = None;
     let found = account
@@ -237,7 +239,7 @@ pub(super) async fn lookup(
     let account = state.account()?;
     let at = context.process.time.now();
     let not_before = if state.facts.is_untouched() {
-        context.observations.first_seen(&state.object)
+        context.cluster.observations.first_seen(&state.object)
     } else {
         context.process.clock.now()
     };
@@ -290,7 +292,7 @@ pub(super) async fn lookup(
     };
     // What is not listed yet may be found by the id that the answer to its purchase told.
     if holding.is_none()
-        && let Some(id) = context.observations.bought_as(&state.object)
+        && let Some(id) = context.cluster.observations.bought_as(&state.object)
     {
         let fetch = account.provider_api().fetch(&id);
         let fetched = account.call(fetch).await?;
@@ -298,7 +300,10 @@ pub(super) async fn lookup(
     }
     let mut marked = account.known_marked(&mark);
     marked.retain(|marked| {
-        let is_recorded = context.recorder_of(&state.object, &marked.id).is_some();
+        let is_recorded = context
+            .cluster
+            .recorder_of(&state.object, &marked.id)
+            .is_some();
         marked.number != number && state.facts.counts(marked) && !is_recorded
     });
     let orphaned = match &holding {
@@ -328,11 +333,15 @@ pub(super) async fn count(
     account.count().await?;
     state.facts.findings.counted = true;
     let declared = &state.resolved.limits;
-    state.facts.limits = context.limits_on(&state.object, declared, Some(&account));
+    state.facts.limits = context
+        .cluster
+        .limits_on(&state.object, declared, Some(&account));
     let numbers = state.facts.limits.numbers;
     if numbers.is_some_and(|(most, held)| held >= most) {
         account.count_again().await?;
-        state.facts.limits = context.limits_on(&state.object, declared, Some(&account));
+        state.facts.limits = context
+            .cluster
+            .limits_on(&state.object, declared, Some(&account));
     }
     Ok(())
 }
@@ -348,10 +357,10 @@ async fn ordered_number(
     context: &Context,
 ) -> Result<Option<E164>, Interrupted> {
     let recorded = state.facts.record.order_id.clone();
-    if recorded.is_none() && context.observations.knows_orders(&state.object) {
+    if recorded.is_none() && context.cluster.observations.knows_orders(&state.object) {
         return Ok(None);
     }
-    let not_before = context.observations.first_seen(&state.object);
+    let not_before = context.cluster.observations.first_seen(&state.object);
     let not_before = not_before.max(context.process.clock.now().before(ORDERS_SERVE));
     for order in account.marked_orders(&state.facts.mark, not_before).await? {
         let Some(number) = order.numbers.first() else {
@@ -360,7 +369,7 @@ async fn ordered_number(
         if order.state == OrderState::Pending || recorded.as_ref() == Some(&order.id) {
             return Ok(Some(*number));
         }
-        let not_before = context.observations.first_seen(&state.object);
+        let not_before = context.cluster.observations.first_seen(&state.object);
         let held = account.look(number, not_before).await?;
         if held.is_some_and(|held| state.facts.brought_unmarked(&order, &held)) {
             return Ok(Some(*number));
@@ -370,7 +379,7 @@ async fn ordered_number(
             return Ok(Some(*number));
         }
     }
-    context.observations.learned_orders(&state.object);
+    context.cluster.observations.learned_orders(&state.object);
     Ok(None)
 }
 
@@ -390,7 +399,7 @@ async fn is_orphan(
     };
     let installation = &context.process.settings.installation;
     let is_own = mark.same_owner(own);
-    if is_own || !mark.is_of(installation) || context.is_owned(&mark) {
+    if is_own || !mark.is_of(installation) || context.cluster.is_owned(&mark) {
         return Ok(false);
     }
     let (kind, _) = account_name(object);
@@ -404,7 +413,7 @@ async fn is_orphan(
             return Ok(false);
         }
     }
-    Ok(!context.is_owned_now(&mark).await?)
+    Ok(!context.cluster.is_owned_now(&mark).await?)
 }
 
 async fn our_order(

@@ -69,9 +69,9 @@ pub(super) async fn read_again(
     context: &Context,
 ) -> Result<Interrupted, Interrupted> {
     let namespace = state.object.namespace().unwrap_or_default();
-    let api = Api::<PhoneNumber>::namespaced(context.clients.reads.clone(), &namespace);
+    let api = Api::<PhoneNumber>::namespaced(context.cluster.reads.clone(), &namespace);
     if let Some(live) = api.get_opt(&state.object.name_any()).await? {
-        context.wrote(&Arc::new(live), false);
+        context.cluster.wrote(&Arc::new(live), false);
     }
     Ok(Interrupted::Outcome(Outcome::KeepStatus(AFTER_A_CHANGE)))
 }
@@ -109,14 +109,14 @@ pub(super) async fn release(
         Err(Error::Refused(_) | Error::Unauthorized(_)) => "refused",
         Err(_) => "failed",
     };
-    let label = context.account_label(&state.object);
+    let label = context.cluster.account_label(&state.object);
     context.process.metrics.released(label, word);
     match &released {
-        Ok(Released::Confirmed) => context.observations.released(&state.object, true),
+        Ok(Released::Confirmed) => context.cluster.observations.released(&state.object, true),
         // A replica that lags behind says so too.
         Ok(Released::Absent) => context.quotas.put_back(slot).await,
         Err(error) => {
-            context.observations.released(&state.object, false);
+            context.cluster.observations.released(&state.object, false);
             if error.is_without_effect() {
                 context.quotas.put_back(slot).await;
             } else {
@@ -131,7 +131,8 @@ pub(super) async fn release(
             Ok(())
         }
         Ok(Released::Absent) => {
-            state.facts.memory.missing_for = context.observations.fetched(&state.object, false);
+            state.facts.memory.missing_for =
+                context.cluster.observations.fetched(&state.object, false);
             state.facts.findings.fetched = Some(None);
             Ok(())
         }
@@ -142,6 +143,7 @@ pub(super) async fn release(
                 state.facts.title()
             );
             context
+                .cluster
                 .observations
                 .release_refused(&state.object, message.clone());
             Err(blocked(message, PERSON_AGAIN_AFTER))

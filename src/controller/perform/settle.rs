@@ -124,12 +124,15 @@ pub(super) async fn assign(
     }
     match assigned {
         Assigned::Done => {
-            if context.observations.is_unassigned(&state.object) {
+            if context.cluster.observations.is_unassigned(&state.object) {
                 context.process.metrics.drifted(ASSISTANT);
             }
             state.facts.record.assistant = Some(assistant);
             state.facts.record.assigning = None;
-            context.observations.unassigned(&state.object, false);
+            context
+                .cluster
+                .observations
+                .unassigned(&state.object, false);
             state.facts.findings.assigned = true;
             state.facts.findings.fetched = None;
             state.facts.memory.verified = false;
@@ -167,14 +170,15 @@ pub(super) async fn rename(
     let date = dated.filter(|_| at.is_none());
     state.facts.memory.unmoved_for =
         context
+            .cluster
             .observations
             .renamed(&state.object, id, at.is_some(), date);
     let holding = state.found(id)?;
     if state.facts.is_older(&holding) {
-        context.observations.met(&state.object, id);
+        context.cluster.observations.met(&state.object, id);
         state.facts.memory.met = Some(id.clone());
     } else if state.facts.is_bought(&holding) {
-        context.observations.proved(&state.object, id);
+        context.cluster.observations.proved(&state.object, id);
         state.facts.memory.proved = Some(id.clone());
     }
     Ok(())
@@ -293,7 +297,7 @@ fn refused(
     context: &Context,
 ) -> Interrupted {
     let left = PERSON_AGAIN_AFTER;
-    context.observations.refused(
+    context.cluster.observations.refused(
         &state.object,
         RefusedSetup {
             setup,

@@ -35,7 +35,9 @@ pub(super) async fn claim(
     let permit = account.permit(Priority::High).await?;
     let spending = reserve(&account, intent, price.as_ref(), state, context)?;
     // Who was there first may have come while this pass looked and waited.
-    state.facts.rival = context.competing_claim(&state.object, &account.names());
+    state.facts.rival = context
+        .cluster
+        .competing_claim(&state.object, &account.names());
     if let Some(stop) = state.facts.rival_blocker(Retry::Backoff)
         && stands(Safeguard::FirstComeFirstServed)
     {
@@ -51,6 +53,7 @@ pub(super) async fn claim(
         }
     };
     let is_clean = context
+        .cluster
         .observations
         .claimed(&state.object, &state.facts.claim, &claim);
     let alone = is_clean && state.facts.memory.doubt.is_none();
@@ -155,7 +158,7 @@ fn reserve(
     let mut over = None;
     let may = is_limited.then_some(|tally: Usage| {
         over = is_over(limits, tally.numbers, |currency| {
-            let index = &context.caches.index;
+            let index = &context.cluster.caches.index;
             let spent = index.cost_besides(&state.object, &names, currency);
             spent.plus(tally.monthly)
         });
@@ -165,7 +168,7 @@ fn reserve(
         &state.number()?,
         &owner(state.object.as_ref()),
         monthly,
-        &context.told_besides(&state.object, names.clone()),
+        &context.cluster.told_besides(&state.object, names.clone()),
         may,
     );
     reserved.map_err(|why| match why {
@@ -267,7 +270,7 @@ pub(super) async fn verify_before_purchase(
         Ok(holding) => {
             state.facts.recorded_by = holding
                 .as_ref()
-                .and_then(|holding| context.recorder_of(&state.object, &holding.id));
+                .and_then(|holding| context.cluster.recorder_of(&state.object, &holding.id));
             if holding.is_some() && !adopting {
                 unused(state, context).await;
             }
@@ -298,6 +301,7 @@ async fn unused(state: &mut ReconcileState, context: &Context) {
 fn known_not_purchased(nonce: &str, alone: bool, state: &mut ReconcileState, context: &Context) {
     if alone {
         context
+            .cluster
             .observations
             .known_not_purchased(&state.object, nonce);
     }
@@ -324,7 +328,7 @@ pub(super) async fn buy(state: &mut ReconcileState, context: &Context) -> Result
     let sent = context.process.clock.now();
     let reply = account.provider_api().buy(token, &configuration).await;
     let (label, word) = (
-        context.account_label(&state.object),
+        context.cluster.account_label(&state.object),
         report::outcome_label(&reply),
     );
     context.process.metrics.purchased(label, word);
@@ -353,9 +357,12 @@ pub(super) async fn buy(state: &mut ReconcileState, context: &Context) -> Result
     let mut attempt = report::attempt(&claim, report::outcome(&reply));
     match reply {
         Reply::Bought(holding) => {
-            context.observations.bought(&state.object, &holding.id);
+            context
+                .cluster
+                .observations
+                .bought(&state.object, &holding.id);
             if account.was_known(&holding.id, sent) && stands(Safeguard::ProofOfPurchase) {
-                context.observations.met(&state.object, &holding.id);
+                context.cluster.observations.met(&state.object, &holding.id);
                 state.facts.memory.met = Some(holding.id.clone());
             }
             let holding = account.saw(*holding);
@@ -372,7 +379,7 @@ pub(super) async fn buy(state: &mut ReconcileState, context: &Context) -> Result
             }
         }
         Reply::Ordered(order) => {
-            context.observations.ordered(&state.object);
+            context.cluster.observations.ordered(&state.object);
             state.facts.record.requirement_group = configuration.papers.requirement_group_id;
             state.order = Some(order.clone());
             let pending = order.state == OrderState::Pending;
@@ -388,6 +395,7 @@ pub(super) async fn buy(state: &mut ReconcileState, context: &Context) -> Result
                 if configuration.is_ok_and(Configuration::leave_out_messages) {
                     let number = claim.number;
                     context
+                        .cluster
                         .observations
                         .takes_no_messages(&state.object, number);
                 } else {

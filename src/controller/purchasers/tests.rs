@@ -54,7 +54,12 @@ async fn what_an_account_bought_before_it_was_identified_counts_and_is_pinned_to
         number("after", "+12125550102", bought(&id)),
     ]);
     let usd = Currency::new("USD").unwrap();
-    let spent = world.context.caches.index.cost_of(&after.names(), &usd);
+    let spent = world
+        .context
+        .cluster
+        .caches
+        .index
+        .cost_of(&after.names(), &usd);
     assert_eq!(spent.to_string(), "2");
 
     let pinned = |text: &AccountId, account| pinned_text(text.to_string(), account);

@@ -101,7 +101,7 @@ impl World {
         requeuer.add_accounts(wake);
         let reconciler = Reconciler::new(parts, caches, requeuer);
         let context = Arc::clone(&reconciler.context);
-        context.caches.begin();
+        context.cluster.caches.begin();
         Self {
             reconciler,
             context,
@@ -117,7 +117,7 @@ impl World {
     /// Asks the API server something, whose answer tells the time.
     pub(in crate::controller) async fn learn_time(&self) {
         let request = http::Request::get("/version").body(Vec::new()).unwrap();
-        let client = &self.context.clients.reads;
+        let client = &self.context.cluster.reads;
         assert!(client.request_text(request).await.is_err());
         assert!(self.context.process.time.now().is_some());
     }
@@ -237,7 +237,7 @@ const TWO: &str = "+12125550102";
 
 fn spent(world: &World) -> String {
     let usd = Currency::new("USD").unwrap();
-    let index = &world.context.caches.index;
+    let index = &world.context.cluster.caches.index;
     index.cost_of(&[AccountId::new("AC1")], &usd).to_string()
 }
 
@@ -262,7 +262,7 @@ async fn what_a_list_does_not_show_any_more_is_gone_as_after_an_event() {
             world.tell(Event::Delete(holder.clone()));
         }
         assert_eq!(spent(&world), "1", "{relisted}");
-        let found = |key: Key| world.context.caches.index.get(&key).len();
+        let found = |key: Key| world.context.cluster.caches.index.get(&key).len();
         assert_eq!(found(Key::Recorded("PN1".into())), 0, "{relisted}");
         assert_eq!(found(Key::Declared(ONE.into())), 1, "{relisted}");
         assert_eq!(world.woken(), BTreeSet::from(["waits".to_owned()]));
@@ -382,7 +382,7 @@ async fn a_namespace_whose_labels_changed_in_the_gap_wakes_its_numbers() {
 #[tokio::test]
 async fn an_account_is_found_by_its_key_whatever_its_kind() {
     let mut world = World::new();
-    world.context.requeuer.account_at(&AccountKey {
+    world.context.cluster.requeuer.account_at(&AccountKey {
         kind: AccountKind::ProviderAccount,
         namespace: Some("support".into()),
         name: "twilio".into(),
@@ -427,7 +427,7 @@ async fn what_depends_on_the_labels_of_namespaces_waits_for_them() {
     world.list(&[waits.clone(), other.clone()]);
     world.woken();
     let denied = |world: &World, number: &PhoneNumber| {
-        let view = world.context.account_of(number).unwrap();
+        let view = world.context.cluster.account_of(number).unwrap();
         view.denied.map(|denied| denied.reason)
     };
     assert_eq!(denied(&world, &waits), Some(Reason::Pending));

@@ -101,7 +101,7 @@ pub(super) fn tell(
     action: &'static str,
     note: String,
 ) {
-    context.events.tell(Told {
+    context.writer.events.tell(Told {
         about: state.object.object_ref(&()),
         is_warning,
         reason: reason.to_owned(),
