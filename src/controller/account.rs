@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -11,13 +12,17 @@ use tracing::Instrument;
 use super::RequeueAfter;
 use super::any_account::AnyAccount;
 use super::audit;
-use super::cluster::AccountView;
+use super::caches::Caches;
+use super::checks::InventoryChecks;
+use super::cluster::{AccountView, Cluster};
 use super::conditions::set_condition;
 use super::context::Context;
 use super::fault;
 use super::inspect;
+use super::process::Process;
 use super::resolve::{open_account, provider_blocker};
 use super::setbacks::is_conflict;
+use super::writer::Writer;
 use crate::account::{Account, is_suspect};
 use crate::api::{
     ACCOUNT_FINALIZER, AccountKind, AccountStatus, PhoneNumber, Reason, StatusReason, condition,
@@ -84,7 +89,7 @@ async fn pass_over<A: AnyAccount>(
     account: Arc<A>,
     context: &Context,
 ) -> Result<RequeueAfter, kube::Error> {
-    let account = keep_while_used(account, context).await?;
+    let account = keep_while_used(account, &context.cluster, &context.writer).await?;
     if account.meta().deletion_timestamp.is_some()
         && !has_finalizer(account.as_ref(), ACCOUNT_FINALIZER)
     {
@@ -101,7 +106,13 @@ async fn pass_over<A: AnyAccount>(
     let mut status = account.status().cloned().unwrap_or_default();
     let key = account.key();
     let users = context.cluster.users(&key);
-    let opened = open_account(&view, context, false).await?;
+    let opened = open_account(
+        &view,
+        &context.cluster.secrets,
+        &context.providers.accounts,
+        false,
+    )
+    .await?;
     context.cluster.opened(&key, &opened, &context.providers);
     let (ready, reason, message) = match opened {
         Ok(opened) => {
@@ -111,7 +122,14 @@ async fn pass_over<A: AnyAccount>(
                 .limits_of(&opened, &key, &account.spec().limits);
             match inspect(account.as_ref(), &opened, &users, context).await? {
                 Ok(note) => {
-                    show_figures(account.as_ref(), &opened, &mut status, context);
+                    show_figures(
+                        account.as_ref(),
+                        &opened,
+                        &mut status,
+                        &context.cluster.caches,
+                        &context.checks,
+                        &context.process,
+                    );
                     let (ready, reason, message) = opened_as(opened.identity());
                     let note = note.map(|note| format!(" {note}")).unwrap_or_default();
                     (ready, reason, format!("{message}{note}"))
@@ -128,9 +146,9 @@ async fn pass_over<A: AnyAccount>(
         reason,
         message.clone(),
         account.meta().generation,
-        context,
+        context.process.time.now().unwrap_or_default(),
     );
-    fault::note(reason, &message, account.as_ref(), context);
+    fault::note(reason, &message, account.as_ref(), &context.process.metrics);
     if ready && was_refused(account.as_ref()) {
         // They wait for a person, who may have mended it at the provider, where nobody sees it.
         users
@@ -187,10 +205,25 @@ async fn inspect<A: AnyAccount>(
     let note = inspect::look_into_services(opened, users, not_before).await;
     let uid = account.uid().unwrap_or_default();
     if context.checks.begins(&uid, opened.listed()) {
-        let missing = inspect::requeue_drifted(opened, users, context);
+        let missing = inspect::requeue_drifted(opened, users, &context.cluster);
         context.checks.misses(&uid, missing);
-        inspect::requeue_on_dependency_change(users, context).await?;
-        inspect::requeue_reassigned(&uid, users, context).await?;
+        inspect::requeue_on_dependency_change(
+            users,
+            &context.cluster,
+            &context.providers,
+            &context.process.settings,
+            &context.dependencies,
+        )
+        .await?;
+        inspect::requeue_reassigned(
+            &uid,
+            users,
+            &context.cluster,
+            &context.providers,
+            &context.process.settings,
+            &context.checks,
+        )
+        .await?;
     }
     let missing = context.checks.missing(&uid);
     if is_suspect(missing, users.len()) {
@@ -220,17 +253,16 @@ fn show_figures<A: AnyAccount>(
     account: &A,
     opened: &Account,
     status: &mut AccountStatus,
-    context: &Context,
+    caches: &Caches,
+    checks: &InventoryChecks,
+    process: &Process,
 ) {
-    let (uid, now) = (
-        account.uid().unwrap_or_default(),
-        context.process.clock.now(),
-    );
+    let (uid, now) = (account.uid().unwrap_or_default(), process.clock.now());
     let is_first = status.managed.is_none();
-    if !is_first && !context.checks.may_write(&uid, now) {
+    if !is_first && !checks.may_write(&uid, now) {
         return;
     }
-    let figures = inspect::count(opened, context);
+    let figures = inspect::count(opened, caches, &process.settings.installation);
     let before = status.clone();
     status.managed = Some(figures.managed);
     status.unmanaged = Some(figures.unmanaged);
@@ -238,15 +270,16 @@ fn show_figures<A: AnyAccount>(
     status.foreign = Some(figures.foreign);
     status.monthly_cost = figures.monthly_cost;
     if *status != before {
-        context.checks.writes(&uid, now);
+        checks.writes(&uid, now);
     }
 }
 
 async fn keep_while_used<A: AnyAccount>(
     account: Arc<A>,
-    context: &Context,
+    cluster: &Cluster,
+    writer: &Writer,
 ) -> Result<Arc<A>, kube::Error> {
-    let used = context.cluster.is_used(&account.key());
+    let used = cluster.is_used(&account.key());
     let deleting = account.meta().deletion_timestamp.is_some();
     let has = has_finalizer(account.as_ref(), ACCOUNT_FINALIZER);
     if used == has || (used && deleting) {
@@ -254,7 +287,7 @@ async fn keep_while_used<A: AnyAccount>(
     }
     let finalizers = finalizers_of(account.as_ref(), ACCOUNT_FINALIZER, used);
     let body = json!({"metadata": {"resourceVersion": account.resource_version(), "finalizers": finalizers}});
-    let api = account.api(&context.writer.client);
+    let api = account.api(&writer.client);
     Ok(Arc::new(
         api.patch(
             &account.name_any(),
@@ -271,9 +304,8 @@ fn set_ready(
     reason: Reason,
     message: String,
     generation: Option<i64>,
-    context: &Context,
+    now: Timestamp,
 ) {
-    let now = context.process.time.now().unwrap_or_default();
     let why = StatusReason { reason, message };
     let mut set = |kind: &str, truth: bool| {
         set_condition(conditions, kind, truth, &why, generation, now);

@@ -12,13 +12,17 @@ use serde::de::DeserializeOwned;
 
 use super::RequeueAfter;
 use super::any_account::AnyAccount;
+use super::cluster::Cluster;
 use super::conditions::set_condition;
-use super::context::Context;
-use super::events::Told;
+use super::events::{Events, Told};
 use super::plan::{Outcome, Retry};
+use super::process::Process;
+use super::setbacks::Setbacks;
+use super::writer::Writer;
 use crate::api::{PhoneNumber, Reason, StatusReason, condition, reason_of};
 use crate::panics;
-use crate::telemetry::metrics::{Fault, LOOP};
+use crate::server_time::ServerTime;
+use crate::telemetry::metrics::{Fault, LOOP, Metrics};
 
 /// What may panic too: nothing may end the queue that the pass came from.
 const SHOWING: &str = "showing that a pass panicked";
@@ -28,30 +32,30 @@ pub(super) fn note<K: Resource<DynamicType = ()>>(
     reason: Reason,
     message: &str,
     object: &K,
-    context: &Context,
+    metrics: &Metrics,
 ) {
     if reason != Reason::InternalError {
         return;
     }
     let (kind, name) = (K::kind(&()), object.name_any());
     tracing::error!(%kind, namespace = object.namespace(), name, message, "a fault of the operator ended a pass");
-    context.process.metrics.broke(kind, Fault::Invariant);
+    metrics.broke(kind, Fault::Invariant);
 }
 
 /// Takes note of something that belongs to no pass. A panic in it is logged and counted, and costs no more than that.
-pub(super) fn survived(what: &str, context: &Context, work: impl FnOnce()) {
-    survive(what, panics::caught_at_once(work), context);
+pub(super) fn survived(what: &str, metrics: &Metrics, work: impl FnOnce()) {
+    survive(what, panics::caught_at_once(work), metrics);
 }
 
 /// Makes one round of a loop; a panic in it is logged and counted, and the next round is made all the same.
-pub(super) async fn survived_round(what: &str, context: &Context, round: impl Future<Output = ()>) {
-    survive(what, panics::caught(round).await, context);
+pub(super) async fn survived_round(what: &str, metrics: &Metrics, round: impl Future<Output = ()>) {
+    survive(what, panics::caught(round).await, metrics);
 }
 
-fn survive(what: &str, ended: Result<(), String>, context: &Context) {
+fn survive(what: &str, ended: Result<(), String>, metrics: &Metrics) {
     if let Err(panic) = ended {
         tracing::error!(what, panic, "a loop of the operator panicked and goes on");
-        context.process.metrics.broke(LOOP.into(), Fault::Panic);
+        metrics.broke(LOOP.into(), Fault::Panic);
     }
 }
 
@@ -59,26 +63,34 @@ fn survive(what: &str, ended: Result<(), String>, context: &Context) {
 pub(super) async fn number_panicked(
     number: Arc<PhoneNumber>,
     panic: &str,
-    context: &Context,
+    cluster: &Cluster,
+    writer: &Writer,
+    process: &Process,
 ) -> RequeueAfter {
-    pass_panicked(number.as_ref(), panic, context);
-    let number = context.cluster.caches.number(&number).unwrap_or(number);
-    let number = context.cluster.observations.latest(number);
+    pass_panicked(number.as_ref(), panic, &process.metrics);
+    let number = cluster.caches.number(&number).unwrap_or(number);
+    let number = cluster.observations.latest(number);
     let outcome = Outcome::Wait {
         reason: Reason::InternalError,
         message: String::new(),
         retry: Retry::Backoff,
     };
-    let due = context.cluster.observations.requeue_after(
-        &number,
-        &outcome,
-        context.process.chance.fraction(),
-    );
+    let due = cluster
+        .observations
+        .requeue_after(&number, &outcome, process.chance.fraction());
     let namespace = number.namespace().unwrap_or_default();
-    let api = Api::namespaced(context.writer.client.clone(), &namespace);
-    survived_round(SHOWING, context, async {
-        if let Some(written) = show(number.as_ref(), api, conditions_of, context).await {
-            context.cluster.wrote(&Arc::new(written), false);
+    let api = Api::namespaced(writer.client.clone(), &namespace);
+    survived_round(SHOWING, &process.metrics, async {
+        if let Some(written) = show(
+            number.as_ref(),
+            api,
+            conditions_of,
+            &writer.events,
+            &process.time,
+        )
+        .await
+        {
+            cluster.wrote(&Arc::new(written), false);
         }
     })
     .await;
@@ -93,22 +105,31 @@ fn conditions_of(number: &mut PhoneNumber) -> &mut Vec<Condition> {
 pub(super) async fn account_panicked<A: AnyAccount>(
     account: Arc<A>,
     panic: &str,
-    context: &Context,
+    writer: &Writer,
+    setbacks: &Setbacks,
+    process: &Process,
 ) -> RequeueAfter {
-    pass_panicked(account.as_ref(), panic, context);
-    let due = context.setbacks.panicked(account.as_ref());
-    let api = account.api(&context.writer.client);
-    survived_round(SHOWING, context, async {
-        show(account.as_ref(), api, A::conditions, context).await;
+    pass_panicked(account.as_ref(), panic, &process.metrics);
+    let due = setbacks.panicked(account.as_ref());
+    let api = account.api(&writer.client);
+    survived_round(SHOWING, &process.metrics, async {
+        show(
+            account.as_ref(),
+            api,
+            A::conditions,
+            &writer.events,
+            &process.time,
+        )
+        .await;
     })
     .await;
     due
 }
 
-fn pass_panicked<K: Resource<DynamicType = ()>>(object: &K, panic: &str, context: &Context) {
+fn pass_panicked<K: Resource<DynamicType = ()>>(object: &K, panic: &str, metrics: &Metrics) {
     let (kind, name) = (K::kind(&()), object.name_any());
     tracing::error!(%kind, namespace = object.namespace(), name, panic, "a pass panicked");
-    context.process.metrics.broke(kind, Fault::Panic);
+    metrics.broke(kind, Fault::Panic);
 }
 
 /// Writes the reason into the conditions of `object`, unless they have it or somebody else has written since. What a panic
@@ -117,12 +138,13 @@ async fn show<K>(
     object: &K,
     api: Api<K>,
     conditions: impl Fn(&mut K) -> &mut Vec<Condition>,
-    context: &Context,
+    events: &Events,
+    time: &ServerTime,
 ) -> Option<K>
 where
     K: Resource<DynamicType = ()> + Clone + Serialize + DeserializeOwned + Debug,
 {
-    let now = context.process.time.now()?;
+    let now = time.now()?;
     let mut shown = object.clone();
     let before = conditions(&mut shown).clone();
     let why = StatusReason {
@@ -152,7 +174,7 @@ where
         .inspect_err(|error| tracing::debug!(%error, "cannot show that a pass panicked"))
         .ok()?;
     if reason_of(&before, condition::READY) != Some(Reason::InternalError) {
-        context.writer.events.tell(Told {
+        events.tell(Told {
             about: object.object_ref(&()),
             is_warning: true,
             reason: Reason::InternalError.to_string(),
@@ -196,7 +218,12 @@ mod tests {
             (Reason::InternalError, 1),
             (Reason::InternalError, 2),
         ] {
-            note(reason, "no end of steps was found", &object, &world.context);
+            note(
+                reason,
+                "no end of steps was found",
+                &object,
+                &world.context.process.metrics,
+            );
             assert_eq!(counted().unwrap_or_default(), times);
         }
         let said = said.text();

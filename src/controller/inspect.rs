@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 
-use super::context::Context;
+use super::caches::Caches;
+use super::checks::{DependencyCache, InventoryChecks};
+use super::cluster::Cluster;
 use super::index::Key;
+use super::process::Settings;
+use super::providers::Providers;
 use super::resolve::resolve;
 use crate::account::Account;
 use crate::api::{MonthlyCost, PhoneNumber, Reason};
 use crate::clock::Instant;
-use crate::number::{Amount, E164, NumberId, Provider};
+use crate::number::{Amount, E164, Installation, NumberId, Provider};
 use crate::provider::Error;
 
 /// What an account holds, in figures.
@@ -39,7 +43,7 @@ const ASSIGNMENTS_ASKED_IN: Duration = Duration::from_secs(3600);
 pub(super) fn requeue_drifted(
     account: &Account,
     users: &[Arc<PhoneNumber>],
-    context: &Context,
+    cluster: &Cluster,
 ) -> usize {
     let identity = account.identity();
     let mut former = account.names();
@@ -63,9 +67,9 @@ pub(super) fn requeue_drifted(
         let is_former = |pinned: &str| former.iter().any(|id| id.as_str() == pinned);
         let is_renamed = pinned.is_some_and(is_former);
         let is_right =
-            !is_renamed && seen.is_some() && seen == context.cluster.observations.verified_as(user);
+            !is_renamed && seen.is_some() && seen == cluster.observations.verified_as(user);
         if !is_right && !user.spec.suspend {
-            context.cluster.requeuer.number(user);
+            cluster.requeuer.number(user);
         }
     }
     missing
@@ -116,7 +120,10 @@ pub(super) async fn look_into_services(
 /// Those of the API server.
 pub(super) async fn requeue_on_dependency_change(
     users: &[Arc<PhoneNumber>],
-    context: &Context,
+    cluster: &Cluster,
+    providers: &Providers,
+    settings: &Settings,
+    dependencies: &DependencyCache,
 ) -> Result<(), kube::Error> {
     let mut alike: BTreeMap<u64, Vec<&Arc<PhoneNumber>>> = BTreeMap::new();
     for user in users {
@@ -126,7 +133,7 @@ pub(super) async fn requeue_on_dependency_change(
     }
     for (question, users) in alike {
         let Some(first) = users.first() else { continue };
-        let resolved = resolve(first, context).await?;
+        let resolved = resolve(first, cluster, providers, settings).await?;
         let routing = resolved
             .configuration
             .map(|configuration| configuration.routing);
@@ -150,12 +157,12 @@ pub(super) async fn requeue_on_dependency_change(
         }
         let webhooks = resolved.webhooks;
         let answer = hash(&format!("{routing:?} {webhooks:?} {assistant:?}"));
-        let is_changed = context.dependencies.changed(question, answer);
+        let is_changed = dependencies.changed(question, answer);
         // A webhook that was never seen right is set for the numbers that share it. What holds none sets it before it buys.
         let is_wanted = |user: &PhoneNumber| !webhooks.is_empty() && has_number(user);
         for user in users {
             if is_changed || is_wanted(user) {
-                context.cluster.requeuer.number(user);
+                cluster.requeuer.number(user);
             }
         }
     }
@@ -196,7 +203,10 @@ fn hash(value: &impl Hash) -> u64 {
 pub(super) async fn requeue_reassigned(
     uid: &str,
     users: &[Arc<PhoneNumber>],
-    context: &Context,
+    cluster: &Cluster,
+    providers: &Providers,
+    settings: &Settings,
+    checks: &InventoryChecks,
 ) -> Result<(), kube::Error> {
     let is_assigned = |user: &&Arc<PhoneNumber>| {
         let assigned = user
@@ -210,10 +220,9 @@ pub(super) async fn requeue_reassigned(
     };
     let mut assigned: Vec<_> = users.iter().filter(is_assigned).collect();
     assigned.sort_by_cached_key(|user| (user.namespace(), user.name_any()));
-    let passes = ASSIGNMENTS_ASKED_IN.as_secs_f64()
-        / context.process.settings.interval.as_secs_f64().max(1.0);
+    let passes = ASSIGNMENTS_ASKED_IN.as_secs_f64() / settings.interval.as_secs_f64().max(1.0);
     let share = assigned.len().div_ceil((passes as usize).max(1));
-    for place in context.checks.next_share(uid, share, assigned.len()) {
+    for place in checks.next_share(uid, share, assigned.len()) {
         let Some(user) = assigned.get(place) else {
             continue;
         };
@@ -221,7 +230,7 @@ pub(super) async fn requeue_reassigned(
             .status
             .as_ref()
             .and_then(|status| status.phone_number.as_deref());
-        let resolved = resolve(user, context).await?;
+        let resolved = resolve(user, cluster, providers, settings).await?;
         // A key that may not read the assistant is not tried on the number.
         let may_ask = matches!(resolved.assistant, Some((_, Ok(_))));
         let burki = resolved.burki.filter(|_| may_ask);
@@ -231,15 +240,19 @@ pub(super) async fn requeue_reassigned(
         if let Ok(found) = burki.assigned_to(&number).await
             && found != user.spec.assistant_id
         {
-            context.cluster.observations.unassigned(user, true);
-            context.cluster.requeuer.number(user);
+            cluster.observations.unassigned(user, true);
+            cluster.requeuer.number(user);
         }
     }
     Ok(())
 }
 
 /// Counts what the account holds.
-pub(super) fn count(account: &Account, context: &Context) -> InventoryCounts {
+pub(super) fn count(
+    account: &Account,
+    caches: &Caches,
+    installation: &Installation,
+) -> InventoryCounts {
     let mut figures = InventoryCounts::default();
     let mut held = HashSet::new();
     let mut costs: Vec<(Amount, String)> = Vec::new();
@@ -248,14 +261,11 @@ pub(super) fn count(account: &Account, context: &Context) -> InventoryCounts {
             figures.unmanaged += 1;
             continue;
         };
-        if !mark.is_of(&context.process.settings.installation) {
+        if !mark.is_of(installation) {
             figures.foreign += 1;
             continue;
         }
-        let owner = context
-            .cluster
-            .caches
-            .first(&Key::Marked(mark.owner().to_owned()));
+        let owner = caches.first(&Key::Marked(mark.owner().to_owned()));
         let recorded = owner
             .as_ref()
             .and_then(|owner| owner.status.as_ref()?.id.as_deref());

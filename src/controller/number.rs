@@ -8,16 +8,20 @@ use tracing::Instrument;
 
 use super::RequeueAfter;
 use super::audit;
+use super::cluster::Cluster;
 use super::context::Context;
 use super::fault;
-use super::observations::Verified;
+use super::observations::{Observations, Verified};
 use super::perform::{AFTER_A_CHANGE, Checkpoint, perform};
 use super::plan::{Budget, Facts, Outcome, Step, plan};
+use super::process::Process;
+use super::providers::Providers;
 use super::report;
 use super::resolve::{Resolved, resolve};
 use super::setbacks::is_conflict;
 use super::slots::ASKS_AGAIN_AFTER;
 use super::state::{Interrupted, ReconcileState};
+use super::writer::Writer;
 use crate::account::{Account, fingerprint};
 use crate::api::{
     AdoptionPolicy, AttemptOutcome, Money, NUMBER_FINALIZER, PhoneNumber, Reason, condition,
@@ -97,7 +101,16 @@ async fn pass_over(
         cost: None,
     };
     let span = tracing::info_span!(target: SPANS, "step", step = "resolve");
-    let begun = with_audit_context(audited, begin(&number, context)).instrument(span);
+    let begun = with_audit_context(
+        audited,
+        begin(
+            &number,
+            &context.cluster,
+            &context.providers,
+            &context.process,
+        ),
+    )
+    .instrument(span);
     let Some(mut state) = begun.await? else {
         return Ok(Some(std::time::Duration::from_secs(1)));
     };
@@ -108,10 +121,27 @@ async fn pass_over(
             step => {
                 let audited = audit::of(&step, &state);
                 let span = tracing::info_span!(target: SPANS, "step", step = step.name());
-                let performed = with_audit_context(audited, perform(step, &mut state, context));
+                let performed = with_audit_context(
+                    audited,
+                    perform(
+                        step,
+                        &mut state,
+                        &context.cluster,
+                        &context.writer,
+                        &context.quotas,
+                        &context.process,
+                    ),
+                );
                 match performed.instrument(span).await {
                     Ok(Checkpoint::NotNeeded) => continue,
-                    Ok(Checkpoint::Needed) => match checkpoint(&mut state, context).await {
+                    Ok(Checkpoint::Needed) => match checkpoint(
+                        &mut state,
+                        &context.cluster,
+                        &context.writer,
+                        &context.process,
+                    )
+                    .await
+                    {
                         Ok(()) => continue,
                         Err(stop) => stop,
                     },
@@ -129,16 +159,27 @@ async fn pass_over(
         reason, message, ..
     } = &outcome
     {
-        fault::note(*reason, message, state.object.as_ref(), context);
+        fault::note(
+            *reason,
+            message,
+            state.object.as_ref(),
+            &context.process.metrics,
+        );
         if reason.is_failure() {
             context.process.metrics.failed(KIND, reason.to_string());
         }
     }
     let span = tracing::info_span!(target: SPANS, "step", step = "report");
-    report::report(&mut state, &outcome, context)
-        .instrument(span)
-        .await?;
-    remember(&state, &outcome, context);
+    report::report(
+        &mut state,
+        &outcome,
+        &context.cluster,
+        &context.writer,
+        &context.process,
+    )
+    .instrument(span)
+    .await?;
+    remember(&state, &outcome, &context.cluster.observations);
     let jitter = context.process.chance.fraction();
     Ok(context
         .cluster
@@ -148,7 +189,12 @@ async fn pass_over(
 
 /// Writes down what is held now, and what is next. Where somebody else has written meanwhile, the pass ends: what they want may
 /// be something else.
-async fn checkpoint(state: &mut ReconcileState, context: &Context) -> Result<(), Interrupted> {
+async fn checkpoint(
+    state: &mut ReconcileState,
+    cluster: &Cluster,
+    writer: &Writer,
+    process: &Process,
+) -> Result<(), Interrupted> {
     let mut next = plan(&state.facts);
     if let Step::RecordPendingAssignment(assistant) = next {
         // The write announces it too.
@@ -159,26 +205,23 @@ async fn checkpoint(state: &mut ReconcileState, context: &Context) -> Result<(),
         Step::Done(outcome) => outcome,
         step => report::under_way(&step),
     };
-    if report::record(state, &next, context).await? {
+    if report::record(state, &next, cluster, writer, process).await? {
         return Err(Interrupted::Outcome(Outcome::KeepStatus(AFTER_A_CHANGE)));
     }
     Ok(())
 }
 
-fn remember(state: &ReconcileState, outcome: &Outcome, context: &Context) {
+fn remember(state: &ReconcileState, outcome: &Outcome, observations: &Observations) {
     match outcome {
         Outcome::Ready => {
             if let Some(Some(holding)) = &state.facts.findings.fetched {
                 let seen = fingerprint(holding);
                 let verified = wanted(&state.facts, seen);
-                context
-                    .cluster
-                    .observations
-                    .verified(&state.object, verified);
+                observations.verified(&state.object, verified);
             }
         }
-        Outcome::NotManaged => context.cluster.observations.forget(&state.object),
-        Outcome::Wait { .. } => context.cluster.observations.verified(&state.object, None),
+        Outcome::NotManaged => observations.forget(&state.object),
+        Outcome::Wait { .. } => observations.verified(&state.object, None),
         Outcome::Suspended | Outcome::KeepStatus(_) => {}
     }
 }
@@ -214,10 +257,12 @@ fn is_adopted(number: &PhoneNumber, claim: &Stored) -> bool {
 /// Gathers the facts of a pass. `None` while the API server's time is not known.
 async fn begin(
     number: &Arc<PhoneNumber>,
-    context: &Context,
+    cluster: &Cluster,
+    providers: &Providers,
+    process: &Process,
 ) -> Result<Option<ReconcileState>, kube::Error> {
-    let mut resolved = resolve(number, context).await?;
-    let Some(now) = context.process.time.now() else {
+    let mut resolved = resolve(number, cluster, providers, &process.settings).await?;
+    let Some(now) = process.time.now() else {
         return Ok(None);
     };
     let annotations = number.annotations();
@@ -237,9 +282,7 @@ async fn begin(
         budget: budget(number.spec.max_monthly_cost.as_ref()),
         adopts: number.spec.adoption_policy == AdoptionPolicy::Adopt,
         adopted,
-        limits: context
-            .cluster
-            .limits_on(number, &resolved.limits, resolved.account.as_ref().ok()),
+        limits: cluster.limits_on(number, &resolved.limits, resolved.account.as_ref().ok()),
         provider: number.spec.provider,
         mark: resolved.mark.clone(),
         now,
@@ -257,14 +300,10 @@ async fn begin(
         owned: !number.owner_references().is_empty(),
         deletion_policy: number.spec.deletion_policy,
         definition_deleted: deleting
-            && context
-                .cluster
-                .crd_guard
-                .is_deleted(context.process.clock.as_ref())
-                .await?,
-        record: record(number, &resolved, context),
+            && cluster.crd_guard.is_deleted(process.clock.as_ref()).await?,
+        record: record(number, &resolved, &cluster.observations),
         memory: super::plan::Memory::default(),
-        waits: context.process.waits(),
+        waits: process.waits(),
         account: resolved
             .account
             .as_ref()
@@ -276,13 +315,12 @@ async fn begin(
             .assistant
             .as_ref()
             .map(|(id, assistant)| (*id, assistant.as_ref().map(|_| ()).map_err(Clone::clone))),
-        rival: rival(number, &resolved, context),
+        rival: rival(number, &resolved, cluster),
         recorded_by: None,
         findings: super::plan::Findings::default(),
     };
     if let (Ok(configuration), Some(in_question)) = (&mut facts.configuration, &facts.number)
-        && context
-            .cluster
+        && cluster
             .observations
             .is_without_messages(number, in_question)
     {
@@ -293,16 +331,13 @@ async fn begin(
         _ => None,
     };
     let verified = seen.and_then(|seen| wanted(&facts, seen));
-    facts.memory = context
-        .cluster
+    facts.memory = cluster
         .observations
         .recall(number, &facts.claim, verified.as_ref());
     let provider_now = facts.provider_now;
-    facts.memory.doubt =
-        context
-            .cluster
-            .observations
-            .doubt(number, &facts.claim, now, provider_now);
+    facts.memory.doubt = cluster
+        .observations
+        .doubt(number, &facts.claim, now, provider_now);
     let doubted = facts.memory.doubt.as_ref().map(|doubt| doubt.number);
     facts.number = facts.number.or(doubted);
     Ok(Some(ReconcileState::new(
@@ -313,9 +348,9 @@ async fn begin(
 }
 
 /// Who was first to want the number. Where the account is not known nothing is bought anyway.
-fn rival(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> Option<String> {
+fn rival(number: &PhoneNumber, resolved: &Resolved, cluster: &Cluster) -> Option<String> {
     let account = resolved.account.as_ref().ok()?;
-    context.cluster.competing_claim(number, &account.names())
+    cluster.competing_claim(number, &account.names())
 }
 
 /// The number that is declared; for a search the one that is held, or that the claim is on.
@@ -349,7 +384,11 @@ pub(super) fn pinned(status: Option<String>, account: Option<&Account>) -> Optio
     Some(same.map_or(pinned, |account| account.identity().account.clone()))
 }
 
-fn record(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> super::plan::Record {
+fn record(
+    number: &PhoneNumber,
+    resolved: &Resolved,
+    observations: &Observations,
+) -> super::plan::Record {
     let status = number.status.clone().unwrap_or_default();
     let generation = number.metadata.generation.unwrap_or_default();
     let refused = status.attempt.and_then(|attempt| {
@@ -374,9 +413,7 @@ fn record(number: &PhoneNumber, resolved: &Resolved, context: &Context) -> super
     let is_blocked = blocked.is_some() && status.observed_generation == Some(generation);
     let requirement_group = status.telnyx.and_then(|telnyx| telnyx.requirement_group_id);
     let (assistant, assigning) = match status.assistant {
-        Some(told) if told.pending || context.cluster.observations.is_unassigned(number) => {
-            (None, Some(told.id))
-        }
+        Some(told) if told.pending || observations.is_unassigned(number) => (None, Some(told.id)),
         told => (told.map(|told| told.id), None),
     };
     super::plan::Record {

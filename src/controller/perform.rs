@@ -11,9 +11,12 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-use super::context::Context;
+use super::cluster::Cluster;
 use super::plan::{FinalizerRemoval, Step};
+use super::process::Process;
+use super::quota::HourlyQuotas;
 use super::state::{Interrupted, ReconcileState};
+use super::writer::Writer;
 use crate::api::{NUMBER_FINALIZER, PhoneNumber, finalizers_of, has_finalizer};
 use crate::number::{Holding, Origin, Whose};
 use crate::sabotage::{Safeguard, stands};
@@ -45,7 +48,10 @@ pub(super) enum Checkpoint {
 pub(super) async fn perform(
     step: Step,
     state: &mut ReconcileState,
-    context: &Context,
+    cluster: &Cluster,
+    writer: &Writer,
+    quotas: &HourlyQuotas,
+    process: &Process,
 ) -> Result<Checkpoint, Interrupted> {
     match step {
         Step::Record(holding) => return record(*holding, state).await,
@@ -54,27 +60,42 @@ pub(super) async fn perform(
             state.order = Some(*order);
             return Ok(Checkpoint::Needed);
         }
-        Step::FetchById(id) => fetch_by_id(&id, state, context).await?,
-        Step::Lookup => lookup(state, context).await?,
-        Step::Count => count(state, context).await?,
+        Step::FetchById(id) => {
+            fetch_by_id(
+                &id,
+                state,
+                &cluster.observations,
+                quotas,
+                process.clock.as_ref(),
+            )
+            .await?
+        }
+        Step::Lookup => lookup(state, cluster, quotas, process).await?,
+        Step::Count => count(state, cluster).await?,
         Step::CheckAvailability => check_availability(state).await?,
-        Step::SearchAndReserve => search_and_reserve(state, context).await?,
-        Step::AddFinalizer => add_finalizer(state, context).await?,
-        Step::Claim { intent, since } => claim(intent, since, state, context).await?,
-        Step::VerifyBeforePurchase => verify_before_purchase(state, context).await?,
-        Step::Buy => buy(state, context).await?,
-        Step::Adopt(id) => adopt(&id, state, context).await?,
+        Step::SearchAndReserve => search_and_reserve(state, cluster, &process.chance).await?,
+        Step::AddFinalizer => add_finalizer(state, cluster, writer).await?,
+        Step::Claim { intent, since } => {
+            claim(intent, since, state, cluster, writer, quotas, process).await?
+        }
+        Step::VerifyBeforePurchase => verify_before_purchase(state, cluster, quotas).await?,
+        Step::Buy => buy(state, cluster, quotas, process).await?,
+        Step::Adopt(id) => adopt(&id, state, cluster, quotas, process).await?,
         Step::Unassign(assistant) => unassign(assistant, state).await?,
         Step::RecordPendingAssignment(assistant) => {
-            record_pending_assignment(assistant, state, context).await?
+            record_pending_assignment(assistant, state, cluster, writer, process).await?
         }
-        Step::Assign(assistant) => assign(assistant, state, context).await?,
-        Step::Rename(id) => rename(&id, state, context).await?,
-        Step::Disclaim(id) => disclaim(&id, state, context).await?,
-        Step::RestoreMark(id) => restore_mark(&id, state, context).await?,
-        Step::Configure(id, fields) => configure(&id, &fields, state, context).await?,
+        Step::Assign(assistant) => assign(assistant, state, &cluster.observations, process).await?,
+        Step::Rename(id) => rename(&id, state, &cluster.observations, &process.time).await?,
+        Step::Disclaim(id) => disclaim(&id, state, &process.time).await?,
+        Step::RestoreMark(id) => restore_mark(&id, state, &cluster.observations, process).await?,
+        Step::Configure(id, fields) => {
+            configure(&id, &fields, state, &cluster.observations, &process.metrics).await?
+        }
         Step::SetWebhook(webhook) => set_webhook(&webhook, state).await?,
-        Step::AttachPapers(order, group) => attach_papers(&order, &group, state, context).await?,
+        Step::AttachPapers(order, group) => {
+            attach_papers(&order, &group, state, &cluster.observations).await?
+        }
         Step::Cancel(order) => {
             let account = state.account()?;
             account
@@ -83,9 +104,13 @@ pub(super) async fn perform(
             state.facts.findings.cancelled = true;
             state.facts.findings.look = None;
         }
-        Step::RecordRelease(id) => record_release(&id, state, context).await?,
-        Step::Release(id) => release(&id, state, context).await?,
-        Step::RemoveFinalizer(removal) => remove_finalizer(removal, state, context).await?,
+        Step::RecordRelease(id) => {
+            record_release(&id, state, cluster, writer, quotas, process).await?
+        }
+        Step::Release(id) => release(&id, state, cluster, quotas, &process.metrics).await?,
+        Step::RemoveFinalizer(removal) => {
+            remove_finalizer(removal, state, cluster, writer, quotas).await?
+        }
         Step::Done(outcome) => return Err(Interrupted::Outcome(outcome)),
     }
     Ok(Checkpoint::NotNeeded)
@@ -93,28 +118,33 @@ pub(super) async fn perform(
 
 async fn patch(
     state: &mut ReconcileState,
-    context: &Context,
+    cluster: &Cluster,
+    writer: &Writer,
     metadata: serde_json::Value,
 ) -> Result<(), Interrupted> {
     let namespace = state.object.namespace().unwrap_or_default();
-    let api = Api::<PhoneNumber>::namespaced(context.writer.client.clone(), &namespace);
+    let api = Api::<PhoneNumber>::namespaced(writer.client.clone(), &namespace);
     let body = Patch::Merge(json!({ "metadata": metadata }));
     let object = Arc::new(
         api.patch(&state.object.name_any(), &PatchParams::default(), &body)
             .await?,
     );
-    context.cluster.wrote(&object, true);
+    cluster.wrote(&object, true);
     state.facts.finalizer = has_finalizer(object.as_ref(), NUMBER_FINALIZER);
     state.object = object;
     Ok(())
 }
 
-async fn add_finalizer(state: &mut ReconcileState, context: &Context) -> Result<(), Interrupted> {
+async fn add_finalizer(
+    state: &mut ReconcileState,
+    cluster: &Cluster,
+    writer: &Writer,
+) -> Result<(), Interrupted> {
     let metadata = json!({
         "resourceVersion": state.object.resource_version(),
         "finalizers": finalizers_of(state.object.as_ref(), NUMBER_FINALIZER, true),
     });
-    patch(state, context, metadata).await
+    patch(state, cluster, writer, metadata).await
 }
 
 async fn record(holding: Holding, state: &mut ReconcileState) -> Result<Checkpoint, Interrupted> {
@@ -150,18 +180,20 @@ async fn record(holding: Holding, state: &mut ReconcileState) -> Result<Checkpoi
 async fn remove_finalizer(
     removal: FinalizerRemoval,
     state: &mut ReconcileState,
-    context: &Context,
+    cluster: &Cluster,
+    writer: &Writer,
+    quotas: &HourlyQuotas,
 ) -> Result<(), Interrupted> {
     let finalizers = finalizers_of(state.object.as_ref(), NUMBER_FINALIZER, false);
     let metadata =
         json!({ "resourceVersion": state.object.resource_version(), "finalizers": finalizers });
-    patch(state, context, metadata).await?;
+    patch(state, cluster, writer, metadata).await?;
     // A number that is kept may still be hidden.
     if removal.leaves_nothing() {
-        context.cluster.observations.settled(&state.object);
+        cluster.observations.settled(&state.object);
     }
     if removal == FinalizerRemoval::NotPurchased {
-        context.quotas.never_bought(&state.object).await;
+        quotas.never_bought(&state.object).await;
     }
     state.removal = Some(removal);
     Ok(())

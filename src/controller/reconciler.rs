@@ -130,7 +130,7 @@ impl Reconciler {
         if !self.context.cluster.caches.has_begun() {
             return;
         }
-        fault::survived_round("reading of limits", &self.context, async {
+        fault::survived_round("reading of limits", &self.context.process.metrics, async {
             if let Err(error) = self.context.quotas.read_again().await {
                 tracing::debug!(%error, "cannot read how much of the limits is used");
             }
@@ -140,7 +140,7 @@ impl Reconciler {
 
     /// Warns of fields that the API server drops because the installed definition is older than this program.
     pub(super) async fn check_definition(&self) {
-        fault::survived_round("reading of the definition", &self.context, async {
+        fault::survived_round("reading of the definition", &self.context.process.metrics, async {
             let lacks = match self.context.cluster.crd_guard.lacks().await {
                 Ok(lacks) => lacks,
                 Err(error) => {
@@ -170,7 +170,14 @@ impl Reconciler {
         let pass = number::reconcile(Arc::clone(&number), Arc::clone(context));
         match panics::caught(pass).await {
             Ok(passed) => passed,
-            Err(panic) => Ok(fault::number_panicked(number, &panic, context).await),
+            Err(panic) => Ok(fault::number_panicked(
+                number,
+                &panic,
+                &context.cluster,
+                &context.writer,
+                &context.process,
+            )
+            .await),
         }
     }
 
@@ -204,7 +211,14 @@ impl Reconciler {
         let pass = account::reconcile(Arc::clone(&account), Arc::clone(context));
         match panics::caught(pass).await {
             Ok(passed) => passed,
-            Err(panic) => Ok(fault::account_panicked(account, &panic, context).await),
+            Err(panic) => Ok(fault::account_panicked(
+                account,
+                &panic,
+                &context.writer,
+                &context.setbacks,
+                &context.process,
+            )
+            .await),
         }
     }
 
@@ -220,9 +234,13 @@ impl Reconciler {
 
     /// Takes note of what the watch of numbers told, after the cache has.
     pub fn saw_number(&self, event: &Event<PhoneNumber>) {
-        fault::survived("watch of PhoneNumbers", &self.context, || {
-            self.take_note_of(event);
-        });
+        fault::survived(
+            "watch of PhoneNumbers",
+            &self.context.process.metrics,
+            || {
+                self.take_note_of(event);
+            },
+        );
     }
 
     fn take_note_of(&self, event: &Event<PhoneNumber>) {
@@ -270,16 +288,24 @@ impl Reconciler {
 
     /// Wakes the numbers that use an account that has changed.
     pub fn requeue_users_of(&self, account: &ProviderAccount) {
-        fault::survived("watch of ProviderAccounts", &self.context, || {
-            self.requeue_users(account);
-        });
+        fault::survived(
+            "watch of ProviderAccounts",
+            &self.context.process.metrics,
+            || {
+                self.requeue_users(account);
+            },
+        );
     }
 
     /// Wakes the numbers that use a cluster account that has changed.
     pub fn wake_users_of_cluster_account(&self, account: &ClusterProviderAccount) {
-        fault::survived("watch of ClusterProviderAccounts", &self.context, || {
-            self.requeue_users(account);
-        });
+        fault::survived(
+            "watch of ClusterProviderAccounts",
+            &self.context.process.metrics,
+            || {
+                self.requeue_users(account);
+            },
+        );
     }
 
     /// A namespace's labels decide which ClusterProviderAccounts it may use.
@@ -292,7 +318,7 @@ impl Reconciler {
         let changed = match event {
             // Those wait that refer to an account which allows some namespaces.
             Event::InitDone if !self.knew_namespaces.swap(true, Ordering::Relaxed) => {
-                fault::survived("watch of namespaces", &self.context, || {
+                fault::survived("watch of namespaces", &self.context.process.metrics, || {
                     let is_shared = |number: &PhoneNumber| {
                         account_name(number).0 == AccountKind::ClusterProviderAccount
                     };
@@ -314,7 +340,7 @@ impl Reconciler {
         };
         let name = Some(changed.name_any());
         let is_in = |number: &PhoneNumber| number.namespace() == name;
-        fault::survived("watch of namespaces", &self.context, || {
+        fault::survived("watch of namespaces", &self.context.process.metrics, || {
             self.context.cluster.requeue_numbers(is_in);
         });
     }
@@ -330,7 +356,7 @@ impl Reconciler {
         if !self.context.cluster.caches.has_begun() {
             return;
         }
-        fault::survived_round("reading of Secrets", &self.context, async {
+        fault::survived_round("reading of Secrets", &self.context.process.metrics, async {
             let in_use = self.context.cluster.secrets_in_use();
             let changed: BTreeSet<_> = self.context.cluster.secrets.refresh(&in_use).await;
             self.context
@@ -442,14 +468,18 @@ impl Reconciler {
 
     /// The limits of an account that is gone hold no more.
     pub(super) fn saw_account<A: AnyAccount>(&self, event: &Event<A>) {
-        fault::survived("watch of accounts", &self.context, || match event {
-            Event::Delete(account) => self.requeue_what_waits_for_limits_of(account),
-            // One may be gone without an event.
-            Event::InitDone if self.context.cluster.caches.has_begun() => {
-                self.context.cluster.requeue_numbers(waits_for_a_limit);
-            }
-            Event::InitDone | Event::Init | Event::InitApply(_) | Event::Apply(_) => {}
-        });
+        fault::survived(
+            "watch of accounts",
+            &self.context.process.metrics,
+            || match event {
+                Event::Delete(account) => self.requeue_what_waits_for_limits_of(account),
+                // One may be gone without an event.
+                Event::InitDone if self.context.cluster.caches.has_begun() => {
+                    self.context.cluster.requeue_numbers(waits_for_a_limit);
+                }
+                Event::InitDone | Event::Init | Event::InitApply(_) | Event::Apply(_) => {}
+            },
+        );
     }
 
     fn requeue_users_of_secrets(&self, changed: &BTreeSet<SecretName>) {

@@ -13,9 +13,11 @@ use kube::{Api, ResourceExt};
 use self::render::status;
 pub(super) use self::render::{attempt, outcome, outcome_label};
 use self::transitions::{report_removal, transitions};
-use super::context::Context;
+use super::cluster::Cluster;
 use super::plan::{Outcome, Retry, Step};
+use super::process::Process;
 use super::state::ReconcileState;
+use super::writer::Writer;
 use crate::api::{PhoneNumber, PhoneNumberStatus, Reason, condition};
 
 /// How often a status PUT that met another write is repeated on the newer object.
@@ -30,9 +32,11 @@ const TRIES: usize = 3;
 pub(super) async fn record(
     state: &mut ReconcileState,
     next: &Outcome,
-    context: &Context,
+    cluster: &Cluster,
+    writer: &Writer,
+    process: &Process,
 ) -> Result<bool, kube::Error> {
-    write(state, next, Put::IfChanged, context).await
+    write(state, next, Put::IfChanged, cluster, writer, process).await
 }
 
 /// Writes down that `step` is about to be carried out, also where the status says so already: the write fails if anybody has
@@ -43,9 +47,11 @@ pub(super) async fn record(
 pub(super) async fn fence(
     state: &mut ReconcileState,
     step: &Step,
-    context: &Context,
+    cluster: &Cluster,
+    writer: &Writer,
+    process: &Process,
 ) -> Result<(), kube::Error> {
-    write(state, &under_way(step), Put::Once, context)
+    write(state, &under_way(step), Put::Once, cluster, writer, process)
         .await
         .map(drop)
 }
@@ -87,17 +93,22 @@ pub(super) fn under_way(step: &Step) -> Outcome {
 pub(super) async fn report(
     state: &mut ReconcileState,
     rest: &Outcome,
-    context: &Context,
+    cluster: &Cluster,
+    writer: &Writer,
+    process: &Process,
 ) -> Result<(), kube::Error> {
     if let Some(removal) = state.removal {
-        report_removal(removal, state, context);
+        let now = process.time.now().unwrap_or(state.facts.now);
+        report_removal(removal, state, &writer.events, now);
         return Ok(());
     }
     match rest {
         Outcome::NotManaged | Outcome::KeepStatus(_) => Ok(()),
         Outcome::Wait { reason, .. } if transient(*reason) && was_ready(&state.object) => Ok(()),
         Outcome::Ready | Outcome::Suspended | Outcome::Wait { .. } => {
-            write(state, rest, Put::IfChanged, context).await.map(drop)
+            write(state, rest, Put::IfChanged, cluster, writer, process)
+                .await
+                .map(drop)
         }
     }
 }
@@ -120,10 +131,12 @@ async fn write(
     state: &mut ReconcileState,
     rest: &Outcome,
     put: Put,
-    context: &Context,
+    cluster: &Cluster,
+    writer: &Writer,
+    process: &Process,
 ) -> Result<bool, kube::Error> {
     let before = state.object.status.clone().unwrap_or_default();
-    let now = context.process.time.now().unwrap_or(state.facts.now);
+    let now = process.time.now().unwrap_or(state.facts.now);
     let mut status = status(&before, state, rest, now);
     if status == before && put == Put::IfChanged {
         return Ok(false);
@@ -134,11 +147,11 @@ async fn write(
         || status.order_id != before.order_id
         || status.assistant != before.assistant;
     let namespace = state.object.namespace().unwrap_or_default();
-    let api = Api::<PhoneNumber>::namespaced(context.writer.client.clone(), &namespace);
+    let api = Api::<PhoneNumber>::namespaced(writer.client.clone(), &namespace);
     let name = state.object.name_any();
     let mut object = PhoneNumber::clone(&state.object);
     let mut has_changed = false;
-    let sent = context.process.clock.now();
+    let sent = process.clock.now();
     for attempt in 1..=TRIES {
         object.status = Some(status.clone());
         object.metadata.managed_fields = None;
@@ -175,8 +188,9 @@ async fn write(
         state.facts.findings.announced = state.facts.record.assigning;
         state.announced_at = Some(sent);
     }
-    context.cluster.wrote(&state.object, !has_changed);
-    transitions(&before, &status, state, context);
+    cluster.wrote(&state.object, !has_changed);
+    let now = process.time.now().unwrap_or(state.facts.now);
+    transitions(&before, &status, state, &writer.events, now);
     Ok(has_changed)
 }
 

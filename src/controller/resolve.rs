@@ -9,15 +9,15 @@ use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::cluster::AccountView;
-use super::context::Context;
+use super::cluster::{AccountView, Cluster};
 use super::limits::{self, AccountLimits};
 use super::plan::ManagedWebhook;
 use super::plan::acquire::refusal;
-use super::secrets::SecretName;
-use super::secrets::credentials_secret;
+use super::process::Settings;
+use super::providers::Providers;
+use super::secrets::{SecretName, Secrets, credentials_secret};
 use super::webhooks::{Manager, TELNYX_PATH, urls};
-use crate::account::{Account, Credentials, MissingKey, api_key};
+use crate::account::{Account, Accounts, Credentials, Directory, MissingKey, api_key};
 use crate::api::{AccountKey, BurkiRef, Limits, PhoneNumber, Reason, StatusReason, owner};
 use crate::burki::{Assistant, Burki, DirectoryError};
 use crate::number::{Configuration, Mark, Origin, Provider, RegulatoryDocuments, Routing};
@@ -72,7 +72,9 @@ impl Resolved {
 /// Those of the API server.
 pub(super) async fn resolve(
     number: &PhoneNumber,
-    context: &Context,
+    cluster: &Cluster,
+    providers: &Providers,
+    settings: &Settings,
 ) -> Result<Resolved, kube::Error> {
     let deleting = number.metadata.deletion_timestamp.is_some();
     let mut resolved = Resolved {
@@ -82,17 +84,12 @@ pub(super) async fn resolve(
         burki: None,
         webhook_url: None,
         webhooks: Vec::new(),
-        mark: Mark::new(
-            Origin::Bought,
-            &context.process.settings.installation,
-            &owner(number),
-        ),
+        mark: Mark::new(Origin::Bought, &settings.installation, &owner(number)),
         name: name_of(number),
         limits: AccountLimits::of(&Limits::default(), ""),
         asked_by: None,
     };
-    let view = match context
-        .cluster
+    let view = match cluster
         .account_of(number)
         .and_then(|view| usable(view, number))
     {
@@ -105,27 +102,22 @@ pub(super) async fn resolve(
         }
     };
     let key = AccountKey::of(number);
-    resolved.account = open_account(&view, context, deleting).await?;
+    resolved.account = open_account(&view, &cluster.secrets, &providers.accounts, deleting).await?;
     if !deleting {
-        context
-            .cluster
-            .opened(&key, &resolved.account, &context.providers);
+        cluster.opened(&key, &resolved.account, providers);
     }
     resolved.limits = match &resolved.account {
-        Ok(account) => context.cluster.limits_of(account, &key, &view.spec.limits),
+        Ok(account) => cluster.limits_of(account, &key, &view.spec.limits),
         Err(_) => AccountLimits::of(&view.spec.limits, &view.title),
     };
     let burki = match &view.spec.burki {
         None => None,
-        Some(burki) => Some(directory_of(burki, &view, context, deleting).await?),
+        Some(burki) => {
+            Some(directory_of(burki, &view, &cluster.secrets, settings, deleting).await?)
+        }
     };
     if let Some(Ok((origin, key))) = &burki {
-        resolved.burki = Some(
-            context
-                .providers
-                .directory
-                .open(origin.clone(), key.clone()),
-        );
+        resolved.burki = Some(providers.directory.open(origin.clone(), key.clone()));
     }
     if deleting {
         return Ok(resolved);
@@ -136,12 +128,23 @@ pub(super) async fn resolve(
         return Ok(resolved);
     }
     if let Some(id) = number.spec.assistant_id {
-        resolved.assistant = Some((id, assistant(id, burki.as_ref(), &view, context).await));
+        resolved.assistant = Some((
+            id,
+            assistant(id, burki.as_ref(), &view, &providers.directory).await,
+        ));
     }
     let routing = match number.spec.provider {
         Provider::Twilio => twilio_routing(number, &view, &resolved).await,
         Provider::Telnyx => {
-            telnyx_routing(number, &view, burki.as_ref(), context, &mut resolved).await
+            telnyx_routing(
+                number,
+                &view,
+                burki.as_ref(),
+                cluster,
+                &providers.directory,
+                &mut resolved,
+            )
+            .await
         }
     };
     resolved.configuration = routing.map(|routing| Configuration {
@@ -151,7 +154,7 @@ pub(super) async fn resolve(
         papers: papers(number),
     });
     let secret = credentials_secret(&view.spec, &view.namespace)
-        .and_then(|name| context.cluster.secrets.version(&name));
+        .and_then(|name| cluster.secrets.version(&name));
     resolved.asked_by = Some((view, secret));
     Ok(resolved)
 }
@@ -180,7 +183,8 @@ fn usable(mut view: AccountView, number: &PhoneNumber) -> Result<AccountView, St
 /// Opens the account with the credential in its Secret.
 pub(super) async fn open_account(
     view: &AccountView,
-    context: &Context,
+    secrets: &Secrets,
+    accounts: &Accounts,
     to_release: bool,
 ) -> Result<Result<Arc<Account>, StatusReason>, kube::Error> {
     let Some(secret) = credentials_secret(&view.spec, &view.namespace) else {
@@ -188,13 +192,9 @@ pub(super) async fn open_account(
         return Ok(Err(StatusReason::new(Reason::InvalidSpec, message)));
     };
     let keys = if to_release {
-        context
-            .cluster
-            .secrets
-            .keys_to_release_with(&secret)
-            .await?
+        secrets.keys_to_release_with(&secret).await?
     } else {
-        context.cluster.secrets.keys(&secret).await?
+        secrets.keys(&secret).await?
     };
     let Some(keys) = keys else {
         return Ok(Err(missing_secret(&secret, view)));
@@ -203,9 +203,7 @@ pub(super) async fn open_account(
         Ok(credentials) => credentials,
         Err(missing) => return Ok(Err(missing_key(&secret, &missing, view))),
     };
-    Ok(context
-        .providers
-        .accounts
+    Ok(accounts
         .open(&credentials)
         .await
         .map_err(|error| unopened(&error, &secret, view)))
@@ -311,14 +309,13 @@ type DirectoryKey = Result<(Url, SecretString), StatusReason>;
 async fn directory_of(
     burki: &BurkiRef,
     view: &AccountView,
-    context: &Context,
+    secrets: &Secrets,
+    settings: &Settings,
     to_release: bool,
 ) -> Result<DirectoryKey, kube::Error> {
     let origin = burki.url.trim_end_matches('/');
     if origin != BURKI_ORIGIN
-        && !context
-            .process
-            .settings
+        && !settings
             .burki_origins
             .iter()
             .any(|allowed| allowed == origin)
@@ -344,9 +341,7 @@ async fn directory_of(
             ),
         )));
     }
-    let diverted = context
-        .process
-        .settings
+    let diverted = settings
         .burki_endpoint
         .clone()
         .filter(|_| origin == BURKI_ORIGIN);
@@ -359,13 +354,9 @@ async fn directory_of(
         burki.credentials_secret_ref.name.clone(),
     );
     let keys = if to_release {
-        context
-            .cluster
-            .secrets
-            .keys_to_release_with(&secret)
-            .await?
+        secrets.keys_to_release_with(&secret).await?
     } else {
-        context.cluster.secrets.keys(&secret).await?
+        secrets.keys(&secret).await?
     };
     Ok(match keys {
         None => Err(missing_secret(&secret, view)),
@@ -380,7 +371,7 @@ async fn assistant(
     id: i64,
     burki: Option<&DirectoryKey>,
     view: &AccountView,
-    context: &Context,
+    directory: &Directory,
 ) -> Result<Assistant, StatusReason> {
     let (origin, key) = match burki {
         None => {
@@ -395,7 +386,7 @@ async fn assistant(
         Some(Err(blocker)) => return Err(blocker.clone()),
         Some(Ok(key)) => key,
     };
-    match context.providers.directory.assistant(origin, key, id).await {
+    match directory.assistant(origin, key, id).await {
         Ok(Some(assistant)) if assistant.active => Ok(assistant),
         Ok(Some(assistant)) => Err(StatusReason::new(
             Reason::AssistantInactive,
@@ -466,7 +457,8 @@ async fn telnyx_routing(
     number: &PhoneNumber,
     view: &AccountView,
     burki: Option<&DirectoryKey>,
-    context: &Context,
+    cluster: &Cluster,
+    directory: &Directory,
     resolved: &mut Resolved,
 ) -> Result<Routing, StatusReason> {
     let account = resolved.account.clone()?;
@@ -480,9 +472,7 @@ async fn telnyx_routing(
     let connection_id = match options.connection_id.or(of_assistant) {
         Some(id) => Some(id),
         None => match burki {
-            Some(Ok((origin, key))) if resolved.assistant.is_some() => context
-                .providers
-                .directory
+            Some(Ok((origin, key))) if resolved.assistant.is_some() => directory
                 .organization_connection(origin, key)
                 .await
                 .map_err(|error| directory_blocker(&error, view))?,
@@ -501,7 +491,7 @@ async fn telnyx_routing(
             )
         })?;
     let own = AccountKey::of(number);
-    let managed = context.cluster.managers(&own, &account);
+    let managed = cluster.managers(&own, &account);
     let verify = async |home: WebhookOwner, id: &str, wanted: &str| {
         let manager = managed.get(&(home, id.to_owned()));
         let found = account.webhook(home, id).await;

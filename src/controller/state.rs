@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::context::Context;
+use super::cluster::Cluster;
+use super::observations::Observations;
 use super::plan::{Facts, FinalizerRemoval, Lookup, Outcome, Retry};
 use super::quota::Slot;
 use super::resolve::{Resolved, provider_blocker};
@@ -12,6 +13,7 @@ use crate::claim::{ReleaseToken, Token};
 use crate::clock::Instant;
 use crate::number::{Configuration, E164, Holding, NumberId, OrderId, Origin, Price};
 use crate::provider::{Error, Order, Ours};
+use crate::server_time::ServerTime;
 
 /// One pass over one resource.
 pub(super) struct ReconcileState {
@@ -127,10 +129,10 @@ impl ReconcileState {
     }
 
     /// Counts what this pass sets up as a repair, if the number was right before: once, however many writes it takes.
-    pub(super) fn counts_repair(&mut self, context: &Context) -> bool {
+    pub(super) fn counts_repair(&mut self, observations: &Observations) -> bool {
         *self
             .is_repair
-            .get_or_insert_with(|| context.cluster.observations.repairs(&self.object))
+            .get_or_insert_with(|| observations.repairs(&self.object))
     }
 
     pub(super) fn account(&self) -> Result<Arc<Account>, Interrupted> {
@@ -161,18 +163,18 @@ impl ReconcileState {
     }
 
     /// What the clocks show now: a look may have taken its time.
-    pub(super) fn read_clocks(&mut self, context: &Context) {
+    pub(super) fn read_clocks(&mut self, time: &ServerTime) {
         if let Ok(account) = &self.resolved.account {
             self.facts.provider_now = account.provider_api().provider_time();
         }
-        self.facts.now = context.process.time.now().unwrap_or(self.facts.now);
+        self.facts.now = time.now().unwrap_or(self.facts.now);
     }
 
-    pub(super) fn saw(&mut self, look: Lookup, context: &Context) {
-        self.read_clocks(context);
+    pub(super) fn saw(&mut self, look: Lookup, cluster: &Cluster, time: &ServerTime) {
+        self.read_clocks(time);
         let holding = look.holding.as_ref();
         self.facts.recorded_by =
-            holding.and_then(|holding| context.cluster.recorder_of(&self.object, &holding.id));
+            holding.and_then(|holding| cluster.recorder_of(&self.object, &holding.id));
         self.order = self.facts.order(&look).cloned().or(self.order.take());
         self.facts.findings.look = Some(look);
     }

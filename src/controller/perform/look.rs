@@ -5,18 +5,24 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 
-use super::super::context::Context;
+use super::super::cluster::Cluster;
+use super::super::observations::Observations;
 use super::super::plan::acquire::refusal;
 use super::super::plan::{
     ABSENCE_CONFIRMED_AFTER, Lookup, NOT_ON_SALE_AGAIN_AFTER, Outcome, Retry, SearchResult,
 };
+use super::super::process::Process;
+use super::super::quota::HourlyQuotas;
 use super::super::state::{Interrupted, ReconcileState};
 use super::release::unreleased;
 use crate::account::{Account, Candidate, Found};
 use crate::api::{AccountKind, PhoneNumber, Reason, account_name};
+use crate::chance::Chance;
 use crate::claim::Stored;
-use crate::clock::Instant;
-use crate::number::{E164, Holding, Kind, Mark, NumberId, Owner, Place, Price, Provider};
+use crate::clock::{Clock, Instant};
+use crate::number::{
+    E164, Holding, Installation, Kind, Mark, NumberId, Owner, Place, Price, Provider,
+};
 use crate::provider::{Error, Order, OrderState, Ours, RefusalKind};
 use crate::sabotage::{Safeguard, stands};
 
@@ -31,32 +37,34 @@ const FORMERLY: &str = "telephony.burki.dev/formerly";
 pub(super) async fn fetch_by_id(
     id: &NumberId,
     state: &mut ReconcileState,
-    context: &Context,
+    observations: &Observations,
+    quotas: &HourlyQuotas,
+    clock: &dyn Clock,
 ) -> Result<(), Interrupted> {
     let account = state.account()?;
     if let Some(release) = &state.release {
-        let asked = context.process.clock.now();
+        let asked = clock.now();
         let fetched = account.held_now(&release.permit, id).await;
         let is_ours = matches!(&fetched, Ok(Some(holding)) if Ours::prove(holding, &state.facts.mark, id).is_some());
         if !is_ours {
-            unreleased(state, context).await;
+            unreleased(state, quotas).await;
         }
-        fetched_as(fetched?, asked, state, context);
+        fetched_as(fetched?, asked, state, observations);
         return Ok(());
     }
     if let Some(service) = state.messaging_service().filter(|_| !state.facts.deleting) {
         account.know_members(&service).await?;
     }
-    let asked = context.process.clock.now();
+    let asked = clock.now();
     let known = !state.facts.deleting && !state.facts.findings.assigned;
-    let not_before = known.then(|| context.cluster.observations.first_seen(&state.object));
+    let not_before = known.then(|| observations.first_seen(&state.object));
     let mut fetched = account.held(id, not_before).await?;
     if let (Ok(configuration), Some(holding)) = (&state.facts.configuration, &fetched)
         && configuration.lacks(holding)
     {
         fetched = account.held(id, None).await?;
     }
-    fetched_as(fetched, asked, state, context);
+    fetched_as(fetched, asked, state, observations);
     Ok(())
 }
 
@@ -64,12 +72,9 @@ fn fetched_as(
     fetched: Option<Holding>,
     asked: Instant,
     state: &mut ReconcileState,
-    context: &Context,
+    observations: &Observations,
 ) {
-    let missing_for = context
-        .cluster
-        .observations
-        .fetched(&state.object, fetched.is_some());
+    let missing_for = observations.fetched(&state.object, fetched.is_some());
     if missing_for.is_some_and(|missing_for| missing_for >= ABSENCE_CONFIRMED_AFTER)
         && let (Ok(account), Some(number)) = (&state.resolved.account, &state.facts.number)
     {
@@ -165,7 +170,8 @@ async fn price(
 /// Searches, and picks a candidate that becomes the number in question.
 pub(super) async fn search_and_reserve(
     state: &mut ReconcileState,
-    context: &Context,
+    cluster: &Cluster,
+    chance: &Chance,
 ) -> Result<(), Interrupted> {
     let account = state.account()?;
     let Some(search) = state.facts.search.clone() else {
@@ -190,13 +196,12 @@ pub(super) async fn search_and_reserve(
         return Ok(());
     }
     let (object, names) = (Arc::clone(&state.object), account.names());
-    let is_free = |number: &E164| {
-        context.cluster.is_free(number, &object, &names) || !stands(Safeguard::Reservation)
-    };
+    let is_free =
+        |number: &E164| cluster.is_free(number, &object, &names) || !stands(Safeguard::Reservation);
     // The one before was refused, or comes back.
     state.candidate = None;
     let found = account
-        .choose(&search, &context.process.chance, is_free, is_cheap)
+        .choose(&search, chance, is_free, is_cheap)
         .await
         .map_err(|error| not_searched(error, state))?;
     state.facts.findings.offer = None;
@@ -234,14 +239,16 @@ pub(super) async fn search_and_reserve(
 /// A search that has no number yet is looked up by its mark, in a listing.
 pub(super) async fn lookup(
     state: &mut ReconcileState,
-    context: &Context,
+    cluster: &Cluster,
+    quotas: &HourlyQuotas,
+    process: &Process,
 ) -> Result<(), Interrupted> {
     let account = state.account()?;
-    let at = context.process.time.now();
+    let at = process.time.now();
     let not_before = if state.facts.is_untouched() {
-        context.cluster.observations.first_seen(&state.object)
+        cluster.observations.first_seen(&state.object)
     } else {
-        context.process.clock.now()
+        process.clock.now()
     };
     let mark = state.facts.mark.clone();
     let mut is_doubted = false;
@@ -249,7 +256,13 @@ pub(super) async fn lookup(
         let mut marked = account.marked(&mark, not_before).await?;
         marked.retain(|holding| state.facts.counts(holding));
         if marked.is_empty() {
-            state.facts.number = ordered_number(&account, state, context).await?;
+            state.facts.number = ordered_number(
+                &account,
+                state,
+                &cluster.observations,
+                process.clock.as_ref(),
+            )
+            .await?;
             is_doubted = state.facts.memory.doubt.is_some();
         }
         let look = Lookup {
@@ -259,7 +272,7 @@ pub(super) async fn lookup(
             ..Lookup::default()
         };
         if state.facts.number.is_none() {
-            state.saw(look, context);
+            state.saw(look, cluster, &process.time);
             return Ok(());
         }
     }
@@ -279,10 +292,7 @@ pub(super) async fn lookup(
         account.stop_counting(&number);
         let id = &account.identity().account;
         let object = &state.object;
-        context
-            .quotas
-            .order_failed(id, object, number.as_str())
-            .await;
+        quotas.order_failed(id, object, number.as_str()).await;
     }
     let pending = is(OrderState::Pending);
     let mut holding = if pending {
@@ -292,7 +302,7 @@ pub(super) async fn lookup(
     };
     // What is not listed yet may be found by the id that the answer to its purchase told.
     if holding.is_none()
-        && let Some(id) = context.cluster.observations.bought_as(&state.object)
+        && let Some(id) = cluster.observations.bought_as(&state.object)
     {
         let fetch = account.provider_api().fetch(&id);
         let fetched = account.call(fetch).await?;
@@ -300,15 +310,19 @@ pub(super) async fn lookup(
     }
     let mut marked = account.known_marked(&mark);
     marked.retain(|marked| {
-        let is_recorded = context
-            .cluster
-            .recorder_of(&state.object, &marked.id)
-            .is_some();
+        let is_recorded = cluster.recorder_of(&state.object, &marked.id).is_some();
         marked.number != number && state.facts.counts(marked) && !is_recorded
     });
     let orphaned = match &holding {
         Some(holding) if state.facts.adopts => {
-            is_orphan(holding, &mark, &state.object, context).await?
+            is_orphan(
+                holding,
+                &mark,
+                &state.object,
+                cluster,
+                &process.settings.installation,
+            )
+            .await?
         }
         _ => false,
     };
@@ -320,28 +334,24 @@ pub(super) async fn lookup(
         order,
         at,
     };
-    state.saw(look, context);
+    state.saw(look, cluster, &process.time);
     Ok(())
 }
 
 /// Counts what the account holds. At a limit, a number that only the last listing lacks is looked for in another at once.
 pub(super) async fn count(
     state: &mut ReconcileState,
-    context: &Context,
+    cluster: &Cluster,
 ) -> Result<(), Interrupted> {
     let account = state.account()?;
     account.count().await?;
     state.facts.findings.counted = true;
     let declared = &state.resolved.limits;
-    state.facts.limits = context
-        .cluster
-        .limits_on(&state.object, declared, Some(&account));
+    state.facts.limits = cluster.limits_on(&state.object, declared, Some(&account));
     let numbers = state.facts.limits.numbers;
     if numbers.is_some_and(|(most, held)| held >= most) {
         account.count_again().await?;
-        state.facts.limits = context
-            .cluster
-            .limits_on(&state.object, declared, Some(&account));
+        state.facts.limits = cluster.limits_on(&state.object, declared, Some(&account));
     }
     Ok(())
 }
@@ -354,14 +364,15 @@ pub(super) async fn count(
 async fn ordered_number(
     account: &Arc<Account>,
     state: &mut ReconcileState,
-    context: &Context,
+    observations: &Observations,
+    clock: &dyn Clock,
 ) -> Result<Option<E164>, Interrupted> {
     let recorded = state.facts.record.order_id.clone();
-    if recorded.is_none() && context.cluster.observations.knows_orders(&state.object) {
+    if recorded.is_none() && observations.knows_orders(&state.object) {
         return Ok(None);
     }
-    let not_before = context.cluster.observations.first_seen(&state.object);
-    let not_before = not_before.max(context.process.clock.now().before(ORDERS_SERVE));
+    let not_before = observations.first_seen(&state.object);
+    let not_before = not_before.max(clock.now().before(ORDERS_SERVE));
     for order in account.marked_orders(&state.facts.mark, not_before).await? {
         let Some(number) = order.numbers.first() else {
             continue;
@@ -369,7 +380,7 @@ async fn ordered_number(
         if order.state == OrderState::Pending || recorded.as_ref() == Some(&order.id) {
             return Ok(Some(*number));
         }
-        let not_before = context.cluster.observations.first_seen(&state.object);
+        let not_before = observations.first_seen(&state.object);
         let held = account.look(number, not_before).await?;
         if held.is_some_and(|held| state.facts.brought_unmarked(&order, &held)) {
             return Ok(Some(*number));
@@ -379,7 +390,7 @@ async fn ordered_number(
             return Ok(Some(*number));
         }
     }
-    context.cluster.observations.learned_orders(&state.object);
+    observations.learned_orders(&state.object);
     Ok(None)
 }
 
@@ -392,14 +403,14 @@ async fn is_orphan(
     holding: &Holding,
     own: &Mark,
     object: &PhoneNumber,
-    context: &Context,
+    cluster: &Cluster,
+    installation: &Installation,
 ) -> Result<bool, kube::Error> {
     let Some(mark) = Mark::find_in(&holding.marked_text) else {
         return Ok(false);
     };
-    let installation = &context.process.settings.installation;
     let is_own = mark.same_owner(own);
-    if is_own || !mark.is_of(installation) || context.cluster.is_owned(&mark) {
+    if is_own || !mark.is_of(installation) || cluster.is_owned(&mark) {
         return Ok(false);
     }
     let (kind, _) = account_name(object);
@@ -413,7 +424,7 @@ async fn is_orphan(
             return Ok(false);
         }
     }
-    Ok(!context.cluster.is_owned_now(&mark).await?)
+    Ok(!cluster.is_owned_now(&mark).await?)
 }
 
 async fn our_order(
@@ -504,7 +515,13 @@ mod tests {
             let installation = Installation::new("test");
             let mark = Mark::new(Origin::Bought, &installation, &owner(&asks));
             let holding = marked_for(namespace, name);
-            let is_orphan = is_orphan(&holding, &mark, &asks, &world.context);
+            let is_orphan = is_orphan(
+                &holding,
+                &mark,
+                &asks,
+                &world.context.cluster,
+                &installation,
+            );
             let title = format!("{namespace}/{name}: {:?}", asks.metadata.annotations);
             assert_eq!(is_orphan.await.unwrap(), is_taken, "{title}");
         }

@@ -1,11 +1,13 @@
 //! Releases a number: the write that decides on it, and the one request.
 
-use super::super::context::Context;
+use super::super::cluster::Cluster;
 use super::super::plan::{Outcome, PERSON_AGAIN_AFTER, Retry, Step};
-use super::super::quota::{QuotaKind, Slot};
+use super::super::process::Process;
+use super::super::quota::{HourlyQuotas, QuotaKind, Slot};
 use super::super::report;
 use super::super::setbacks::is_conflict;
 use super::super::state::{Interrupted, ReconcileState, Release};
+use super::super::writer::Writer;
 use super::AFTER_A_CHANGE;
 use crate::account::{Account, Priority};
 use crate::api::{PhoneNumber, Reason};
@@ -13,6 +15,8 @@ use crate::claim::{ReleaseToken, TOKEN_LIFETIME};
 use crate::number::NumberId;
 use crate::provider::{Error, Released};
 use crate::sabotage::{Safeguard, stands};
+use crate::server_time::ServerTime;
+use crate::telemetry::metrics::Metrics;
 use kube::{Api, ResourceExt};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,15 +26,18 @@ use std::time::Duration;
 pub(super) async fn record_release(
     id: &NumberId,
     state: &mut ReconcileState,
-    context: &Context,
+    cluster: &Cluster,
+    writer: &Writer,
+    quotas: &HourlyQuotas,
+    process: &Process,
 ) -> Result<(), Interrupted> {
     let account = state.account()?;
     state.ours(id)?;
     let permit = account.permit(Priority::High).await?;
-    let slot = take(id, &account, state, context).await?;
-    let sent = context.process.clock.now();
+    let slot = take(id, &account, state, quotas, &process.time).await?;
+    let sent = process.clock.now();
     let fenced = if stands(Safeguard::ReleaseFence) {
-        report::fence(state, &Step::Release(id.clone()), context).await
+        report::fence(state, &Step::Release(id.clone()), cluster, writer, process).await
     } else {
         Ok(())
     };
@@ -41,10 +48,10 @@ pub(super) async fn record_release(
         Err(_) => None,
     };
     let Some(token) = token else {
-        context.quotas.put_back(slot).await;
+        quotas.put_back(slot).await;
         return Err(match fenced {
             Ok(()) => Error::Overtaken("the number is not recorded any more").into(),
-            Err(error) if is_conflict(&error) => read_again(state, context).await?,
+            Err(error) if is_conflict(&error) => read_again(state, cluster).await?,
             Err(error) => error.into(),
         });
     };
@@ -54,9 +61,7 @@ pub(super) async fn record_release(
         permit,
     });
     state.facts.findings.release_token = true;
-    let age = state
-        .looked_at
-        .map(|at| context.process.clock.now().since(at));
+    let age = state.looked_at.map(|at| process.clock.now().since(at));
     if age.is_none_or(|age| age >= TOKEN_LIFETIME) {
         state.facts.findings.fetched = None;
     }
@@ -66,21 +71,21 @@ pub(super) async fn record_release(
 /// Reads the object that somebody has changed, whatever the watch has brought of that: the next pass decides on it.
 pub(super) async fn read_again(
     state: &ReconcileState,
-    context: &Context,
+    cluster: &Cluster,
 ) -> Result<Interrupted, Interrupted> {
     let namespace = state.object.namespace().unwrap_or_default();
-    let api = Api::<PhoneNumber>::namespaced(context.cluster.reads.clone(), &namespace);
+    let api = Api::<PhoneNumber>::namespaced(cluster.reads.clone(), &namespace);
     if let Some(live) = api.get_opt(&state.object.name_any()).await? {
-        context.cluster.wrote(&Arc::new(live), false);
+        cluster.wrote(&Arc::new(live), false);
     }
     Ok(Interrupted::Outcome(Outcome::KeepStatus(AFTER_A_CHANGE)))
 }
 
 /// Drops the right to a release that was not sent.
-pub(super) async fn unreleased(state: &mut ReconcileState, context: &Context) {
+pub(super) async fn unreleased(state: &mut ReconcileState, quotas: &HourlyQuotas) {
     if let Some(release) = state.release.take() {
         state.facts.findings.release_token = false;
-        context.quotas.put_back(release.slot).await;
+        quotas.put_back(release.slot).await;
     }
 }
 
@@ -88,7 +93,9 @@ pub(super) async fn unreleased(state: &mut ReconcileState, context: &Context) {
 pub(super) async fn release(
     id: &NumberId,
     state: &mut ReconcileState,
-    context: &Context,
+    cluster: &Cluster,
+    quotas: &HourlyQuotas,
+    metrics: &Metrics,
 ) -> Result<(), Interrupted> {
     let account = state.account()?;
     let ours = state.ours(id)?;
@@ -109,18 +116,18 @@ pub(super) async fn release(
         Err(Error::Refused(_) | Error::Unauthorized(_)) => "refused",
         Err(_) => "failed",
     };
-    let label = context.cluster.account_label(&state.object);
-    context.process.metrics.released(label, word);
+    let label = cluster.account_label(&state.object);
+    metrics.released(label, word);
     match &released {
-        Ok(Released::Confirmed) => context.cluster.observations.released(&state.object, true),
+        Ok(Released::Confirmed) => cluster.observations.released(&state.object, true),
         // A replica that lags behind says so too.
-        Ok(Released::Absent) => context.quotas.put_back(slot).await,
+        Ok(Released::Absent) => quotas.put_back(slot).await,
         Err(error) => {
-            context.cluster.observations.released(&state.object, false);
+            cluster.observations.released(&state.object, false);
             if error.is_without_effect() {
-                context.quotas.put_back(slot).await;
+                quotas.put_back(slot).await;
             } else {
-                context.quotas.may_stand(slot).await;
+                quotas.may_stand(slot).await;
             }
         }
     }
@@ -131,8 +138,7 @@ pub(super) async fn release(
             Ok(())
         }
         Ok(Released::Absent) => {
-            state.facts.memory.missing_for =
-                context.cluster.observations.fetched(&state.object, false);
+            state.facts.memory.missing_for = cluster.observations.fetched(&state.object, false);
             state.facts.findings.fetched = Some(None);
             Ok(())
         }
@@ -142,8 +148,7 @@ pub(super) async fn release(
                 state.facts.provider,
                 state.facts.title()
             );
-            context
-                .cluster
+            cluster
                 .observations
                 .release_refused(&state.object, message.clone());
             Err(blocked(message, PERSON_AGAIN_AFTER))
@@ -166,13 +171,13 @@ pub(super) async fn take(
     id: &NumberId,
     account: &Account,
     state: &ReconcileState,
-    context: &Context,
+    quotas: &HourlyQuotas,
+    time: &ServerTime,
 ) -> Result<Slot, Interrupted> {
     let limit = state.resolved.limits.releases_per_hour;
-    let now = context.process.time.now().unwrap_or(state.facts.now);
+    let now = time.now().unwrap_or(state.facts.now);
     let account_id = &account.identity().account;
     let what = (id.as_str(), None);
-    let quotas = &context.quotas;
     let names = account.names();
     let whose = (account_id, names.as_slice());
     let taken = quotas.take(whose, QuotaKind::Release, limit, now, &state.object, what);

@@ -1,12 +1,15 @@
 //! Sets up and assigns a number that is held.
 
-use super::super::context::Context;
+use super::super::cluster::Cluster;
+use super::super::observations::Observations;
 use super::super::plan::{
     ManagedWebhook, Outcome, PERSON_AGAIN_AFTER, RefusedSetup, Retry, Setup, Step,
 };
+use super::super::process::Process;
 use super::super::report;
 use super::super::setbacks::is_conflict;
 use super::super::state::{Interrupted, ReconcileState};
+use super::super::writer::Writer;
 use super::release::read_again;
 use super::{ASSISTANT, MARK};
 use crate::api::{Reason, owner};
@@ -15,6 +18,8 @@ use crate::claim::TOKEN_LIFETIME;
 use crate::number::{Field, Holding, NumberId};
 use crate::provider::{Error, Order, RefusalKind, Renamed, Unmarked, Unproven, WebhookOwner};
 use crate::sabotage::{Safeguard, stands};
+use crate::server_time::ServerTime;
+use crate::telemetry::metrics::Metrics;
 
 /// On deletion a number is released even if Burki cannot be told.
 pub(super) async fn unassign(
@@ -62,12 +67,14 @@ fn directory_stop(error: &DirectoryError) -> Interrupted {
 pub(super) async fn record_pending_assignment(
     assistant: i64,
     state: &mut ReconcileState,
-    context: &Context,
+    cluster: &Cluster,
+    writer: &Writer,
+    process: &Process,
 ) -> Result<(), Interrupted> {
     state.facts.record.assigning = Some(assistant);
-    match report::fence(state, &Step::Assign(assistant), context).await {
+    match report::fence(state, &Step::Assign(assistant), cluster, writer, process).await {
         Ok(()) => Ok(()),
-        Err(error) if is_conflict(&error) => Err(read_again(state, context).await?),
+        Err(error) if is_conflict(&error) => Err(read_again(state, cluster).await?),
         Err(error) => Err(error.into()),
     }
 }
@@ -77,11 +84,12 @@ pub(super) async fn record_pending_assignment(
 pub(super) async fn assign(
     assistant: i64,
     state: &mut ReconcileState,
-    context: &Context,
+    observations: &Observations,
+    process: &Process,
 ) -> Result<(), Interrupted> {
     let announced_at = state.announced_at;
     let is_late = || {
-        let age = announced_at.map(|at| context.process.clock.now().since(at));
+        let age = announced_at.map(|at| process.clock.now().since(at));
         age.is_none_or(|age| age >= TOKEN_LIFETIME) && stands(Safeguard::Announcement)
     };
     let late = || {
@@ -124,15 +132,12 @@ pub(super) async fn assign(
     }
     match assigned {
         Assigned::Done => {
-            if context.cluster.observations.is_unassigned(&state.object) {
-                context.process.metrics.drifted(ASSISTANT);
+            if observations.is_unassigned(&state.object) {
+                process.metrics.drifted(ASSISTANT);
             }
             state.facts.record.assistant = Some(assistant);
             state.facts.record.assigning = None;
-            context
-                .cluster
-                .observations
-                .unassigned(&state.object, false);
+            observations.unassigned(&state.object, false);
             state.facts.findings.assigned = true;
             state.facts.findings.fetched = None;
             state.facts.memory.verified = false;
@@ -153,7 +158,8 @@ pub(super) async fn assign(
 pub(super) async fn rename(
     id: &NumberId,
     state: &mut ReconcileState,
-    context: &Context,
+    observations: &Observations,
+    time: &ServerTime,
 ) -> Result<(), Interrupted> {
     let found = state.found(id)?;
     let mark = state.facts.mark.clone();
@@ -165,20 +171,16 @@ pub(super) async fn rename(
     } else {
         whole
     };
-    let (at, dated) = write_name(&found, &name, state, context).await?;
+    let (at, dated) = write_name(&found, &name, state, time).await?;
     state.facts.findings.renamed = Some(at);
     let date = dated.filter(|_| at.is_none());
-    state.facts.memory.unmoved_for =
-        context
-            .cluster
-            .observations
-            .renamed(&state.object, id, at.is_some(), date);
+    state.facts.memory.unmoved_for = observations.renamed(&state.object, id, at.is_some(), date);
     let holding = state.found(id)?;
     if state.facts.is_older(&holding) {
-        context.cluster.observations.met(&state.object, id);
+        observations.met(&state.object, id);
         state.facts.memory.met = Some(id.clone());
     } else if state.facts.is_bought(&holding) {
-        context.cluster.observations.proved(&state.object, id);
+        observations.proved(&state.object, id);
         state.facts.memory.proved = Some(id.clone());
     }
     Ok(())
@@ -188,21 +190,21 @@ pub(super) async fn rename(
 pub(super) async fn disclaim(
     id: &NumberId,
     state: &mut ReconcileState,
-    context: &Context,
+    time: &ServerTime,
 ) -> Result<(), Interrupted> {
     let found = state.found(id)?;
     let mark = state.facts.mark.adopted();
     let name = mark.with_name(state.facts.provider, &state.resolved.name);
     let number = owner(state.object.as_ref());
     tracing::warn!(%number, %id, "a purchase met a number that the account held before; it is marked as not bought");
-    write_name(&found, &name, state, context).await.map(drop)
+    write_name(&found, &name, state, time).await.map(drop)
 }
 
 async fn write_name(
     found: &Holding,
     name: &str,
     state: &mut ReconcileState,
-    context: &Context,
+    time: &ServerTime,
 ) -> Result<(Option<jiff::Timestamp>, Option<jiff::Timestamp>), Interrupted> {
     let account = state.account()?;
     let unproven = Unproven::prove(found, &state.facts.mark)
@@ -211,7 +213,7 @@ async fn write_name(
         .call(account.provider_api().rename(&unproven, name))
         .await?;
     let holding = account.saw(holding);
-    state.read_clocks(context);
+    state.read_clocks(time);
     let seen = &mut state.facts.findings;
     let look = seen.look.iter_mut();
     let places = look.flat_map(|look| [&mut look.holding, &mut look.marked]);
@@ -226,7 +228,8 @@ async fn write_name(
 pub(super) async fn restore_mark(
     id: &NumberId,
     state: &mut ReconcileState,
-    context: &Context,
+    observations: &Observations,
+    process: &Process,
 ) -> Result<(), Interrupted> {
     let account = state.account()?;
     let unmarked = Unmarked::prove(&state.held(id)?, &state.facts.mark, id)
@@ -239,10 +242,10 @@ pub(super) async fn restore_mark(
         .call(account.provider_api().mark(&unmarked, &text))
         .await?;
     let holding = account.saw(holding);
-    state.counts_repair(context);
-    context.process.metrics.drifted(MARK);
+    state.counts_repair(observations);
+    process.metrics.drifted(MARK);
     state.facts.findings.marked = true;
-    state.looked_at = Some(context.process.clock.now());
+    state.looked_at = Some(process.clock.now());
     state.holds(holding);
     Ok(())
 }
@@ -251,12 +254,13 @@ pub(super) async fn configure(
     id: &NumberId,
     fields: &[Field],
     state: &mut ReconcileState,
-    context: &Context,
+    observations: &Observations,
+    metrics: &Metrics,
 ) -> Result<(), Interrupted> {
     let account = state.account()?;
     let configuration = state.configuration()?;
     let ours = state.ours(id)?;
-    let is_repair = state.counts_repair(context);
+    let is_repair = state.counts_repair(observations);
     match account
         .call(account.provider_api().configure(&ours, &configuration))
         .await
@@ -264,7 +268,7 @@ pub(super) async fn configure(
         Ok(holding) => {
             if is_repair {
                 let repaired = fields.iter();
-                repaired.for_each(|field| context.process.metrics.drifted(field.label()));
+                repaired.for_each(|field| metrics.drifted(field.label()));
             }
             let holding = account.saw(holding);
             state.facts.findings.configured = true;
@@ -282,7 +286,7 @@ pub(super) async fn configure(
                 state.facts.title()
             );
             let setup = Setup::Number(Box::new(configuration), fields.to_vec());
-            Err(refused(setup, reason, message, state, context))
+            Err(refused(setup, reason, message, state, observations))
         }
         Err(error) => Err(error.into()),
     }
@@ -294,10 +298,10 @@ fn refused(
     reason: Reason,
     message: String,
     state: &ReconcileState,
-    context: &Context,
+    observations: &Observations,
 ) -> Interrupted {
     let left = PERSON_AGAIN_AFTER;
-    context.cluster.observations.refused(
+    observations.refused(
         &state.object,
         RefusedSetup {
             setup,
@@ -346,7 +350,7 @@ pub(super) async fn attach_papers(
     order: &Order,
     group: &str,
     state: &mut ReconcileState,
-    context: &Context,
+    observations: &Observations,
 ) -> Result<(), Interrupted> {
     let account = state.account()?;
     let provider_api = account.provider_api();
@@ -368,7 +372,7 @@ pub(super) async fn attach_papers(
             );
             let setup = Setup::RegulatoryDocuments(order.id.clone(), group.to_owned());
             let reason = Reason::RegulatoryRequirement;
-            Err(refused(setup, reason, message, state, context))
+            Err(refused(setup, reason, message, state, observations))
         }
         Err(error) => Err(error.into()),
     }

@@ -7,13 +7,16 @@ use std::time::Duration;
 use kube::ResourceExt;
 use serde_json::json;
 
-use super::super::context::Context;
+use super::super::cluster::Cluster;
+use super::super::observations::Observations;
 use super::super::plan::acquire::refusal;
 use super::super::plan::{Attempt, Limits, Lookup, Outcome, Retry};
-use super::super::quota::{QuotaKind, Slot};
+use super::super::process::Process;
+use super::super::quota::{HourlyQuotas, QuotaKind, Slot};
 use super::super::report;
 use super::super::rivals::named_for;
 use super::super::state::{Interrupted, Purchase, ReconcileState};
+use super::super::writer::Writer;
 use super::patch;
 use crate::account::{Account, BeginError, PendingPurchase, Priority, SEARCH_HOLDS, Usage};
 use crate::api::{AttemptOutcome, AttemptStatus, NUMBER_FINALIZER, Reason, finalizers_of, owner};
@@ -21,39 +24,40 @@ use crate::claim::{ANNOTATION, Claim, Intent, Stored, Token};
 use crate::number::{Amount, Configuration, Currency, NumberId, Origin, Price};
 use crate::provider::{Error, OrderState, Refusal, RefusalKind, Reply, Unmarked};
 use crate::sabotage::{Safeguard, stands};
+use crate::server_time::ServerTime;
 
 /// Writes the claim together with the finalizer, in one patch that fails if anybody else has written since.
 pub(super) async fn claim(
     intent: Intent,
     since: Option<jiff::Timestamp>,
     state: &mut ReconcileState,
-    context: &Context,
+    cluster: &Cluster,
+    writer: &Writer,
+    quotas: &HourlyQuotas,
+    process: &Process,
 ) -> Result<(), Interrupted> {
     let account = state.account()?;
     let offer = state.facts.findings.offer.as_ref().and_then(Option::as_ref);
     let price = offer.and_then(|offer| offer.price.clone());
     let permit = account.permit(Priority::High).await?;
-    let spending = reserve(&account, intent, price.as_ref(), state, context)?;
+    let spending = reserve(&account, intent, price.as_ref(), state, cluster)?;
     // Who was there first may have come while this pass looked and waited.
-    state.facts.rival = context
-        .cluster
-        .competing_claim(&state.object, &account.names());
+    state.facts.rival = cluster.competing_claim(&state.object, &account.names());
     if let Some(stop) = state.facts.rival_blocker(Retry::Backoff)
         && stands(Safeguard::FirstComeFirstServed)
     {
         return Err(Interrupted::Outcome(stop));
     }
-    let slot = take(&account, intent, state, context).await?;
-    let (token, claim) = match store(intent, since, price, &account, state, context).await {
+    let slot = take(&account, intent, state, quotas, &process.time).await?;
+    let (token, claim) = match store(intent, since, price, state, cluster, writer, process).await {
         Ok(stored) => stored,
         Err(stop) => {
             // Without the stored claim nothing can be bought.
-            context.quotas.put_back(slot).await;
+            quotas.put_back(slot).await;
             return Err(stop);
         }
     };
-    let is_clean = context
-        .cluster
+    let is_clean = cluster
         .observations
         .claimed(&state.object, &state.facts.claim, &claim);
     let alone = is_clean && state.facts.memory.doubt.is_none();
@@ -73,7 +77,7 @@ pub(super) async fn claim(
         spending,
     });
     // What a search has just shown needs no other look.
-    let is_recent = |asked| context.process.clock.now().since(asked) < SEARCH_HOLDS;
+    let is_recent = |asked| process.clock.now().since(asked) < SEARCH_HOLDS;
     if intent == Intent::Buy && state.chosen_at.take().is_some_and(is_recent) {
         state.facts.findings.last_look = Some(None);
     }
@@ -85,12 +89,14 @@ async fn store(
     intent: Intent,
     since: Option<jiff::Timestamp>,
     price: Option<Price>,
-    account: &Account,
     state: &mut ReconcileState,
-    context: &Context,
+    cluster: &Cluster,
+    writer: &Writer,
+    process: &Process,
 ) -> Result<(Token, Claim), Interrupted> {
+    let account = state.account()?;
     let number = state.number()?;
-    let at = context.process.time.now().unwrap_or(state.facts.now);
+    let at = process.time.now().unwrap_or(state.facts.now);
     let attempts = match &state.facts.claim {
         Stored::Ours(before) if !state.facts.memory.never_bought => before.attempts_on(&number),
         Stored::Nothing => {
@@ -99,7 +105,7 @@ async fn store(
         }
         _ => 0,
     };
-    let mut nonce = context.process.chance.nonce();
+    let mut nonce = process.chance.nonce();
     if let (Stored::Ours(before), Some(_)) = (&state.facts.claim, since) {
         nonce = before.next_nonce(&nonce);
     }
@@ -123,13 +129,13 @@ async fn store(
     let text = claim
         .to_annotation()
         .map_err(|error| Interrupted::Api(kube::Error::SerdeError(error)))?;
-    let sent = context.process.clock.now();
+    let sent = process.clock.now();
     let metadata = json!({
         "resourceVersion": state.object.resource_version(),
         "annotations": { ANNOTATION: text },
         "finalizers": finalizers_of(state.object.as_ref(), NUMBER_FINALIZER, true),
     });
-    patch(state, context, metadata).await?;
+    patch(state, cluster, writer, metadata).await?;
     let stored = Token::from_reply(state.object.annotations(), claim.clone(), sent);
     let token = stored.ok_or_else(|| {
         Interrupted::from(Error::Invariant(
@@ -146,7 +152,7 @@ fn reserve(
     intent: Intent,
     price: Option<&Price>,
     state: &mut ReconcileState,
-    context: &Context,
+    cluster: &Cluster,
 ) -> Result<PendingPurchase, Interrupted> {
     let monthly = match intent {
         Intent::Buy => price.map_or(Amount::ZERO, |price| price.monthly),
@@ -158,7 +164,7 @@ fn reserve(
     let mut over = None;
     let may = is_limited.then_some(|tally: Usage| {
         over = is_over(limits, tally.numbers, |currency| {
-            let index = &context.cluster.caches.index;
+            let index = &cluster.caches.index;
             let spent = index.cost_besides(&state.object, &names, currency);
             spent.plus(tally.monthly)
         });
@@ -168,7 +174,7 @@ fn reserve(
         &state.number()?,
         &owner(state.object.as_ref()),
         monthly,
-        &context.cluster.told_besides(&state.object, names.clone()),
+        &cluster.told_besides(&state.object, names.clone()),
         may,
     );
     reserved.map_err(|why| match why {
@@ -195,12 +201,13 @@ async fn take(
     account: &Account,
     intent: Intent,
     state: &ReconcileState,
-    context: &Context,
+    quotas: &HourlyQuotas,
+    time: &ServerTime,
 ) -> Result<Slot, Interrupted> {
     let deed = deed(intent);
     let id = &account.identity().account;
     let limit = state.resolved.limits.purchases_per_hour;
-    let now = context.process.time.now().unwrap_or(state.facts.now);
+    let now = time.now().unwrap_or(state.facts.now);
     let number = state.number()?;
     // Another number is claimed instead only where it is certain that the claimed one was not bought.
     let before = match &state.facts.claim {
@@ -208,7 +215,6 @@ async fn take(
         _ => None,
     };
     let what = (number.as_str(), before);
-    let quotas = &context.quotas;
     let names = account.names();
     let taken = quotas.take(
         (id, names.as_slice()),
@@ -254,7 +260,8 @@ fn is_over(limits: &Limits, numbers: i64, cost: impl Fn(&Currency) -> Amount) ->
 
 pub(super) async fn verify_before_purchase(
     state: &mut ReconcileState,
-    context: &Context,
+    cluster: &Cluster,
+    quotas: &HourlyQuotas,
 ) -> Result<(), Interrupted> {
     let account = state.account()?;
     let number = state.number()?;
@@ -270,45 +277,52 @@ pub(super) async fn verify_before_purchase(
         Ok(holding) => {
             state.facts.recorded_by = holding
                 .as_ref()
-                .and_then(|holding| context.cluster.recorder_of(&state.object, &holding.id));
+                .and_then(|holding| cluster.recorder_of(&state.object, &holding.id));
             if holding.is_some() && !adopting {
-                unused(state, context).await;
+                unused(state, &cluster.observations, quotas).await;
             }
             state.facts.findings.last_look = Some(holding);
             Ok(())
         }
         Err(error) => {
-            unused(state, context).await;
+            unused(state, &cluster.observations, quotas).await;
             Err(error.into())
         }
     }
 }
 
 /// Drops a token that was not spent: nothing was sent under its claim.
-async fn unused(state: &mut ReconcileState, context: &Context) {
+async fn unused(state: &mut ReconcileState, observations: &Observations, quotas: &HourlyQuotas) {
     if let Some(purchase) = state.purchase.take() {
         known_not_purchased(
             &purchase.token.claim().nonce,
             purchase.alone,
             state,
-            context,
+            observations,
         );
         state.facts.findings.token = false;
-        context.quotas.put_back(purchase.slot).await;
+        quotas.put_back(purchase.slot).await;
     }
 }
 
-fn known_not_purchased(nonce: &str, alone: bool, state: &mut ReconcileState, context: &Context) {
+fn known_not_purchased(
+    nonce: &str,
+    alone: bool,
+    state: &mut ReconcileState,
+    observations: &Observations,
+) {
     if alone {
-        context
-            .cluster
-            .observations
-            .known_not_purchased(&state.object, nonce);
+        observations.known_not_purchased(&state.object, nonce);
     }
     state.facts.memory.never_bought = alone;
 }
 
-pub(super) async fn buy(state: &mut ReconcileState, context: &Context) -> Result<(), Interrupted> {
+pub(super) async fn buy(
+    state: &mut ReconcileState,
+    cluster: &Cluster,
+    quotas: &HourlyQuotas,
+    process: &Process,
+) -> Result<(), Interrupted> {
     let account = state.account()?;
     let configuration = state.configuration()?;
     let Some(Purchase {
@@ -325,22 +339,22 @@ pub(super) async fn buy(state: &mut ReconcileState, context: &Context) -> Result
     };
     state.facts.findings.token = false;
     let claim = token.claim().clone();
-    let sent = context.process.clock.now();
+    let sent = process.clock.now();
     let reply = account.provider_api().buy(token, &configuration).await;
     let (label, word) = (
-        context.cluster.account_label(&state.object),
+        cluster.account_label(&state.object),
         report::outcome_label(&reply),
     );
-    context.process.metrics.purchased(label, word);
+    process.metrics.purchased(label, word);
     if matches!(reply, Reply::Rejected(_) | Reply::NotSent(_)) {
-        known_not_purchased(&claim.nonce, alone, state, context);
+        known_not_purchased(&claim.nonce, alone, state, &cluster.observations);
     }
     match &reply {
         Reply::Bought(_) => {}
-        Reply::Ordered(_) => context.quotas.was_ordered(slot).await,
-        Reply::Unknown(_) => context.quotas.may_stand(slot).await,
+        Reply::Ordered(_) => quotas.was_ordered(slot).await,
+        Reply::Unknown(_) => quotas.may_stand(slot).await,
         Reply::Rejected(_) | Reply::Refused(_) | Reply::NotSent(_) => {
-            context.quotas.put_back(slot).await;
+            quotas.put_back(slot).await;
         }
     }
     if matches!(
@@ -352,17 +366,14 @@ pub(super) async fn buy(state: &mut ReconcileState, context: &Context) -> Result
     if let Some(candidate) = &mut state.candidate
         && is_settled(&reply)
     {
-        candidate.tried(&claim.number, context.process.clock.now());
+        candidate.tried(&claim.number, process.clock.now());
     }
     let mut attempt = report::attempt(&claim, report::outcome(&reply));
     match reply {
         Reply::Bought(holding) => {
-            context
-                .cluster
-                .observations
-                .bought(&state.object, &holding.id);
+            cluster.observations.bought(&state.object, &holding.id);
             if account.was_known(&holding.id, sent) && stands(Safeguard::ProofOfPurchase) {
-                context.cluster.observations.met(&state.object, &holding.id);
+                cluster.observations.met(&state.object, &holding.id);
                 state.facts.memory.met = Some(holding.id.clone());
             }
             let holding = account.saw(*holding);
@@ -372,14 +383,15 @@ pub(super) async fn buy(state: &mut ReconcileState, context: &Context) -> Result
                     at: Some(state.facts.now),
                     ..Lookup::default()
                 },
-                context,
+                cluster,
+                &process.time,
             );
             if !state.facts.is_bought(&holding) {
                 attempt.outcome = AttemptOutcome::Unknown;
             }
         }
         Reply::Ordered(order) => {
-            context.cluster.observations.ordered(&state.object);
+            cluster.observations.ordered(&state.object);
             state.facts.record.requirement_group = configuration.papers.requirement_group_id;
             state.order = Some(order.clone());
             let pending = order.state == OrderState::Pending;
@@ -394,8 +406,7 @@ pub(super) async fn buy(state: &mut ReconcileState, context: &Context) -> Result
                 let configuration = state.facts.configuration.as_mut();
                 if configuration.is_ok_and(Configuration::leave_out_messages) {
                     let number = claim.number;
-                    context
-                        .cluster
+                    cluster
                         .observations
                         .takes_no_messages(&state.object, number);
                 } else {
@@ -451,7 +462,9 @@ fn refused(attempt: &mut AttemptStatus, refused: &Refusal, state: &ReconcileStat
 pub(super) async fn adopt(
     id: &NumberId,
     state: &mut ReconcileState,
-    context: &Context,
+    cluster: &Cluster,
+    quotas: &HourlyQuotas,
+    process: &Process,
 ) -> Result<(), Interrupted> {
     let account = state.account()?;
     let seen = state
@@ -469,14 +482,14 @@ pub(super) async fn adopt(
     state.facts.findings.token = false;
     let nobodys = Unmarked::abandoned(&now, &seen).filter(|unmarked| unmarked.id() == id);
     let overtaken = match &nobodys {
-        _ if !purchase.token.is_fresh(context.process.clock.now()) => {
+        _ if !purchase.token.is_fresh(process.clock.now()) => {
             Some("the claim was written too long ago")
         }
         None => Some("the number has just changed"),
         Some(_) => None,
     };
     let (Some(nobodys), None) = (nobodys, overtaken) else {
-        context.quotas.put_back(purchase.slot).await;
+        quotas.put_back(purchase.slot).await;
         let why = overtaken.unwrap_or("the number has just changed");
         return Err(Interrupted::from(Error::Overtaken(why)));
     };
@@ -489,8 +502,8 @@ pub(super) async fn adopt(
     let marked = account.heed(account.provider_api().mark(&nobodys, &text).await);
     match &marked {
         Ok(_) => {}
-        Err(error) if error.is_without_effect() => context.quotas.put_back(purchase.slot).await,
-        Err(_) => context.quotas.may_stand(purchase.slot).await,
+        Err(error) if error.is_without_effect() => quotas.put_back(purchase.slot).await,
+        Err(_) => quotas.may_stand(purchase.slot).await,
     }
     drop(purchase.permit);
     let holding = marked?;
@@ -501,7 +514,8 @@ pub(super) async fn adopt(
             at: Some(state.facts.now),
             ..Lookup::default()
         },
-        context,
+        cluster,
+        &process.time,
     );
     Ok(())
 }

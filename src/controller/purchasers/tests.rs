@@ -108,7 +108,14 @@ async fn who_loses_the_right_to_an_account_buys_nothing_and_still_releases() {
             json!({"spec": {"accountRef": refers}, "status": status}),
         );
         number.metadata.deletion_timestamp = serde_json::from_value(deletion).unwrap();
-        let resolved = resolve(&number, &world.context).await.unwrap();
+        let resolved = resolve(
+            &number,
+            &world.context.cluster,
+            &world.context.providers,
+            &world.context.process.settings,
+        )
+        .await
+        .unwrap();
         assert_eq!(resolved.account.err().unwrap().reason, reason, "{status}");
         let configuration = resolved.configuration.unwrap_err();
         if number.metadata.deletion_timestamp.is_none() {

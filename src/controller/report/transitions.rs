@@ -1,17 +1,18 @@
 //! Events and log lines on changes of the status.
 
 use crate::api::{PhoneNumberStatus, Reason, condition, owner};
-use crate::controller::context::Context;
-use crate::controller::events::Told;
+use crate::controller::events::{Events, Told};
 use crate::controller::plan::FinalizerRemoval;
 use crate::controller::state::ReconcileState;
+use jiff::Timestamp;
 use kube::Resource;
 
 pub(super) fn transitions(
     before: &PhoneNumberStatus,
     after: &PhoneNumberStatus,
     state: &ReconcileState,
-    context: &Context,
+    events: &Events,
+    now: Timestamp,
 ) {
     if let (None, Some(id)) = (&before.id, &after.id) {
         let account = after.account_id.as_deref().unwrap_or("unknown");
@@ -19,7 +20,7 @@ pub(super) fn transitions(
             "{} is held in account {account} as {id}.",
             state.facts.title()
         );
-        tell(state, context, false, "Purchased", "Purchase", note);
+        tell(state, events, now, false, "Purchased", "Purchase", note);
     }
     let is_bought = before.id.is_none() && after.id.is_some();
     let shown = |status: &PhoneNumberStatus, kind: &str| {
@@ -50,12 +51,17 @@ pub(super) fn transitions(
         tracing::info!(number = %owner(state.object.as_ref()), reason, message, "state changed");
         // That it was bought, and needs nothing more, is one piece of news.
         if !(is_bought && known == Some(Reason::Ready)) {
-            tell(state, context, stalled, &reason, "Reconcile", message);
+            tell(state, events, now, stalled, &reason, "Reconcile", message);
         }
     }
 }
 
-pub(super) fn report_removal(removal: FinalizerRemoval, state: &ReconcileState, context: &Context) {
+pub(super) fn report_removal(
+    removal: FinalizerRemoval,
+    state: &ReconcileState,
+    events: &Events,
+    now: Timestamp,
+) {
     let number = state.facts.title();
     let (reason, note) = match removal {
         FinalizerRemoval::Released => ("Released", format!("{number} was given back.")),
@@ -90,23 +96,24 @@ pub(super) fn report_removal(removal: FinalizerRemoval, state: &ReconcileState, 
         ),
     };
     tracing::info!(number = %owner(state.object.as_ref()), reason, note, "let go");
-    tell(state, context, false, reason, "Delete", note);
+    tell(state, events, now, false, reason, "Delete", note);
 }
 
 pub(super) fn tell(
     state: &ReconcileState,
-    context: &Context,
+    events: &Events,
+    now: Timestamp,
     is_warning: bool,
     reason: &str,
     action: &'static str,
     note: String,
 ) {
-    context.writer.events.tell(Told {
+    events.tell(Told {
         about: state.object.object_ref(&()),
         is_warning,
         reason: reason.to_owned(),
         action,
         note,
-        at: context.process.time.now().unwrap_or(state.facts.now),
+        at: now,
     });
 }
