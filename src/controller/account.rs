@@ -16,11 +16,12 @@ use super::caches::Caches;
 use super::checks::InventoryChecks;
 use super::cluster::{AccountView, Cluster};
 use super::conditions::set_condition;
-use super::context::Context;
 use super::fault;
 use super::inspect;
 use super::process::Process;
+use super::providers::Providers;
 use super::resolve::{open_account, provider_blocker};
+use super::schedule::Schedule;
 use super::setbacks::is_conflict;
 use super::writer::Writer;
 use crate::account::{Account, is_suspect};
@@ -39,12 +40,16 @@ use crate::telemetry::traces::SPANS;
 /// Those of the API server.
 pub(super) async fn reconcile<A: AnyAccount>(
     account: Arc<A>,
-    context: Arc<Context>,
+    cluster: &Cluster,
+    providers: &Providers,
+    writer: &Writer,
+    schedule: &Schedule,
+    process: &Process,
 ) -> Result<RequeueAfter, kube::Error> {
-    if !context.cluster.caches.has_begun() {
+    if !cluster.caches.has_begun() {
         return Ok(None);
     }
-    if let Some(wait) = context.setbacks.wait(account.as_ref()) {
+    if let Some(wait) = schedule.setbacks.wait(account.as_ref()) {
         return Ok(Some(wait));
     }
     let kind = label(A::KIND);
@@ -54,8 +59,8 @@ pub(super) async fn reconcile<A: AnyAccount>(
         reason: audit::TO_RESOLVE.to_owned(),
         cost: None,
     };
-    context.process.metrics.expect(&account.label());
-    let begun = context.process.clock.now();
+    process.metrics.expect(&account.label());
+    let begun = process.clock.now();
     let span = tracing::info_span!(
         target: SPANS,
         "reconcile",
@@ -64,32 +69,42 @@ pub(super) async fn reconcile<A: AnyAccount>(
         name = account.name_any(),
         generation = account.meta().generation,
     );
-    let passed = with_audit_context(audited, pass_over(Arc::clone(&account), &context))
-        .instrument(span)
-        .await;
+    let passed = with_audit_context(
+        audited,
+        pass_over(
+            Arc::clone(&account),
+            cluster,
+            providers,
+            writer,
+            schedule,
+            process,
+        ),
+    )
+    .instrument(span)
+    .await;
     if passed.is_ok() {
-        context.setbacks.over(account.as_ref());
+        schedule.setbacks.over(account.as_ref());
     }
-    context
-        .process
+    process
         .metrics
-        .passed(kind, context.process.clock.now().since(begun));
+        .passed(kind, process.clock.now().since(begun));
     if let Err(error) = &passed
         && !is_conflict(error)
     {
-        context
-            .process
-            .metrics
-            .failed(kind, KUBERNETES_API.to_owned());
+        process.metrics.failed(kind, KUBERNETES_API.to_owned());
     }
     passed
 }
 
 async fn pass_over<A: AnyAccount>(
     account: Arc<A>,
-    context: &Context,
+    cluster: &Cluster,
+    providers: &Providers,
+    writer: &Writer,
+    schedule: &Schedule,
+    process: &Process,
 ) -> Result<RequeueAfter, kube::Error> {
-    let account = keep_while_used(account, &context.cluster, &context.writer).await?;
+    let account = keep_while_used(account, cluster, writer).await?;
     if account.meta().deletion_timestamp.is_some()
         && !has_finalizer(account.as_ref(), ACCOUNT_FINALIZER)
     {
@@ -99,36 +114,38 @@ async fn pass_over<A: AnyAccount>(
         spec: account.spec().clone(),
         namespace: account
             .namespace()
-            .unwrap_or_else(|| context.process.settings.operator_namespace.clone()),
+            .unwrap_or_else(|| process.settings.operator_namespace.clone()),
         title: format!("{} {}", A::kind(&()), account.name_any()),
         denied: None,
     };
     let mut status = account.status().cloned().unwrap_or_default();
     let key = account.key();
-    let users = context.cluster.users(&key);
-    let opened = open_account(
-        &view,
-        &context.cluster.secrets,
-        &context.providers.accounts,
-        false,
-    )
-    .await?;
-    context.cluster.opened(&key, &opened, &context.providers);
+    let users = cluster.users(&key);
+    let opened = open_account(&view, &cluster.secrets, &providers.accounts, false).await?;
+    cluster.opened(&key, &opened, providers);
     let (ready, reason, message) = match opened {
         Ok(opened) => {
             status.account_id = Some(opened.identity().account.to_string());
-            context
-                .cluster
-                .limits_of(&opened, &key, &account.spec().limits);
-            match inspect(account.as_ref(), &opened, &users, context).await? {
+            cluster.limits_of(&opened, &key, &account.spec().limits);
+            match inspect(
+                account.as_ref(),
+                &opened,
+                &users,
+                cluster,
+                providers,
+                schedule,
+                process,
+            )
+            .await?
+            {
                 Ok(note) => {
                     show_figures(
                         account.as_ref(),
                         &opened,
                         &mut status,
-                        &context.cluster.caches,
-                        &context.checks,
-                        &context.process,
+                        &cluster.caches,
+                        &schedule.checks,
+                        process,
                     );
                     let (ready, reason, message) = opened_as(opened.identity());
                     let note = note.map(|note| format!(" {note}")).unwrap_or_default();
@@ -146,31 +163,26 @@ async fn pass_over<A: AnyAccount>(
         reason,
         message.clone(),
         account.meta().generation,
-        context.process.time.now().unwrap_or_default(),
+        process.time.now().unwrap_or_default(),
     );
-    fault::note(reason, &message, account.as_ref(), &context.process.metrics);
+    fault::note(reason, &message, account.as_ref(), &process.metrics);
     if ready && was_refused(account.as_ref()) {
         // They wait for a person, who may have mended it at the provider, where nobody sees it.
-        users
-            .iter()
-            .for_each(|user| context.cluster.requeuer.number(user));
+        users.iter().for_each(|user| cluster.requeuer.number(user));
     }
     if !ready && reason.is_failure() {
-        context
-            .process
-            .metrics
-            .failed(label(A::KIND), reason.to_string());
+        process.metrics.failed(label(A::KIND), reason.to_string());
     }
     if account.status() != Some(&status) {
         let mut changed = A::clone(&account);
         changed.set_status(status);
         changed.meta_mut().managed_fields = None;
         account
-            .api(&context.writer.client)
+            .api(&writer.client)
             .replace_status(&account.name_any(), &PostParams::default(), &changed)
             .await?;
     }
-    Ok(Some(context.process.settings.interval))
+    Ok(Some(process.settings.interval))
 }
 
 /// True if the status says that the provider refused the credential, or to sell anything.
@@ -194,38 +206,41 @@ async fn inspect<A: AnyAccount>(
     account: &A,
     opened: &Arc<Account>,
     users: &[Arc<PhoneNumber>],
-    context: &Context,
+    cluster: &Cluster,
+    providers: &Providers,
+    schedule: &Schedule,
+    process: &Process,
 ) -> Result<Result<Option<String>, StatusReason>, kube::Error> {
     // Slightly less than the interval, so that accounts that share one at the provider share its listing.
-    let interval = context.process.settings.interval.mul_f64(0.9);
-    let not_before = context.process.clock.now().before(interval);
+    let interval = process.settings.interval.mul_f64(0.9);
+    let not_before = process.clock.now().before(interval);
     if let Err(error) = opened.list(not_before).await {
         return Ok(Err(provider_blocker(&error)));
     }
     let note = inspect::look_into_services(opened, users, not_before).await;
     let uid = account.uid().unwrap_or_default();
-    if context.checks.begins(&uid, opened.listed()) {
-        let missing = inspect::requeue_drifted(opened, users, &context.cluster);
-        context.checks.misses(&uid, missing);
+    if schedule.checks.begins(&uid, opened.listed()) {
+        let missing = inspect::requeue_drifted(opened, users, cluster);
+        schedule.checks.misses(&uid, missing);
         inspect::requeue_on_dependency_change(
             users,
-            &context.cluster,
-            &context.providers,
-            &context.process.settings,
-            &context.dependencies,
+            cluster,
+            providers,
+            &process.settings,
+            &schedule.dependencies,
         )
         .await?;
         inspect::requeue_reassigned(
             &uid,
             users,
-            &context.cluster,
-            &context.providers,
-            &context.process.settings,
-            &context.checks,
+            cluster,
+            providers,
+            &process.settings,
+            &schedule.checks,
         )
         .await?;
     }
-    let missing = context.checks.missing(&uid);
+    let missing = schedule.checks.missing(&uid);
     if is_suspect(missing, users.len()) {
         return Ok(Err(StatusReason::new(
             Reason::InventorySuspect,

@@ -203,7 +203,7 @@ mod tests {
         let _guard = tracing::subscriber::set_default(log.finish());
         let object = number("nyc", "+12125550101", json!({}));
         let counted = || {
-            let text = world.context.process.metrics.text().unwrap();
+            let text = world.process.metrics.text().unwrap();
             let counts = |line: &&str| {
                 let name = "phonenumber_internal_errors_total{";
                 line.starts_with(name)
@@ -222,7 +222,7 @@ mod tests {
                 reason,
                 "no end of steps was found",
                 &object,
-                &world.context.process.metrics,
+                &world.process.metrics,
             );
             assert_eq!(counted().unwrap_or_default(), times);
         }

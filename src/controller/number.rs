@@ -9,15 +9,16 @@ use tracing::Instrument;
 use super::RequeueAfter;
 use super::audit;
 use super::cluster::Cluster;
-use super::context::Context;
 use super::fault;
 use super::observations::{Observations, Verified};
 use super::perform::{AFTER_A_CHANGE, Checkpoint, perform};
 use super::plan::{Budget, Facts, Outcome, Step, plan};
 use super::process::Process;
 use super::providers::Providers;
+use super::quota::HourlyQuotas;
 use super::report;
 use super::resolve::{Resolved, resolve};
+use super::schedule::Schedule;
 use super::setbacks::is_conflict;
 use super::slots::ASKS_AGAIN_AFTER;
 use super::state::{Interrupted, ReconcileState};
@@ -46,23 +47,28 @@ const MOST_STEPS: usize = 32;
 /// Those of the API server; the pass is then repeated.
 pub(super) async fn reconcile(
     number: Arc<PhoneNumber>,
-    context: Arc<Context>,
+    cluster: &Cluster,
+    providers: &Providers,
+    writer: &Writer,
+    quotas: &HourlyQuotas,
+    schedule: &Schedule,
+    process: &Process,
 ) -> Result<RequeueAfter, kube::Error> {
-    if !context.cluster.caches.has_begun() {
+    if !cluster.caches.has_begun() {
         return Ok(None);
     }
-    context.cluster.observations.first_seen(&number);
-    if let Some(wait) = context.setbacks.wait(number.as_ref()) {
+    cluster.observations.first_seen(&number);
+    if let Some(wait) = schedule.setbacks.wait(number.as_ref()) {
         return Ok(Some(wait));
     }
-    let Some(_turn) = context.slots.take(&number) else {
+    let Some(_turn) = schedule.slots.take(&number) else {
         return Ok(Some(ASKS_AGAIN_AFTER));
     };
     // It may have changed, or gone, since it was passed in.
-    let Some(number) = context.cluster.caches.number(&number) else {
+    let Some(number) = cluster.caches.number(&number) else {
         return Ok(None);
     };
-    let begun = context.process.clock.now();
+    let begun = process.clock.now();
     // Boxed, so that those that wait take little memory.
     let span = tracing::info_span!(
         target: SPANS,
@@ -72,28 +78,40 @@ pub(super) async fn reconcile(
         name = number.name_any(),
         generation = number.metadata.generation,
     );
-    let passed = Box::pin(pass_over(Arc::clone(&number), &context).instrument(span)).await;
+    let passed = Box::pin(
+        pass_over(
+            Arc::clone(&number),
+            cluster,
+            providers,
+            writer,
+            quotas,
+            process,
+        )
+        .instrument(span),
+    )
+    .await;
     if passed.is_ok() {
-        context.setbacks.over(number.as_ref());
+        schedule.setbacks.over(number.as_ref());
     }
-    let took = context.process.clock.now().since(begun);
-    context.process.metrics.passed(KIND, took);
+    let took = process.clock.now().since(begun);
+    process.metrics.passed(KIND, took);
     if let Err(error) = &passed
         && !is_conflict(error)
     {
-        context
-            .process
-            .metrics
-            .failed(KIND, KUBERNETES_API.to_owned());
+        process.metrics.failed(KIND, KUBERNETES_API.to_owned());
     }
     passed
 }
 
 async fn pass_over(
     number: Arc<PhoneNumber>,
-    context: &Arc<Context>,
+    cluster: &Cluster,
+    providers: &Providers,
+    writer: &Writer,
+    quotas: &HourlyQuotas,
+    process: &Process,
 ) -> Result<RequeueAfter, kube::Error> {
-    let number = context.cluster.observations.latest(number);
+    let number = cluster.observations.latest(number);
     let audited = AuditContext {
         object: owner(number.as_ref()).to_string(),
         generation: number.metadata.generation.unwrap_or_default(),
@@ -101,16 +119,8 @@ async fn pass_over(
         cost: None,
     };
     let span = tracing::info_span!(target: SPANS, "step", step = "resolve");
-    let begun = with_audit_context(
-        audited,
-        begin(
-            &number,
-            &context.cluster,
-            &context.providers,
-            &context.process,
-        ),
-    )
-    .instrument(span);
+    let begun =
+        with_audit_context(audited, begin(&number, cluster, providers, process)).instrument(span);
     let Some(mut state) = begun.await? else {
         return Ok(Some(std::time::Duration::from_secs(1)));
     };
@@ -123,28 +133,16 @@ async fn pass_over(
                 let span = tracing::info_span!(target: SPANS, "step", step = step.name());
                 let performed = with_audit_context(
                     audited,
-                    perform(
-                        step,
-                        &mut state,
-                        &context.cluster,
-                        &context.writer,
-                        &context.quotas,
-                        &context.process,
-                    ),
+                    perform(step, &mut state, cluster, writer, quotas, process),
                 );
                 match performed.instrument(span).await {
                     Ok(Checkpoint::NotNeeded) => continue,
-                    Ok(Checkpoint::Needed) => match checkpoint(
-                        &mut state,
-                        &context.cluster,
-                        &context.writer,
-                        &context.process,
-                    )
-                    .await
-                    {
-                        Ok(()) => continue,
-                        Err(stop) => stop,
-                    },
+                    Ok(Checkpoint::Needed) => {
+                        match checkpoint(&mut state, cluster, writer, process).await {
+                            Ok(()) => continue,
+                            Err(stop) => stop,
+                        }
+                    }
                     Err(stop) => stop,
                 }
             }
@@ -159,30 +157,18 @@ async fn pass_over(
         reason, message, ..
     } = &outcome
     {
-        fault::note(
-            *reason,
-            message,
-            state.object.as_ref(),
-            &context.process.metrics,
-        );
+        fault::note(*reason, message, state.object.as_ref(), &process.metrics);
         if reason.is_failure() {
-            context.process.metrics.failed(KIND, reason.to_string());
+            process.metrics.failed(KIND, reason.to_string());
         }
     }
     let span = tracing::info_span!(target: SPANS, "step", step = "report");
-    report::report(
-        &mut state,
-        &outcome,
-        &context.cluster,
-        &context.writer,
-        &context.process,
-    )
-    .instrument(span)
-    .await?;
-    remember(&state, &outcome, &context.cluster.observations);
-    let jitter = context.process.chance.fraction();
-    Ok(context
-        .cluster
+    report::report(&mut state, &outcome, cluster, writer, process)
+        .instrument(span)
+        .await?;
+    remember(&state, &outcome, &cluster.observations);
+    let jitter = process.chance.fraction();
+    Ok(cluster
         .observations
         .requeue_after(&state.object, &outcome, jitter))
 }

@@ -16,20 +16,28 @@ use kube::{Resource, ResourceExt};
 use super::account;
 use super::any_account::AnyAccount;
 use super::caches::Caches;
+use super::checks::{DependencyCache, InventoryChecks};
 use super::cluster::Cluster;
 use super::collector::MetricsCollector;
-use super::context::Context;
+use super::events::Events;
 use super::fault;
 use super::limits::waits_for_a_limit;
+use super::process::Process;
+use super::providers::Providers;
+use super::quota::HourlyQuotas;
 use super::requeuer::Requeuer;
-use super::secrets::SecretName;
-use super::secrets::secrets_of;
+use super::schedule::Schedule;
+use super::secrets::{SecretName, secrets_of};
+use super::setbacks::Setbacks;
+use super::slots::AccountSlots;
+use super::writer::Writer;
 use super::{Parts, RequeueAfter, number, perform};
 use crate::api::{
     AccountKey, AccountKind, ClusterProviderAccount, PhoneNumber, ProviderAccount, account_name,
 };
 use crate::claim::ANNOTATION;
 use crate::clock::Instant;
+use crate::leader::host;
 use crate::number::{AccountId, Field};
 use crate::panics::{self, lock};
 use crate::telemetry::Heartbeat;
@@ -46,7 +54,12 @@ pub const REREAD_AFTER: Duration = super::secrets::REREAD_AFTER;
 /// # Assumptions
 /// One object is not passed in again before its last pass has ended. Before [`Reconciler::begin`] a pass does nothing.
 pub struct Reconciler {
-    context: Arc<Context>,
+    cluster: Arc<Cluster>,
+    providers: Arc<Providers>,
+    writer: Writer,
+    quotas: Arc<HourlyQuotas>,
+    schedule: Schedule,
+    process: Process,
     heartbeat: Heartbeat,
     cleaned_up: Mutex<Instant>,
     /// True once all namespaces were listed.
@@ -58,12 +71,52 @@ pub struct Reconciler {
 impl Reconciler {
     /// A reconciler that finds objects in `caches` and requeues others through `requeuer`.
     pub fn new(parts: Parts, caches: Caches, requeuer: Requeuer) -> Self {
-        let heartbeat = parts.heartbeat.clone();
-        let cleaned_up = Mutex::new(parts.clock.now());
-        Self {
-            context: Arc::new(Context::new(parts, caches, requeuer)),
+        let Parts {
+            settings,
+            clock,
+            chance,
+            clients,
+            accounts,
+            directory,
             heartbeat,
-            cleaned_up,
+            metrics,
+        } = parts;
+        let process = Process {
+            settings: Arc::new(settings),
+            clock: Arc::clone(&clock),
+            time: clients.time,
+            chance: chance.clone(),
+            metrics: metrics.clone(),
+        };
+        let settings = &process.settings;
+        let schedule = Schedule {
+            slots: AccountSlots::new(settings.concurrency, requeuer.clone()),
+            setbacks: Setbacks::new(Arc::clone(&clock), chance, metrics),
+            checks: InventoryChecks::default(),
+            dependencies: DependencyCache::default(),
+        };
+        let quotas = HourlyQuotas::new(
+            clients.writes.clone(),
+            &settings.operator_namespace,
+            requeuer.clone(),
+        );
+        let slots = Arc::clone(&schedule.slots);
+        let cluster = Cluster::new(process.clone(), clients.reads, caches, requeuer, slots);
+        Self {
+            cluster: Arc::new(cluster),
+            providers: Arc::new(Providers {
+                accounts,
+                directory,
+            }),
+            writer: Writer {
+                events: Events::new(clients.writes.clone(), &host()),
+                client: clients.writes,
+            },
+            quotas: Arc::new(quotas),
+            schedule,
+            process,
+            heartbeat,
+            cleaned_up: Mutex::new(clock.now()),
             knew_namespaces: AtomicBool::default(),
             labels: Mutex::default(),
         }
@@ -71,15 +124,14 @@ impl Reconciler {
 
     /// Waits until every cache holds what its first list returned; to be called once.
     pub async fn fill(&self) {
-        self.context.cluster.caches.fill().await;
+        self.cluster.caches.fill().await;
     }
 
     /// Waits until the caches show at least what the API server has now. To be called by a replica whose caches were filled
     /// before it led: what its predecessor wrote last may not have reached them.
     pub async fn catch_up(&self) {
-        self.context
-            .cluster
-            .catch_up(&self.context.process.settings.watch_namespaces)
+        self.cluster
+            .catch_up(&self.process.settings.watch_namespaces)
             .await;
     }
 
@@ -88,7 +140,7 @@ impl Reconciler {
     pub fn begin(&self) {
         let Cluster {
             caches, requeuer, ..
-        } = self.context.cluster.as_ref();
+        } = self.cluster.as_ref();
         caches.begin();
         for account in caches.accounts.iter().flat_map(Store::state) {
             requeuer.account(ObjectRef::from_obj(account.as_ref()));
@@ -96,42 +148,42 @@ impl Reconciler {
         for account in caches.cluster_accounts.iter().flat_map(Store::state) {
             requeuer.cluster_account(ObjectRef::from_obj(account.as_ref()));
         }
-        self.context.cluster.requeue_numbers(|_| true);
+        self.cluster.requeue_numbers(|_| true);
     }
 
     /// What Prometheus is to be told of the accounts, from now on and for as long as the result is kept.
     pub(super) fn figures(&self) -> Arc<MetricsCollector> {
         let figures = Arc::new(MetricsCollector::new(
-            Arc::clone(&self.context.cluster),
-            Arc::clone(&self.context.providers),
-            Arc::clone(&self.context.quotas),
-            self.context.process.clone(),
+            Arc::clone(&self.cluster),
+            Arc::clone(&self.providers),
+            Arc::clone(&self.quotas),
+            self.process.clone(),
         ));
-        self.context.process.metrics.show(&figures);
-        self.context.process.metrics.leads(true);
+        self.process.metrics.show(&figures);
+        self.process.metrics.leads(true);
         for kind in [
             PhoneNumber::kind(&()),
             ProviderAccount::kind(&()),
             ClusterProviderAccount::kind(&()),
             LOOP.into(),
         ] {
-            self.context.process.metrics.expect_faults(kind);
+            self.process.metrics.expect_faults(kind);
         }
         let fields = Field::ALL.iter().map(|field| field.label());
         let more = [perform::MARK, perform::ASSISTANT];
         fields
             .chain(more)
-            .for_each(|field| self.context.process.metrics.expect_drift(field));
+            .for_each(|field| self.process.metrics.expect_drift(field));
         figures
     }
 
     /// Reads how much of the limits is used, for the figures alone.
     pub(super) async fn reread_limits(&self) {
-        if !self.context.cluster.caches.has_begun() {
+        if !self.cluster.caches.has_begun() {
             return;
         }
-        fault::survived_round("reading of limits", &self.context.process.metrics, async {
-            if let Err(error) = self.context.quotas.read_again().await {
+        fault::survived_round("reading of limits", &self.process.metrics, async {
+            if let Err(error) = self.quotas.read_again().await {
                 tracing::debug!(%error, "cannot read how much of the limits is used");
             }
         })
@@ -140,15 +192,15 @@ impl Reconciler {
 
     /// Warns of fields that the API server drops because the installed definition is older than this program.
     pub(super) async fn check_definition(&self) {
-        fault::survived_round("reading of the definition", &self.context.process.metrics, async {
-            let lacks = match self.context.cluster.crd_guard.lacks().await {
+        fault::survived_round("reading of the definition", &self.process.metrics, async {
+            let lacks = match self.cluster.crd_guard.lacks().await {
                 Ok(lacks) => lacks,
                 Err(error) => {
                     tracing::debug!(%error, "cannot read the definitions");
                     return;
                 }
             };
-            self.context.process.metrics.definition_lacks(lacks.len());
+            self.process.metrics.definition_lacks(lacks.len());
             if !lacks.is_empty() {
                 let fields = lacks.join(", ");
                 tracing::warn!(
@@ -166,16 +218,23 @@ impl Reconciler {
     /// # Errors
     /// Those of the API server; [`Reconciler::after_error`] tells when to try again.
     pub async fn number(&self, number: Arc<PhoneNumber>) -> Result<RequeueAfter, kube::Error> {
-        let context = &self.context;
-        let pass = number::reconcile(Arc::clone(&number), Arc::clone(context));
+        let pass = number::reconcile(
+            Arc::clone(&number),
+            &self.cluster,
+            &self.providers,
+            &self.writer,
+            &self.quotas,
+            &self.schedule,
+            &self.process,
+        );
         match panics::caught(pass).await {
             Ok(passed) => passed,
             Err(panic) => Ok(fault::number_panicked(
                 number,
                 &panic,
-                &context.cluster,
-                &context.writer,
-                &context.process,
+                &self.cluster,
+                &self.writer,
+                &self.process,
             )
             .await),
         }
@@ -207,16 +266,22 @@ impl Reconciler {
         &self,
         account: Arc<A>,
     ) -> Result<RequeueAfter, kube::Error> {
-        let context = &self.context;
-        let pass = account::reconcile(Arc::clone(&account), Arc::clone(context));
+        let pass = account::reconcile(
+            Arc::clone(&account),
+            &self.cluster,
+            &self.providers,
+            &self.writer,
+            &self.schedule,
+            &self.process,
+        );
         match panics::caught(pass).await {
             Ok(passed) => passed,
             Err(panic) => Ok(fault::account_panicked(
                 account,
                 &panic,
-                &context.writer,
-                &context.setbacks,
-                &context.process,
+                &self.writer,
+                &self.schedule.setbacks,
+                &self.process,
             )
             .await),
         }
@@ -229,37 +294,32 @@ impl Reconciler {
         object: &K,
         error: &kube::Error,
     ) -> RequeueAfter {
-        self.context.setbacks.add(object, error)
+        self.schedule.setbacks.add(object, error)
     }
 
     /// Takes note of what the watch of numbers told, after the cache has.
     pub fn saw_number(&self, event: &Event<PhoneNumber>) {
-        fault::survived(
-            "watch of PhoneNumbers",
-            &self.context.process.metrics,
-            || {
-                self.take_note_of(event);
-            },
-        );
+        fault::survived("watch of PhoneNumbers", &self.process.metrics, || {
+            self.take_note_of(event);
+        });
     }
 
     fn take_note_of(&self, event: &Event<PhoneNumber>) {
         match event {
             Event::Apply(number) => {
-                self.context.cluster.note(number);
+                self.cluster.note(number);
                 // What forbade another to go for its number may not any more.
                 if self.is_foreign_change(number) {
-                    self.context.cluster.requeue_others_that_declare(number);
+                    self.cluster.requeue_others_that_declare(number);
                 }
             }
-            Event::InitApply(number) => self.context.cluster.note(number),
+            Event::InitApply(number) => self.cluster.note(number),
             Event::Delete(number) => {
                 // It may have changed in what nobody has seen.
-                self.context.cluster.note(number);
-                self.context
-                    .cluster
-                    .forget(self.context.cluster.caches.index.remove(number));
-                self.context.setbacks.over(number);
+                self.cluster.note(number);
+                self.cluster
+                    .forget(self.cluster.caches.index.remove(number));
+                self.schedule.setbacks.over(number);
             }
             Event::InitDone => self.saw_all(),
             Event::Init => {}
@@ -268,40 +328,35 @@ impl Reconciler {
 
     /// What a list does not show any more is gone without an event.
     fn saw_all(&self) {
-        let caches = &self.context.cluster.caches;
+        let caches = &self.cluster.caches;
         let gone = caches.index.keep(|reference| {
             let mut caches = caches.numbers.iter();
             caches.any(|store| store.get(reference).is_some())
         });
         // The list of another namespace may be under way: what it has shown so far is in no cache yet, and noted at its end.
         for number in caches.numbers.iter().flat_map(Store::state) {
-            self.context.cluster.note(&number);
+            self.cluster.note(&number);
         }
-        gone.into_iter()
-            .for_each(|gone| self.context.cluster.forget(gone));
+        gone.into_iter().for_each(|gone| self.cluster.forget(gone));
     }
 
     /// True if `number`, as a watch has it, is news: a pass that has written this version or a later one knew it.
     pub fn is_foreign_change(&self, number: &PhoneNumber) -> bool {
-        !self.context.cluster.observations.knows(number)
+        !self.cluster.observations.knows(number)
     }
 
     /// Wakes the numbers that use an account that has changed.
     pub fn requeue_users_of(&self, account: &ProviderAccount) {
-        fault::survived(
-            "watch of ProviderAccounts",
-            &self.context.process.metrics,
-            || {
-                self.requeue_users(account);
-            },
-        );
+        fault::survived("watch of ProviderAccounts", &self.process.metrics, || {
+            self.requeue_users(account);
+        });
     }
 
     /// Wakes the numbers that use a cluster account that has changed.
     pub fn wake_users_of_cluster_account(&self, account: &ClusterProviderAccount) {
         fault::survived(
             "watch of ClusterProviderAccounts",
-            &self.context.process.metrics,
+            &self.process.metrics,
             || {
                 self.requeue_users(account);
             },
@@ -318,11 +373,11 @@ impl Reconciler {
         let changed = match event {
             // Those wait that refer to an account which allows some namespaces.
             Event::InitDone if !self.knew_namespaces.swap(true, Ordering::Relaxed) => {
-                fault::survived("watch of namespaces", &self.context.process.metrics, || {
+                fault::survived("watch of namespaces", &self.process.metrics, || {
                     let is_shared = |number: &PhoneNumber| {
                         account_name(number).0 == AccountKind::ClusterProviderAccount
                     };
-                    self.context.cluster.requeue_numbers(is_shared);
+                    self.cluster.requeue_numbers(is_shared);
                 });
                 return;
             }
@@ -340,8 +395,8 @@ impl Reconciler {
         };
         let name = Some(changed.name_any());
         let is_in = |number: &PhoneNumber| number.namespace() == name;
-        fault::survived("watch of namespaces", &self.context.process.metrics, || {
-            self.context.cluster.requeue_numbers(is_in);
+        fault::survived("watch of namespaces", &self.process.metrics, || {
+            self.cluster.requeue_numbers(is_in);
         });
     }
 
@@ -353,15 +408,13 @@ impl Reconciler {
     /// Reads the Secrets in use and wakes what a changed one matters to; does nothing before [`Reconciler::begin`]. To be
     /// called every [`REREAD_AFTER`].
     pub async fn reread_secrets(&self) {
-        if !self.context.cluster.caches.has_begun() {
+        if !self.cluster.caches.has_begun() {
             return;
         }
-        fault::survived_round("reading of Secrets", &self.context.process.metrics, async {
-            let in_use = self.context.cluster.secrets_in_use();
-            let changed: BTreeSet<_> = self.context.cluster.secrets.refresh(&in_use).await;
-            self.context
-                .providers
-                .keep_credentials(&changed, &self.context.cluster);
+        fault::survived_round("reading of Secrets", &self.process.metrics, async {
+            let in_use = self.cluster.secrets_in_use();
+            let changed: BTreeSet<_> = self.cluster.secrets.refresh(&in_use).await;
+            self.providers.keep_credentials(&changed, &self.cluster);
             if !changed.is_empty() {
                 self.requeue_users_of_secrets(&changed);
             }
@@ -373,19 +426,19 @@ impl Reconciler {
     /// Makes no more passes over numbers, also not those that wait for their turn: whoever follows makes them. Passes under
     /// way go on.
     pub(super) fn stop(&self) {
-        self.context.slots.end();
+        self.schedule.slots.end();
     }
 
     /// Gives back what is counted and will not be used, and finishes writing Events. To be called when nothing is in flight any more.
     pub async fn end(&self) {
-        if let Some(now) = self.context.process.time.now() {
-            self.context.quotas.give_back(now).await;
+        if let Some(now) = self.process.time.now() {
+            self.quotas.give_back(now).await;
         }
-        self.context.writer.events.finish().await;
+        self.writer.events.finish().await;
     }
 
     fn clean_up(&self) {
-        let now = self.context.process.clock.now();
+        let now = self.process.clock.now();
         let mut cleaned_up = lock(&self.cleaned_up);
         if now.since(*cleaned_up) <= CLEAN_UP_AFTER {
             return;
@@ -396,20 +449,11 @@ impl Reconciler {
 
     /// Forgets what is remembered of objects that do not exist any more.
     fn forget_what_is_gone(&self) {
-        let numbers = self
-            .context
-            .cluster
-            .caches
-            .numbers
-            .iter()
-            .flat_map(Store::state);
+        let numbers = self.cluster.caches.numbers.iter().flat_map(Store::state);
         let live: BTreeSet<_> = numbers.filter_map(|number| number.uid()).collect();
-        self.context
-            .cluster
-            .observations
-            .retain(|uid| live.contains(uid));
-        let caches = &self.context.cluster.caches;
-        let setbacks = &self.context.setbacks;
+        self.cluster.observations.retain(|uid| live.contains(uid));
+        let caches = &self.cluster.caches;
+        let setbacks = &self.schedule.setbacks;
         setbacks.retain::<PhoneNumber>(|namespace, name| is_in(&caches.numbers, namespace, name));
         setbacks
             .retain::<ProviderAccount>(|namespace, name| is_in(&caches.accounts, namespace, name));
@@ -422,32 +466,27 @@ impl Reconciler {
             .filter_map(|account| account.uid())
             .chain(cluster_accounts.filter_map(|account| account.uid()))
             .collect();
-        self.context.checks.retain(|uid| live.contains(uid));
+        self.schedule.checks.retain(|uid| live.contains(uid));
         lock(&self.labels).retain(|name, _| {
             let mut stores = caches.namespaces.iter();
             stores.any(|store| store.get(&ObjectRef::new(name)).is_some())
         });
-        let since = self.context.process.unsettled_since();
-        self.context
-            .cluster
-            .caches
-            .index
-            .forget_claims_before(since);
-        let exists = |key: &AccountKey| self.context.cluster.account_status(key).is_some();
-        self.context.cluster.openings.retain(exists);
-        if let Some(now) = self.context.process.time.now() {
-            self.context.quotas.forget_idle(now);
+        let since = self.process.unsettled_since();
+        self.cluster.caches.index.forget_claims_before(since);
+        let exists = |key: &AccountKey| self.cluster.account_status(key).is_some();
+        self.cluster.openings.retain(exists);
+        if let Some(now) = self.process.time.now() {
+            self.quotas.forget_idle(now);
         }
-        let live = self.context.cluster.account_labels();
-        self.context
-            .process
+        let live = self.cluster.account_labels();
+        self.process
             .metrics
             .keep_accounts(|account| live.contains(account));
     }
 
     fn requeue_users<A: AnyAccount>(&self, account: &A) {
-        for user in self.context.cluster.users(&account.key()) {
-            self.context.cluster.requeuer.number(&user);
+        for user in self.cluster.users(&account.key()) {
+            self.cluster.requeuer.number(&user);
         }
         self.requeue_what_waits_for_limits_of(account);
     }
@@ -457,36 +496,31 @@ impl Reconciler {
         let status = account.status();
         let id = status.and_then(|status| status.account_id.clone());
         let id = id.map(AccountId::new);
-        for user in id.iter().flat_map(|id| {
-            self.context
-                .cluster
-                .waiting_in(&self.context.providers.names_of(id))
-        }) {
-            self.context.cluster.requeuer.number(&user);
+        for user in id
+            .iter()
+            .flat_map(|id| self.cluster.waiting_in(&self.providers.names_of(id)))
+        {
+            self.cluster.requeuer.number(&user);
         }
     }
 
     /// The limits of an account that is gone hold no more.
     pub(super) fn saw_account<A: AnyAccount>(&self, event: &Event<A>) {
-        fault::survived(
-            "watch of accounts",
-            &self.context.process.metrics,
-            || match event {
-                Event::Delete(account) => self.requeue_what_waits_for_limits_of(account),
-                // One may be gone without an event.
-                Event::InitDone if self.context.cluster.caches.has_begun() => {
-                    self.context.cluster.requeue_numbers(waits_for_a_limit);
-                }
-                Event::InitDone | Event::Init | Event::InitApply(_) | Event::Apply(_) => {}
-            },
-        );
+        fault::survived("watch of accounts", &self.process.metrics, || match event {
+            Event::Delete(account) => self.requeue_what_waits_for_limits_of(account),
+            // One may be gone without an event.
+            Event::InitDone if self.cluster.caches.has_begun() => {
+                self.cluster.requeue_numbers(waits_for_a_limit);
+            }
+            Event::InitDone | Event::Init | Event::InitApply(_) | Event::Apply(_) => {}
+        });
     }
 
     fn requeue_users_of_secrets(&self, changed: &BTreeSet<SecretName>) {
         let Cluster {
             caches, requeuer, ..
-        } = self.context.cluster.as_ref();
-        let settings = &self.context.process.settings;
+        } = self.cluster.as_ref();
+        let settings = &self.process.settings;
         let is_changed = |secrets: Vec<SecretName>| secrets.iter().any(|it| changed.contains(it));
         for account in caches.accounts.iter().flat_map(Store::state) {
             let namespace = account.namespace().unwrap_or_default();

@@ -42,7 +42,7 @@ fn lowest(own: Value, other: Value, of_other: (&str, &str)) -> AccountLimits {
         namespace: Some("a".into()),
         name: "twilio".into(),
     };
-    world.context.cluster.lowest_limits(&ids("AC1"), &key, &own)
+    world.cluster.lowest_limits(&ids("AC1"), &key, &own)
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn what_may_be_taken_over_depends_on_the_kind_of_account_unless_it_says_it
         let declared: Limits = serde_json::from_value(declared).unwrap();
         let declared = AccountLimits::of(&declared, "");
         let number = number("a", NUMBER, refers.clone());
-        let limits = world.context.cluster.limits_on(&number, &declared, None);
+        let limits = world.cluster.limits_on(&number, &declared, None);
         assert_eq!(limits.adoption, wanted, "{title}");
     }
 }
@@ -172,7 +172,7 @@ async fn who_uses_a_shared_account_is_not_told_of_other_namespaces() {
         name: "shared".into(),
     };
     let own: Limits = serde_json::from_value(restricts("US")).unwrap();
-    let limits = world.context.cluster.lowest_limits(&ids("AC1"), &key, &own);
+    let limits = world.cluster.lowest_limits(&ids("AC1"), &key, &own);
     let by = [
         "ClusterProviderAccount shared",
         "an account of another namespace",
@@ -251,7 +251,6 @@ async fn a_claim_counts_only_in_the_account_that_its_resource_opens() {
         let made_up = claimed(number("other", NUMBER, change.clone()), account, "x", now);
         world.list(std::slice::from_ref(&made_up));
         let told = world
-            .context
             .cluster
             .told_besides(&number("asks", NUMBER, json!({})), ids("AC1"));
         let mut count = Counting::default();
@@ -347,13 +346,10 @@ async fn only_who_could_buy_a_number_keeps_others_from_it() {
         later.metadata.creation_timestamp =
             Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now));
         world.list(&[older, later.clone()]);
-        let rival = world.context.cluster.competing_claim(&later, &ids("AC1"));
+        let rival = world.cluster.competing_claim(&later, &ids("AC1"));
         assert_eq!(rival.is_some(), is_rival, "{why}");
         let candidate = NUMBER.parse().unwrap();
-        let is_free = world
-            .context
-            .cluster
-            .is_free(&candidate, &later, &ids("AC1"));
+        let is_free = world.cluster.is_free(&candidate, &later, &ids("AC1"));
         assert_eq!(is_free, !is_rival, "{why}");
         if let Some(rival) = rival {
             assert_eq!(rival, "PhoneNumber support/older");
@@ -377,10 +373,6 @@ async fn a_rival_of_another_namespace_is_not_named() {
     let rival = number("secret", NUMBER, elsewhere);
     assert_ne!(AccountKey::of(&mine), AccountKey::of(&rival));
     world.list(&[rival, mine.clone()]);
-    let named = world
-        .context
-        .cluster
-        .competing_claim(&mine, &ids("AC1"))
-        .unwrap();
+    let named = world.cluster.competing_claim(&mine, &ids("AC1")).unwrap();
     assert_eq!(named, "a PhoneNumber of another namespace");
 }

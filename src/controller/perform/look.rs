@@ -515,13 +515,7 @@ mod tests {
             let installation = Installation::new("test");
             let mark = Mark::new(Origin::Bought, &installation, &owner(&asks));
             let holding = marked_for(namespace, name);
-            let is_orphan = is_orphan(
-                &holding,
-                &mark,
-                &asks,
-                &world.context.cluster,
-                &installation,
-            );
+            let is_orphan = is_orphan(&holding, &mark, &asks, &world.cluster, &installation);
             let title = format!("{namespace}/{name}: {:?}", asks.metadata.annotations);
             assert_eq!(is_orphan.await.unwrap(), is_taken, "{title}");
         }

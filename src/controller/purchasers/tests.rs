@@ -54,12 +54,7 @@ async fn what_an_account_bought_before_it_was_identified_counts_and_is_pinned_to
         number("after", "+12125550102", bought(&id)),
     ]);
     let usd = Currency::new("USD").unwrap();
-    let spent = world
-        .context
-        .cluster
-        .caches
-        .index
-        .cost_of(&after.names(), &usd);
+    let spent = world.cluster.caches.index.cost_of(&after.names(), &usd);
     assert_eq!(spent.to_string(), "2");
 
     let pinned = |text: &AccountId, account| pinned_text(text.to_string(), account);
@@ -110,9 +105,9 @@ async fn who_loses_the_right_to_an_account_buys_nothing_and_still_releases() {
         number.metadata.deletion_timestamp = serde_json::from_value(deletion).unwrap();
         let resolved = resolve(
             &number,
-            &world.context.cluster,
-            &world.context.providers,
-            &world.context.process.settings,
+            &world.cluster,
+            &world.providers,
+            &world.process.settings,
         )
         .await
         .unwrap();

@@ -300,7 +300,7 @@ async fn a_watch_that_fails_holds_up_nothing_that_is_woken() {
 #[tokio::test]
 async fn an_object_that_is_set_back_to_what_it_was_before_a_pass_is_due() {
     let world = World::new();
-    let observations = &world.context.cluster.observations;
+    let observations = &world.cluster.observations;
     let at = |version: &str, finalizers: Value| {
         let change = json!({"metadata": {"resourceVersion": version, "generation": 1, "finalizers": finalizers}});
         let mut object = serde_json::to_value(number("nyc", "+12125550100", json!({}))).unwrap();
@@ -313,8 +313,8 @@ async fn an_object_that_is_set_back_to_what_it_was_before_a_pass_is_due() {
     let written = at("6", json!(["telephony.burki.dev/release"]));
     let restored = at("7", json!([]));
     let (events, told) = unbounded();
-    let context = Arc::clone(&world.context);
-    let is_foreign_change = move |number: &PhoneNumber| !context.cluster.observations.knows(number);
+    let cluster = Arc::clone(&world.cluster);
+    let is_foreign_change = move |number: &PhoneNumber| !cluster.observations.knows(number);
     let mut due = std::pin::pin!(triggers(told, is_foreign_change, number_fingerprint));
     let version = |due: Option<Result<PhoneNumber, watcher::Error>>| {
         due.and_then(Result::ok)

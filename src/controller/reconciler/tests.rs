@@ -26,7 +26,9 @@ use crate::telemetry::metrics::Metrics;
 /// A reconciler whose API server has nothing, without a provider, the hands that fill its caches, and what it wakes.
 pub(in crate::controller) struct World {
     pub(in crate::controller) reconciler: Reconciler,
-    pub(in crate::controller) context: Arc<Context>,
+    pub(in crate::controller) cluster: Arc<Cluster>,
+    pub(in crate::controller) providers: Arc<Providers>,
+    pub(in crate::controller) process: Process,
     numbers: Writer<PhoneNumber>,
     accounts: Writer<ProviderAccount>,
     cluster_accounts: Writer<ClusterProviderAccount>,
@@ -100,11 +102,12 @@ impl World {
         let (wake, woken_accounts) = unbounded();
         requeuer.add_accounts(wake);
         let reconciler = Reconciler::new(parts, caches, requeuer);
-        let context = Arc::clone(&reconciler.context);
-        context.cluster.caches.begin();
+        reconciler.cluster.caches.begin();
         Self {
+            cluster: Arc::clone(&reconciler.cluster),
+            providers: Arc::clone(&reconciler.providers),
+            process: reconciler.process.clone(),
             reconciler,
-            context,
             numbers: numbers_writer,
             accounts: accounts_writer,
             cluster_accounts: cluster_accounts_writer,
@@ -117,9 +120,9 @@ impl World {
     /// Asks the API server something, whose answer tells the time.
     pub(in crate::controller) async fn learn_time(&self) {
         let request = http::Request::get("/version").body(Vec::new()).unwrap();
-        let client = &self.context.cluster.reads;
+        let client = &self.cluster.reads;
         assert!(client.request_text(request).await.is_err());
-        assert!(self.context.process.time.now().is_some());
+        assert!(self.process.time.now().is_some());
     }
 
     /// What a watch of numbers tells.
@@ -237,7 +240,7 @@ const TWO: &str = "+12125550102";
 
 fn spent(world: &World) -> String {
     let usd = Currency::new("USD").unwrap();
-    let index = &world.context.cluster.caches.index;
+    let index = &world.cluster.caches.index;
     index.cost_of(&[AccountId::new("AC1")], &usd).to_string()
 }
 
@@ -251,9 +254,9 @@ async fn what_a_list_does_not_show_any_more_is_gone_as_after_an_event() {
         world.list(&[holder.clone(), waits.clone(), stays.clone()]);
         assert_eq!(spent(&world), "2");
         // The holder has a place in the queue.
-        let turn = world.context.slots.take(&stays).unwrap();
-        assert!(world.context.slots.take(&holder).is_none());
-        assert!(world.context.slots.take(&waits).is_none());
+        let turn = world.reconciler.schedule.slots.take(&stays).unwrap();
+        assert!(world.reconciler.schedule.slots.take(&holder).is_none());
+        assert!(world.reconciler.schedule.slots.take(&waits).is_none());
         world.woken();
         world.woken_accounts();
         if relisted {
@@ -262,7 +265,7 @@ async fn what_a_list_does_not_show_any_more_is_gone_as_after_an_event() {
             world.tell(Event::Delete(holder.clone()));
         }
         assert_eq!(spent(&world), "1", "{relisted}");
-        let found = |key: Key| world.context.cluster.caches.index.get(&key).len();
+        let found = |key: Key| world.cluster.caches.index.get(&key).len();
         assert_eq!(found(Key::Recorded("PN1".into())), 0, "{relisted}");
         assert_eq!(found(Key::Declared(ONE.into())), 1, "{relisted}");
         assert_eq!(world.woken(), BTreeSet::from(["waits".to_owned()]));
@@ -310,9 +313,9 @@ async fn who_refers_to_another_account_leaves_the_queue_of_the_first() {
     let mut world = World::new();
     let [a, b, c] = ["a", "b", "c"].map(|name| number(name, ONE, json!({})));
     world.list(&[a.clone(), b.clone(), c.clone()]);
-    let turn = world.context.slots.take(&a).unwrap();
-    assert!(world.context.slots.take(&b).is_none());
-    assert!(world.context.slots.take(&c).is_none());
+    let turn = world.reconciler.schedule.slots.take(&a).unwrap();
+    assert!(world.reconciler.schedule.slots.take(&b).is_none());
+    assert!(world.reconciler.schedule.slots.take(&c).is_none());
     let moved =
         json!({"metadata": {"resourceVersion": "2"}, "spec": {"accountRef": {"name": "other"}}});
     world.tell(Event::Apply(number("b", ONE, moved)));
@@ -382,7 +385,7 @@ async fn a_namespace_whose_labels_changed_in_the_gap_wakes_its_numbers() {
 #[tokio::test]
 async fn an_account_is_found_by_its_key_whatever_its_kind() {
     let mut world = World::new();
-    world.context.cluster.requeuer.account_at(&AccountKey {
+    world.cluster.requeuer.account_at(&AccountKey {
         kind: AccountKind::ProviderAccount,
         namespace: Some("support".into()),
         name: "twilio".into(),
@@ -427,7 +430,7 @@ async fn what_depends_on_the_labels_of_namespaces_waits_for_them() {
     world.list(&[waits.clone(), other.clone()]);
     world.woken();
     let denied = |world: &World, number: &PhoneNumber| {
-        let view = world.context.cluster.account_of(number).unwrap();
+        let view = world.cluster.account_of(number).unwrap();
         view.denied.map(|denied| denied.reason)
     };
     assert_eq!(denied(&world, &waits), Some(Reason::Pending));
@@ -478,18 +481,14 @@ async fn namespaces_that_cannot_be_listed_delay_the_start_by_seconds() {
 async fn a_hundred_accounts_that_came_and_went_leave_no_series_behind() {
     let mut world = World::new();
     world.learn_time().await;
-    let before = world.context.process.metrics.text().unwrap();
+    let before = world.process.metrics.text().unwrap();
     for index in 0..100 {
         let name = format!("account-{index}");
         world.account(account(&name));
-        world
-            .context
-            .process
-            .metrics
-            .expect(&format!("support/{name}"));
+        world.process.metrics.expect(&format!("support/{name}"));
     }
     world.reconciler.forget_what_is_gone();
-    let shown = world.context.process.metrics.text().unwrap();
+    let shown = world.process.metrics.text().unwrap();
     assert!(shown.contains("support/account-99"), "they are there");
     for index in 0..100 {
         let account = account(&format!("account-{index}"));
@@ -497,5 +496,5 @@ async fn a_hundred_accounts_that_came_and_went_leave_no_series_behind() {
         world.accounts.apply_watcher_event(&Event::Delete(account));
     }
     world.reconciler.forget_what_is_gone();
-    assert_eq!(world.context.process.metrics.text().unwrap(), before);
+    assert_eq!(world.process.metrics.text().unwrap(), before);
 }
