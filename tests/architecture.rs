@@ -91,13 +91,67 @@ const RULES: &[Rule] = &[
     Rule {
         because: "what a resource asks for is found out without a write",
         modules: &["controller::resolve"],
-        words: &[
-            "writes",
-            "PostParams",
-            "Patch",
-            "PatchParams",
-            "set_webhook",
+        words: &["writes", "set_webhook"],
+        ..ANY
+    },
+    Rule {
+        because: "what only reads the cluster takes no writer",
+        modules: &[
+            "controller::cluster",
+            "controller::collector",
+            "controller::inspect",
+            "controller::limits",
+            "controller::perform::look",
+            "controller::providers",
+            "controller::purchasers",
+            "controller::resolve",
+            "controller::rivals",
+            "controller::state",
+            "controller::webhooks",
         ],
+        words: &["Writer", "PostParams", "Patch", "PatchParams"],
+        ..ANY
+    },
+    Rule {
+        because: "a step reaches no other account than the one that was resolved for its number",
+        modules: &[
+            "controller::cluster",
+            "controller::fault",
+            "controller::perform",
+            "controller::report",
+            "controller::state",
+        ],
+        words: &["Providers", "Accounts", "Directory"],
+        ..ANY
+    },
+    Rule {
+        because: "only what buys, takes over or releases, or learns what came of that, counts against the hour",
+        modules: &[
+            "controller::account",
+            "controller::cluster",
+            "controller::fault",
+            "controller::inspect",
+            "controller::perform::settle",
+            "controller::providers",
+            "controller::report",
+            "controller::resolve",
+            "controller::state",
+        ],
+        words: &["HourlyQuotas"],
+        ..ANY
+    },
+    Rule {
+        because: "the loop decides when a pass is made, and a pass does not know",
+        modules: &[
+            "controller::cluster",
+            "controller::fault",
+            "controller::inspect",
+            "controller::perform",
+            "controller::report",
+            "controller::resolve",
+            "controller::state",
+        ],
+        words: &["Schedule"],
         ..ANY
     },
     Rule {
@@ -131,6 +185,9 @@ const RULES: &[Rule] = &[
 /// The right to buy comes from the reply to the claiming write alone, and the right to release from the reply to the write
 /// that decides on it.
 const MAKES_TOKENS: [&str; 2] = ["from_reply", "of_reply"];
+
+/// What a function can take to reach Kubernetes, a provider or the count of an hour.
+const REACH: [&str; 4] = ["Cluster", "Providers", "Writer", "HourlyQuotas"];
 
 /// Enough to parse, to build and to call.
 const LINES_OF_A_BINARY: usize = 120;
@@ -501,6 +558,32 @@ fn what_is_true_of_numbers_is_built_without_kubernetes_and_metrics() {
     }
 }
 
+/// The files that name all of [`REACH`].
+fn files_that_reach_everything(sources: &[Source]) -> Vec<&str> {
+    let all = |source: &&Source| REACH.iter().all(|word| source.mentions_word(word));
+    let found = sources.iter().filter(all);
+    found.map(|source| source.name.as_str()).collect()
+}
+
+/// No value holds all that there is: a function that took it would not tell what it reads, spends or writes.
+#[test]
+fn only_the_loop_reaches_everything() {
+    let sources = sources();
+    let found = files_that_reach_everything(&sources);
+    assert_eq!(found, ["controller/number.rs", "controller/reconciler.rs"]);
+}
+
+#[test]
+fn a_value_that_reaches_everything_is_noticed() {
+    let all = "pub struct All { cluster: Cluster, providers: Arc<Providers>, writer: Writer, quotas: HourlyQuotas }";
+    let less = "fn claim(cluster: &Cluster, writer: &Writer, quotas: &HourlyQuotas) {}";
+    let sources = [
+        Source::new("controller/all.rs", all),
+        Source::new("controller/perform/spend.rs", less),
+    ];
+    assert_eq!(files_that_reach_everything(&sources), ["controller/all.rs"]);
+}
+
 #[test]
 fn binaries_parse_build_and_call() {
     let binaries: Vec<PathBuf> = fs::read_dir(root().join("bin"))
@@ -578,6 +661,26 @@ fn each_rule_notices_when_it_is_broken() {
             "fn next(facts: &Facts) { super::super::plan::plan(facts); }",
         ),
         ("controller/resolve.rs", "use kube::api::PatchParams;"),
+        (
+            "controller/resolve.rs",
+            "fn resolve(quotas: &HourlyQuotas) {}",
+        ),
+        (
+            "controller/perform/look.rs",
+            "use super::super::writer::Writer;",
+        ),
+        (
+            "controller/perform/spend.rs",
+            "fn buy(providers: &Providers) {}",
+        ),
+        (
+            "controller/perform/settle.rs",
+            "use super::super::quota::{HourlyQuotas, Slot};",
+        ),
+        (
+            "controller/report.rs",
+            "fn report(state: &State, schedule: &Schedule) {}",
+        ),
         ("burki.rs", "use reqwest::Client;"),
         ("cli/cluster.rs", "use kube::api::{Api, PostParams};"),
         (
@@ -633,6 +736,10 @@ fn what_follows_the_rules_is_let_through() {
         (
             "controller/perform.rs",
             "use crate::leader::Term; use kube::Client;",
+        ),
+        (
+            "controller/perform/spend.rs",
+            "fn claim(cluster: &Cluster, writer: &Writer, quotas: &HourlyQuotas) {}",
         ),
         (
             "cli/account.rs",
