@@ -60,7 +60,8 @@ impl AccountView {
 }
 
 impl Cluster {
-    /// What `reads` asks of the API server is cached in `caches`. What leaves an account leaves its queue in `slots`.
+    /// A cluster that is read through `reads` and shown by `caches`. A number that leaves an account leaves the queue of that
+    /// account in `slots`.
     pub(super) fn new(
         process: Process,
         reads: Client,
