@@ -12,6 +12,7 @@ mod cluster;
 mod collector;
 mod conditions;
 mod crd_guard;
+mod errors;
 mod events;
 mod fault;
 mod index;
@@ -43,7 +44,6 @@ mod webhooks;
 mod writer;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::account::{Accounts, Directory};
 use crate::chance::Chance;
@@ -52,6 +52,7 @@ use crate::server_time::Clients;
 use crate::telemetry::Heartbeat;
 use crate::telemetry::metrics::Metrics;
 
+pub use crate::pass::RequeueAfter;
 pub use caches::Caches;
 pub use process::Settings;
 pub use queues::{
@@ -59,9 +60,6 @@ pub use queues::{
 };
 pub use reconciler::{REREAD_AFTER, Reconciler};
 pub use requeuer::Requeuer;
-
-/// After which time an object is due again, unless something wakes it before; `None` if only that does.
-pub type RequeueAfter = Option<Duration>;
 
 /// What the controllers are made of.
 pub struct Parts {

@@ -5,6 +5,7 @@
 //! | module | its one thing |
 //! |---|---|
 //! | [`api`] | the custom resources |
+//! | `pass` | what a pass over a number begins and ends with |
 //! | [`controller`] | what is done with a number, and with an account |
 //! | [`leader`] | the Lease |
 //! | [`server_time`] | the API server's clock, and clients that tell it |
@@ -18,6 +19,7 @@ pub mod cli;
 pub mod controller;
 mod endpoints;
 pub mod leader;
+mod pass;
 #[cfg(target_os = "linux")]
 pub mod program;
 pub mod server_time;

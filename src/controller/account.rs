@@ -9,26 +9,26 @@ use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 use tracing::Instrument;
 
-use super::RequeueAfter;
 use super::any_account::AnyAccount;
 use super::audit;
 use super::caches::Caches;
 use super::checks::InventoryChecks;
 use super::cluster::{AccountView, Cluster};
 use super::conditions::set_condition;
+use super::errors::is_conflict;
 use super::fault;
 use super::inspect;
 use super::process::Process;
 use super::providers::Providers;
 use super::resolve::{open_account, provider_blocker};
 use super::schedule::Schedule;
-use super::setbacks::is_conflict;
 use super::writer::Writer;
 use crate::account::{Account, is_suspect};
 use crate::api::{
     ACCOUNT_FINALIZER, AccountKind, AccountStatus, PhoneNumber, Reason, StatusReason, condition,
     finalizers_of, has_finalizer,
 };
+use crate::pass::RequeueAfter;
 use crate::provider::Identity;
 use crate::provider::http::{AuditContext, with_audit_context};
 use crate::telemetry::metrics::KUBERNETES_API;

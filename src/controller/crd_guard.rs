@@ -10,7 +10,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 
-use super::setbacks::shared_error;
+use super::errors::shared_error;
 use crate::api::{self, GROUP};
 use crate::clock::Clock;
 use crate::flight::Flight;

@@ -10,17 +10,16 @@ use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::RequeueAfter;
 use super::any_account::AnyAccount;
 use super::cluster::Cluster;
 use super::conditions::set_condition;
 use super::events::{Events, Told};
-use super::plan::{Outcome, Retry};
 use super::process::Process;
 use super::setbacks::Setbacks;
 use super::writer::Writer;
 use crate::api::{PhoneNumber, Reason, StatusReason, condition, reason_of};
 use crate::panics;
+use crate::pass::{Outcome, RequeueAfter, Retry};
 use crate::server_time::ServerTime;
 use crate::telemetry::metrics::{Fault, LOOP, Metrics};
 

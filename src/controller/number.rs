@@ -6,20 +6,19 @@ use std::sync::Arc;
 use kube::ResourceExt;
 use tracing::Instrument;
 
-use super::RequeueAfter;
 use super::audit;
 use super::cluster::Cluster;
+use super::errors::is_conflict;
 use super::fault;
 use super::observations::{Observations, Verified};
 use super::perform::{AFTER_A_CHANGE, Checkpoint, perform};
-use super::plan::{Budget, Facts, Outcome, Step, plan};
+use super::plan::{Budget, Facts, Step, plan};
 use super::process::Process;
 use super::providers::Providers;
 use super::quota::HourlyQuotas;
 use super::report;
 use super::resolve::{Resolved, resolve};
 use super::schedule::Schedule;
-use super::setbacks::is_conflict;
 use super::slots::ASKS_AGAIN_AFTER;
 use super::state::{Interrupted, ReconcileState};
 use super::writer::Writer;
@@ -30,6 +29,7 @@ use crate::api::{
 };
 use crate::claim::{Claim, Intent, Stored};
 use crate::number::{AccountId, Amount, Configuration, Currency, E164, NumberId, OrderId};
+use crate::pass::{Memory, Outcome, RequeueAfter};
 use crate::provider::Error;
 use crate::provider::http::{AuditContext, with_audit_context};
 use crate::telemetry::metrics::KUBERNETES_API;
@@ -288,7 +288,7 @@ async fn begin(
         definition_deleted: deleting
             && cluster.crd_guard.is_deleted(process.clock.as_ref()).await?,
         record: record(number, &resolved, &cluster.observations),
-        memory: super::plan::Memory::default(),
+        memory: Memory::default(),
         waits: process.waits(),
         account: resolved
             .account

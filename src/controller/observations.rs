@@ -8,12 +8,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::plan::{Doubt, MAX_REPAIRS, Memory, Outcome, RefusedSetup, Retry};
 use crate::api::{PhoneNumber, owner};
 use crate::claim::{Claim, Intent, Stored};
 use crate::clock::{Clock, Instant};
 use crate::number::{AccountId, E164, NumberId, Owner};
 use crate::panics::lock;
+use crate::pass::{Doubt, MAX_REPAIRS, Memory, Outcome, RefusedSetup, Retry};
 
 /// The first and the longest wait of a backoff.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));

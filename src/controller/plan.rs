@@ -13,13 +13,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use facts::{
-    Attempt, Doubt, Facts, Findings, Lookup, ManagedWebhook, Memory, Record, Refused, RefusedSetup,
-    SearchResult, Setup, Timeouts,
-};
+use crate::pass::{Doubt, MAX_REPAIRS, Memory, Outcome, Retry, Setup, Timeouts, clock_time};
+
+pub use facts::{Attempt, Facts, Findings, Lookup, ManagedWebhook, Record, Refused, SearchResult};
 pub use limits::{Allowed, Budget, Limits};
 pub(crate) use step::wait;
-pub use step::{FinalizerRemoval, Outcome, Retry, Step};
+pub use step::{FinalizerRemoval, Step};
 use title::Title;
 
 /// How long a recorded number must have been missing, by the provider's own 404, before it counts as gone.
@@ -64,9 +63,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1800);
 /// passes, and another candidate is chosen.
 const ATTEMPTS_ON_A_CANDIDATE: u32 = 4;
 
-/// How many repairs within an hour show that somebody keeps undoing them.
-pub const MAX_REPAIRS: usize = 3;
-
 /// How soon an open question is asked again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
@@ -89,12 +85,6 @@ pub fn plan(facts: &Facts) -> Step {
     } else {
         step
     }
-}
-
-/// The time `wait` after `at`, for people.
-pub(super) fn clock_time(at: Timestamp, wait: Duration) -> String {
-    let at = at.checked_add(wait).unwrap_or(at);
-    at.strftime("%H:%M:%S UTC").to_string()
 }
 
 fn elapsed(from: Timestamp, to: Timestamp) -> Duration {

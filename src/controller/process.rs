@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::plan::Timeouts;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::number::Installation;
+use crate::pass::Timeouts;
 use crate::server_time::ServerTime;
 use crate::telemetry::metrics::Metrics;
 

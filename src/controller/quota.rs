@@ -18,12 +18,12 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, ResourceExt};
 
-use super::plan::clock_time;
+use super::errors::shared_error;
 use super::requeuer::Requeuer;
-use super::setbacks::shared_error;
 use crate::api::PhoneNumber;
 use crate::number::AccountId;
 use crate::panics::lock;
+use crate::pass::clock_time;
 use crate::sabotage::{Safeguard, stands};
 
 /// The ConfigMap in the operator's namespace.

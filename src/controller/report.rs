@@ -14,11 +14,12 @@ use self::render::status;
 pub(super) use self::render::{attempt, outcome, outcome_label};
 use self::transitions::{report_removal, transitions};
 use super::cluster::Cluster;
-use super::plan::{Outcome, Retry, Step};
+use super::plan::Step;
 use super::process::Process;
 use super::state::ReconcileState;
 use super::writer::Writer;
 use crate::api::{PhoneNumber, PhoneNumberStatus, Reason, condition};
+use crate::pass::{Outcome, Retry};
 
 /// How often a status PUT that met another write is repeated on the newer object.
 const TRIES: usize = 3;

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use kube::Resource;
 
-use super::RequeueAfter;
 use crate::chance::Chance;
 use crate::clock::{Clock, Instant};
 use crate::panics::lock;
+use crate::pass::RequeueAfter;
 use crate::telemetry::metrics::Metrics;
 
 /// The first and the longest pause after an error.
@@ -31,19 +31,6 @@ const MANY_CONFLICTS: u32 = 6;
 
 /// A kind, a namespace and a name.
 type Key = (String, Option<String>, String);
-
-/// Somebody else wrote first, which is no failure of anything.
-pub(super) fn is_conflict(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 409 || status.code == 404)
-}
-
-/// The error that many share who waited for one request.
-pub(super) fn shared_error(error: Arc<kube::Error>) -> kube::Error {
-    match error.as_ref() {
-        kube::Error::Api(status) => kube::Error::Api(status.clone()),
-        _ => kube::Error::Service(Box::new(error)),
-    }
-}
 
 /// The objects whose last pass failed.
 pub(super) struct Setbacks {

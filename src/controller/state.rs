@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::cluster::Cluster;
 use super::observations::Observations;
-use super::plan::{Facts, FinalizerRemoval, Lookup, Outcome, Retry};
+use super::plan::{Facts, FinalizerRemoval, Lookup};
 use super::quota::Slot;
 use super::resolve::{Resolved, provider_blocker};
 use crate::account::{Account, PendingPurchase, Permit, Reservation};
@@ -12,6 +12,7 @@ use crate::api::{AttemptStatus, PhoneNumber, StatusReason};
 use crate::claim::{ReleaseToken, Token};
 use crate::clock::Instant;
 use crate::number::{Configuration, E164, Holding, NumberId, OrderId, Origin, Price};
+use crate::pass::{Outcome, Retry};
 use crate::provider::{Error, Order, Ours};
 use crate::server_time::ServerTime;
 

@@ -8,9 +8,7 @@ use kube::ResourceExt;
 use super::super::cluster::Cluster;
 use super::super::observations::Observations;
 use super::super::plan::acquire::refusal;
-use super::super::plan::{
-    ABSENCE_CONFIRMED_AFTER, Lookup, NOT_ON_SALE_AGAIN_AFTER, Outcome, Retry, SearchResult,
-};
+use super::super::plan::{ABSENCE_CONFIRMED_AFTER, Lookup, NOT_ON_SALE_AGAIN_AFTER, SearchResult};
 use super::super::process::Process;
 use super::super::quota::HourlyQuotas;
 use super::super::state::{Interrupted, ReconcileState};
@@ -23,6 +21,7 @@ use crate::clock::{Clock, Instant};
 use crate::number::{
     E164, Holding, Installation, Kind, Mark, NumberId, Owner, Place, Price, Provider,
 };
+use crate::pass::{Outcome, Retry};
 use crate::provider::{Error, Order, OrderState, Ours, RefusalKind};
 use crate::sabotage::{Safeguard, stands};
 

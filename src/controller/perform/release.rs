@@ -1,11 +1,11 @@
 //! Releases a number: the write that decides on it, and the one request.
 
 use super::super::cluster::Cluster;
-use super::super::plan::{Outcome, PERSON_AGAIN_AFTER, Retry, Step};
+use super::super::errors::is_conflict;
+use super::super::plan::{PERSON_AGAIN_AFTER, Step};
 use super::super::process::Process;
 use super::super::quota::{HourlyQuotas, QuotaKind, Slot};
 use super::super::report;
-use super::super::setbacks::is_conflict;
 use super::super::state::{Interrupted, ReconcileState, Release};
 use super::super::writer::Writer;
 use super::AFTER_A_CHANGE;
@@ -13,6 +13,7 @@ use crate::account::{Account, Priority};
 use crate::api::{PhoneNumber, Reason};
 use crate::claim::{ReleaseToken, TOKEN_LIFETIME};
 use crate::number::NumberId;
+use crate::pass::{Outcome, Retry};
 use crate::provider::{Error, Released};
 use crate::sabotage::{Safeguard, stands};
 use crate::server_time::ServerTime;

@@ -1,13 +1,11 @@
 //! Sets up and assigns a number that is held.
 
 use super::super::cluster::Cluster;
+use super::super::errors::is_conflict;
 use super::super::observations::Observations;
-use super::super::plan::{
-    ManagedWebhook, Outcome, PERSON_AGAIN_AFTER, RefusedSetup, Retry, Setup, Step,
-};
+use super::super::plan::{ManagedWebhook, PERSON_AGAIN_AFTER, Step};
 use super::super::process::Process;
 use super::super::report;
-use super::super::setbacks::is_conflict;
 use super::super::state::{Interrupted, ReconcileState};
 use super::super::writer::Writer;
 use super::release::read_again;
@@ -16,6 +14,7 @@ use crate::api::{Reason, owner};
 use crate::burki::{Assigned, DirectoryError};
 use crate::claim::TOKEN_LIFETIME;
 use crate::number::{Field, Holding, NumberId};
+use crate::pass::{Outcome, RefusedSetup, Retry, Setup};
 use crate::provider::{Error, Order, RefusalKind, Renamed, Unmarked, Unproven, WebhookOwner};
 use crate::sabotage::{Safeguard, stands};
 use crate::server_time::ServerTime;

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::super::cluster::Cluster;
 use super::super::observations::Observations;
 use super::super::plan::acquire::refusal;
-use super::super::plan::{Attempt, Limits, Lookup, Outcome, Retry};
+use super::super::plan::{Attempt, Limits, Lookup};
 use super::super::process::Process;
 use super::super::quota::{HourlyQuotas, QuotaKind, Slot};
 use super::super::report;
@@ -22,6 +22,7 @@ use crate::account::{Account, BeginError, PendingPurchase, Priority, SEARCH_HOLD
 use crate::api::{AttemptOutcome, AttemptStatus, NUMBER_FINALIZER, Reason, finalizers_of, owner};
 use crate::claim::{ANNOTATION, Claim, Intent, Stored, Token};
 use crate::number::{Amount, Configuration, Currency, NumberId, Origin, Price};
+use crate::pass::{Outcome, Retry};
 use crate::provider::{Error, OrderState, Refusal, RefusalKind, Reply, Unmarked};
 use crate::sabotage::{Safeguard, stands};
 use crate::server_time::ServerTime;

@@ -5,7 +5,6 @@ use crate::claim::Intent;
 use crate::number::{Field, Holding, NumberId};
 use crate::provider::Order;
 use jiff::Timestamp;
-use std::time::Duration;
 
 use super::*;
 
@@ -167,39 +166,6 @@ impl FinalizerRemoval {
             Self::Retained | Self::Owned | Self::DefinitionDeleted => false,
         }
     }
-}
-
-/// How a pass ends.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// All is as declared.
-    Ready,
-    /// `spec.suspend`.
-    Suspended,
-    /// Not our resource (any more).
-    NotManaged,
-    /// The recorded state stands, and another look is due after this time.
-    KeepStatus(Duration),
-    /// Something is amiss or under way.
-    Wait {
-        /// Why.
-        reason: Reason,
-        /// What a person should know.
-        message: String,
-        /// When it is tried again, unless something wakes it.
-        retry: Retry,
-    },
-}
-
-/// When to try again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
-    /// Soon, and then less and less often.
-    Backoff,
-    /// Soon, and then a little less often: within seconds each time.
-    Soon,
-    /// After this time.
-    After(Duration),
 }
 
 pub(crate) fn wait(reason: Reason, message: impl Into<String>, retry: Retry) -> Step {

@@ -7,11 +7,12 @@ use crate::api::{
 };
 use crate::claim::{Claim, Intent, Stored};
 use crate::controller::conditions::{seconds, set_condition};
+use crate::controller::plan::Facts;
 use crate::controller::plan::maintain::destination;
 use crate::controller::plan::release::{Deletion, on_deletion};
-use crate::controller::plan::{Facts, Outcome};
 use crate::controller::state::{ReconcileState, order_id};
 use crate::number::{Configuration, Holding, Line, Price, Settings, Shown};
+use crate::pass::Outcome;
 use crate::provider::{OrderState, Reply};
 use crate::shown::{self, MOST, MOST_OF_MESSAGE};
 use jiff::Timestamp;
