@@ -12,7 +12,7 @@ use tracing::Instrument;
 use super::any_account::AnyAccount;
 use super::audit;
 use super::caches::Caches;
-use super::checks::InventoryChecks;
+use super::checks::{Checks, InventoryChecks};
 use super::cluster::{AccountView, Cluster};
 use super::conditions::set_condition;
 use super::errors::is_conflict;
@@ -21,7 +21,6 @@ use super::inspect;
 use super::process::Process;
 use super::providers::Providers;
 use super::resolve::{open_account, provider_blocker};
-use super::schedule::Schedule;
 use super::writer::Writer;
 use crate::account::{Account, is_suspect};
 use crate::api::{
@@ -43,15 +42,9 @@ pub(super) async fn reconcile<A: AnyAccount>(
     cluster: &Cluster,
     providers: &Providers,
     writer: &Writer,
-    schedule: &Schedule,
+    checks: &Checks,
     process: &Process,
 ) -> Result<RequeueAfter, kube::Error> {
-    if !cluster.caches.has_begun() {
-        return Ok(None);
-    }
-    if let Some(wait) = schedule.setbacks.wait(account.as_ref()) {
-        return Ok(Some(wait));
-    }
     let kind = label(A::KIND);
     let audited = AuditContext {
         object: format!("{} {}", A::kind(&()), account.label()),
@@ -76,15 +69,12 @@ pub(super) async fn reconcile<A: AnyAccount>(
             cluster,
             providers,
             writer,
-            schedule,
+            checks,
             process,
         ),
     )
     .instrument(span)
     .await;
-    if passed.is_ok() {
-        schedule.setbacks.over(account.as_ref());
-    }
     process
         .metrics
         .passed(kind, process.clock.now().since(begun));
@@ -101,7 +91,7 @@ async fn pass_over<A: AnyAccount>(
     cluster: &Cluster,
     providers: &Providers,
     writer: &Writer,
-    schedule: &Schedule,
+    checks: &Checks,
     process: &Process,
 ) -> Result<RequeueAfter, kube::Error> {
     let account = keep_while_used(account, cluster, writer).await?;
@@ -133,7 +123,7 @@ async fn pass_over<A: AnyAccount>(
                 &users,
                 cluster,
                 providers,
-                schedule,
+                checks,
                 process,
             )
             .await?
@@ -144,7 +134,7 @@ async fn pass_over<A: AnyAccount>(
                         &opened,
                         &mut status,
                         &cluster.caches,
-                        &schedule.checks,
+                        &checks.inventory,
                         process,
                     );
                     let (ready, reason, message) = opened_as(opened.identity());
@@ -208,7 +198,7 @@ async fn inspect<A: AnyAccount>(
     users: &[Arc<PhoneNumber>],
     cluster: &Cluster,
     providers: &Providers,
-    schedule: &Schedule,
+    checks: &Checks,
     process: &Process,
 ) -> Result<Result<Option<String>, StatusReason>, kube::Error> {
     // Slightly less than the interval, so that accounts that share one at the provider share its listing.
@@ -219,15 +209,15 @@ async fn inspect<A: AnyAccount>(
     }
     let note = inspect::look_into_services(opened, users, not_before).await;
     let uid = account.uid().unwrap_or_default();
-    if schedule.checks.begins(&uid, opened.listed()) {
+    if checks.inventory.begins(&uid, opened.listed()) {
         let missing = inspect::requeue_drifted(opened, users, cluster);
-        schedule.checks.misses(&uid, missing);
+        checks.inventory.misses(&uid, missing);
         inspect::requeue_on_dependency_change(
             users,
             cluster,
             providers,
             &process.settings,
-            &schedule.dependencies,
+            &checks.dependencies,
         )
         .await?;
         inspect::requeue_reassigned(
@@ -236,11 +226,11 @@ async fn inspect<A: AnyAccount>(
             cluster,
             providers,
             &process.settings,
-            &schedule.checks,
+            &checks.inventory,
         )
         .await?;
     }
-    let missing = schedule.checks.missing(&uid);
+    let missing = checks.inventory.missing(&uid);
     if is_suspect(missing, users.len()) {
         return Ok(Err(StatusReason::new(
             Reason::InventorySuspect,

@@ -10,6 +10,13 @@ use crate::panics::lock;
 /// How often the figures of an account are written at most.
 const FIGURES_AFTER: Duration = Duration::from_secs(60);
 
+/// What the last checks of all accounts saw.
+#[derive(Default)]
+pub(super) struct Checks {
+    pub(super) inventory: InventoryChecks,
+    pub(super) dependencies: DependencyCache,
+}
+
 /// When each account was last inspected, and its figures were last written.
 #[derive(Default)]
 pub(super) struct InventoryChecks(Mutex<HashMap<String, Inspection>>);

@@ -15,7 +15,6 @@ use super::cluster::Cluster;
 use super::conditions::set_condition;
 use super::events::{Events, Told};
 use super::process::Process;
-use super::setbacks::Setbacks;
 use super::writer::Writer;
 use crate::api::{PhoneNumber, Reason, StatusReason, condition, reason_of};
 use crate::panics;
@@ -100,16 +99,14 @@ fn conditions_of(number: &mut PhoneNumber) -> &mut Vec<Condition> {
     &mut number.status.get_or_insert_default().conditions
 }
 
-/// The same for an account.
+/// Shows on `account` that a pass over it panicked.
 pub(super) async fn account_panicked<A: AnyAccount>(
     account: Arc<A>,
     panic: &str,
     writer: &Writer,
-    setbacks: &Setbacks,
     process: &Process,
-) -> RequeueAfter {
+) {
     pass_panicked(account.as_ref(), panic, &process.metrics);
-    let due = setbacks.panicked(account.as_ref());
     let api = account.api(&writer.client);
     survived_round(SHOWING, &process.metrics, async {
         show(
@@ -122,7 +119,6 @@ pub(super) async fn account_panicked<A: AnyAccount>(
         .await;
     })
     .await;
-    due
 }
 
 fn pass_panicked<K: Resource<DynamicType = ()>>(object: &K, panic: &str, metrics: &Metrics) {

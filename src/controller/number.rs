@@ -18,8 +18,6 @@ use super::providers::Providers;
 use super::quota::HourlyQuotas;
 use super::report;
 use super::resolve::{Resolved, resolve};
-use super::schedule::Schedule;
-use super::slots::ASKS_AGAIN_AFTER;
 use super::state::{Interrupted, ReconcileState};
 use super::writer::Writer;
 use crate::account::{Account, fingerprint};
@@ -51,23 +49,8 @@ pub(super) async fn reconcile(
     providers: &Providers,
     writer: &Writer,
     quotas: &HourlyQuotas,
-    schedule: &Schedule,
     process: &Process,
 ) -> Result<RequeueAfter, kube::Error> {
-    if !cluster.caches.has_begun() {
-        return Ok(None);
-    }
-    cluster.observations.first_seen(&number);
-    if let Some(wait) = schedule.setbacks.wait(number.as_ref()) {
-        return Ok(Some(wait));
-    }
-    let Some(_turn) = schedule.slots.take(&number) else {
-        return Ok(Some(ASKS_AGAIN_AFTER));
-    };
-    // It may have changed, or gone, since it was passed in.
-    let Some(number) = cluster.caches.number(&number) else {
-        return Ok(None);
-    };
     let begun = process.clock.now();
     // Boxed, so that those that wait take little memory.
     let span = tracing::info_span!(
@@ -90,9 +73,6 @@ pub(super) async fn reconcile(
         .instrument(span),
     )
     .await;
-    if passed.is_ok() {
-        schedule.setbacks.over(number.as_ref());
-    }
     let took = process.clock.now().since(begun);
     process.metrics.passed(KIND, took);
     if let Err(error) = &passed

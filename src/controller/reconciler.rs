@@ -16,7 +16,7 @@ use kube::{Resource, ResourceExt};
 use super::account;
 use super::any_account::AnyAccount;
 use super::caches::Caches;
-use super::checks::{DependencyCache, InventoryChecks};
+use super::checks::Checks;
 use super::cluster::Cluster;
 use super::collector::MetricsCollector;
 use super::events::Events;
@@ -29,7 +29,7 @@ use super::requeuer::Requeuer;
 use super::schedule::Schedule;
 use super::secrets::{SecretName, secrets_of};
 use super::setbacks::Setbacks;
-use super::slots::AccountSlots;
+use super::slots::{ASKS_AGAIN_AFTER, AccountSlots};
 use super::writer::Writer;
 use super::{Parts, RequeueAfter, number, perform};
 use crate::api::{
@@ -92,8 +92,7 @@ impl Reconciler {
         let schedule = Schedule {
             slots: AccountSlots::new(settings.concurrency, requeuer.clone()),
             setbacks: Setbacks::new(Arc::clone(&clock), chance, metrics),
-            checks: InventoryChecks::default(),
-            dependencies: DependencyCache::default(),
+            checks: Checks::default(),
         };
         let quotas = HourlyQuotas::new(
             clients.writes.clone(),
@@ -218,16 +217,7 @@ impl Reconciler {
     /// # Errors
     /// Those of the API server; [`Reconciler::after_error`] tells when to try again.
     pub async fn number(&self, number: Arc<PhoneNumber>) -> Result<RequeueAfter, kube::Error> {
-        let pass = number::reconcile(
-            Arc::clone(&number),
-            &self.cluster,
-            &self.providers,
-            &self.writer,
-            &self.quotas,
-            &self.schedule,
-            &self.process,
-        );
-        match panics::caught(pass).await {
+        match panics::caught(self.number_if_due(Arc::clone(&number))).await {
             Ok(passed) => passed,
             Err(panic) => Ok(fault::number_panicked(
                 number,
@@ -238,6 +228,37 @@ impl Reconciler {
             )
             .await),
         }
+    }
+
+    async fn number_if_due(&self, number: Arc<PhoneNumber>) -> Result<RequeueAfter, kube::Error> {
+        let setbacks = &self.schedule.setbacks;
+        if !self.cluster.caches.has_begun() {
+            return Ok(None);
+        }
+        self.cluster.observations.first_seen(&number);
+        if let Some(wait) = setbacks.wait(number.as_ref()) {
+            return Ok(Some(wait));
+        }
+        let Some(_turn) = self.schedule.slots.take(&number) else {
+            return Ok(Some(ASKS_AGAIN_AFTER));
+        };
+        // It may have changed, or gone, since it was passed in.
+        let Some(number) = self.cluster.caches.number(&number) else {
+            return Ok(None);
+        };
+        let passed = number::reconcile(
+            Arc::clone(&number),
+            &self.cluster,
+            &self.providers,
+            &self.writer,
+            &self.quotas,
+            &self.process,
+        )
+        .await;
+        if passed.is_ok() {
+            setbacks.over(number.as_ref());
+        }
+        passed
     }
 
     /// Makes one pass over `account`.
@@ -266,25 +287,40 @@ impl Reconciler {
         &self,
         account: Arc<A>,
     ) -> Result<RequeueAfter, kube::Error> {
-        let pass = account::reconcile(
+        match panics::caught(self.account_if_due(Arc::clone(&account))).await {
+            Ok(passed) => passed,
+            Err(panic) => {
+                let due = self.schedule.setbacks.panicked(account.as_ref());
+                fault::account_panicked(account, &panic, &self.writer, &self.process).await;
+                Ok(due)
+            }
+        }
+    }
+
+    async fn account_if_due<A: AnyAccount>(
+        &self,
+        account: Arc<A>,
+    ) -> Result<RequeueAfter, kube::Error> {
+        let setbacks = &self.schedule.setbacks;
+        if !self.cluster.caches.has_begun() {
+            return Ok(None);
+        }
+        if let Some(wait) = setbacks.wait(account.as_ref()) {
+            return Ok(Some(wait));
+        }
+        let passed = account::reconcile(
             Arc::clone(&account),
             &self.cluster,
             &self.providers,
             &self.writer,
-            &self.schedule,
+            &self.schedule.checks,
             &self.process,
-        );
-        match panics::caught(pass).await {
-            Ok(passed) => passed,
-            Err(panic) => Ok(fault::account_panicked(
-                account,
-                &panic,
-                &self.writer,
-                &self.schedule.setbacks,
-                &self.process,
-            )
-            .await),
+        )
+        .await;
+        if passed.is_ok() {
+            setbacks.over(account.as_ref());
         }
+        passed
     }
 
     /// When a pass over `object` that ended with `error` is repeated. A conflict means that somebody else wrote first: the
@@ -466,7 +502,10 @@ impl Reconciler {
             .filter_map(|account| account.uid())
             .chain(cluster_accounts.filter_map(|account| account.uid()))
             .collect();
-        self.schedule.checks.retain(|uid| live.contains(uid));
+        self.schedule
+            .checks
+            .inventory
+            .retain(|uid| live.contains(uid));
         lock(&self.labels).retain(|name, _| {
             let mut stores = caches.namespaces.iter();
             stores.any(|store| store.get(&ObjectRef::new(name)).is_some())

@@ -1,8 +1,8 @@
-//! When a pass is made. The loop needs this, and no step of a pass does.
+//! When a pass is made. No pass knows this.
 
 use std::sync::Arc;
 
-use super::checks::{DependencyCache, InventoryChecks};
+use super::checks::Checks;
 use super::setbacks::Setbacks;
 use super::slots::AccountSlots;
 
@@ -10,6 +10,5 @@ use super::slots::AccountSlots;
 pub(super) struct Schedule {
     pub(super) slots: Arc<AccountSlots>,
     pub(super) setbacks: Setbacks,
-    pub(super) checks: InventoryChecks,
-    pub(super) dependencies: DependencyCache,
+    pub(super) checks: Checks,
 }
