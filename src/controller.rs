@@ -1,47 +1,13 @@
-//! The controllers: what is done with a number, and with an account.
-//!
-//! A pass over a number is `resolve -> (plan -> perform)* -> report`; `plan` decides, the others do not. [`Reconciler`]
-//! makes passes, [`run`] drives it by kube's watches and queues.
+//! When something is done with a number or an account: the watches, the queues and the pauses. [`Reconciler`] makes passes,
+//! [`run`] drives it by kube's watches and queues.
 
-mod account;
-mod any_account;
-mod audit;
-mod caches;
-mod checks;
-mod cluster;
 mod collector;
-mod conditions;
-mod crd_guard;
-mod errors;
-mod events;
-mod fault;
-mod index;
-mod inspect;
-mod limits;
-mod number;
-mod observations;
-mod openings;
-mod perform;
-pub(crate) mod plan;
-mod process;
-mod providers;
 mod pulse;
-mod purchasers;
 mod queues;
-mod quota;
-mod reconciler;
-mod report;
-mod requeuer;
-mod resolve;
-mod rivals;
+pub(crate) mod reconciler;
 mod schedule;
-mod secrets;
 mod setbacks;
-mod slots;
 mod standby;
-mod state;
-mod webhooks;
-mod writer;
 
 use std::sync::Arc;
 
@@ -52,14 +18,14 @@ use crate::server_time::Clients;
 use crate::telemetry::Heartbeat;
 use crate::telemetry::metrics::Metrics;
 
+pub use crate::cluster::caches::Caches;
+pub use crate::cluster::process::Settings;
+pub use crate::cluster::requeuer::Requeuer;
 pub use crate::pass::RequeueAfter;
-pub use caches::Caches;
-pub use process::Settings;
 pub use queues::{
     ACCOUNT_DEBOUNCE, Ended, MOST_PASSES, account_triggers, cached, number_triggers, run,
 };
 pub use reconciler::{REREAD_AFTER, Reconciler};
-pub use requeuer::Requeuer;
 
 /// What the controllers are made of.
 pub struct Parts {

@@ -6,7 +6,9 @@
 //! |---|---|
 //! | [`api`] | the custom resources |
 //! | `pass` | what a pass over a number begins and ends with |
-//! | [`controller`] | what is done with a number, and with an account |
+//! | `cluster` | what Kubernetes holds, as far as this process knows, and what writes there |
+//! | `reconcile` | what is done with a number, and with an account |
+//! | [`controller`] | when it is done |
 //! | [`leader`] | the Lease |
 //! | [`server_time`] | the API server's clock, and clients that tell it |
 //! | `endpoints` | the flags that divert requests to an emulator |
@@ -16,12 +18,14 @@
 
 pub mod api;
 pub mod cli;
+mod cluster;
 pub mod controller;
 mod endpoints;
 pub mod leader;
 mod pass;
 #[cfg(target_os = "linux")]
 pub mod program;
+mod reconcile;
 pub mod server_time;
 pub mod telemetry;
 

@@ -60,7 +60,7 @@ const RULES: &[Rule] = &[
     Rule {
         because: "phone companies, the assistant directory and accounts know no Kubernetes",
         modules: &["provider", "burki", "account"],
-        forbidden: &["api", "controller"],
+        forbidden: &["api", "pass", "cluster", "reconcile", "controller"],
         words: &["kube", "k8s_openapi"],
         ..ANY
     },
@@ -73,7 +73,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         because: "a plan is made of values: nothing in it can read or write anything",
-        modules: &["controller::plan"],
+        modules: &["reconcile::plan"],
         allowed: Some(&["number", "claim", "api", "pass", "provider", "sabotage"]),
         forbidden: &[
             "provider::http",
@@ -87,46 +87,47 @@ const RULES: &[Rule] = &[
     Rule {
         because: "one place decides which step is next",
         modules: &[
-            "controller::perform",
-            "controller::report",
-            "controller::resolve",
-            "controller::audit",
+            "reconcile::perform",
+            "reconcile::report",
+            "reconcile::resolve",
+            "reconcile::audit",
         ],
-        forbidden: &["controller::plan::plan"],
+        forbidden: &["reconcile::plan::plan"],
         ..ANY
     },
     Rule {
         because: "what a resource asks for is found out without a write",
-        modules: &["controller::resolve"],
+        modules: &["reconcile::resolve"],
         words: &["writes", "set_webhook"],
         ..ANY
     },
     Rule {
         because: "what only reads the cluster takes no writer",
         modules: &[
-            "controller::cluster",
+            "cluster",
             "controller::collector",
-            "controller::inspect",
-            "controller::limits",
-            "controller::perform::look",
-            "controller::providers",
-            "controller::purchasers",
-            "controller::resolve",
-            "controller::rivals",
-            "controller::state",
-            "controller::webhooks",
+            "reconcile::inspect",
+            "reconcile::limits",
+            "reconcile::perform::look",
+            "reconcile::providers",
+            "reconcile::purchasers",
+            "reconcile::resolve",
+            "reconcile::rivals",
+            "reconcile::state",
+            "reconcile::webhooks",
         ],
+        except: &["cluster::events", "cluster::quota", "cluster::writer"],
         words: &["Writer", "PostParams", "Patch", "PatchParams"],
         ..ANY
     },
     Rule {
         because: "a step reaches no other account than the one that was resolved for its number",
         modules: &[
-            "controller::cluster",
-            "controller::fault",
-            "controller::perform",
-            "controller::report",
-            "controller::state",
+            "cluster",
+            "reconcile::fault",
+            "reconcile::perform",
+            "reconcile::report",
+            "reconcile::state",
         ],
         words: &["Providers", "Accounts", "Directory"],
         ..ANY
@@ -134,29 +135,30 @@ const RULES: &[Rule] = &[
     Rule {
         because: "only what buys, takes over or releases, or learns what came of that, counts against the hour",
         modules: &[
-            "controller::account",
-            "controller::cluster",
-            "controller::fault",
-            "controller::inspect",
-            "controller::perform::settle",
-            "controller::providers",
-            "controller::report",
-            "controller::resolve",
-            "controller::state",
+            "reconcile::account",
+            "cluster",
+            "reconcile::fault",
+            "reconcile::inspect",
+            "reconcile::perform::settle",
+            "reconcile::providers",
+            "reconcile::report",
+            "reconcile::resolve",
+            "reconcile::state",
         ],
+        except: &["cluster::quota"],
         words: &["HourlyQuotas"],
         ..ANY
     },
     Rule {
         because: "the loop decides when a pass is made, and a pass does not know",
         modules: &[
-            "controller::cluster",
-            "controller::fault",
-            "controller::inspect",
-            "controller::perform",
-            "controller::report",
-            "controller::resolve",
-            "controller::state",
+            "cluster",
+            "reconcile::fault",
+            "reconcile::inspect",
+            "reconcile::perform",
+            "reconcile::report",
+            "reconcile::resolve",
+            "reconcile::state",
         ],
         words: &["Schedule"],
         ..ANY
@@ -165,6 +167,8 @@ const RULES: &[Rule] = &[
         because: "the kubectl plugin only reads",
         modules: &["cli"],
         forbidden: &[
+            "cluster",
+            "reconcile",
             "controller",
             "leader",
             "claim",
@@ -542,7 +546,7 @@ fn the_right_to_buy_and_the_right_to_release_are_each_made_in_one_place() {
     for maker in MAKES_TOKENS {
         let makers = makers_of_tokens(&sources, maker);
         assert!(
-            makers.len() == 1 && makers[0].starts_with("controller/"),
+            makers.len() == 1 && makers[0].starts_with("reconcile/"),
             "{maker} in {makers:?}"
         );
     }
@@ -577,7 +581,7 @@ fn files_that_reach_everything(sources: &[Source]) -> Vec<&str> {
 fn only_the_loop_reaches_everything() {
     let sources = sources();
     let found = files_that_reach_everything(&sources);
-    assert_eq!(found, ["controller/number.rs", "controller/reconciler.rs"]);
+    assert_eq!(found, ["controller/reconciler.rs", "reconcile/number.rs"]);
 }
 
 #[test]
@@ -586,7 +590,7 @@ fn a_value_that_reaches_everything_is_noticed() {
     let less = "fn claim(cluster: &Cluster, writer: &Writer, quotas: &HourlyQuotas) {}";
     let sources = [
         Source::new("controller/all.rs", all),
-        Source::new("controller/perform/spend.rs", less),
+        Source::new("reconcile/perform/spend.rs", less),
     ];
     assert_eq!(files_that_reach_everything(&sources), ["controller/all.rs"]);
 }
@@ -637,23 +641,23 @@ fn each_rule_notices_when_it_is_broken() {
             "account/looks.rs",
             "use k8s_openapi::api::core::v1::Secret;",
         ),
-        ("burki.rs", "pub use crate::controller::number;"),
-        ("controller/plan.rs", "use super::memory::Memory;"),
-        ("pass.rs", "use crate::controller::plan::Step;"),
+        ("burki.rs", "pub use crate::reconcile::number;"),
+        ("reconcile/plan.rs", "use super::memory::Memory;"),
+        ("pass.rs", "use crate::reconcile::plan::Step;"),
         (
-            "controller/plan/maintain.rs",
+            "reconcile/plan/maintain.rs",
             "use super::super::perform::perform;",
         ),
         (
-            "controller/plan/maintain.rs",
+            "reconcile/plan/maintain.rs",
             "use crate::provider::{Order, http::Client};",
         ),
-        ("controller/plan.rs", "use crate::provider;"),
+        ("reconcile/plan.rs", "use crate::provider;"),
         (
-            "controller/plan.rs",
+            "reconcile/plan.rs",
             "fn plan(company: &dyn crate::provider::ProviderApi) {}",
         ),
-        ("controller/plan.rs", "async fn plan() {}"),
+        ("reconcile/plan.rs", "async fn plan() {}"),
         (
             "number.rs",
             "const A: char = '\"'; use crate::provider::Order; const B: char = '\"';",
@@ -663,30 +667,30 @@ fn each_rule_notices_when_it_is_broken() {
             "number.rs",
             "fn of<'a>(text: &'a str) -> crate::burki::Reply<'a> { todo!() }",
         ),
-        ("controller/report.rs", "use super::plan::{Facts, plan};"),
+        ("reconcile/report.rs", "use super::plan::{Facts, plan};"),
         (
-            "controller/perform/settle.rs",
+            "reconcile/perform/settle.rs",
             "fn next(facts: &Facts) { super::super::plan::plan(facts); }",
         ),
-        ("controller/resolve.rs", "use kube::api::PatchParams;"),
+        ("reconcile/resolve.rs", "use kube::api::PatchParams;"),
         (
-            "controller/resolve.rs",
+            "reconcile/resolve.rs",
             "fn resolve(quotas: &HourlyQuotas) {}",
         ),
         (
-            "controller/perform/look.rs",
+            "reconcile/perform/look.rs",
             "use super::super::writer::Writer;",
         ),
         (
-            "controller/perform/spend.rs",
+            "reconcile/perform/spend.rs",
             "fn buy(providers: &Providers) {}",
         ),
         (
-            "controller/perform/settle.rs",
+            "reconcile/perform/settle.rs",
             "use super::super::quota::{HourlyQuotas, Slot};",
         ),
         (
-            "controller/report.rs",
+            "reconcile/report.rs",
             "fn report(state: &State, schedule: &Schedule) {}",
         ),
         ("burki.rs", "use reqwest::Client;"),
@@ -738,15 +742,15 @@ fn what_follows_the_rules_is_let_through() {
             "#[cfg(test)]\n#[path = \"x.rs\"]\nmod kube;",
         ),
         (
-            "controller/plan/maintain.rs",
+            "reconcile/plan/maintain.rs",
             "use super::{Step, Facts}; use crate::provider::{Order, OrderState};",
         ),
         (
-            "controller/perform.rs",
+            "reconcile/perform.rs",
             "use crate::leader::Term; use kube::Client;",
         ),
         (
-            "controller/perform/spend.rs",
+            "reconcile/perform/spend.rs",
             "fn claim(cluster: &Cluster, writer: &Writer, quotas: &HourlyQuotas) {}",
         ),
         (
@@ -770,11 +774,11 @@ fn a_second_place_that_makes_tokens_is_noticed() {
     let sources = [
         Source::new("claim.rs", "impl Token { pub fn from_reply() {} }"),
         Source::new(
-            "controller/perform.rs",
+            "reconcile/perform.rs",
             "let token = Token::from_reply(reply, claim, sent);",
         ),
         Source::new(
-            "controller/number.rs",
+            "reconcile/number.rs",
             "use crate::claim::Token as Right; fn a() { Right::from_reply() }",
         ),
         Source::new(
@@ -784,7 +788,7 @@ fn a_second_place_that_makes_tokens_is_noticed() {
     ];
     assert_eq!(
         makers_of_tokens(&sources, MAKES_TOKENS[0]),
-        ["controller/perform.rs", "controller/number.rs"]
+        ["reconcile/perform.rs", "reconcile/number.rs"]
     );
 }
 

@@ -1,25 +1,23 @@
 //! The metrics of each account, read from caches and observations when Prometheus scrapes. Decides nothing, waits for nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::Store;
 
-use super::any_account::AnyAccount;
-use super::cluster::Cluster;
-use super::limits::AccountLimits;
-use super::process::Process;
-use super::providers::Providers;
-use super::quota::{HourlyQuotas, QuotaKind};
-use crate::api::{
-    AccountKind, Class, PhoneNumber, Reason, account_name, condition, owner, reason_of,
-};
+use crate::api::{Class, PhoneNumber, Reason, condition, owner, reason_of};
 use crate::claim::{Claim, Stored};
 use crate::clock::Instant;
+use crate::cluster::Cluster;
+use crate::cluster::any_account::AnyAccount;
+use crate::cluster::process::Process;
+use crate::cluster::quota::{HourlyQuotas, QuotaKind};
 use crate::number::{AccountId, Amount};
-use crate::telemetry::metrics::{AccountMetrics, NO_ACCOUNT, Source};
+use crate::reconcile::limits::AccountLimits;
+use crate::reconcile::providers::Providers;
+use crate::telemetry::metrics::{AccountMetrics, Source};
 
 /// The figures of every account that is looked after.
 pub(super) struct MetricsCollector {
@@ -230,37 +228,6 @@ fn open_since(number: &PhoneNumber) -> Option<Timestamp> {
             | Reason::AccountUnidentified
     );
     (waits_for_a_look && !known_not_purchased).then_some(since)
-}
-
-impl Cluster {
-    /// The `account` labels of the accounts that exist.
-    pub(super) fn account_labels(&self) -> BTreeSet<String> {
-        let labels = self
-            .caches
-            .accounts_as(AnyAccount::label, AnyAccount::label);
-        labels.into_iter().collect()
-    }
-
-    /// The `account` label of the metrics of `number`: bounded by the accounts that exist.
-    pub(super) fn account_label(&self, number: &PhoneNumber) -> String {
-        let (kind, name) = account_name(number);
-        let namespace = number.namespace().unwrap_or_default();
-        let (label, exists) = match kind {
-            AccountKind::ProviderAccount => {
-                let reference = ObjectRef::new(&name).within(&namespace);
-                let mut caches = self.caches.accounts.iter();
-                let exists = caches.any(|store| store.get(&reference).is_some());
-                (format!("{namespace}/{name}"), exists)
-            }
-            AccountKind::ClusterProviderAccount => {
-                let reference = ObjectRef::new(&name);
-                let mut caches = self.caches.cluster_accounts.iter();
-                let exists = caches.any(|store| store.get(&reference).is_some());
-                (name, exists)
-            }
-        };
-        if exists { label } else { NO_ACCOUNT.to_owned() }
-    }
 }
 
 #[cfg(test)]

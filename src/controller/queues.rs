@@ -17,13 +17,13 @@ use kube::runtime::{Controller, WatchStreamExt, controller, reflector, watcher};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
-use super::any_account::AnyAccount;
-use super::caches::Caches;
 use super::pulse::{Pauses, Pulses, WATCH_SECONDS};
 use super::reconciler::{REREAD_AFTER, Reconciler, account_fingerprint, number_fingerprint};
-use super::requeuer::Requeuer;
 use super::{Parts, RequeueAfter, Settings};
 use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
+use crate::cluster::any_account::AnyAccount;
+use crate::cluster::caches::Caches;
+use crate::cluster::requeuer::Requeuer;
 
 /// How many passes over numbers are begun at once, also of those that find that it is not their turn and end at once: each
 /// takes memory.

@@ -13,33 +13,34 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
 
-use super::account;
-use super::any_account::AnyAccount;
-use super::caches::Caches;
-use super::checks::Checks;
-use super::cluster::Cluster;
 use super::collector::MetricsCollector;
-use super::events::Events;
-use super::fault;
-use super::limits::waits_for_a_limit;
-use super::process::Process;
-use super::providers::Providers;
-use super::quota::HourlyQuotas;
-use super::requeuer::Requeuer;
 use super::schedule::Schedule;
-use super::secrets::{SecretName, secrets_of};
 use super::setbacks::Setbacks;
-use super::slots::{ASKS_AGAIN_AFTER, AccountSlots};
-use super::writer::Writer;
-use super::{Parts, RequeueAfter, number, perform};
+use super::{Parts, RequeueAfter};
 use crate::api::{
     AccountKey, AccountKind, ClusterProviderAccount, PhoneNumber, ProviderAccount, account_name,
 };
 use crate::claim::ANNOTATION;
 use crate::clock::Instant;
+use crate::cluster::Cluster;
+use crate::cluster::any_account::AnyAccount;
+use crate::cluster::caches::Caches;
+use crate::cluster::events::Events;
+use crate::cluster::process::Process;
+use crate::cluster::quota::HourlyQuotas;
+use crate::cluster::requeuer::Requeuer;
+use crate::cluster::secrets::{SecretName, secrets_of};
+use crate::cluster::slots::{ASKS_AGAIN_AFTER, AccountSlots};
+use crate::cluster::writer::Writer;
 use crate::leader::host;
 use crate::number::{AccountId, Field};
 use crate::panics::{self, lock};
+use crate::reconcile::account;
+use crate::reconcile::checks::Checks;
+use crate::reconcile::fault;
+use crate::reconcile::limits::waits_for_a_limit;
+use crate::reconcile::providers::Providers;
+use crate::reconcile::{number, perform};
 use crate::telemetry::Heartbeat;
 use crate::telemetry::metrics::LOOP;
 
@@ -47,7 +48,7 @@ use crate::telemetry::metrics::LOOP;
 const CLEAN_UP_AFTER: Duration = Duration::from_secs(600);
 
 /// How often Secrets in use are to be read again, so that a changed one takes effect within 10 s.
-pub const REREAD_AFTER: Duration = super::secrets::REREAD_AFTER;
+pub const REREAD_AFTER: Duration = crate::cluster::secrets::REREAD_AFTER;
 
 /// The controllers without their queues.
 ///
@@ -611,4 +612,4 @@ fn fingerprint<K: Resource>(object: &K, more: &impl Hash) -> u64 {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

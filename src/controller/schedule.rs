@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::checks::Checks;
 use super::setbacks::Setbacks;
-use super::slots::AccountSlots;
+use crate::cluster::slots::AccountSlots;
+use crate::reconcile::checks::Checks;
 
 /// What decides whether a pass is due, and what an account's pass compares its listing with.
 pub(super) struct Schedule {

@@ -10,8 +10,8 @@ use kube::runtime::reflector::Store;
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
-use super::cluster::Cluster;
 use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
+use crate::cluster::Cluster;
 
 /// How soon a cache that lags is looked at again.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);

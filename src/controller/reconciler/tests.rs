@@ -15,8 +15,8 @@ use crate::api::{AccountKind, Reason};
 use crate::chance::Chance;
 use crate::claim::Claim;
 use crate::clock::{BootClock, Clock};
+use crate::cluster::index::Key;
 use crate::controller::Settings;
-use crate::controller::index::Key;
 use crate::number::{AccountId, Currency, Installation, Price};
 use crate::provider::http::fake::Fake;
 use crate::server_time::Clients;
@@ -24,11 +24,11 @@ use crate::telemetry::Health;
 use crate::telemetry::metrics::Metrics;
 
 /// A reconciler whose API server has nothing, without a provider, the hands that fill its caches, and what it wakes.
-pub(in crate::controller) struct World {
-    pub(in crate::controller) reconciler: Reconciler,
-    pub(in crate::controller) cluster: Arc<Cluster>,
-    pub(in crate::controller) providers: Arc<Providers>,
-    pub(in crate::controller) process: Process,
+pub(crate) struct World {
+    pub(crate) reconciler: Reconciler,
+    pub(crate) cluster: Arc<Cluster>,
+    pub(crate) providers: Arc<Providers>,
+    pub(crate) process: Process,
     numbers: Writer<PhoneNumber>,
     accounts: Writer<ProviderAccount>,
     cluster_accounts: Writer<ClusterProviderAccount>,
@@ -39,7 +39,7 @@ pub(in crate::controller) struct World {
 
 impl World {
     /// One that has begun. At most one pass of each account at once.
-    pub(in crate::controller) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut world = Self::without_namespaces();
         world.tell_namespace(Event::Init);
         world.tell_namespace(Event::InitDone);
@@ -118,7 +118,7 @@ impl World {
     }
 
     /// Asks the API server something, whose answer tells the time.
-    pub(in crate::controller) async fn learn_time(&self) {
+    pub(crate) async fn learn_time(&self) {
         let request = http::Request::get("/version").body(Vec::new()).unwrap();
         let client = &self.cluster.reads;
         assert!(client.request_text(request).await.is_err());
@@ -126,13 +126,13 @@ impl World {
     }
 
     /// What a watch of numbers tells.
-    pub(in crate::controller) fn tell(&mut self, event: Event<PhoneNumber>) {
+    pub(crate) fn tell(&mut self, event: Event<PhoneNumber>) {
         self.numbers.apply_watcher_event(&event);
         self.reconciler.saw_number(&event);
     }
 
     /// A whole list of numbers.
-    pub(in crate::controller) fn list(&mut self, all: &[PhoneNumber]) {
+    pub(crate) fn list(&mut self, all: &[PhoneNumber]) {
         self.tell(Event::Init);
         for number in all {
             self.tell(Event::InitApply(number.clone()));
@@ -141,13 +141,13 @@ impl World {
     }
 
     /// Fills the cache of accounts.
-    pub(in crate::controller) fn account(&mut self, account: Value) {
+    pub(crate) fn account(&mut self, account: Value) {
         let account = serde_json::from_value(account).unwrap();
         self.accounts.apply_watcher_event(&Event::Apply(account));
     }
 
     /// Fills the cache of cluster accounts.
-    pub(in crate::controller) fn cluster_account(&mut self, account: Value) {
+    pub(crate) fn cluster_account(&mut self, account: Value) {
         let account = serde_json::from_value(account).unwrap();
         self.cluster_accounts
             .apply_watcher_event(&Event::Apply(account));
@@ -182,7 +182,7 @@ impl World {
     }
 
     /// The numbers that were woken since the last call, each once.
-    pub(in crate::controller) fn woken(&mut self) -> BTreeSet<String> {
+    pub(crate) fn woken(&mut self) -> BTreeSet<String> {
         std::iter::from_fn(|| self.woken_numbers.try_recv().ok())
             .map(|number| number.name)
             .collect()
@@ -197,7 +197,7 @@ impl World {
 
 /// A PhoneNumber of the namespace `support`.
 /// An API server that answers nothing for ten seconds, and cuts the connection then. `asked` counts its requests.
-pub(in crate::controller) fn hanging(asked: &Arc<AtomicUsize>) -> Client {
+pub(crate) fn hanging(asked: &Arc<AtomicUsize>) -> Client {
     let requests = Arc::clone(asked);
     let service = tower::service_fn(move |_: http::Request<Body>| {
         requests.fetch_add(1, Ordering::Relaxed);
@@ -209,7 +209,7 @@ pub(in crate::controller) fn hanging(asked: &Arc<AtomicUsize>) -> Client {
     Client::new(service, "default")
 }
 
-pub(in crate::controller) fn number(name: &str, declared: &str, change: Value) -> PhoneNumber {
+pub(crate) fn number(name: &str, declared: &str, change: Value) -> PhoneNumber {
     let mut whole = json!({
         "metadata": {"name": name, "namespace": "support", "uid": format!("uid-{name}"), "resourceVersion": "1"},
         "spec": {"provider": "twilio", "phoneNumber": declared},

@@ -1,0 +1,75 @@
+//! What the resources tell of purchases in an account, all but one.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::claims::Claimed;
+use super::{Index, Reference, numbers_of, reference_to};
+use crate::account::{Asker, Told};
+use crate::api::{AccountKey, PhoneNumber};
+use crate::number::{AccountId, E164, Provider};
+
+struct ToldBesides<'a> {
+    index: &'a Index,
+    besides: Reference,
+    own: BTreeSet<String>,
+    account: Vec<AccountId>,
+    since: Timestamp,
+    is_credible: Credible<'a>,
+}
+
+/// Whether a resource of this namespace that refers to this account, for numbers of this provider, can buy there.
+pub(crate) type Credible<'a> = Box<dyn Fn(&str, &AccountKey, Provider) -> bool + 'a>;
+
+impl Index {
+    /// What the resources other than `number` tell of purchases in the account with these ids; of claims, those since `since`
+    /// of resources that can buy in it.
+    pub(crate) fn told_besides<'a>(
+        &'a self,
+        number: &PhoneNumber,
+        account: Vec<AccountId>,
+        since: Timestamp,
+        is_credible: Credible<'a>,
+    ) -> impl Told + use<'a> {
+        ToldBesides {
+            index: self,
+            besides: reference_to(number),
+            own: numbers_of(number),
+            account,
+            since,
+            is_credible,
+        }
+    }
+}
+
+impl Told for ToldBesides<'_> {
+    fn is_own(&self, number: &E164) -> bool {
+        self.own.contains(number.as_str())
+    }
+
+    /// True if what `number` costs is part of [`Index::cost_besides`].
+    fn is_counted(&self, number: &E164) -> bool {
+        self.index.lock().counts_besides(&self.besides, number)
+    }
+
+    fn tell_claims(&self, asker: &mut dyn Asker) {
+        let mut maps = self.index.lock();
+        let mut claims = std::mem::take(&mut maps.claims);
+        let is_counted = |number: &E164| maps.counts_besides(&self.besides, number);
+        let is_credible = |who: &Reference, claimed: &Claimed| {
+            let (account, provider) = claimed.user.as_ref();
+            let namespace = who.namespace.as_deref().unwrap_or_default();
+            (self.is_credible)(namespace, account, *provider)
+        };
+        claims.tell(
+            &self.besides,
+            &self.account,
+            self.since,
+            is_credible,
+            is_counted,
+            asker,
+        );
+        maps.claims = claims;
+    }
+}

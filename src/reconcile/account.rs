@@ -1,0 +1,322 @@
+//! One pass over one account: proves its credential, shows its id, and keeps it while PhoneNumbers need it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt;
+use kube::api::{Patch, PatchParams, PostParams};
+use serde_json::json;
+use tracing::Instrument;
+
+use super::audit;
+use super::checks::{Checks, InventoryChecks};
+use super::conditions::set_condition;
+use super::fault;
+use super::inspect;
+use super::providers::Providers;
+use super::resolve::{open_account, provider_blocker};
+use crate::account::{Account, is_suspect};
+use crate::api::{
+    ACCOUNT_FINALIZER, AccountKind, AccountStatus, PhoneNumber, Reason, StatusReason, condition,
+    finalizers_of, has_finalizer,
+};
+use crate::cluster::any_account::AnyAccount;
+use crate::cluster::caches::Caches;
+use crate::cluster::errors::is_conflict;
+use crate::cluster::process::Process;
+use crate::cluster::writer::Writer;
+use crate::cluster::{AccountView, Cluster};
+use crate::pass::RequeueAfter;
+use crate::provider::Identity;
+use crate::provider::http::{AuditContext, with_audit_context};
+use crate::telemetry::metrics::KUBERNETES_API;
+use crate::telemetry::traces::SPANS;
+
+/// Reconciles `account` once.
+///
+/// # Errors
+/// Those of the API server.
+pub(crate) async fn reconcile<A: AnyAccount>(
+    account: Arc<A>,
+    cluster: &Cluster,
+    providers: &Providers,
+    writer: &Writer,
+    checks: &Checks,
+    process: &Process,
+) -> Result<RequeueAfter, kube::Error> {
+    let kind = label(A::KIND);
+    let audited = AuditContext {
+        object: format!("{} {}", A::kind(&()), account.label()),
+        generation: account.meta().generation.unwrap_or_default(),
+        reason: audit::TO_RESOLVE.to_owned(),
+        cost: None,
+    };
+    process.metrics.expect(&account.label());
+    let begun = process.clock.now();
+    let span = tracing::info_span!(
+        target: SPANS,
+        "reconcile",
+        kind,
+        namespace = account.namespace(),
+        name = account.name_any(),
+        generation = account.meta().generation,
+    );
+    let passed = with_audit_context(
+        audited,
+        pass_over(
+            Arc::clone(&account),
+            cluster,
+            providers,
+            writer,
+            checks,
+            process,
+        ),
+    )
+    .instrument(span)
+    .await;
+    process
+        .metrics
+        .passed(kind, process.clock.now().since(begun));
+    if let Err(error) = &passed
+        && !is_conflict(error)
+    {
+        process.metrics.failed(kind, KUBERNETES_API.to_owned());
+    }
+    passed
+}
+
+async fn pass_over<A: AnyAccount>(
+    account: Arc<A>,
+    cluster: &Cluster,
+    providers: &Providers,
+    writer: &Writer,
+    checks: &Checks,
+    process: &Process,
+) -> Result<RequeueAfter, kube::Error> {
+    let account = keep_while_used(account, cluster, writer).await?;
+    if account.meta().deletion_timestamp.is_some()
+        && !has_finalizer(account.as_ref(), ACCOUNT_FINALIZER)
+    {
+        return Ok(None);
+    }
+    let view = AccountView {
+        spec: account.spec().clone(),
+        namespace: account
+            .namespace()
+            .unwrap_or_else(|| process.settings.operator_namespace.clone()),
+        title: format!("{} {}", A::kind(&()), account.name_any()),
+        denied: None,
+    };
+    let mut status = account.status().cloned().unwrap_or_default();
+    let key = account.key();
+    let users = cluster.users(&key);
+    let opened = open_account(&view, &cluster.secrets, &providers.accounts, false).await?;
+    cluster.opened(&key, &opened, providers);
+    let (ready, reason, message) = match opened {
+        Ok(opened) => {
+            status.account_id = Some(opened.identity().account.to_string());
+            cluster.limits_of(&opened, &key, &account.spec().limits);
+            match inspect(
+                account.as_ref(),
+                &opened,
+                &users,
+                cluster,
+                providers,
+                checks,
+                process,
+            )
+            .await?
+            {
+                Ok(note) => {
+                    show_figures(
+                        account.as_ref(),
+                        &opened,
+                        &mut status,
+                        &cluster.caches,
+                        &checks.inventory,
+                        process,
+                    );
+                    let (ready, reason, message) = opened_as(opened.identity());
+                    let note = note.map(|note| format!(" {note}")).unwrap_or_default();
+                    (ready, reason, format!("{message}{note}"))
+                }
+                Err(blocker) => (false, blocker.reason, blocker.message),
+            }
+        }
+        Err(blocker) => (false, blocker.reason, blocker.message),
+    };
+    status.observed_generation = account.meta().generation;
+    set_ready(
+        &mut status.conditions,
+        ready,
+        reason,
+        message.clone(),
+        account.meta().generation,
+        process.time.now().unwrap_or_default(),
+    );
+    fault::note(reason, &message, account.as_ref(), &process.metrics);
+    if ready && was_refused(account.as_ref()) {
+        // They wait for a person, who may have mended it at the provider, where nobody sees it.
+        users.iter().for_each(|user| cluster.requeuer.number(user));
+    }
+    if !ready && reason.is_failure() {
+        process.metrics.failed(label(A::KIND), reason.to_string());
+    }
+    if account.status() != Some(&status) {
+        let mut changed = A::clone(&account);
+        changed.set_status(status);
+        changed.meta_mut().managed_fields = None;
+        account
+            .api(&writer.client)
+            .replace_status(&account.name_any(), &PostParams::default(), &changed)
+            .await?;
+    }
+    Ok(Some(process.settings.interval))
+}
+
+/// True if the status says that the provider refused the credential, or to sell anything.
+fn was_refused<A: AnyAccount>(account: &A) -> bool {
+    let refusals =
+        [Reason::CredentialsInvalid, Reason::PurchasingNotEnabled].map(|it| it.to_string());
+    let mut conditions = account.status().into_iter().flat_map(|it| &it.conditions);
+    conditions.any(|it| it.type_ == condition::READY && refusals.contains(&it.reason))
+}
+
+/// The kind as a label of metrics.
+fn label(kind: AccountKind) -> &'static str {
+    match kind {
+        AccountKind::ProviderAccount => "ProviderAccount",
+        AccountKind::ClusterProviderAccount => "ClusterProviderAccount",
+    }
+}
+
+/// Lists the account, and wakes what is not as it was. Returns a note for people, if there is one.
+async fn inspect<A: AnyAccount>(
+    account: &A,
+    opened: &Arc<Account>,
+    users: &[Arc<PhoneNumber>],
+    cluster: &Cluster,
+    providers: &Providers,
+    checks: &Checks,
+    process: &Process,
+) -> Result<Result<Option<String>, StatusReason>, kube::Error> {
+    // Slightly less than the interval, so that accounts that share one at the provider share its listing.
+    let interval = process.settings.interval.mul_f64(0.9);
+    let not_before = process.clock.now().before(interval);
+    if let Err(error) = opened.list(not_before).await {
+        return Ok(Err(provider_blocker(&error)));
+    }
+    let note = inspect::look_into_services(opened, users, not_before).await;
+    let uid = account.uid().unwrap_or_default();
+    if checks.inventory.begins(&uid, opened.listed()) {
+        let missing = inspect::requeue_drifted(opened, users, cluster);
+        checks.inventory.misses(&uid, missing);
+        inspect::requeue_on_dependency_change(
+            users,
+            cluster,
+            providers,
+            &process.settings,
+            &checks.dependencies,
+        )
+        .await?;
+        inspect::requeue_reassigned(
+            &uid,
+            users,
+            cluster,
+            providers,
+            &process.settings,
+            &checks.inventory,
+        )
+        .await?;
+    }
+    let missing = checks.inventory.missing(&uid);
+    if is_suspect(missing, users.len()) {
+        return Ok(Err(StatusReason::new(
+            Reason::InventorySuspect,
+            format!(
+                "{missing} of {} numbers are missing from the account at once. Each is being confirmed by itself; none is \
+                 given up before.",
+                users.len()
+            ),
+        )));
+    }
+    Ok(Ok(note))
+}
+
+fn opened_as(identity: &Identity) -> (bool, Reason, String) {
+    if identity.proved {
+        let message = format!("The credential opens account {}.", identity.account);
+        return (true, Reason::Ready, message);
+    }
+    let message = "The provider does not say which account the key opens; it is told apart by a hash of the key.";
+    (true, Reason::AccountUnidentified, message.to_owned())
+}
+
+/// Puts the figures into the status, unless others were put there less than a minute ago.
+fn show_figures<A: AnyAccount>(
+    account: &A,
+    opened: &Account,
+    status: &mut AccountStatus,
+    caches: &Caches,
+    checks: &InventoryChecks,
+    process: &Process,
+) {
+    let (uid, now) = (account.uid().unwrap_or_default(), process.clock.now());
+    let is_first = status.managed.is_none();
+    if !is_first && !checks.may_write(&uid, now) {
+        return;
+    }
+    let figures = inspect::count(opened, caches, &process.settings.installation);
+    let before = status.clone();
+    status.managed = Some(figures.managed);
+    status.unmanaged = Some(figures.unmanaged);
+    status.orphaned = Some(figures.orphaned);
+    status.foreign = Some(figures.foreign);
+    status.monthly_cost = figures.monthly_cost;
+    if *status != before {
+        checks.writes(&uid, now);
+    }
+}
+
+async fn keep_while_used<A: AnyAccount>(
+    account: Arc<A>,
+    cluster: &Cluster,
+    writer: &Writer,
+) -> Result<Arc<A>, kube::Error> {
+    let used = cluster.is_used(&account.key());
+    let deleting = account.meta().deletion_timestamp.is_some();
+    let has = has_finalizer(account.as_ref(), ACCOUNT_FINALIZER);
+    if used == has || (used && deleting) {
+        return Ok(account);
+    }
+    let finalizers = finalizers_of(account.as_ref(), ACCOUNT_FINALIZER, used);
+    let body = json!({"metadata": {"resourceVersion": account.resource_version(), "finalizers": finalizers}});
+    let api = account.api(&writer.client);
+    Ok(Arc::new(
+        api.patch(
+            &account.name_any(),
+            &PatchParams::default(),
+            &Patch::Merge(body),
+        )
+        .await?,
+    ))
+}
+
+fn set_ready(
+    conditions: &mut Vec<Condition>,
+    ready: bool,
+    reason: Reason,
+    message: String,
+    generation: Option<i64>,
+    now: Timestamp,
+) {
+    let why = StatusReason { reason, message };
+    let mut set = |kind: &str, truth: bool| {
+        set_condition(conditions, kind, truth, &why, generation, now);
+    };
+    let stalled = !ready && reason.class() == crate::api::Class::Stalled;
+    set(condition::READY, ready);
+    set(condition::RECONCILING, !ready && !stalled);
+    set(condition::STALLED, stalled);
+}

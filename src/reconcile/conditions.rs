@@ -1,0 +1,86 @@
+//! Sets conditions, in the same way on every kind. Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use crate::api::{StatusReason, condition};
+use crate::shown::{self, MOST_OF_MESSAGE};
+
+/// Sets a condition. Where a person must act, its message names the section of the documentation that says how.
+pub(super) fn set_condition(
+    conditions: &mut Vec<Condition>,
+    kind: &str,
+    truth: bool,
+    why: &StatusReason,
+    generation: Option<i64>,
+    now: Timestamp,
+) {
+    let status = if truth { "True" } else { "False" };
+    let before = conditions
+        .iter()
+        .position(|found| found.type_ == kind)
+        .map(|at| conditions.remove(at));
+    let since = match before {
+        Some(before) if before.status == status => before.last_transition_time,
+        _ => Time(seconds(now)),
+    };
+    let message = shown::line(&why.message, MOST_OF_MESSAGE);
+    let message = if truth && kind == condition::STALLED {
+        format!("{message} See {}.", why.reason.section())
+    } else {
+        message
+    };
+    conditions.push(Condition {
+        type_: kind.to_owned(),
+        status: status.to_owned(),
+        reason: why.reason.to_string(),
+        message,
+        observed_generation: generation,
+        last_transition_time: since,
+    });
+    conditions.sort_by_key(|found| order_of(&found.type_));
+}
+
+fn order_of(kind: &str) -> usize {
+    let order = [
+        condition::READY,
+        condition::RECONCILING,
+        condition::STALLED,
+        condition::PURCHASED,
+        condition::WEBHOOKS_CONFIGURED,
+        condition::ASSISTANT_ASSIGNED,
+    ];
+    order
+        .iter()
+        .position(|known| *known == kind)
+        .unwrap_or(order.len())
+}
+
+/// Kubernetes keeps times to the second.
+pub(crate) fn seconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Reason;
+
+    #[test]
+    fn a_message_is_bounded_and_shows_all_that_it_says() {
+        let message = format!("a\u{202e}b\u{1b}[2J\n{}", "x".repeat(100_000));
+        let why = StatusReason::new(Reason::OwnedByAnother, message);
+        let mut conditions = Vec::new();
+        set_condition(
+            &mut conditions,
+            condition::READY,
+            false,
+            &why,
+            None,
+            Timestamp::UNIX_EPOCH,
+        );
+        let message = &conditions[0].message;
+        assert!(message.starts_with("ab [2J x"), "{message}");
+        assert_eq!(message.chars().count(), MOST_OF_MESSAGE);
+    }
+}

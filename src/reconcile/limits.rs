@@ -1,0 +1,224 @@
+//! The limits of one account at a provider: the lowest of each, of all ProviderAccounts and ClusterProviderAccounts that open
+//! it now.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::plan::{self, Allowed, Budget};
+use super::purchasers::Opened;
+use crate::account::Account;
+use crate::api::{AccountKey, AccountKind, Adoption, Limits, PhoneNumber, Reason, account_name};
+use crate::cluster::Cluster;
+use crate::cluster::any_account::AnyAccount;
+use crate::number::{AccountId, Amount, Currency, Kind};
+
+/// The limits of one account at a provider.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AccountLimits {
+    pub(crate) purchases_per_hour: i64,
+    pub(crate) releases_per_hour: i64,
+    pub(crate) max_numbers: Option<i64>,
+    /// What the numbers that are billed in a currency may cost each month. Amounts are not converted, so each holds.
+    pub(crate) monthly_cost: BTreeMap<Currency, Amount>,
+    /// The countries that all allow; `None` where nobody restricts them.
+    pub(super) countries: Option<BTreeSet<String>>,
+    /// The kinds that all allow; `None` where nobody restricts them.
+    pub(crate) kinds: Option<BTreeSet<Kind>>,
+    /// Which numbers may be taken over; `None` where no account says it.
+    pub(super) adoption: Option<Adoption>,
+    pub(super) max_concurrent_requests: usize,
+    /// Who restricts countries, and kinds, for people.
+    pub(super) countries_by: BTreeSet<String>,
+    pub(super) kinds_by: BTreeSet<String>,
+}
+
+impl AccountLimits {
+    /// The limits that one account declares, which is called `title`. An empty list restricts nothing.
+    pub(crate) fn of(declared: &Limits, title: &str) -> Self {
+        let cost = declared.max_monthly_cost.as_ref();
+        let cost = cost.and_then(|money| {
+            // An amount that cannot be read allows nothing.
+            let amount = Amount::read(&money.amount).unwrap_or_default();
+            Some((Currency::new(&money.currency)?, amount))
+        });
+        let by = |is_empty: bool| {
+            let title = (!is_empty).then(|| title.to_owned());
+            title.into_iter().collect()
+        };
+        Self {
+            purchases_per_hour: i64::from(declared.purchases_per_hour),
+            releases_per_hour: i64::from(declared.releases_per_hour),
+            max_numbers: declared.max_numbers,
+            monthly_cost: cost.into_iter().collect(),
+            countries: listed(&declared.allowed_countries),
+            kinds: listed(&declared.allowed_types),
+            adoption: declared.adoption,
+            max_concurrent_requests: usize::try_from(declared.max_concurrent_requests)
+                .unwrap_or_default()
+                .max(1),
+            countries_by: by(declared.allowed_countries.is_empty()),
+            kinds_by: by(declared.allowed_types.is_empty()),
+        }
+    }
+
+    /// The lower of each.
+    fn and(mut self, other: Self) -> Self {
+        for (currency, amount) in other.monthly_cost {
+            let lowest = self.monthly_cost.entry(currency).or_insert(amount);
+            *lowest = (*lowest).min(amount);
+        }
+        self.countries_by.extend(other.countries_by);
+        self.kinds_by.extend(other.kinds_by);
+        let most = self.max_concurrent_requests;
+        Self {
+            purchases_per_hour: self.purchases_per_hour.min(other.purchases_per_hour),
+            releases_per_hour: self.releases_per_hour.min(other.releases_per_hour),
+            max_numbers: match (self.max_numbers, other.max_numbers) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            },
+            countries: shared(self.countries, other.countries),
+            kinds: shared(self.kinds, other.kinds),
+            adoption: match (self.adoption, other.adoption) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            },
+            max_concurrent_requests: most.min(other.max_concurrent_requests),
+            ..self
+        }
+    }
+}
+
+fn listed<T: Ord + Clone>(list: &[T]) -> Option<BTreeSet<T>> {
+    (!list.is_empty()).then(|| list.iter().cloned().collect())
+}
+
+/// What both allow, which may be nothing.
+fn shared<T: Ord + Clone>(
+    one: Option<BTreeSet<T>>,
+    other: Option<BTreeSet<T>>,
+) -> Option<BTreeSet<T>> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.intersection(&other).cloned().collect()),
+        (one, other) => one.or(other),
+    }
+}
+
+impl Cluster {
+    /// The limits of `account`, which the account `key` with the limits `own` opens. It heeds them from now on in what it is
+    /// asked.
+    pub(super) fn limits_of(
+        &self,
+        account: &Account,
+        key: &AccountKey,
+        own: &Limits,
+    ) -> AccountLimits {
+        let limits = self.lowest_limits(&account.names(), key, own);
+        account.limit_requests(limits.max_concurrent_requests);
+        limits
+    }
+
+    /// `own`, or the lower limits of others that open the account with these ids too.
+    pub(crate) fn lowest_limits(
+        &self,
+        account: &[AccountId],
+        key: &AccountKey,
+        own: &Limits,
+    ) -> AccountLimits {
+        let mut limits = AccountLimits::of(own, &title(key, key));
+        for (other, declared) in self.that_open(account) {
+            limits = limits.and(AccountLimits::of(&declared, &title(&other, key)));
+        }
+        limits
+    }
+
+    /// What `declared` sets a limit to for `number`, and how much of it is used in `account`.
+    pub(super) fn limits_on(
+        &self,
+        number: &PhoneNumber,
+        declared: &AccountLimits,
+        account: Option<&Arc<Account>>,
+    ) -> plan::Limits {
+        let is_limited = declared.max_numbers.is_some() || !declared.monthly_cost.is_empty();
+        let used = account.filter(|_| is_limited).map(|account| {
+            let names = account.names();
+            let tally = account.tally(&self.told_besides(number, names.clone()));
+            (names, tally)
+        });
+        let held = used.as_ref().map(|(_, tally)| tally.numbers);
+        let index = &self.caches.index;
+        let costs = declared
+            .monthly_cost
+            .iter()
+            .filter_map(|(currency, amount)| {
+                let (names, tally) = used.as_ref()?;
+                let spent = index.cost_besides(number, names, currency);
+                let budget = Budget {
+                    amount: *amount,
+                    currency: currency.clone(),
+                };
+                Some((budget, spent.plus(tally.monthly)))
+            });
+        plan::Limits {
+            countries: declared.countries.clone().map(|values| Allowed {
+                values,
+                by: declared.countries_by.clone(),
+            }),
+            kinds: declared.kinds.clone().map(|values| Allowed {
+                values,
+                by: declared.kinds_by.clone(),
+            }),
+            adoption: declared
+                .adoption
+                .unwrap_or(Adoption::unless_said(account_name(number).0)),
+            numbers: declared.max_numbers.zip(held),
+            monthly_cost: costs.collect(),
+        }
+    }
+
+    /// The accounts that open the account with these ids at the provider, and their limits.
+    fn that_open(&self, account: &[AccountId]) -> Vec<(AccountKey, Limits)> {
+        let all = self.caches.accounts_as(
+            |it| (it.key(), it.spec.account.limits.clone()),
+            |it| (it.key(), it.spec.account.limits.clone()),
+        );
+        let opens = |(key, _): &(AccountKey, Limits)| matches!(self.opened_by(key), Opened::Account(id) if account.contains(&id));
+        all.into_iter().filter(opens).collect()
+    }
+
+    /// The resources that wait for a limit of the account with these ids at the provider.
+    pub(crate) fn waiting_in(&self, account: &[AccountId]) -> Vec<Arc<PhoneNumber>> {
+        let openers = self.that_open(account);
+        let users = openers.iter().flat_map(|(key, _)| self.users(key));
+        users.filter(|user| waits_for_a_limit(user)).collect()
+    }
+}
+
+/// True if nothing but a limit keeps the number from what it wants.
+pub(crate) fn waits_for_a_limit(number: &PhoneNumber) -> bool {
+    let mut conditions = number.status.iter().flat_map(|status| &status.conditions);
+    conditions.any(|condition| {
+        let reason = Reason::read(&condition.reason);
+        matches!(
+            reason,
+            Some(Reason::LimitReached | Reason::ReleaseLimitReached)
+        )
+    })
+}
+
+/// What an account is called where people read that use the account `viewer`: who has no key of their own is told nothing of
+/// other namespaces.
+pub(super) fn title(key: &AccountKey, viewer: &AccountKey) -> String {
+    let is_shared = viewer.kind == AccountKind::ClusterProviderAccount;
+    let name = &key.name;
+    match (key.kind, &key.namespace) {
+        (AccountKind::ClusterProviderAccount, _) => format!("ClusterProviderAccount {name}"),
+        (AccountKind::ProviderAccount, Some(namespace)) if !is_shared => {
+            format!("ProviderAccount {namespace}/{name}")
+        }
+        _ => "an account of another namespace".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
