@@ -150,17 +150,23 @@ const RULES: &[Rule] = &[
         ..ANY
     },
     Rule {
+        because: "what Kubernetes holds is known without what is done about it, and when",
+        modules: &["cluster"],
+        forbidden: &["reconcile", "controller"],
+        ..ANY
+    },
+    Rule {
         because: "the loop decides when a pass is made, and a pass does not know",
-        modules: &[
-            "cluster",
-            "reconcile::fault",
-            "reconcile::inspect",
-            "reconcile::perform",
-            "reconcile::report",
-            "reconcile::resolve",
-            "reconcile::state",
-        ],
-        words: &["Schedule"],
+        modules: &["reconcile"],
+        forbidden: &["controller"],
+        words: &["Schedule", "Setbacks"],
+        ..ANY
+    },
+    Rule {
+        because: "a plan and what Kubernetes holds do not know each other",
+        modules: &["reconcile::plan"],
+        forbidden: &["cluster"],
+        words: &["Cluster"],
         ..ANY
     },
     Rule {
@@ -643,6 +649,30 @@ fn each_rule_notices_when_it_is_broken() {
         ),
         ("burki.rs", "pub use crate::reconcile::number;"),
         ("reconcile/plan.rs", "use super::memory::Memory;"),
+        (
+            "reconcile/plan.rs",
+            "use crate::cluster::observations::Verified;",
+        ),
+        ("reconcile/plan.rs", "fn plan(cluster: &Cluster) {}"),
+        ("cluster.rs", "use crate::reconcile::plan::Outcome;"),
+        ("cluster/process.rs", "use super::super::reconcile::plan;"),
+        (
+            "cluster/slots.rs",
+            "use crate::controller::schedule::Pauses;",
+        ),
+        ("cluster/secrets.rs", "use crate::controller;"),
+        (
+            "reconcile/number.rs",
+            "use crate::controller::reconciler::Reconciler;",
+        ),
+        (
+            "reconcile/perform/spend.rs",
+            "fn buy() { crate::controller::REREAD_AFTER; }",
+        ),
+        (
+            "provider/twilio.rs",
+            "use crate::cluster::process::Process;",
+        ),
         ("pass.rs", "use crate::reconcile::plan::Step;"),
         (
             "reconcile/plan/maintain.rs",
@@ -748,6 +778,18 @@ fn what_follows_the_rules_is_let_through() {
         (
             "reconcile/perform.rs",
             "use crate::leader::Term; use kube::Client;",
+        ),
+        (
+            "cluster/observations.rs",
+            "use crate::pass::{Memory, Outcome}; use super::Cluster;",
+        ),
+        (
+            "reconcile/number.rs",
+            "use super::plan::plan; use crate::cluster::Cluster; use crate::pass::Outcome;",
+        ),
+        (
+            "controller/reconciler.rs",
+            "use super::schedule::Schedule; use crate::reconcile::number; use crate::cluster::Cluster;",
         ),
         (
             "reconcile/perform/spend.rs",
