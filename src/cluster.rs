@@ -32,7 +32,7 @@ use crate::api::{
 use crate::number::{AccountId, Mark, Origin};
 use crate::telemetry::metrics::NO_ACCOUNT;
 use any_account::AnyAccount;
-use caches::Caches;
+use caches::{Caches, find};
 use crd_guard::CrdGuard;
 use index::{Gone, Key, numbers_of};
 use observations::Observations;
@@ -146,9 +146,7 @@ impl Cluster {
         };
         Ok(match kind {
             AccountKind::ProviderAccount => {
-                let reference = ObjectRef::new(&name).within(&namespace);
-                let mut caches = self.caches.accounts.iter();
-                let account = caches.find_map(|store| store.get(&reference));
+                let account = self.caches.account(&name, &namespace);
                 AccountView {
                     spec: account.ok_or_else(not_found)?.spec.account.clone(),
                     title: format!("ProviderAccount {namespace}/{name}"),
@@ -157,9 +155,7 @@ impl Cluster {
                 }
             }
             AccountKind::ClusterProviderAccount => {
-                let reference = ObjectRef::new(&name);
-                let mut caches = self.caches.cluster_accounts.iter();
-                let account = caches.find_map(|store| store.get(&reference));
+                let account = self.caches.cluster_account(&name);
                 let account = account.ok_or_else(not_found)?;
                 let denied = match self.allows(&account, &namespace) {
                     Some(true) => None,
@@ -195,9 +191,7 @@ impl Cluster {
         let Ok(selector) = Selector::try_from(LabelSelector::from(allowed)) else {
             return Some(false);
         };
-        let reference = ObjectRef::new(namespace);
-        let mut caches = self.caches.namespaces.iter();
-        match caches.find_map(|store| store.get(&reference)) {
+        match find(&self.caches.namespaces, &ObjectRef::new(namespace)) {
             Some(meta) => Some(selector.matches(meta.labels())),
             None => self.caches.knows_namespaces().then_some(false),
         }
@@ -267,8 +261,7 @@ impl Cluster {
     /// True if a PhoneNumber refers to an account.
     pub(crate) fn is_used(&self, account: &AccountKey) -> bool {
         let is_user = |reference: &ObjectRef<PhoneNumber>| {
-            let mut caches = self.caches.numbers.iter();
-            let number = caches.find_map(|store| store.get(reference))?;
+            let number = find(&self.caches.numbers, reference)?;
             (AccountKey::of(&number) == *account).then_some(())
         };
         let key = Key::Account(account.clone());
@@ -368,22 +361,10 @@ impl Cluster {
 
     /// The `account` label of the metrics of `number`: bounded by the accounts that exist.
     pub(crate) fn account_label(&self, number: &PhoneNumber) -> String {
-        let (kind, name) = account_name(number);
-        let namespace = number.namespace().unwrap_or_default();
-        let (label, exists) = match kind {
-            AccountKind::ProviderAccount => {
-                let reference = ObjectRef::new(&name).within(&namespace);
-                let mut caches = self.caches.accounts.iter();
-                let exists = caches.any(|store| store.get(&reference).is_some());
-                (format!("{namespace}/{name}"), exists)
-            }
-            AccountKind::ClusterProviderAccount => {
-                let reference = ObjectRef::new(&name);
-                let mut caches = self.caches.cluster_accounts.iter();
-                let exists = caches.any(|store| store.get(&reference).is_some());
-                (name, exists)
-            }
-        };
-        if exists { label } else { NO_ACCOUNT.to_owned() }
+        let key = AccountKey::of(number);
+        let label = self
+            .caches
+            .account_as(&key, AnyAccount::label, AnyAccount::label);
+        label.unwrap_or_else(|| NO_ACCOUNT.to_owned())
     }
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Namespace;
+use kube::Resource;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store};
 
 use super::index::{Index, Key};
-use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
+use crate::api::{AccountKey, AccountKind, ClusterProviderAccount, PhoneNumber, ProviderAccount};
 
 /// How long a list of namespaces is waited for.
 const NAMESPACES_TAKE: Duration = Duration::from_secs(10);
@@ -84,6 +85,35 @@ impl Caches {
         self.begun.load(Ordering::Acquire)
     }
 
+    /// The ProviderAccount of this name, as it is in the caches now.
+    pub(super) fn account(&self, name: &str, namespace: &str) -> Option<Arc<ProviderAccount>> {
+        find(&self.accounts, &ObjectRef::new(name).within(namespace))
+    }
+
+    /// The ClusterProviderAccount of this name, as it is in the caches now.
+    pub(super) fn cluster_account(&self, name: &str) -> Option<Arc<ClusterProviderAccount>> {
+        find(&self.cluster_accounts, &ObjectRef::new(name))
+    }
+
+    /// What `namespaced` or `shared` makes of the account `key`; `None` if it does not exist.
+    pub(crate) fn account_as<T>(
+        &self,
+        key: &AccountKey,
+        namespaced: impl FnOnce(&ProviderAccount) -> T,
+        shared: impl FnOnce(&ClusterProviderAccount) -> T,
+    ) -> Option<T> {
+        match key.kind {
+            AccountKind::ProviderAccount => {
+                let namespace = key.namespace.as_deref().unwrap_or_default();
+                self.account(&key.name, namespace)
+                    .map(|account| namespaced(&account))
+            }
+            AccountKind::ClusterProviderAccount => self
+                .cluster_account(&key.name)
+                .map(|account| shared(&account)),
+        }
+    }
+
     /// What `namespaced` and `shared` make of every account of the two kinds.
     pub(crate) fn accounts_as<T>(
         &self,
@@ -104,8 +134,7 @@ impl Caches {
 
     /// `number` as it is in the caches now.
     pub(crate) fn number(&self, number: &PhoneNumber) -> Option<Arc<PhoneNumber>> {
-        let reference = ObjectRef::from_obj(number);
-        self.numbers.iter().find_map(|store| store.get(&reference))
+        find(&self.numbers, &ObjectRef::from_obj(number))
     }
 
     /// A resource that the index has under `key`.
@@ -121,4 +150,12 @@ impl Caches {
             .filter_map(|reference| self.numbers.iter().find_map(|store| store.get(reference)));
         numbers.collect()
     }
+}
+
+/// What one of these caches has under `reference`.
+pub(crate) fn find<K>(caches: &[Store<K>], reference: &ObjectRef<K>) -> Option<Arc<K>>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    caches.iter().find_map(|store| store.get(reference))
 }

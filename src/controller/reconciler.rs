@@ -24,7 +24,7 @@ use crate::claim::ANNOTATION;
 use crate::clock::Instant;
 use crate::cluster::Cluster;
 use crate::cluster::any_account::AnyAccount;
-use crate::cluster::caches::Caches;
+use crate::cluster::caches::{Caches, find};
 use crate::cluster::events::Events;
 use crate::cluster::process::Process;
 use crate::cluster::quota::HourlyQuotas;
@@ -366,10 +366,9 @@ impl Reconciler {
     /// What a list does not show any more is gone without an event.
     fn saw_all(&self) {
         let caches = &self.cluster.caches;
-        let gone = caches.index.keep(|reference| {
-            let mut caches = caches.numbers.iter();
-            caches.any(|store| store.get(reference).is_some())
-        });
+        let gone = caches
+            .index
+            .keep(|reference| find(&caches.numbers, reference).is_some());
         // The list of another namespace may be under way: what it has shown so far is in no cache yet, and noted at its end.
         for number in caches.numbers.iter().flat_map(Store::state) {
             self.cluster.note(&number);
@@ -507,10 +506,8 @@ impl Reconciler {
             .checks
             .inventory
             .retain(|uid| live.contains(uid));
-        lock(&self.labels).retain(|name, _| {
-            let mut stores = caches.namespaces.iter();
-            stores.any(|store| store.get(&ObjectRef::new(name)).is_some())
-        });
+        lock(&self.labels)
+            .retain(|name, _| find(&caches.namespaces, &ObjectRef::new(name)).is_some());
         let since = self.process.unsettled_since();
         self.cluster.caches.index.forget_claims_before(since);
         let exists = |key: &AccountKey| self.cluster.account_status(key).is_some();
@@ -587,7 +584,7 @@ where
 {
     let mut reference = ObjectRef::new(name);
     reference.namespace = namespace.map(str::to_owned);
-    caches.iter().any(|store| store.get(&reference).is_some())
+    find(caches, &reference).is_some()
 }
 
 /// What of a number a pass depends on: it is due when this changes. Our own status writes wake nobody.

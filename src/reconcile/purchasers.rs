@@ -5,13 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use kube::ResourceExt;
-use kube::runtime::reflector::ObjectRef;
 
 use super::providers::Providers;
 use crate::account::{Account, Told};
-use crate::api::{
-    AccountKey, AccountKind, AccountStatus, PhoneNumber, StatusReason, condition, reason_of,
-};
+use crate::api::{AccountKey, AccountStatus, PhoneNumber, StatusReason, condition, reason_of};
 use crate::cluster::Cluster;
 use crate::cluster::index::Credible;
 use crate::cluster::openings::opens_nothing;
@@ -58,23 +55,9 @@ impl Cluster {
 
     /// The status of the account `key`; `None` if it does not exist. One without a status has an empty one.
     pub(crate) fn account_status(&self, key: &AccountKey) -> Option<AccountStatus> {
-        let name = &key.name;
-        let status = match key.kind {
-            AccountKind::ProviderAccount => {
-                let namespace = key.namespace.as_deref().unwrap_or_default();
-                let reference = ObjectRef::new(name).within(namespace);
-                let mut caches = self.caches.accounts.iter();
-                let account = caches.find_map(|store| store.get(&reference))?;
-                account.status.clone()
-            }
-            AccountKind::ClusterProviderAccount => {
-                let reference = ObjectRef::new(name);
-                let mut caches = self.caches.cluster_accounts.iter();
-                let account = caches.find_map(|store| store.get(&reference))?;
-                account.status.clone()
-            }
-        };
-        Some(status.unwrap_or_default())
+        let caches = &self.caches;
+        let status = caches.account_as(key, |it| it.status.clone(), |it| it.status.clone());
+        status.map(Option::unwrap_or_default)
     }
 
     /// True if the account that `number` refers to exists, is for its provider and its namespace, and opens the account with
