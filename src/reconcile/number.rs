@@ -26,7 +26,7 @@ use crate::cluster::observations::{Observations, Verified};
 use crate::cluster::process::Process;
 use crate::cluster::quota::HourlyQuotas;
 use crate::cluster::writer::Writer;
-use crate::number::{AccountId, Amount, Configuration, Currency, E164, NumberId, OrderId};
+use crate::number::{AccountId, Amount, Configuration, Currency, E164, NumberId, OrderId, Origin};
 use crate::pass::{Memory, Outcome, RequeueAfter};
 use crate::provider::Error;
 use crate::provider::http::{AuditContext, with_audit_context};
@@ -227,7 +227,7 @@ async fn begin(
     providers: &Providers,
     process: &Process,
 ) -> Result<Option<ReconcileState>, kube::Error> {
-    let mut resolved = resolve(number, cluster, providers, &process.settings).await?;
+    let resolved = resolve(number, cluster, providers, &process.settings).await?;
     let Some(now) = process.time.now() else {
         return Ok(None);
     };
@@ -235,19 +235,12 @@ async fn begin(
     let uid = number.uid().unwrap_or_default();
     let claim = Claim::read(annotations, &owner(number.as_ref()), &uid);
     let deleting = number.metadata.deletion_timestamp.is_some();
-    let adopted = is_adopted(number, &claim);
-    if adopted {
-        resolved.mark = resolved.mark.adopted();
-        if let Ok(configuration) = &mut resolved.configuration {
-            configuration.mark = resolved.mark.clone();
-        }
-    }
     let mut facts = Facts {
         number: number_in_question(number, &claim),
         search: number.spec.search.clone(),
         budget: budget(number.spec.max_monthly_cost.as_ref()),
         adopts: number.spec.adoption_policy == AdoptionPolicy::Adopt,
-        adopted,
+        adopted: false,
         limits: cluster.limits_on(number, &resolved.limits, resolved.account.as_ref().ok()),
         provider: number.spec.provider,
         mark: resolved.mark.clone(),
@@ -285,6 +278,9 @@ async fn begin(
         recorded_by: None,
         findings: super::plan::Findings::default(),
     };
+    if is_adopted(number, &facts.claim) {
+        facts.set_origin(Origin::Adopted);
+    }
     if let (Ok(configuration), Some(in_question)) = (&mut facts.configuration, &facts.number)
         && cluster
             .observations

@@ -153,7 +153,7 @@ async fn record(holding: Holding, state: &mut ReconcileState) -> Result<Checkpoi
     state.facts.number = Some(holding.number);
     let was_adopted = state.facts.mark.whose(&holding.marked_text) == Whose::Ours(Origin::Adopted);
     if was_adopted && stands(Safeguard::AdoptedMark) {
-        state.set_origin(Origin::Adopted);
+        state.facts.set_origin(Origin::Adopted);
     }
     let account = state.account()?;
     state

@@ -11,7 +11,7 @@ use crate::clock::Instant;
 use crate::cluster::Cluster;
 use crate::cluster::observations::Observations;
 use crate::cluster::quota::Slot;
-use crate::number::{Configuration, E164, Holding, NumberId, OrderId, Origin, Price};
+use crate::number::{Configuration, E164, Holding, NumberId, OrderId, Price};
 use crate::pass::{Outcome, Retry};
 use crate::provider::{Error, Order, Ours};
 use crate::server_time::ServerTime;
@@ -152,15 +152,6 @@ impl ReconcileState {
     pub(super) fn messaging_service(&self) -> Option<String> {
         let options = self.object.spec.twilio.as_ref();
         options.and_then(|options| options.messaging_service_sid.clone())
-    }
-
-    /// From here on the number is one that came to us like this.
-    pub(super) fn set_origin(&mut self, origin: Origin) {
-        self.facts.adopted = origin == Origin::Adopted;
-        self.facts.mark = self.facts.mark.of_origin(origin);
-        if let Ok(configuration) = &mut self.facts.configuration {
-            configuration.mark = self.facts.mark.clone();
-        }
     }
 
     /// What the clocks show now: a look may have taken its time.

@@ -65,7 +65,7 @@ pub(super) async fn claim(
     state.facts.memory.never_bought = false;
     state.facts.claim = Stored::Ours(claim);
     if intent == Intent::Buy {
-        state.set_origin(Origin::Bought);
+        state.facts.set_origin(Origin::Bought);
     }
     state.facts.findings.token = true;
     state.facts.findings.last_look = None;
@@ -494,7 +494,7 @@ pub(super) async fn adopt(
         let why = overtaken.unwrap_or("the number has just changed");
         return Err(Interrupted::from(Error::Overtaken(why)));
     };
-    state.set_origin(Origin::Adopted);
+    state.facts.set_origin(Origin::Adopted);
     let text = state
         .facts
         .mark

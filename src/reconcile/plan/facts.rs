@@ -3,8 +3,8 @@
 use crate::api::{DeletionPolicy, Reason, StatusReason};
 use crate::claim::{Claim, Stored, is_placed_with};
 use crate::number::{
-    AccountId, Configuration, E164, Holding, Mark, NumberId, Offer, OrderId, Price, Provider,
-    Search, Whose,
+    AccountId, Configuration, E164, Holding, Mark, NumberId, Offer, OrderId, Origin, Price,
+    Provider, Search, Whose,
 };
 use crate::provider::{Identity, Order, OrderState, Refusal, WebhookOwner};
 use crate::sabotage::{Safeguard, stands};
@@ -212,6 +212,15 @@ pub enum Attempt {
 }
 
 impl Facts {
+    /// From here on the number is one that came to us like this.
+    pub(crate) fn set_origin(&mut self, origin: Origin) {
+        self.adopted = origin == Origin::Adopted;
+        self.mark = self.mark.of_origin(origin);
+        if let Ok(configuration) = &mut self.configuration {
+            configuration.mark = self.mark.clone();
+        }
+    }
+
     /// Stops where the account cannot be asked, or is not the one that holds the number.
     pub(super) fn account_blocker(&self) -> Option<Step> {
         match &self.account {
