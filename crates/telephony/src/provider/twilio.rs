@@ -495,9 +495,9 @@ impl ProviderApi for Twilio {
         }
     }
 
-    /// The messaging service comes first, since Twilio may refuse it and nothing is written then. A trunk or an application
-    /// overrides the webhooks, so both are cleared by sending them empty. A number that takes no messages takes no field
-    /// about them either (<https://www.twilio.com/docs/api/errors/21407>).
+    /// A trunk or an application overrides the webhooks, so both are cleared by sending them empty. A number that takes no messages
+    /// takes no field about them either (<https://www.twilio.com/docs/api/errors/21407>).
+    ///
     /// The messaging service has a call of its own, which is made only if the number is not in it already. It comes last: the
     /// number then carries the mark, whatever somebody has done to its name since it was looked at.
     async fn configure(
@@ -530,19 +530,16 @@ impl ProviderApi for Twilio {
         }
         fields.extend(of_papers(&configuration.papers));
         let mut holding = self.change("configure", number.id(), &fields).await?;
-        if let Some(service) = messaging_service_sid
-            .as_ref()
-            .filter(|it| !number.is_in(it))
-        {
-            self.attach(number.id(), service).await?;
-        }
-        if let (Some(sid), Settings::Twilio(settings)) =
-            (messaging_service_sid, &mut holding.settings)
-        {
-            settings.messaging_service = Some(MessagingService {
-                sid: sid.clone(),
-                inbound: Inbound::Unknown,
-            });
+        if let Some(sid) = messaging_service_sid {
+            if !number.is_in(sid) {
+                self.attach(number.id(), sid).await?;
+            }
+            if let Settings::Twilio(settings) = &mut holding.settings {
+                settings.messaging_service = Some(MessagingService {
+                    sid: sid.clone(),
+                    inbound: Inbound::Unknown,
+                });
+            }
         }
         Ok(holding)
     }

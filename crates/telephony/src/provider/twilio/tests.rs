@@ -711,6 +711,7 @@ async fn a_messaging_service_is_joined_once_the_number_carries_its_mark() {
             ),
             None => assert!(matches!(error, Error::Unauthorized(_)), "{code}: {error}"),
         }
+        assert_eq!(fake.asked().len(), 2, "{code}: nothing is asked again");
     }
 }
 
