@@ -128,7 +128,7 @@ fn compare(ours: &Value, theirs: &Value, path: &str, found: &mut Vec<String>) {
 mod tests {
     use super::*;
     use crate::clock::BootClock;
-    use crate::controller::reconciler::tests::hanging;
+    use crate::cluster::errors::tests::hanging;
     use kube::client::Body;
     use serde_json::json;
     use std::sync::atomic::AtomicUsize;

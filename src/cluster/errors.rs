@@ -14,3 +14,27 @@ pub(super) fn shared_error(error: Arc<kube::Error>) -> kube::Error {
         _ => kube::Error::Service(Box::new(error)),
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use kube::Client;
+    use kube::client::Body;
+
+    use super::*;
+
+    /// An API server that answers nothing for ten seconds, and cuts the connection then. `asked` counts its requests.
+    pub(crate) fn hanging(asked: &Arc<AtomicUsize>) -> Client {
+        let requests = Arc::clone(asked);
+        let service = tower::service_fn(move |_: http::Request<Body>| {
+            requests.fetch_add(1, Ordering::Relaxed);
+            async move {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                Err::<http::Response<Body>, _>(std::io::Error::other("cut off"))
+            }
+        });
+        Client::new(service, "default")
+    }
+}

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
-use crate::controller::reconciler::tests::hanging;
+use crate::cluster::errors::tests::hanging;
 
 #[test]
 fn slots_are_read_as_they_were_written() {

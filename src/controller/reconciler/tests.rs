@@ -1,10 +1,6 @@
 //! What a watch tells, and who is woken by it.
 
-use std::sync::atomic::AtomicUsize;
-
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
-use kube::Client;
-use kube::client::Body;
 use kube::runtime::reflector::store::Writer;
 use serde_json::{Value, json};
 
@@ -196,19 +192,6 @@ impl World {
 }
 
 /// A PhoneNumber of the namespace `support`.
-/// An API server that answers nothing for ten seconds, and cuts the connection then. `asked` counts its requests.
-pub(crate) fn hanging(asked: &Arc<AtomicUsize>) -> Client {
-    let requests = Arc::clone(asked);
-    let service = tower::service_fn(move |_: http::Request<Body>| {
-        requests.fetch_add(1, Ordering::Relaxed);
-        async move {
-            tokio::time::sleep(Duration::from_secs(10)).await;
-            Err::<http::Response<Body>, _>(std::io::Error::other("cut off"))
-        }
-    });
-    Client::new(service, "default")
-}
-
 pub(crate) fn number(name: &str, declared: &str, change: Value) -> PhoneNumber {
     let mut whole = json!({
         "metadata": {"name": name, "namespace": "support", "uid": format!("uid-{name}"), "resourceVersion": "1"},
