@@ -137,6 +137,11 @@ impl Claim {
         }
     }
 
+    /// True if the attempt of this claim, or one before it on the same number, may have bought the number.
+    pub fn may_have_bought(&self) -> bool {
+        self.intent == Intent::Buy || self.attempts_before > 0
+    }
+
     /// How many attempts on `number` this claim tells of, its own included.
     pub fn attempts_on(&self, number: &E164) -> u32 {
         if self.intent == Intent::Buy && self.number == *number {

@@ -5,7 +5,7 @@ use crate::api::{
     CostStatus, NumberOrigin, OnDeletion, OrderStatus, PhoneNumberStatus, Reason, StatusReason,
     TelnyxStatus, TwilioStatus, account_name, condition,
 };
-use crate::claim::{Claim, Intent, Stored};
+use crate::claim::{Claim, Stored};
 use crate::number::{Configuration, Holding, Line, Price, Settings, Shown};
 use crate::pass::Outcome;
 use crate::provider::{OrderState, Reply};
@@ -71,8 +71,8 @@ pub(super) fn status(
     status.id = facts.record.id.as_ref().map(ToString::to_string);
     status.account_id = facts.record.account_id.as_ref().map(ToString::to_string);
     status.order_id = order_id(state).map(|id| id.to_string());
-    let told = state.attempt.clone();
-    if let Some(attempt) = told.or_else(|| untold(before.attempt.as_ref(), facts)) {
+    let in_doubt = || attempt_in_doubt(before.attempt.as_ref(), facts);
+    if let Some(attempt) = state.attempt.clone().or_else(in_doubt) {
         status.attempt = Some(attempt);
     }
     let assistant = facts.record.assistant.or(facts.record.assigning);
@@ -142,24 +142,25 @@ pub(super) fn status(
     status
 }
 
-/// An attempt of this resource that may have bought a number, and that `told`, which the status tells, leaves out. Whoever replaces
-/// the object takes the claim off it, and the status stays.
-pub(super) fn untold(told: Option<&AttemptStatus>, facts: &Facts) -> Option<AttemptStatus> {
+/// The attempt of this resource that may have bought a number and that `recorded`, the attempt in the status, does not show. A
+/// replaced object loses its claim and keeps its status.
+fn attempt_in_doubt(recorded: Option<&AttemptStatus>, facts: &Facts) -> Option<AttemptStatus> {
     if facts.record.id.is_some() || facts.memory.never_bought {
         return None;
     }
     let claim = match &facts.claim {
         Stored::Ours(claim) => {
-            (told.is_none_or(|told| told.nonce != claim.nonce)).then_some(claim)?
+            (recorded.is_none_or(|recorded| recorded.nonce != claim.nonce)).then_some(claim)?
         }
         // Two processes may remember different attempts: what the status says stays.
-        Stored::Nothing if told.is_none_or(AttemptStatus::bought_nothing) => {
+        Stored::Nothing if recorded.is_none_or(AttemptStatus::bought_nothing) => {
             facts.memory.doubt.as_ref()?.claim.as_ref()?
         }
         _ => return None,
     };
-    let is_doubtful = claim.intent == Intent::Buy || claim.attempts_before > 0;
-    is_doubtful.then(|| attempt(claim, AttemptOutcome::Unknown))
+    claim
+        .may_have_bought()
+        .then(|| attempt(claim, AttemptOutcome::Unknown))
 }
 
 /// The declared assistant, if Burki has it and an earlier resource of this name has claimed a number: it may answer that number

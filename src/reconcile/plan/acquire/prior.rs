@@ -10,7 +10,7 @@ use super::super::{
 };
 use super::{not_bought, refused_not_long_ago};
 use crate::api::Reason;
-use crate::claim::{ANNOTATION, Claim, Intent, Stored};
+use crate::claim::{ANNOTATION, Claim, Stored};
 use crate::sabotage::{Safeguard, stands};
 
 /// What the attempts before come to.
@@ -35,7 +35,7 @@ pub(super) fn prior_attempt(
 ) -> PriorAttempt {
     match &facts.claim {
         Stored::EarlierUid(claim) => PriorAttempt::WaitedFor(restored(facts, claim)),
-        // Whoever plans has refused it.
+        // The plan has refused it before.
         Stored::Newer(_) => PriorAttempt::None,
         Stored::Nothing => match &facts.memory.doubt {
             None => PriorAttempt::None,
@@ -44,9 +44,7 @@ pub(super) fn prior_attempt(
         Stored::Unreadable => unreadable(facts),
         // Nothing was spent on it, and nothing is adopted that is not there. What was about to be taken over after attempts on
         // it may be the purchase of one of them.
-        Stored::Ours(claim) if claim.intent == Intent::Adopt && claim.attempts_before == 0 => {
-            PriorAttempt::None
-        }
+        Stored::Ours(claim) if !claim.may_have_bought() => PriorAttempt::None,
         // The candidate of the claim is certainly not ours, and another was chosen: of that one there was no attempt.
         Stored::Ours(claim) if is_another_candidate(facts, claim) => PriorAttempt::None,
         Stored::Ours(claim) => claimed(facts, claim, looked_at, refused),
