@@ -46,9 +46,9 @@ const ATTEMPTS_COUNT_FOR: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Default)]
 struct Entry {
-    /// The nonce of the last claim, if this process wrote the first claim and all since, and each was in vain.
+    /// The nonce of the last claim, if this process wrote the first claim and all since, and no attempt bought anything.
     known_not_purchased: Option<String>,
-    /// True if this process has made an attempt that is not known to have been in vain.
+    /// True if this process has made an attempt that may have bought a number.
     doubtful: bool,
     unreadable_since: Option<Instant>,
     missing_since: Option<Instant>,

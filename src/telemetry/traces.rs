@@ -16,8 +16,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::registry::LookupSpan;
 use url::Url;
 
-/// The target of every span that is exported. The log does not show them: its lines say the same.
-pub const SPANS: &str = crate::provider::http::SPANS;
+pub use crate::provider::http::SPANS;
 
 /// The service, and the scope of its spans.
 const NAME: &str = "phonenumber-operator";

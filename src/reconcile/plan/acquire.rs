@@ -36,7 +36,7 @@ pub(super) fn acquire(facts: &Facts) -> Step {
     if let Some(attempt) = &facts.findings.attempt {
         return attempted(facts, attempt);
     }
-    // Whoever took the finalizer off may delete the resource as soon as its account is the right one again.
+    // Without the finalizer a deletion would leave a number behind, also in an account that cannot be opened now.
     if !untouched && !facts.finalizer {
         return Step::AddFinalizer;
     }

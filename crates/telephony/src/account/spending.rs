@@ -235,7 +235,7 @@ impl Shared {
         work(&mut purchases)
     }
 
-    /// Works on the purchases that count at `now`. Those that are over are forgotten, whoever asks.
+    /// Runs `work` on the purchases that count at `now`, and forgets all others.
     fn with_current_purchases<T>(
         &self,
         now: Instant,

@@ -28,7 +28,7 @@ pub use network::Reqwest;
 pub use observer::{RequestObserver, RequestOutcome};
 pub(crate) use session::{Answer, Call, Failure, Session, segment};
 
-/// The target of the span of every request.
+/// The target of every span that is exported. The log does not show them: its lines say the same.
 pub const SPANS: &str = "spans";
 
 /// The largest body that is read. The longest page of either provider has about 1.5 MB.
@@ -296,7 +296,7 @@ impl Client {
         }
     }
 
-    /// The same client, of whose requests `observer` is told.
+    /// The same client, whose requests `observer` observes.
     #[must_use]
     pub fn observed_by(mut self, observer: Arc<dyn RequestObserver>) -> Self {
         self.observer = Some(observer);

@@ -113,8 +113,8 @@ fn what_an_order_has_brought_and_nobody_has_marked_blocks_its_search() {
     assert!(!facts.brought_unmarked(&order, &marked));
 }
 
-/// The clock of the API server, as one process has it, may be minutes off the provider's. How long ago the provider dated an
-/// order is told by the provider's clock.
+/// The API server's clock, as one process knows it, may be minutes off the provider's. The provider's clock decides how old an
+/// order is that the provider has dated.
 #[test]
 fn an_order_without_a_claim_is_as_old_as_the_providers_clock_says() {
     for (provider_now, now) in [(599, 100_000), (600, 0)] {

@@ -1,4 +1,4 @@
-//! Who is told of requests to providers.
+//! What observes the requests to providers.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ impl RequestOutcome {
     }
 }
 
-/// Is told of every request, when it has ended.
+/// Observes each request to a provider when the request has ended.
 pub trait RequestObserver: Send + Sync {
     /// A request of `provider` for `operation` ended so, and took so long.
     fn requested(
