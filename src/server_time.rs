@@ -168,17 +168,9 @@ mod tests {
     use jiff::SignedDuration;
     use serde_json::json;
     use std::convert::Infallible;
-    use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use telephony::testing::ManualClock;
     use tower::{ServiceExt, service_fn};
-
-    #[derive(Default)]
-    struct Hand(AtomicU64);
-
-    impl Clock for Hand {
-        fn now(&self) -> Instant {
-            Instant::since_boot(Duration::from_secs(self.0.load(Ordering::Relaxed)))
-        }
-    }
 
     const NOON: &str = "Tue, 24 Nov 2026 12:00:00 GMT";
 
@@ -205,30 +197,30 @@ mod tests {
     }
 
     /// A clock that has heard at noon, `up` 1000 s, what it needs to count as known.
-    fn known() -> (Arc<Hand>, ServerTime) {
-        let hand = Arc::new(Hand::default());
-        hand.0.store(1000, Ordering::Relaxed);
-        let time = ServerTime::new(hand.clone());
+    fn known() -> (Arc<ManualClock>, ServerTime) {
+        let clock = Arc::new(ManualClock::default());
+        clock.set(1000);
+        let time = ServerTime::new(clock.clone());
         for _ in 0..FIRST_REPLIES {
             time.lock().hear(noon(0), up(1000), up(1000));
         }
-        (hand, time)
+        (clock, time)
     }
 
     #[tokio::test]
     async fn the_servers_time_goes_on_from_its_reply() {
-        let hand = Arc::new(Hand::default());
-        let time = ServerTime::new(hand.clone());
+        let clock = Arc::new(ManualClock::default());
+        let time = ServerTime::new(clock.clone());
         assert_eq!(time.now(), None);
         reply_with(&time, 200, Some(NOON)).await;
         assert_eq!(time.now(), Some(noon(0)));
-        hand.0.store(90, Ordering::Relaxed);
+        clock.set(90);
         assert_eq!(time.clone().now(), Some(noon(90)));
     }
 
     #[tokio::test]
     async fn a_reply_without_a_readable_date_or_of_an_intermediary_changes_nothing() {
-        let time = ServerTime::new(Arc::new(Hand::default()));
+        let time = ServerTime::new(Arc::new(ManualClock::default()));
         for (status, date) in [
             (200, None),
             (200, Some("yesterday")),
@@ -245,8 +237,8 @@ mod tests {
 
     #[test]
     fn the_first_reply_alone_does_not_decide() {
-        let hand = Arc::new(Hand::default());
-        let time = ServerTime::new(hand);
+        let clock = Arc::new(ManualClock::default());
+        let time = ServerTime::new(clock);
         for date in [600, 0, 0] {
             time.lock().hear(noon(date), up(0), up(0));
         }
@@ -256,13 +248,13 @@ mod tests {
     #[test]
     fn no_single_reply_makes_the_clock_jump() {
         for date in [noon(610), noon(-590), noon(86_400)] {
-            let (hand, time) = known();
-            hand.0.store(1010, Ordering::Relaxed);
+            let (clock, time) = known();
+            clock.set(1010);
             time.lock().hear(date, up(1010), up(1010));
             let off = time.now().unwrap().duration_until(noon(10)).abs();
             assert!(off <= SignedDuration::from_secs(1), "{off} after {date}");
             // The next right one sets it right again.
-            hand.0.store(1020, Ordering::Relaxed);
+            clock.set(1020);
             time.lock().hear(noon(20), up(1020), up(1020));
             let off = time.now().unwrap().duration_until(noon(20)).abs();
             assert!(off <= SignedDuration::from_secs(1), "{off} after {date}");
@@ -272,8 +264,8 @@ mod tests {
     /// It says what the time was when the server wrote it, which was any time since the request.
     #[test]
     fn a_reply_that_was_held_up_changes_nothing() {
-        let (hand, time) = known();
-        hand.0.store(1060, Ordering::Relaxed);
+        let (clock, time) = known();
+        clock.set(1060);
         time.lock().hear(noon(1), up(1000), up(1060));
         assert_eq!(time.now(), Some(noon(60)));
         // Nor one that came before another and is noted after it.
@@ -283,18 +275,18 @@ mod tests {
 
     #[test]
     fn of_two_servers_that_disagree_none_decides_at_once_and_a_server_is_followed_slowly() {
-        let (hand, time) = known();
+        let (clock, time) = known();
         for at in (1010..1600).step_by(10) {
-            hand.0.store(at, Ordering::Relaxed);
+            clock.set(at);
             let ahead = if at % 20 == 0 { 600 } else { 0 };
             let date = noon(i64::try_from(at).unwrap() - 1000 + ahead);
             time.lock().hear(date, up(at), up(at));
         }
         let off = time.now().unwrap().duration_until(noon(590)).abs();
         assert!(off <= SignedDuration::from_secs(2), "{off}");
-        let (hand, time) = known();
+        let (clock, time) = known();
         for at in (1010..=2000).step_by(10) {
-            hand.0.store(at, Ordering::Relaxed);
+            clock.set(at);
             let date = noon(i64::try_from(at).unwrap() - 1000 + 60);
             time.lock().hear(date, up(at), up(at));
         }

@@ -217,22 +217,8 @@ mod tests {
     use axum::body::Body;
     use axum::http::Request;
     use http_body_util::BodyExt;
+    use telephony::testing::ManualClock;
     use tower::ServiceExt;
-
-    #[derive(Default)]
-    struct Hand(Mutex<Duration>);
-
-    impl Hand {
-        fn advance(&self, seconds: u64) {
-            *lock(&self.0) += Duration::from_secs(seconds);
-        }
-    }
-
-    impl Clock for Hand {
-        fn now(&self) -> Instant {
-            Instant::since_boot(*lock(&self.0))
-        }
-    }
 
     async fn ask(health: &Health, path: &str) -> (u16, String) {
         let request = Request::get(path).body(Body::empty()).unwrap();
@@ -244,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_is_ready_once_it_says_so() {
-        let health = Health::new(Arc::new(Hand::default()));
+        let health = Health::new(Arc::new(ManualClock::default()));
         assert_eq!(ask(&health, "/readyz").await.0, 503);
         assert_eq!(ask(&health, "/livez").await.0, 200);
         health.clone().set_ready();
@@ -253,20 +239,20 @@ mod tests {
 
     #[tokio::test]
     async fn one_part_that_stopped_makes_the_program_dead_until_it_moves_again() {
-        let clock = Arc::new(Hand::default());
+        let clock = Arc::new(ManualClock::default());
         let health = Health::new(clock.clone());
         let (lease, work) = (
             health.heartbeat("lease", Duration::from_secs(30)),
             health.heartbeat("work", Duration::from_secs(60)),
         );
-        clock.advance(30);
+        clock.advance(Duration::from_secs(30));
         assert_eq!(ask(&health, "/livez").await, (200, "ok\n".into()));
-        clock.advance(1);
+        clock.advance(Duration::from_secs(1));
         let stalled = "lease has not moved for 31 s, 30 s are allowed\n";
         assert_eq!(ask(&health, "/livez").await, (503, stalled.into()));
         lease.clone().beat();
         assert_eq!(ask(&health, "/livez").await.0, 200);
-        clock.advance(30);
+        clock.advance(Duration::from_secs(30));
         let (status, text) = ask(&health, "/livez").await;
         assert!(
             status == 503 && text.starts_with("work ") && text.lines().count() == 1,
@@ -278,16 +264,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_part_that_is_gone_counts_as_stopped() {
-        let clock = Arc::new(Hand::default());
+        let clock = Arc::new(ManualClock::default());
         let health = Health::new(clock.clone());
         drop(health.heartbeat("lease", Duration::from_secs(30)));
-        clock.advance(31);
+        clock.advance(Duration::from_secs(31));
         assert_eq!(ask(&health, "/livez").await.0, 503);
     }
 
     #[tokio::test]
     async fn a_standing_program_that_is_not_ready_is_alive() {
-        let health = Health::new(Arc::new(Hand::default()));
+        let health = Health::new(Arc::new(ManualClock::default()));
         assert_eq!(ask(&health, "/livez").await.0, 200);
         assert_eq!(ask(&health, "/elsewhere").await.0, 404);
     }
@@ -296,7 +282,7 @@ mod tests {
     async fn health_and_metrics_are_served_over_http() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let health = Health::new(Arc::new(Hand::default()));
+        let health = Health::new(Arc::new(ManualClock::default()));
         tokio::spawn(serve(listener, health, Metrics::default()));
         for (path, kind, end) in [
             ("/livez", "text/plain", "ok\n"),

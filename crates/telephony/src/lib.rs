@@ -25,3 +25,5 @@ pub mod panics;
 pub mod provider;
 pub mod sabotage;
 pub mod shown;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

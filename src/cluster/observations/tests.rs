@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::clock::BootClock;
 use crate::number::AccountId;
+use telephony::testing::ManualClock;
 
 fn at_version(version: &str) -> Arc<PhoneNumber> {
     let object = json!({
@@ -28,22 +29,6 @@ fn what_was_written_over_a_change_that_nobody_knew_is_news() {
     assert_eq!(observations.latest(at_version("8")), at_version("9"));
 }
 
-#[derive(Default)]
-struct Hand(std::sync::atomic::AtomicU64);
-
-impl Hand {
-    fn is_at(&self, seconds: u64) {
-        self.0.store(seconds, std::sync::atomic::Ordering::Relaxed);
-    }
-}
-
-impl Clock for Hand {
-    fn now(&self) -> Instant {
-        let seconds = self.0.load(std::sync::atomic::Ordering::Relaxed);
-        Instant::since_boot(Duration::from_secs(seconds))
-    }
-}
-
 fn time(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + seconds).unwrap()
 }
@@ -63,15 +48,15 @@ fn with_uid(uid: &str) -> PhoneNumber {
 
 #[test]
 fn an_attempt_is_remembered_by_name_when_its_claim_or_its_resource_goes() {
-    let hand = Arc::new(Hand::default());
-    let observations = Observations::new(hand.clone());
+    let clock = Arc::new(ManualClock::default());
+    let observations = Observations::new(clock.clone());
     let (old, new) = (with_uid("1"), with_uid("2"));
     let known_for = |object: &PhoneNumber| {
         let stored = Stored::Ours(claim());
         observations.recall(object, &stored, None).claim_known_for
     };
     assert_eq!(known_for(&old), Duration::ZERO);
-    hand.is_at(70);
+    clock.set(70);
     assert_eq!(known_for(&old), Duration::from_secs(70));
     observations.forget(&old);
     let doubt = |stored| observations.doubt(&new, &stored, time(0), None);
@@ -152,11 +137,11 @@ fn the_status_tells_of_an_attempt_whose_claim_is_gone() {
 /// Another process renames the number in the same seconds, just before this one.
 #[test]
 fn a_date_that_another_has_moved_is_no_date_that_does_not_move() {
-    let hand = Arc::new(Hand::default());
-    let observations = Observations::new(hand.clone());
+    let clock = Arc::new(ManualClock::default());
+    let observations = Observations::new(clock.clone());
     let (object, id) = (with_uid("1"), NumberId::new("PN1"));
     let unmoved = |second, date| {
-        hand.is_at(second);
+        clock.set(second);
         observations.renamed(&object, &id, false, Some(time(date)))
     };
     assert_eq!(unmoved(1, 1), Duration::ZERO);

@@ -16,8 +16,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::super::reconciler::tests::{World, number};
 use super::*;
-use crate::clock::Clock;
 use crate::telemetry::metrics::Metrics;
+use telephony::testing::TokioClock;
 
 /// How the API server treats watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,17 +171,8 @@ fn seen(pulses: &Pulses, server: &Arc<Server>, namespace: &str) -> mpsc::Unbound
     names
 }
 
-/// Time as Tokio has it.
-struct Paused(Instant);
-
-impl Clock for Paused {
-    fn now(&self) -> crate::clock::Instant {
-        crate::clock::Instant::since_boot(self.0.elapsed())
-    }
-}
-
 fn pulses() -> (Arc<Pulses>, Metrics) {
-    let pulses = Arc::new(Pulses::new(Arc::new(Paused(Instant::now()))));
+    let pulses = Arc::new(Pulses::new(Arc::new(TokioClock::default())));
     let metrics = Metrics::default();
     metrics.listen(&pulses);
     (pulses, metrics)

@@ -1,5 +1,4 @@
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use kube::core::Status;
 use serde_json::json;
@@ -7,25 +6,15 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
 use crate::api::{PhoneNumber, ProviderAccount};
+use telephony::testing::ManualClock;
 
-#[derive(Default)]
-struct Hand(AtomicU64);
-
-impl Clock for Hand {
-    fn now(&self) -> Instant {
-        Instant::since_boot(Duration::from_millis(self.0.load(Ordering::Relaxed)))
-    }
+/// Lets a wait go by, and a moment more.
+fn turn(clock: &ManualClock, wait: Duration) {
+    clock.advance(wait + Duration::from_millis(1));
 }
 
-impl Hand {
-    fn turn(&self, wait: Duration) {
-        let millis = u64::try_from(wait.as_millis()).unwrap() + 1;
-        self.0.fetch_add(millis, Ordering::Relaxed);
-    }
-}
-
-fn setbacks() -> (Arc<Hand>, Metrics, Setbacks) {
-    let (clock, metrics) = (Arc::new(Hand::default()), Metrics::default());
+fn setbacks() -> (Arc<ManualClock>, Metrics, Setbacks) {
+    let (clock, metrics) = (Arc::new(ManualClock::default()), Metrics::default());
     let setbacks = Setbacks::new(clock.clone(), Chance::seeded(1), metrics.clone());
     (clock, metrics, setbacks)
 }
@@ -53,7 +42,7 @@ fn pauses_grow_to_five_minutes_and_begin_again_after_a_success() {
         let pause = setbacks.add(&nyc, &error(403, "may not patch")).unwrap();
         pauses.push(pause);
         waited += pause;
-        clock.turn(pause);
+        turn(&clock, pause);
     }
     assert!(pauses[0] <= Duration::from_secs(1), "{pauses:?}");
     let last = pauses[pauses.len() - 1];
@@ -80,7 +69,7 @@ fn an_object_waits_unless_it_changes() {
         "somebody wrote it"
     );
     assert_eq!(setbacks.wait(&number("bos", "1")), None);
-    clock.turn(pause);
+    turn(&clock, pause);
     assert_eq!(setbacks.wait(&nyc), None);
 }
 
@@ -93,7 +82,7 @@ fn a_conflict_is_repeated_soon_and_many_are_not() {
     assert!(first <= Duration::from_millis(200));
     let mut last = first;
     for _ in 0..20 {
-        clock.turn(last);
+        turn(&clock, last);
         last = setbacks.add(&nyc, &conflict()).unwrap();
     }
     assert!(last >= Duration::from_secs(15) && last <= Duration::from_secs(30));

@@ -72,30 +72,21 @@ impl<K: Eq + Hash, V: Clone> Cached<K, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Instant;
+    use crate::testing::ManualClock;
     use std::sync::atomic::{AtomicU64, Ordering};
-
-    #[derive(Default)]
-    struct Hand(AtomicU64);
-
-    impl Clock for Hand {
-        fn now(&self) -> Instant {
-            Instant::since_boot(Duration::from_secs(self.0.load(Ordering::Relaxed)))
-        }
-    }
 
     #[tokio::test]
     async fn many_askers_share_one_question_until_the_answer_is_old() {
-        let clock = Arc::new(Hand::default());
+        let clock = Arc::new(ManualClock::default());
         let cached = Cached::new(clock.clone(), Duration::from_secs(60));
         let asked = AtomicU64::new(0);
         let ask = || async { asked.fetch_add(1, Ordering::Relaxed) };
         let answers = futures::future::join_all((0..5).map(|_| cached.get_or("a", ask()))).await;
         assert_eq!(answers, [0; 5]);
-        clock.0.store(59, Ordering::Relaxed);
+        clock.set(59);
         assert_eq!(cached.get_or("a", ask()).await, 0);
         assert_eq!(cached.get_or("b", ask()).await, 1);
-        clock.0.store(60, Ordering::Relaxed);
+        clock.set(60);
         assert_eq!(cached.get_or("a", ask()).await, 2);
         let changes = (0..5).map(|_| cached.get_if_or("a", |answer| *answer > 2, ask()));
         assert_eq!(futures::future::join_all(changes).await, [3; 5]);
@@ -104,11 +95,11 @@ mod tests {
 
     #[tokio::test]
     async fn old_answers_are_forgotten_however_many_keys_there_were() {
-        let clock = Arc::new(Hand::default());
+        let clock = Arc::new(ManualClock::default());
         let cached = Cached::new(clock.clone(), Duration::from_secs(60));
         let most = 2 * FEW;
         for key in 0..100 * most as u64 {
-            clock.0.store(60 * (key / FEW as u64), Ordering::Relaxed);
+            clock.set(60 * (key / FEW as u64));
             assert_eq!(cached.get_or(key, async { key }).await, key);
             let kept = lock(&cached.entries).len();
             assert!(kept <= most, "{kept} after {key}");

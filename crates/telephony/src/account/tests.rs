@@ -9,19 +9,11 @@ use super::*;
 use crate::number::{Amount, Installation, Origin, Owner};
 use crate::provider::http::{Request, Response, Transport, TransportError};
 use crate::provider::twilio::TwilioCredentials;
+use crate::testing::TokioClock;
 
 const SID: &str = "AC00000000000000000000000000000001";
 const INTERVAL: Duration = Duration::from_secs(60);
 const VISIBILITY: Duration = Duration::from_secs(600);
-
-/// Time as Tokio has it.
-struct Paused(tokio::time::Instant);
-
-impl Clock for Paused {
-    fn now(&self) -> Instant {
-        Instant::since_boot(Duration::from_secs(1000) + self.0.elapsed())
-    }
-}
 
 type Answer = Result<Response, TransportError>;
 
@@ -92,7 +84,7 @@ fn world(takes: Duration, answer: fn() -> Answer) -> (Arc<Company>, Arc<Accounts
         under_way: AtomicUsize::default(),
         most_at_once: AtomicUsize::default(),
     });
-    let clock = Arc::new(Paused(tokio::time::Instant::now()));
+    let clock = Arc::new(TokioClock::default());
     let client = Client::new(
         company.clone(),
         Arc::new(|| Ok(())),

@@ -7,20 +7,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::account::{Accounts, Credentials, Endpoints};
-use crate::clock::Clock;
 use crate::number::{Amount, Provider};
 use crate::provider::http::{Client, Request, Response, Transport, TransportError};
+use crate::testing::TokioClock;
 
 const ACCOUNT: &str = "AC00000000000000000000000000000001";
-
-/// The runtime's clock, which stands still while something is done and jumps while all wait.
-struct Paused(tokio::time::Instant);
-
-impl Clock for Paused {
-    fn now(&self) -> Instant {
-        Instant::since_boot(Duration::from_secs(1000) + self.0.elapsed())
-    }
-}
 
 /// Twilio with a stock that it shows in a fixed order, what is reserved included, until it is sold.
 #[derive(Default)]
@@ -56,7 +47,7 @@ impl Shop {
     }
 
     async fn account(self: &Arc<Self>) -> Arc<Account> {
-        let clock = Arc::new(Paused(tokio::time::Instant::now()));
+        let clock = Arc::new(TokioClock::default());
         let gate = Arc::new(|| Ok(()));
         let client = Client::new(self.clone(), gate, clock.clone(), Duration::from_secs(30));
         let interval = Duration::from_secs(60);
