@@ -387,7 +387,7 @@ impl Account {
         {
             return Ok(self.known(inventory.by_number(number)));
         }
-        self.shared.looks.look(self, number).await
+        self.look_in_a_round(number).await
     }
 
     /// Asks for `number` alone, now.

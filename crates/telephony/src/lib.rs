@@ -12,6 +12,7 @@
 //! | [`sabotage`] | safeguards that a test can take out |
 //! | [`shown`] | what of a text from outside may be shown |
 //! | [`flight`] | one question at a time, whose answer all share who wait |
+//! | `rounds` | questions that are answered together |
 //! | [`panics`] | what is logged of a panic, and how far it goes |
 
 pub mod account;
@@ -23,6 +24,7 @@ pub mod flight;
 pub mod number;
 pub mod panics;
 pub mod provider;
+mod rounds;
 pub mod sabotage;
 pub mod shown;
 #[cfg(any(test, feature = "testing"))]

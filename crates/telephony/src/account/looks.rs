@@ -1,89 +1,63 @@
 //! Looks for single numbers, answered together: one listing serves all that wait when there are more than a few.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
-use super::{Account, disagreement, lock};
+use super::{Account, disagreement};
 use crate::number::{E164, Holding};
-use crate::panics;
 use crate::provider::Error;
+use crate::rounds::{Rounds, Waiting};
 
 type Answer = Result<Option<Holding>, Error>;
 
+/// Which number is looked for, with the credential of which account.
+type Question = (Arc<Account>, E164);
+
 /// The looks that wait.
-#[derive(Default)]
-pub(super) struct Looks {
-    queue: Mutex<Queue>,
-}
+pub(super) type Looks = Rounds<Question, Answer>;
 
-#[derive(Default)]
-struct Queue {
-    waiting: Vec<(E164, oneshot::Sender<Answer>)>,
-    answering: bool,
-}
-
-impl Looks {
+impl Account {
     /// What the account says of `number`, asked after this call.
-    pub(super) async fn look(&self, account: &Arc<Account>, number: &E164) -> Answer {
-        let (sender, answer) = oneshot::channel();
-        let must_start = {
-            let mut queue = lock(&self.queue);
-            queue.waiting.push((*number, sender));
-            !std::mem::replace(&mut queue.answering, true)
-        };
-        if must_start {
-            tokio::spawn(answer_all(Arc::clone(account)));
-        }
-        answer.await.unwrap_or(Err(Error::Invariant(
+    pub(super) async fn look_in_a_round(self: &Arc<Self>, number: &E164) -> Answer {
+        let question = (Arc::clone(self), *number);
+        let answered = self.shared.looks.ask(question, answer).await;
+        answered.unwrap_or(Err(Error::Invariant(
             "a look at the number ended without an answer",
         )))
     }
 }
 
-async fn answer_all(account: Arc<Account>) {
-    loop {
-        // Lets those that are about to ask get into this round.
-        tokio::task::yield_now().await;
-        let waiting = {
-            let mut queue = lock(&account.shared.looks.queue);
-            if queue.waiting.is_empty() {
-                queue.answering = false;
-                return;
-            }
-            std::mem::take(&mut queue.waiting)
-        };
-        // Those whose round panics are told by the end of their channels, and the next round is made all the same.
-        if let Err(panic) = panics::caught(answer(&account, waiting)).await {
-            tracing::error!(panic, "a round of looks at numbers panicked");
-        }
-    }
-}
-
-async fn answer(account: &Account, waiting: Vec<(E164, oneshot::Sender<Answer>)>) {
+async fn answer(waiting: Vec<Waiting<Question, Answer>>) {
+    // The last to ask has the latest credential.
+    let Some(((account, _), _)) = waiting.last() else {
+        return;
+    };
+    let account = Arc::clone(account);
     if waiting.len() > account.pages() {
-        return answer_by_listing(account, waiting).await;
+        return answer_by_listing(&account, waiting).await;
     }
-    let singly = waiting.into_iter().map(|(number, sender)| async move {
-        let answer = account.find(&number).await;
-        // Whoever asked may have gone; nobody misses the answer then.
-        let _ = sender.send(answer);
-    });
+    let singly = waiting
+        .into_iter()
+        .map(|((account, number), sender)| async move {
+            let answer = account.find(&number).await;
+            let _ = sender.send(answer);
+        });
     futures::future::join_all(singly).await;
 }
 
-async fn answer_by_listing(account: &Account, waiting: Vec<(E164, oneshot::Sender<Answer>)>) {
+async fn answer_by_listing(account: &Account, waiting: Vec<Waiting<Question, Answer>>) {
     let inventory = &account.shared.inventory;
     let mut listed = account.list(account.clock.now()).await;
     let known = |number: &E164| match inventory.by_number(number) {
         None if !inventory.lacks(|holding| holding.number == *number) => Err(disagreement()),
         known => Ok(known),
     };
-    let is_open = waiting.iter().any(|(number, _)| known(number).is_err());
+    let is_open = waiting
+        .iter()
+        .any(|((_, number), _)| known(number).is_err());
     if listed.is_ok() && is_open {
         listed = account.list_again().await;
     }
-    for (number, sender) in waiting {
+    for ((_, number), sender) in waiting {
         let answer = listed
             .clone()
             .and_then(|()| known(&number))

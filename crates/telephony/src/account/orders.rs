@@ -1,23 +1,22 @@
 //! Asks what became of orders, together: one listing serves all that wait when there are more than a few.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::sync::oneshot;
 
+use super::Account;
 use super::credentials::Fingerprint;
-use super::{Account, lock};
 use crate::clock::Instant;
 use crate::flight::Flight;
 use crate::number::{Mark, OrderId};
-use crate::panics;
 use crate::provider::{Error, Order, OrderState};
+use crate::rounds::{Rounds, Waiting};
 
 type Answer = Result<Option<Order>, Error>;
 
-/// Who waits to hear of which order, made since when.
-type Waiting = (OrderId, Timestamp, oneshot::Sender<Answer>);
+/// Which order is asked about, made since when, with the credential of which account.
+type Question = (Arc<Account>, OrderId, Timestamp);
 
 /// With whose credential all orders were listed, and those with a mark that had not failed.
 type Marked = (Fingerprint, Result<Arc<[Order]>, Error>);
@@ -28,14 +27,8 @@ const FEW: usize = 5;
 /// The orders that are asked about.
 #[derive(Default)]
 pub(super) struct Orders {
-    queue: Mutex<Queue>,
+    waiting: Rounds<Question, Answer>,
     marked: Flight<Marked>,
-}
-
-#[derive(Default)]
-struct Queue {
-    waiting: Vec<Waiting>,
-    answering: bool,
 }
 
 impl Account {
@@ -80,54 +73,27 @@ impl Account {
     /// # Errors
     /// Those of the provider.
     pub async fn order(self: &Arc<Self>, id: &OrderId, since: Timestamp) -> Answer {
-        let (sender, answer) = oneshot::channel();
-        let must_start = {
-            let mut queue = lock(&self.shared.orders.queue);
-            queue.waiting.push((id.clone(), since, sender));
-            !std::mem::replace(&mut queue.answering, true)
-        };
-        if must_start {
-            tokio::spawn(answer_all(Arc::clone(self)));
-        }
-        answer.await.unwrap_or(Err(Error::Invariant(
+        let question = (Arc::clone(self), id.clone(), since);
+        let answered = self.shared.orders.waiting.ask(question, answer).await;
+        answered.unwrap_or(Err(Error::Invariant(
             "a question about the order ended without an answer",
         )))
     }
 }
 
-async fn answer_all(account: Arc<Account>) {
-    loop {
-        // Lets those that are about to ask get into this round.
-        tokio::task::yield_now().await;
-        let waiting = {
-            let mut queue = lock(&account.shared.orders.queue);
-            if queue.waiting.is_empty() {
-                queue.answering = false;
-                return;
-            }
-            std::mem::take(&mut queue.waiting)
-        };
-        // Those whose round panics are told by the end of their channels, and the next round is made all the same.
-        if let Err(panic) = panics::caught(answer(&account, waiting)).await {
-            tracing::error!(panic, "a round of questions about orders panicked");
-        }
-    }
-}
-
-async fn answer(account: &Account, waiting: Vec<Waiting>) {
+async fn answer(waiting: Vec<Waiting<Question, Answer>>) {
     let mut succeeded = if waiting.len() > FEW {
-        succeeded(account, &waiting).await
+        succeeded(&waiting).await
     } else {
         HashMap::new()
     };
-    let each = waiting.into_iter().map(|(id, _, sender)| {
+    let each = waiting.into_iter().map(|((account, id, _), sender)| {
         let known = succeeded.remove(&id);
         async move {
             let answer = match known {
                 Some(order) => Ok(Some(order)),
                 None => account.call(account.provider_api.order(&id)).await,
             };
-            // Whoever asked may have gone; nobody misses the answer then.
             let _ = sender.send(answer);
         }
     });
@@ -136,8 +102,10 @@ async fn answer(account: &Account, waiting: Vec<Waiting>) {
 
 /// The orders that a listing shows as successful. Of the others it does not show what became of their numbers; nor may
 /// they be taken for absent, or be given up, if it cannot be read.
-async fn succeeded(account: &Account, waiting: &[Waiting]) -> HashMap<OrderId, Order> {
-    let Some(since) = waiting.iter().map(|(_, since, _)| *since).min() else {
+async fn succeeded(waiting: &[Waiting<Question, Answer>]) -> HashMap<OrderId, Order> {
+    let since = waiting.iter().map(|((.., since), _)| *since).min();
+    // The last to ask has the latest credential.
+    let Some((((account, ..), _), since)) = waiting.last().zip(since) else {
         return HashMap::new();
     };
     let listed = account.call(account.provider_api.orders(Some(since))).await;
