@@ -18,7 +18,7 @@ use kube::runtime::reflector::ObjectRef;
 
 use self::claims::{Claimed, Claims};
 use crate::api::{AccountKey, OrderStatus, PhoneNumber, owner};
-use crate::claim::{Claim, Intent};
+use crate::claim::Claim;
 use crate::number::{AccountId, Amount, Currency, E164, Installation, Mark, Origin};
 use crate::panics::lock;
 
@@ -371,14 +371,14 @@ fn reference_to(number: &PhoneNumber) -> Reference {
     ObjectRef::new(&number.name_any()).within(&namespace)
 }
 
-/// What is kept of a claim to buy, unless it came to nothing.
+/// What is kept of a claim that may have bought its number.
 fn claimed(number: &PhoneNumber, claim: Claim, is_counted: bool) -> Option<Claimed> {
-    if claim.intent != Intent::Buy {
+    if !claim.may_have_bought() {
         return None;
     }
     let status = number.status.as_ref();
     let attempt = status.and_then(|status| status.attempt.as_ref());
-    if attempt.is_some_and(|it| it.nonce == claim.nonce && it.outcome.is_in_vain()) {
+    if attempt.is_some_and(|it| it.nonce == claim.nonce && it.counts_for_nothing()) {
         return None;
     }
     let telnyx = status.and_then(|status| status.telnyx.as_ref());

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::api::{PhoneNumber, owner};
-use crate::claim::{Claim, Intent, Stored};
+use crate::claim::{Claim, Stored};
 use crate::clock::{Clock, Instant};
 use crate::number::{AccountId, E164, NumberId, Owner};
 use crate::panics::lock;
@@ -194,7 +194,7 @@ impl Observations {
         self.learned_orders(object);
         let known_not_purchased = self.entry(object, |entry| entry.known_not_purchased.clone());
         if is_recorded
-            || claim.intent != Intent::Buy
+            || !claim.may_have_bought()
             || known_not_purchased.as_ref() == Some(&claim.nonce)
         {
             return Duration::ZERO;

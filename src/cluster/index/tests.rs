@@ -3,6 +3,7 @@
 use super::*;
 use crate::account::{Asker, Told, Version};
 use crate::api::PhoneNumberStatus;
+use crate::claim::Intent;
 use serde_json::json;
 
 /// What the claims cost that it is told.
@@ -65,7 +66,7 @@ fn a_resource_is_found_by_what_it_is_now() {
 #[test]
 fn what_others_claimed_of_late_counts_unless_it_came_to_nothing() {
     let at: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
-    let number = |name: &str, intent: Intent, status: serde_json::Value| {
+    let number = |name: &str, intent: Intent, earlier: u32, status: serde_json::Value| {
         let mut number = number(name, None);
         let declared = "+12125550100".parse().unwrap();
         let account = AccountId::new("AC1");
@@ -78,7 +79,7 @@ fn what_others_claimed_of_late_counts_unless_it_came_to_nothing() {
             at,
             at,
         );
-        let claim = Claim { intent, ..claim };
+        let claim = Claim { intent, ..claim }.after(earlier);
         let claim = claim.at_price(crate::number::Price::read("1.15", "0", "USD"));
         let annotations = number.annotations_mut();
         annotations.insert(
@@ -90,25 +91,27 @@ fn what_others_claimed_of_late_counts_unless_it_came_to_nothing() {
     };
     let attempt = |nonce: &str, outcome: &str| json!({"attempt": {"nonce": nonce, "number": "+12125550100", "outcome": outcome}});
     let hour = |hours: i64| at + jiff::SignedDuration::from_hours(hours);
-    for (intent, status, since, counts) in [
-        (Intent::Buy, json!({}), at, true),
-        (Intent::Buy, json!({"id": "PN1"}), at, true),
-        (Intent::Buy, attempt("n1", "Unknown"), at, true),
-        (Intent::Buy, attempt("n0", "Rejected"), at, true),
-        (Intent::Buy, attempt("n1", "Rejected"), at, false),
-        (Intent::Buy, json!({}), hour(1), false),
-        (
-            Intent::Buy,
-            json!({"telnyx": {"orderStatus": "pending"}}),
-            hour(1),
-            true,
-        ),
-        (Intent::Adopt, json!({}), at, false),
+    let mut after_another = attempt("n1", "Rejected");
+    after_another["attempt"]["earlier"] = json!(1);
+    let pending = json!({"telnyx": {"orderStatus": "pending"}});
+    for (intent, earlier, status, since, counts) in [
+        (Intent::Buy, 0, json!({}), at, true),
+        (Intent::Buy, 0, json!({"id": "PN1"}), at, true),
+        (Intent::Buy, 0, attempt("n1", "Unknown"), at, true),
+        (Intent::Buy, 0, attempt("n0", "Rejected"), at, true),
+        (Intent::Buy, 0, attempt("n1", "Rejected"), at, false),
+        // An attempt before the one that was refused may have bought the number.
+        (Intent::Buy, 1, after_another, at, true),
+        (Intent::Buy, 0, json!({}), hour(1), false),
+        (Intent::Buy, 0, pending, hour(1), true),
+        (Intent::Adopt, 0, json!({}), at, false),
+        // What is taken over after an attempt may be its purchase.
+        (Intent::Adopt, 1, json!({}), at, true),
     ] {
         let index = Index::default();
-        let one = number("one", intent, status.clone());
+        let one = number("one", intent, earlier, status.clone());
         index.put(&one, Timestamp::MIN, Timestamp::MAX);
-        let other = number("other", Intent::Buy, json!({}));
+        let other = number("other", Intent::Buy, 0, json!({}));
         let claimed = |besides, account| {
             let mut costs = Costs::default();
             let account = vec![AccountId::new(account)];

@@ -46,6 +46,25 @@ fn with_uid(uid: &str) -> PhoneNumber {
     object
 }
 
+/// Without it, the period in which a purchase may be hidden would never end.
+#[test]
+fn a_takeover_after_attempts_is_known_for_as_long_as_they_are() {
+    let clock = Arc::new(ManualClock::default());
+    let observations = Observations::new(clock.clone());
+    let known_for = |claim: Claim| {
+        let stored = Stored::Ours(claim);
+        let object = with_uid("1");
+        observations.recall(&object, &stored, None).claim_known_for
+    };
+    let takeover = || claim().to_adopt();
+    for seconds in [0, 70] {
+        clock.set(seconds);
+        let known = Duration::from_secs(seconds);
+        assert_eq!(known_for(takeover().after(1)), known);
+    }
+    assert_eq!(known_for(takeover()), Duration::ZERO, "nothing was spent");
+}
+
 #[test]
 fn an_attempt_is_remembered_by_name_when_its_claim_or_its_resource_goes() {
     let clock = Arc::new(ManualClock::default());

@@ -51,6 +51,28 @@ fn on_deletion_an_unknown_purchase_is_waited_for() {
     );
 }
 
+/// The number that was about to be taken over may be the purchase of an attempt before.
+#[test]
+fn on_deletion_a_takeover_after_attempts_is_waited_for() {
+    for (attempts, wanted) in [(0, None), (1, Some(Reason::Verifying))] {
+        let facts = Facts {
+            deleting: true,
+            claim: Stored::Ours(claim_at(0).to_adopt().after(attempts)),
+            ..claimed()
+        };
+        let step = plan(&looked(facts.clone(), None, None));
+        assert_eq!(reason(&step), wanted, "{step:?}");
+        let later = Facts {
+            now: at(600),
+            ..facts
+        };
+        assert_eq!(
+            plan(&looked(later, None, None)),
+            Step::RemoveFinalizer(FinalizerRemoval::NotPurchased)
+        );
+    }
+}
+
 #[test]
 fn an_assistant_that_may_answer_is_unassigned_once_it_is_not_wanted() {
     let mut facts = recorded();
