@@ -132,7 +132,8 @@ impl Account {
         let inventory = &self.shared.inventory;
         let noted = self.shared.with_current_purchases(now, |purchases| {
             purchases.retain(|number, purchase| {
-                let is_seen = || inventory.has(number) && told.is_counted(number);
+                let is_counted = || purchase.monthly == Amount::ZERO || told.is_counted(number);
+                let is_seen = || inventory.has(number) && is_counted();
                 purchase.under_way.is_some() || !is_seen()
             });
             let other = purchases.get(number);

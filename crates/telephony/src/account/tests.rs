@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::*;
-use crate::number::{Amount, Installation, Origin, Owner};
+use crate::number::{Amount, Installation, Line, Origin, Owner, TwilioSettings};
 use crate::provider::http::{Request, Response, Transport, TransportError};
 use crate::provider::twilio::TwilioCredentials;
 use crate::testing::TokioClock;
@@ -426,6 +426,55 @@ async fn a_purchase_that_nothing_shows_counts_until_the_visibility_period_is_ove
     assert_eq!(counted(), (1, 1, "1".into()), "one is under way");
     under_way.stands();
     assert_eq!(counted(), (0, 0, "0".into()));
+}
+
+/// Resources that count how often they are asked, and that know of no cost.
+#[derive(Default)]
+struct Asked(AtomicUsize);
+
+impl Told for Asked {
+    fn is_own(&self, _: &E164) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        false
+    }
+
+    fn is_counted(&self, _: &E164) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        false
+    }
+
+    fn tell_claims(&self, _: &mut dyn Asker) {}
+}
+
+/// Where no price is known, no status tells a cost either.
+#[tokio::test(start_paused = true)]
+async fn what_a_purchase_without_a_price_is_compared_with_does_not_grow() {
+    let (_, accounts) = world(Duration::ZERO, opens);
+    let account = accounts.open(&token("t")).await.unwrap();
+    let told = Asked::default();
+    let mut asked = Vec::new();
+    for at in 0..200 {
+        let number: E164 = format!("+1212555{at:04}").parse().unwrap();
+        let whom = Owner {
+            namespace: "support".into(),
+            name: format!("number-{at}"),
+        };
+        let before = told.0.load(Ordering::Relaxed);
+        let always = Some(|_: Usage| true);
+        let spending = account.spend(&number, &whom, Amount::ZERO, &told, always);
+        spending.unwrap().stands();
+        asked.push(told.0.load(Ordering::Relaxed) - before);
+        account.saw(Holding {
+            id: NumberId::new(format!("PN{at}")),
+            number,
+            marked_text: String::new(),
+            created: None,
+            line: Line::Live,
+            settings: Settings::Twilio(TwilioSettings::default()),
+        });
+    }
+    assert_eq!(asked[199], asked[1], "{asked:?}");
+    assert_eq!(account.tally(&told).numbers, 200);
 }
 
 #[tokio::test(start_paused = true)]
