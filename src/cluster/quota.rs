@@ -7,10 +7,13 @@
 //! A slot that was not used is put back. Repeated attempts of one resource on one number can succeed only once, so they move one slot
 //! along. The slot is known in memory alone: a process that has just started counts a repeated attempt once more.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+mod exceeded;
+mod stored;
+mod taken;
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -23,97 +26,19 @@ use super::requeuer::Requeuer;
 use crate::api::PhoneNumber;
 use crate::number::AccountId;
 use crate::panics::lock;
-use crate::pass::clock_time;
 use crate::sabotage::{Safeguard, stands};
+pub(crate) use exceeded::{QuotaExceeded, QuotaKind};
+use stored::{Keys, Slots, WINDOW, copy_of, full, key, minute_of, read, total, write};
+use taken::{Shared, Standing};
 
 /// The ConfigMap in the operator's namespace.
 const OBJECT: &str = "phonenumber-operator-limits";
-
-/// How long a slot counts, in minutes: 60, its own minute, and one more, since what was taken at its end may be done in
-/// the next one.
-const WINDOW: i64 = 62;
 
 /// The most that is taken at once.
 const MOST_AT_ONCE: i64 = 20;
 
 /// How often a lost race is run again.
 const TRIES: usize = 10;
-
-/// How many of those that wait are requeued when a slot is put back: those that were told last may be gone.
-const REQUEUED: usize = 3;
-
-/// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum QuotaKind {
-    /// A purchase.
-    Purchase,
-    /// A number that is taken over.
-    Adoption,
-    /// A release.
-    Release,
-}
-
-impl QuotaKind {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Purchase => "purchases",
-            Self::Adoption => "adoptions",
-            Self::Release => "releases",
-        }
-    }
-}
-
-/// Why no more may be done now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum QuotaExceeded {
-    /// As many were done in the last 60 minutes as may be.
-    Used {
-        /// How many.
-        used: i64,
-        /// How long until one more may be done.
-        again: Duration,
-    },
-    /// The count with this key cannot be read, so it may be anything.
-    Unreadable(String),
-}
-
-impl QuotaExceeded {
-    /// What a person should know, and when to try again. The time in the text stays the same while a resource waits. An unreadable
-    /// count is read again after each `interval`.
-    pub(crate) fn told(
-        &self,
-        account: &AccountId,
-        deed: QuotaKind,
-        limit: i64,
-        now: Timestamp,
-        interval: Duration,
-    ) -> (String, Duration) {
-        let (done, field) = match deed {
-            QuotaKind::Purchase => ("bought", "spec.limits.purchasesPerHour"),
-            QuotaKind::Adoption => ("taken over", "spec.limits.purchasesPerHour"),
-            QuotaKind::Release => ("released", "spec.limits.releasesPerHour"),
-        };
-        match self {
-            Self::Used { used, again } => {
-                let message = format!(
-                    "{used} numbers were {done} in the last 60 minutes in account {account}, and {limit} may be \
-                     ({field}). The next may be {done} at {}.",
-                    clock_time(now, *again)
-                );
-                (message, *again)
-            }
-            Self::Unreadable(key) => {
-                let message = format!(
-                    "The operator cannot read how many numbers were {done} in the last 60 minutes in account \
-                     {account}: the entry {key} of ConfigMap {OBJECT} in the operator's namespace is not as the operator \
-                     writes it. No number is {done} in this account ({field}). Remove that entry; counting then begins \
-                     at zero."
-                );
-                (message, interval)
-            }
-        }
-    }
-}
 
 /// The right to one deed. Its slot stays counted if this is dropped.
 #[must_use = "a slot whose deed did not take place is put back"]
@@ -133,70 +58,6 @@ pub(crate) struct HourlyQuotas {
     by_account: Mutex<HashMap<(AccountId, QuotaKind), Shared>>,
     /// The counts as they were last read or written, by the key of the quota; `None` before they were read.
     seen: Mutex<Option<HashMap<String, Option<Slots>>>>,
-}
-
-/// What this process has taken from one quota.
-#[derive(Default)]
-struct HourlyQuota {
-    /// What was taken and is not used, by the minute it was taken for. It may be used in that minute, and goes back after it.
-    unused: Slots,
-    /// The slots of attempts that may have taken place, by the UID of the resource.
-    standing: HashMap<String, Standing>,
-    /// Those that were told that no more may be done, and when.
-    waiting: HashMap<ObjectRef<PhoneNumber>, i64>,
-    /// Why a write of its count failed last.
-    failed: Option<Arc<kube::Error>>,
-}
-
-/// A slot of an attempt that may have taken place, or of an order that may yet fail.
-struct Standing {
-    what: String,
-    minute: i64,
-    in_doubt: bool,
-}
-
-type Shared = Arc<Turnstile>;
-
-/// One quota, of which one pass at a time takes.
-#[derive(Default)]
-struct Turnstile {
-    quota: tokio::sync::Mutex<HourlyQuota>,
-    /// How many writes of its count have failed.
-    failures: AtomicU64,
-}
-
-/// The counts of one quota, by minute.
-type Slots = BTreeMap<i64, i64>;
-
-impl HourlyQuota {
-    /// Puts one slot of `minute` back, and returns those that may use it.
-    fn put_back(&mut self, minute: i64) -> Vec<ObjectRef<PhoneNumber>> {
-        let left = self.unused.entry(minute).or_default();
-        *left = left.saturating_add(1);
-        let mut waiting: Vec<_> = self.waiting.iter().collect();
-        waiting.sort_by_key(|(_, since)| **since);
-        let next: Vec<_> = waiting
-            .into_iter()
-            .take(REQUEUED)
-            .map(|(reference, _)| reference.clone())
-            .collect();
-        next.iter().for_each(|reference| {
-            self.waiting.remove(reference);
-        });
-        next
-    }
-
-    /// The slot that an attempt of the resource `uid` on `what` moves along, instead of being counted besides: that of an
-    /// earlier one on the same, or on what certainly came to nothing.
-    fn moves(&mut self, uid: &str, what: &str, came_to_nothing: Option<&str>) -> Option<Standing> {
-        let standing = self.standing.remove(uid)?;
-        let is_same = standing.what == what;
-        let in_doubt = standing.in_doubt && is_same;
-        (is_same || came_to_nothing == Some(standing.what.as_str())).then_some(Standing {
-            in_doubt,
-            ..standing
-        })
-    }
 }
 
 impl HourlyQuotas {
@@ -580,76 +441,6 @@ impl HourlyQuotas {
         }
         Ok(Err(full(&Slots::new(), limit, now)))
     }
-}
-
-fn minute_of(time: Timestamp) -> i64 {
-    time.as_second().div_euclid(60)
-}
-
-/// The key of a quota in the ConfigMap.
-fn key(account: &AccountId, deed: QuotaKind) -> String {
-    format!("{account}.{}", deed.word())
-}
-
-/// The key under which a copy is kept of what counts for the account under another name than that of `key`. An account at Telnyx
-/// that has lost its last number is known by its credential alone after a restart.
-fn copy_of(key: &str) -> String {
-    format!("{key}.copy")
-}
-
-/// Keys of a quota in the ConfigMap.
-struct Keys<'a> {
-    /// Where it is counted.
-    own: &'a str,
-    /// What is counted there counts too.
-    others: &'a [String],
-    /// Where a copy of its slots is kept.
-    copies: &'a [String],
-}
-
-fn total(slots: &Slots) -> i64 {
-    let counts = slots.values();
-    counts.fold(0, |sum, count| sum.saturating_add(*count))
-}
-
-/// When one more may be done: at the end of the first minute that leaves room for it.
-fn full(slots: &Slots, limit: i64, now: Timestamp) -> QuotaExceeded {
-    let used = total(slots);
-    let mut left = used;
-    let frees = slots.iter().find_map(|(minute, count)| {
-        left = left.saturating_sub(*count);
-        (left < limit).then_some(*minute)
-    });
-    let at = frees
-        .unwrap_or(minute_of(now))
-        .saturating_add(WINDOW)
-        .saturating_mul(60);
-    // What stands in a minute to come was not written by an operator.
-    let seconds = at.saturating_sub(now.as_second()).clamp(1, WINDOW * 60);
-    QuotaExceeded::Used {
-        used,
-        again: Duration::from_secs(u64::try_from(seconds).unwrap_or(1)),
-    }
-}
-
-/// `minute:count`, separated by spaces; `None` if it is anything else.
-fn read(text: Option<&str>) -> Option<Slots> {
-    let pairs = text.unwrap_or_default().split_ascii_whitespace();
-    let slots = pairs.map(|pair| {
-        let (minute, count) = pair.split_once(':')?;
-        let count: i64 = count.parse().ok().filter(|count| *count >= 0)?;
-        Some((minute.parse().ok()?, count))
-    });
-    slots.collect()
-}
-
-fn write(slots: &Slots) -> String {
-    let pairs: Vec<_> = slots
-        .iter()
-        .filter(|(_, count)| **count > 0)
-        .map(|(minute, count)| format!("{minute}:{count}"))
-        .collect();
-    pairs.join(" ")
 }
 
 #[cfg(test)]

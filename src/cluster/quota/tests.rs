@@ -1,6 +1,7 @@
 //! Tests of `quota`.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::*;
 use crate::cluster::errors::tests::hanging;
