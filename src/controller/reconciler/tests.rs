@@ -1,7 +1,10 @@
 //! What a watch tells, and who is woken by it.
 
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::store::Writer;
+use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
 use super::*;
@@ -9,7 +12,7 @@ use crate::account::{Accounts, Directory, Endpoints};
 use crate::api::owner;
 use crate::api::{AccountKind, Reason};
 use crate::chance::Chance;
-use crate::claim::Claim;
+use crate::claim::{ANNOTATION, Claim};
 use crate::clock::{BootClock, Clock};
 use crate::cluster::index::Key;
 use crate::controller::Settings;
