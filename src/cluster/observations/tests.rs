@@ -3,8 +3,11 @@
 use serde_json::json;
 
 use super::*;
+use crate::api::owner;
+use crate::claim::Claim;
 use crate::clock::BootClock;
 use crate::number::AccountId;
+use crate::pass::Doubt;
 use telephony::testing::ManualClock;
 
 fn at_version(version: &str) -> Arc<PhoneNumber> {
