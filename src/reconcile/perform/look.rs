@@ -1,29 +1,26 @@
 //! Looks: at the number, at orders, at what is on sale. Nothing is written.
 
+mod choose;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt;
 
-use super::super::plan::acquire::refusal;
-use super::super::plan::{ABSENCE_CONFIRMED_AFTER, Lookup, NOT_ON_SALE_AGAIN_AFTER, SearchResult};
+use super::super::plan::{ABSENCE_CONFIRMED_AFTER, Lookup};
 use super::super::state::{Interrupted, ReconcileState};
 use super::release::unreleased;
-use crate::account::{Account, Candidate, Found};
-use crate::api::{AccountKind, PhoneNumber, Reason, account_name};
-use crate::chance::Chance;
+use crate::account::Account;
+use crate::api::{AccountKind, PhoneNumber, account_name};
 use crate::claim::Stored;
 use crate::clock::{Clock, Instant};
 use crate::cluster::Cluster;
 use crate::cluster::observations::Observations;
 use crate::cluster::process::Process;
 use crate::cluster::quota::HourlyQuotas;
-use crate::number::{
-    E164, Holding, Installation, Kind, Mark, NumberId, Owner, Place, Price, Provider,
-};
-use crate::pass::{Outcome, Retry};
-use crate::provider::{Error, Order, OrderState, Ours, RefusalKind};
-use crate::sabotage::{Safeguard, stands};
+use crate::number::{E164, Holding, Installation, Mark, NumberId, Owner, Provider};
+use crate::provider::{Order, OrderState, Ours};
+pub(super) use choose::{check_availability, price_of, search_and_reserve};
 
 /// How long a listing of orders serves all that ask.
 const ORDERS_SERVE: Duration = Duration::from_secs(5);
@@ -82,156 +79,6 @@ fn fetched_as(
     state.facts.memory.missing_for = missing_for;
     state.facts.findings.fetched = Some(fetched);
     state.looked_at = Some(asked);
-}
-
-/// Asks whether the number is on sale, and what it costs.
-pub(super) async fn check_availability(state: &mut ReconcileState) -> Result<(), Interrupted> {
-    let account = state.account()?;
-    let number = state.number()?;
-    let asked = account.call(account.provider_api().offer(&number)).await;
-    let mut offer = asked.map_err(|error| not_searched(error, state))?;
-    if let Some(offer) = &mut offer
-        && offer.price.is_none()
-    {
-        offer.price = price_of(&number, &account, state).await?;
-    }
-    state.facts.findings.offer = Some(offer);
-    Ok(())
-}
-
-/// A search that is refused finds nothing, or is wrong: the provider works.
-fn not_searched(error: Error, state: &ReconcileState) -> Interrupted {
-    let Error::Refused(refused) = error else {
-        return Interrupted::from(error);
-    };
-    let (provider, title) = (state.facts.provider, state.facts.title());
-    let (reason, message) = match (refused.kind, &state.facts.search) {
-        (RefusalKind::NotOnSale, Some(_)) => (
-            Reason::NoNumbersFound,
-            format!(
-                "{provider} offers nothing where spec.search looks: {refused}. It is searched for again every 10 minutes."
-            ),
-        ),
-        (RefusalKind::NotOnSale, None) => (
-            Reason::NumberNotAvailable,
-            format!("{title} is not on sale: {refused}."),
-        ),
-        (kind, search) => {
-            let (reason, _) = refusal(kind);
-            let field = search
-                .as_ref()
-                .map_or("spec.phoneNumber", |_| "spec.search");
-            let message = format!(
-                "{provider} refuses to search for {title} ({field}): {refused}. Delete this PhoneNumber and create it with \
-                 another {field}, or mend what the provider names. It is searched for again every 10 minutes."
-            );
-            (reason, message)
-        }
-    };
-    Interrupted::Outcome(Outcome::Wait {
-        reason,
-        message,
-        retry: Retry::After(NOT_ON_SALE_AGAIN_AFTER),
-    })
-}
-
-/// The price of `number` by the provider's list, as [`price`] has it.
-pub(super) async fn price_of(
-    number: &E164,
-    account: &Account,
-    state: &ReconcileState,
-) -> Result<Option<Price>, Interrupted> {
-    let Some(Place {
-        country,
-        kind: Some(kind),
-        ..
-    }) = number.place()
-    else {
-        return Ok(None);
-    };
-    price(account, &country, kind, state).await
-}
-
-/// The price by the provider's list. Where nothing depends on it, a list that cannot be read stops nothing.
-async fn price(
-    account: &Account,
-    country: &str,
-    kind: Kind,
-    state: &ReconcileState,
-) -> Result<Option<Price>, Interrupted> {
-    let matters = state.facts.budget.is_some() || !state.facts.limits.monthly_cost.is_empty();
-    match account.price(country, kind).await {
-        Err(error) if matters => Err(error.into()),
-        listed => Ok(listed.unwrap_or_default()),
-    }
-}
-
-/// Searches, and picks a candidate that becomes the number in question.
-pub(super) async fn search_and_reserve(
-    state: &mut ReconcileState,
-    cluster: &Cluster,
-    chance: &Chance,
-) -> Result<(), Interrupted> {
-    let account = state.account()?;
-    let Some(search) = state.facts.search.clone() else {
-        return Err(Interrupted::from(Error::Invariant(
-            "nothing is searched for",
-        )));
-    };
-    let listed = price(&account, &search.country, search.kind, state).await?;
-    // The candidate before this one was refused, or is somebody else's.
-    let seen = &state.facts.findings;
-    let held = seen.look.as_ref().and_then(|look| look.holding.as_ref());
-    let held = held.or(seen.last_look.as_ref().and_then(Option::as_ref));
-    let is_lost = held.is_some_and(|held| state.facts.number == Some(held.number));
-    if state.facts.findings.attempt.take().is_some() || is_lost {
-        state.facts.findings.refused_candidates += 1;
-    }
-    let facts = &state.facts;
-    let is_cheap = |price: &Price| facts.may_cost(price);
-    // Where the price list says it, nothing needs to be searched for.
-    if let Some(price) = listed.clone().filter(|price| !is_cheap(price)) {
-        state.facts.findings.choice = Some(SearchResult::TooDear(price));
-        return Ok(());
-    }
-    let (object, names) = (Arc::clone(&state.object), account.names());
-    let is_free =
-        |number: &E164| cluster.is_free(number, &object, &names) || !stands(Safeguard::Reservation);
-    // The one before was refused, or comes back.
-    state.candidate = None;
-    let found = account
-        .choose(&search, chance, is_free, is_cheap)
-        .await
-        .map_err(|error| not_searched(error, state))?;
-    state.facts.findings.offer = None;
-    state.facts.findings.last_look = None;
-    state.facts.findings.choice = Some(match found {
-        Found::Candidate(Candidate {
-            mut offer,
-            asked,
-            reservation,
-        }) => {
-            state.candidate = Some(reservation);
-            state.facts.number = Some(offer.number);
-            state.facts.record.order_id = None;
-            state.order = None;
-            // What was seen so far was seen of another number.
-            state.facts.recorded_by = None;
-            if let Some(look) = &mut state.facts.findings.look {
-                look.holding = None;
-                look.order = None;
-                look.orphaned = false;
-            }
-            offer.price = offer.price.or(listed);
-            state.facts.findings.offer = Some(Some(offer));
-            state.chosen_at = Some(asked);
-            SearchResult::Chosen
-        }
-        Found::Nothing => SearchResult::NoneFound,
-        Found::AllTaken => SearchResult::AllTaken,
-        Found::TooDear(price) => SearchResult::TooDear(price),
-    });
-    Ok(())
 }
 
 /// Looks at the number and, at Telnyx, at what became of our orders for it. A pending order has brought no number yet.
