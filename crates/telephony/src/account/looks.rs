@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Account, disagreement};
+use super::Account;
+use super::listings::disagreement;
 use crate::number::{E164, Holding};
 use crate::provider::Error;
 use crate::rounds::{Rounds, Waiting};

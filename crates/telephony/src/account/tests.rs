@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
@@ -6,8 +7,11 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::*;
-use crate::number::{Amount, Installation, Line, Origin, Owner, TwilioSettings};
-use crate::provider::http::{Request, Response, Transport, TransportError};
+use crate::number::{
+    Amount, E164, Holding, Installation, Line, Mark, NumberId, Origin, Owner, Settings,
+    TwilioSettings,
+};
+use crate::provider::http::{Client, Request, Response, Transport, TransportError};
 use crate::provider::twilio::TwilioCredentials;
 use crate::testing::TokioClock;
 
