@@ -19,6 +19,7 @@ use crate::number::{
     OrderId, Origin, Price, Provider, Search, Settings, Whose,
 };
 use crate::sabotage::{Safeguard, stands};
+use http::{Answer, Call, Session};
 
 /// One account at one provider.
 ///
@@ -312,6 +313,24 @@ impl Ours {
     /// True if the number was seen in this messaging service.
     pub fn is_in(&self, messaging_service: &str) -> bool {
         self.messaging_service.as_deref() == Some(messaging_service)
+    }
+}
+
+/// Sends a purchase under `token` while its claim is fresh. `read` says what an answer means; without one it is unknown what
+/// became of a request that may have left.
+async fn purchase(
+    session: &Session,
+    token: &Token,
+    call: Call<'_>,
+    read: impl FnOnce(&Answer) -> Reply + Send,
+) -> Reply {
+    if !token.is_fresh(session.clock().now()) {
+        return Reply::NotSent(Error::Overtaken("the claim was written too long ago"));
+    }
+    match session.purchase(call).await {
+        Ok(answer) => read(&answer),
+        Err(failure) if failure.is_before_sending() => Reply::NotSent(failure.into()),
+        Err(failure) => Reply::Unknown(failure.to_string()),
     }
 }
 
