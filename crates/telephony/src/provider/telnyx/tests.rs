@@ -2,6 +2,7 @@
 
 mod numbers;
 mod orders;
+mod sale;
 
 use std::sync::Arc;
 use std::time::Duration;
