@@ -219,6 +219,11 @@ mod tests {
         }
     }
 
+    fn reasons(written: &[v1::Event]) -> Vec<&str> {
+        let reasons = written.iter().map(|event| event.reason.as_deref());
+        reasons.flatten().collect()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_an_event_and_each_is_written_in_its_turn() {
         let written = Arc::default();
@@ -229,11 +234,7 @@ mod tests {
         assert!(written.lock().unwrap().is_empty());
         events.finish().await;
         let written = written.lock().unwrap();
-        let reasons: Vec<_> = written
-            .iter()
-            .filter_map(|event| event.reason.as_deref())
-            .collect();
-        assert_eq!(reasons, ["Purchased", "Lost", "Purchased"]);
+        assert_eq!(reasons(&written), ["Purchased", "Lost", "Purchased"]);
         let names: std::collections::HashSet<_> =
             written.iter().map(|event| &event.metadata.name).collect();
         assert_eq!(names.len(), 3, "each has a name of its own");
@@ -273,11 +274,7 @@ mod tests {
         events.tell(told("Lost"));
         events.finish().await;
         let written = written.lock().unwrap();
-        let reasons: Vec<_> = written
-            .iter()
-            .filter_map(|event| event.reason.as_deref())
-            .collect();
-        assert_eq!(reasons, ["Lost"]);
+        assert_eq!(reasons(&written), ["Lost"]);
     }
 
     #[tokio::test(start_paused = true)]
