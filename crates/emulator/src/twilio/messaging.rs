@@ -7,7 +7,8 @@ use super::super::carrier::{Service, World};
 use super::super::catalogue::{abilities, country_of};
 use super::super::message::{Reply, Request};
 use super::super::numbers::Number;
-use super::{MOST, error, not_found, note_change, whole_seconds};
+use super::settings::note_change;
+use super::{MOST, error, not_found, whole_seconds};
 
 const HOST: &str = "https://messaging.twilio.com";
 
