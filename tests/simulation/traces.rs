@@ -1,16 +1,20 @@
 //! Known ways in which money or a number was lost in models and in other programs, each played as a story.
 
 mod accounts;
+mod connections;
 mod crashes;
 mod evidence;
 mod faults;
 mod hostile;
 mod limits;
+mod lists;
 mod orders;
+mod papers;
 mod people;
 mod refusals;
 mod rest;
 mod rights;
+mod rivals;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -42,6 +46,10 @@ fn telnyx() -> Value {
 
 fn any_twilio() -> Value {
     json!({"provider": "twilio", "search": {"country": "US", "areaCode": "212"}})
+}
+
+fn any_telnyx() -> Value {
+    json!({"provider": "telnyx", "search": {"country": "US", "areaCode": "617"}})
 }
 
 /// The first Telnyx account, which nothing identifies before it has a number.
@@ -188,13 +196,15 @@ traces! {
         clocks_of_two_hosts_date_no_attempt,
         a_number_that_comes_long_after_its_first_attempt_is_the_one_that_is_paid,
         a_search_that_cannot_tell_what_it_bought_buys_nothing_more,
-        a_listing_that_lacks_what_was_bought,
         a_doubt_whose_claim_is_gone,
         a_cluster_that_is_built_again_under_another_installation_id,
+        a_purchase_that_is_undone_after_its_answer,
+    }
+    lists {
+        a_listing_that_lacks_what_was_bought,
         a_listing_that_hides_the_number_of_another_installation,
         a_number_that_the_provider_writes_otherwise,
         a_number_that_a_listing_shows_and_its_filter_does_not,
-        a_purchase_that_is_undone_after_its_answer,
     }
     orders {
         an_order_that_succeeded_whose_number_is_not_listed_for_minutes,
@@ -215,14 +225,18 @@ traces! {
         a_messaging_service_that_nobody_declared_is_named,
         a_service_that_refuses_a_number_is_asked_once_in_half_an_hour,
         an_outage_of_telnyx_messaging_is_no_drift,
-        papers_that_change_after_the_purchase_are_written_or_refused,
         who_renames_a_number_again_and_again_is_left_to_people,
+        a_number_whose_state_changes_at_telnyx_says_so_and_recovers,
+    }
+    connections {
         two_accounts_that_manage_one_connection_do_not_write_against_each_other,
         a_webhook_is_managed_only_where_the_account_names_it_and_somebody_may_write,
         a_connection_that_burki_names_is_not_managed,
+    }
+    papers {
+        papers_that_change_after_the_purchase_are_written_or_refused,
         papers_for_an_order_that_waits_are_attached_to_it,
         papers_that_are_rejected_need_a_person,
-        a_number_whose_state_changes_at_telnyx_says_so_and_recovers,
     }
     people {
         a_number_that_is_bought_by_hand_while_it_is_being_claimed,
@@ -235,13 +249,15 @@ traces! {
         an_older_operator_on_a_newer_definition,
         a_protection_that_is_set_while_the_number_is_being_recorded,
         a_refused_candidate_that_may_have_been_bought_before_rests,
-        a_restored_resource_keeps_its_number_from_a_younger_rival,
-        two_resources_that_declare_one_number_and_one_of_them_looks_slowly,
-        two_resources_that_claim_one_number_at_one_moment,
         an_assistant_that_is_taken_out_soon_after_a_restore_no_longer_answers,
         what_is_not_declared_any_more_is_not_assigned_by_who_does_not_know,
         a_number_whose_object_is_replaced_by_its_bare_manifest_is_released,
         a_number_that_is_renamed_while_it_is_set_up,
+    }
+    rivals {
+        a_restored_resource_keeps_its_number_from_a_younger_rival,
+        two_resources_that_declare_one_number_and_one_of_them_looks_slowly,
+        two_resources_that_claim_one_number_at_one_moment,
     }
     refusals {
         objects_that_are_refused_cost_their_neighbours_nothing,

@@ -1,16 +1,19 @@
 //! Every shape of a spec comes to rest: once it is Ready, nothing is written for ten intervals, at the provider, at Burki or
 //! on the object. What somebody then edits by hand is repaired once.
 
+mod traits;
+
 use phonenumber_emulator::Number;
 
 use super::*;
 use crate::cluster::merge;
 use crate::world::TWILIO_ACCOUNTS;
+use traits::{TELNYX, TWILIO, Trait};
 
 const SERVICE: &str = "MG00000000000000000000000000000001";
 const PROFILE: &str = "00000000-0000-4000-8000-0000000000a1";
 const BASE: &str = "https://voice.example.com/telnyx-webhook";
-const OWN: &str = "https://own.example.com/hook";
+pub(super) const OWN: &str = "https://own.example.com/hook";
 
 /// Calls that are writes whatever becomes of them.
 const WRITES: [&str; 10] = [
@@ -26,213 +29,11 @@ const WRITES: [&str; 10] = [
     "messaging",
 ];
 
-/// One thing that a number can be.
-#[derive(Clone, Copy)]
-struct Trait {
-    name: &'static str,
-    /// What of the spec it is.
-    spec: fn() -> Value,
-    /// What is done before the number is declared.
-    prepare: fn(&World),
-    /// Traits that it cannot be with.
-    not_with: &'static [&'static str],
-}
-
-const NOTHING: fn(&World) = |_| {};
-
-const TWILIO: &[Trait] = &[
-    Trait {
-        name: "assistant",
-        spec: || json!({"assistantId": 101}),
-        prepare: NOTHING,
-        not_with: &[],
-    },
-    Trait {
-        name: "friendly name",
-        spec: || json!({"friendlyName": "NYC Customer Support"}),
-        prepare: NOTHING,
-        not_with: &[],
-    },
-    Trait {
-        name: "webhooks",
-        spec: || json!({"webhooks": {"voiceUrl": OWN, "smsUrl": OWN}}),
-        prepare: NOTHING,
-        not_with: &[],
-    },
-    Trait {
-        name: "messaging service",
-        spec: || json!({"twilio": {"messagingServiceSid": SERVICE}}),
-        prepare: NOTHING,
-        not_with: &["voice only", "voice only refused"],
-    },
-    Trait {
-        name: "papers",
-        spec: || {
-            json!({"twilio": {
-                "addressSid": "AD00000000000000000000000000000001",
-                "bundleSid": "BU00000000000000000000000000000001",
-                "identitySid": "RI00000000000000000000000000000001",
-            }})
-        },
-        prepare: NOTHING,
-        not_with: &[],
-    },
-    Trait {
-        name: "papers that the purchase leaves out",
-        spec: || json!({"twilio": {"bundleSid": "BU00000000000000000000000000000002"}}),
-        prepare: |world| switch(world, json!({"papersIgnoredOnPurchase": true})),
-        not_with: &["papers"],
-    },
-    Trait {
-        name: "voice only",
-        spec: || json!({"phoneNumber": "+442075550001"}),
-        prepare: NOTHING,
-        not_with: &["search", "adopted", "voice only refused"],
-    },
-    Trait {
-        name: "voice only refused",
-        spec: || json!({"phoneNumber": "+442075550001"}),
-        prepare: |world| switch(world, json!({"smsWebhooksRefused": true})),
-        not_with: &["search", "adopted"],
-    },
-    Trait {
-        name: "search",
-        spec: || json!({"phoneNumber": null, "search": {"country": "US", "areaCode": "212"}}),
-        prepare: NOTHING,
-        not_with: &["adopted"],
-    },
-    Trait {
-        name: "voice only by search",
-        spec: || json!({"phoneNumber": null, "search": {"country": "GB", "capabilities": ["voice"]}}),
-        prepare: NOTHING,
-        not_with: &[
-            "adopted",
-            "search",
-            "voice only",
-            "voice only refused",
-            "messaging service",
-        ],
-    },
-    Trait {
-        name: "adopted",
-        spec: || json!({"adoptionPolicy": "Adopt"}),
-        prepare: |world| world.bought_by_hand("twilio", NUMBER),
-        not_with: &[],
-    },
-    Trait {
-        name: "suspended",
-        spec: || json!({}),
-        prepare: NOTHING,
-        not_with: &[],
-    },
-    Trait {
-        name: "key without messaging services",
-        spec: || json!({}),
-        prepare: |world| switch(world, json!({"messagingServicesForbidden": true})),
-        not_with: &["messaging service"],
-    },
-    Trait {
-        name: "other services",
-        spec: || json!({}),
-        prepare: |world| {
-            for digit in 2..5 {
-                let path = format!("/console/services/MG0000000000000000000000000000000{digit}");
-                let url = json!({"inboundRequestUrl": "https://else.example.com"});
-                world.control("POST", &path, url);
-            }
-        },
-        not_with: &[],
-    },
-];
-
-const TELNYX: &[Trait] = &[
-    Trait {
-        name: "assistant",
-        spec: || json!({"assistantId": 101}),
-        prepare: NOTHING,
-        not_with: &[],
-    },
-    Trait {
-        name: "friendly name",
-        spec: || json!({"friendlyName": "Boston Customer Support"}),
-        prepare: NOTHING,
-        not_with: &[],
-    },
-    Trait {
-        name: "verified",
-        spec: || json!({}),
-        prepare: |world| {
-            manage(world, json!({"connectionWebhook": "Verify"}));
-            webhook(world, CONNECTION, BASE);
-            webhook(world, PROFILE, BASE);
-        },
-        not_with: &["webhooks"],
-    },
-    Trait {
-        name: "webhooks",
-        spec: || json!({"webhooks": {"voiceUrl": OWN, "smsUrl": OWN}}),
-        prepare: |world| {
-            manage(world, json!({"connectionWebhook": "Verify"}));
-            webhook(world, CONNECTION, OWN);
-            webhook(world, PROFILE, OWN);
-        },
-        not_with: &["assistant"],
-    },
-    Trait {
-        name: "profile",
-        spec: || json!({"telnyx": {"messagingProfileId": PROFILE}}),
-        prepare: |world| manage(world, json!({"messagingProfileId": PROFILE})),
-        not_with: &["unidentified"],
-    },
-    Trait {
-        name: "connection",
-        spec: || json!({"telnyx": {"connectionId": CONNECTION}}),
-        prepare: NOTHING,
-        not_with: &[],
-    },
-    Trait {
-        name: "billing group",
-        spec: || json!({"telnyx": {"billingGroupId": "bg-1"}}),
-        prepare: NOTHING,
-        not_with: &[],
-    },
-    Trait {
-        name: "papers",
-        spec: || json!({"phoneNumber": "+493012345678", "telnyx": {"requirementGroupId": "rg-1"}}),
-        prepare: NOTHING,
-        not_with: &["search", "adopted"],
-    },
-    Trait {
-        name: "search",
-        spec: || json!({"phoneNumber": null, "search": {"country": "US", "areaCode": "617"}}),
-        prepare: NOTHING,
-        not_with: &["adopted"],
-    },
-    Trait {
-        name: "adopted",
-        spec: || json!({"adoptionPolicy": "Adopt"}),
-        prepare: |world| world.bought_by_hand("telnyx", TELNYX_NUMBER),
-        not_with: &[],
-    },
-    Trait {
-        name: "suspended",
-        spec: || json!({}),
-        prepare: NOTHING,
-        not_with: &[],
-    },
-    Trait {
-        name: "unidentified",
-        spec: || json!({}),
-        prepare: NOTHING,
-        not_with: &["webhooks", "verified"],
-    },
-];
-
-fn switch(world: &World, switches: Value) {
+pub(super) fn switch(world: &World, switches: Value) {
     world.control("POST", "/switches", switches);
 }
 
-fn webhook(world: &World, id: &str, url: &str) {
+pub(super) fn webhook(world: &World, id: &str, url: &str) {
     let path = format!("/console/connections/{id}");
     world.control("POST", &path, json!({"webhook": url, "apiVersion": "2"}));
 }
@@ -293,7 +94,7 @@ async fn comes_to_rest(base: &Value, traits: &[Trait]) {
 }
 
 /// What was written so far, or was to be: at the providers and at Burki.
-fn writes(world: &World) -> Vec<String> {
+pub(super) fn writes(world: &World) -> Vec<String> {
     let calls = world.stage.calls();
     let calls = calls
         .iter()
@@ -563,40 +364,6 @@ pub fn an_outage_of_telnyx_messaging_is_no_drift() {
 }
 
 #[test]
-pub fn papers_that_change_after_the_purchase_are_written_or_refused() {
-    in_simulated_time(async {
-        let bundle = |digit: &str| format!("BU{:0>32}", digit);
-        let mut world = World::new(1, json!({}));
-        world.start(Options::default());
-        let mut spec = twilio();
-        spec["twilio"] = json!({"bundleSid": bundle("1")});
-        world.number("nyc", spec);
-        until_ready(&world, "nyc").await;
-        let held = |world: &World| {
-            let emulator = world.emulator.world();
-            emulator.numbers.iter().next().unwrap().bundle_sid.clone()
-        };
-        world.patch(
-            "nyc",
-            json!({"spec": {"twilio": {"bundleSid": bundle("2")}}}),
-        );
-        until_ready(&world, "nyc").await;
-        assert_eq!(held(&world), bundle("2"));
-        // A bundle that does not satisfy the regulator.
-        world.patch(
-            "nyc",
-            json!({"spec": {"twilio": {"bundleSid": bundle("0")}}}),
-        );
-        until_reason(&world, "nyc", "RegulatoryRequirement").await;
-        let before = writes(&world);
-        world.run_for(secs(600)).await;
-        assert_eq!(writes(&world), before);
-        assert!(!is_ready(&world.get("nyc")));
-        assert_eq!(held(&world), bundle("2"));
-    });
-}
-
-#[test]
 pub fn who_renames_a_number_again_and_again_is_left_to_people() {
     in_simulated_time(async {
         let mut world = World::new(1, json!({}));
@@ -614,137 +381,6 @@ pub fn who_renames_a_number_again_and_again_is_left_to_people() {
         let before = writes(&world);
         world.run_for(secs(600)).await;
         assert_eq!(writes(&world), before);
-    });
-}
-
-#[test]
-pub fn two_accounts_that_manage_one_connection_do_not_write_against_each_other() {
-    in_simulated_time(async {
-        let mut world = World::new(1, json!({}));
-        world.run_for(secs(10)).await;
-        world.account(
-            "later",
-            "telnyx",
-            json!({"telnyx": {"connectionWebhook": "Manage", "connectionId": CONNECTION},
-                "webhooks": {"baseUrl": "https://other.example.com"}}),
-        );
-        world.start(Options::default());
-        world.run_for(secs(120)).await;
-        world.number("bos", telnyx());
-        world.number(
-            "two",
-            json!({"provider": "telnyx", "phoneNumber": "+16175550002", "accountRef": {"name": "later"}}),
-        );
-        until_ready(&world, "bos").await;
-        until_reason(&world, "two", "ConnectionWebhookMismatch").await;
-        let (_, _, message) = condition(&world.get("two"), "Ready").unwrap();
-        assert!(
-            message.contains("ProviderAccount support/telnyx"),
-            "{message}"
-        );
-        world.run_for(secs(600)).await;
-        let webhooks = writes(&world)
-            .iter()
-            .filter(|write| write.starts_with("webhook"))
-            .count();
-        assert_eq!(webhooks, 1, "{}", world.shown());
-        assert!(is_ready(&world.get("bos")));
-    });
-}
-
-#[test]
-pub fn a_webhook_is_managed_only_where_the_account_names_it_and_somebody_may_write() {
-    in_simulated_time(async {
-        let other = "1293384261075731501";
-        let mut world = World::new(1, json!({}));
-        webhook(&world, other, "https://team.example.com");
-        world.start(Options::default());
-        world.number("bos", telnyx());
-        until_ready(&world, "bos").await;
-        let count = |world: &World| {
-            let entries = &world.emulator.world().ledger.entries;
-            entries.iter().filter(|it| it.deed == Deed::Webhook).count()
-        };
-        assert_eq!(count(&world), 1);
-        // A tenant names another team's connection.
-        let mut stranger = telnyx();
-        merge(
-            &mut stranger,
-            &json!({"phoneNumber": "+16175550002", "telnyx": {"connectionId": other}}),
-        );
-        world.number("two", stranger);
-        until_reason(&world, "two", "ConnectionWebhookMismatch").await;
-        world.patch("bos", json!({"spec": {"suspend": true}}));
-        world.run_for(secs(10)).await;
-        webhook(&world, CONNECTION, OWN);
-        // Another that may not buy wants the same connection.
-        world.limit("telnyx", json!({"maxNumbers": 1}));
-        world.number(
-            "full",
-            json!({"provider": "telnyx", "phoneNumber": "+16175550003"}),
-        );
-        until_reason(&world, "full", "LimitReached").await;
-        world.run_for(secs(300)).await;
-        assert_eq!(count(&world), 1, "{}", world.shown());
-        world.patch("bos", json!({"spec": {"suspend": false}}));
-        world.run_for(secs(130)).await;
-        assert_eq!(count(&world), 2, "{}", world.shown());
-        assert!(is_ready(&world.get("bos")));
-    });
-}
-
-#[test]
-pub fn papers_for_an_order_that_waits_are_attached_to_it() {
-    in_simulated_time(async {
-        let mut world = World::new(1, json!({}));
-        world.start(Options::default());
-        world.number(
-            "ber",
-            json!({"provider": "telnyx", "phoneNumber": "+493012345678"}),
-        );
-        until_reason(&world, "ber", "RegulatoryRequirement").await;
-        let group = |id: &str| json!({"spec": {"telnyx": {"requirementGroupId": id}}});
-        switch(&world, json!({"requirementGroupsUnfulfilled": true}));
-        world.patch("ber", group("rg-1"));
-        world.run_for(secs(600)).await;
-        let asked = |world: &World| {
-            let calls = world.stage.calls();
-            let calls = calls.iter();
-            calls
-                .filter(|call| call.operation == "requirement-group")
-                .count()
-        };
-        assert_eq!(
-            asked(&world),
-            1,
-            "what is refused is not asked for each interval"
-        );
-        switch(&world, json!({"requirementGroupsUnfulfilled": false}));
-        world.patch("ber", group("rg-2"));
-        until_ready(&world, "ber").await;
-        assert_eq!(asked(&world), 2);
-        assert_eq!(deeds(&world, Deed::Order), 1, "{}", world.shown());
-        assert_right(&world);
-    });
-}
-
-#[test]
-pub fn papers_that_are_rejected_need_a_person() {
-    in_simulated_time(async {
-        let mut world = World::new(1, json!({"switches": {"orderMs": 3_600_000}}));
-        world.start(Options::default());
-        world.number("bos", telnyx());
-        until_reason(&world, "bos", "OrderPending").await;
-        let path = format!("/console/orders/{TELNYX_NUMBER}");
-        let rejected =
-            json!({"requirementsMet": true, "requirementsStatus": "requirement-info-exception"});
-        world.control("POST", &path, rejected);
-        until_reason(&world, "bos", "RegulatoryRequirement").await;
-        let stalled = condition(&world.get("bos"), "Stalled").unwrap();
-        assert_eq!(stalled.0, "True", "{stalled:?}");
-        let review = json!({"requirementsStatus": "requirement-info-under-review"});
-        world.control("POST", &path, review);
-        until_reason(&world, "bos", "OrderPending").await;
     });
 }
 
@@ -800,30 +436,5 @@ pub fn a_number_whose_state_changes_at_telnyx_says_so_and_recovers() {
             world.run_for(secs(130)).await;
         }
         assert_eq!(deeds(&world, Deed::Configure), configured);
-    });
-}
-
-/// Burki names a connection that the account does not name. Whatever answers its calls, nothing is written to it.
-#[test]
-pub fn a_connection_that_burki_names_is_not_managed() {
-    in_simulated_time(async {
-        let other = "1293384261075731501";
-        let assistants = json!([{"id": 101, "name": "Support", "connection": other}]);
-        for change in [
-            json!({"switches": {"burkiConnection": other}}),
-            json!({ "assistants": assistants }),
-        ] {
-            let mut world = World::new(1, change.clone());
-            webhook(&world, other, "https://team.example.com");
-            world.start(Options::default());
-            let mut spec = telnyx();
-            spec["assistantId"] = json!(101);
-            world.number("bos", spec);
-            until_reason(&world, "bos", "ConnectionWebhookMismatch").await;
-            world.run_for(secs(300)).await;
-            let (_, _, message) = condition(&world.get("bos"), "Ready").unwrap();
-            assert!(message.contains(other), "{message}");
-            assert!(writes(&world).is_empty(), "{change} {:?}", writes(&world));
-        }
     });
 }
