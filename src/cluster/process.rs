@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::errors::is_conflict;
 use crate::chance::Chance;
-use crate::clock::Clock;
+use crate::clock::{Clock, Instant};
 use crate::number::Installation;
 use crate::pass::Timeouts;
 use crate::server_time::ServerTime;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{KUBERNETES_API, Metrics};
 
 /// What the flags of the program say.
 #[derive(Clone, Debug)]
@@ -50,6 +51,21 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// Counts a pass over an object of this `kind` that began at `begun`. A conflict is no failure: somebody else wrote first.
+    pub(crate) fn count_pass<T>(
+        &self,
+        kind: &'static str,
+        begun: Instant,
+        passed: &Result<T, kube::Error>,
+    ) {
+        self.metrics.passed(kind, self.clock.now().since(begun));
+        if let Err(error) = passed
+            && !is_conflict(error)
+        {
+            self.metrics.failed(kind, KUBERNETES_API.to_owned());
+        }
+    }
+
     pub(crate) fn waits(&self) -> Timeouts {
         Timeouts {
             interval: self.settings.interval,

@@ -23,14 +23,12 @@ use crate::api::{
 };
 use crate::cluster::any_account::AnyAccount;
 use crate::cluster::caches::Caches;
-use crate::cluster::errors::is_conflict;
 use crate::cluster::process::Process;
 use crate::cluster::writer::Writer;
 use crate::cluster::{AccountView, Cluster};
 use crate::pass::RequeueAfter;
 use crate::provider::Identity;
 use crate::provider::http::{AuditContext, with_audit_context};
-use crate::telemetry::metrics::KUBERNETES_API;
 use crate::telemetry::traces::SPANS;
 
 /// Reconciles `account` once.
@@ -75,14 +73,7 @@ pub(crate) async fn reconcile<A: AnyAccount>(
     )
     .instrument(span)
     .await;
-    process
-        .metrics
-        .passed(kind, process.clock.now().since(begun));
-    if let Err(error) = &passed
-        && !is_conflict(error)
-    {
-        process.metrics.failed(kind, KUBERNETES_API.to_owned());
-    }
+    process.count_pass(kind, begun, &passed);
     passed
 }
 

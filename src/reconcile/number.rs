@@ -21,7 +21,6 @@ use crate::api::{
 };
 use crate::claim::{Claim, Intent, Stored};
 use crate::cluster::Cluster;
-use crate::cluster::errors::is_conflict;
 use crate::cluster::observations::{Observations, Verified};
 use crate::cluster::process::Process;
 use crate::cluster::quota::HourlyQuotas;
@@ -30,7 +29,6 @@ use crate::number::{AccountId, Amount, Configuration, Currency, E164, NumberId, 
 use crate::pass::{Memory, Outcome, RequeueAfter};
 use crate::provider::Error;
 use crate::provider::http::{AuditContext, with_audit_context};
-use crate::telemetry::metrics::KUBERNETES_API;
 use crate::telemetry::traces::SPANS;
 
 /// The kind as a label of metrics.
@@ -73,13 +71,7 @@ pub(crate) async fn reconcile(
         .instrument(span),
     )
     .await;
-    let took = process.clock.now().since(begun);
-    process.metrics.passed(KIND, took);
-    if let Err(error) = &passed
-        && !is_conflict(error)
-    {
-        process.metrics.failed(KIND, KUBERNETES_API.to_owned());
-    }
+    process.count_pass(KIND, begun, &passed);
     passed
 }
 
