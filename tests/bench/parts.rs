@@ -1,11 +1,13 @@
 //! What is measured, part by part.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
 use kube::api::ListParams;
 use serde_json::{Value, json};
 
+use crate::beside::beside_a_peer;
 use crate::emulator::{is_purchase, number_of};
 use crate::floor::Pattern;
 use crate::process::{cpu_seconds, peak_memory, until_quiet};
@@ -202,6 +204,17 @@ impl Bench {
                 MOST_PER_REQUEST,
             );
         }
+    }
+
+    /// Where the operator's log is kept.
+    pub fn kept_log(&self) -> PathBuf {
+        self.world.kept_log()
+    }
+
+    /// Both buy in turn, and only ratios count.
+    pub async fn beside_a_peer(&mut self) {
+        self.world.kill_operator();
+        beside_a_peer(&mut self.world, &mut self.table, self.count).await;
     }
 
     async fn check_ledger(&self, count: usize) {

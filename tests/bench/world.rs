@@ -35,6 +35,17 @@ const REQUESTS_AT_ONCE: usize = 16;
 /// The namespace that `config/install.yaml` installs into.
 const OPERATOR_NAMESPACE: &str = "phonenumber-operator-system";
 
+/// Which limits an account sets on what it holds. They are never reached, but counted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Limits {
+    /// On the number of numbers, and on their cost.
+    All,
+    /// On the number of numbers: a limit on the cost buys nothing whose price is not known.
+    Numbers,
+    /// None.
+    None,
+}
+
 /// What ends first is first.
 pub struct World {
     pub operator: Option<Process>,
@@ -122,6 +133,18 @@ impl World {
 
     /// A namespace with an account for `provider` that limits next to nothing, opened by `keys`.
     pub async fn account(&self, namespace: &str, provider: &str, keys: Value) {
+        self.limited_account(namespace, provider, keys, Limits::All)
+            .await;
+    }
+
+    /// The same with `limits` on what it holds.
+    pub async fn limited_account(
+        &self,
+        namespace: &str,
+        provider: &str,
+        keys: Value,
+        limits: Limits,
+    ) {
         self.namespace(namespace).await;
         let secret = json!({"metadata": {"name": provider}, "stringData": keys});
         self.create::<Secret>(Api::namespaced(self.client.clone(), namespace), secret)
@@ -131,15 +154,20 @@ impl World {
             opened["connectionWebhook"] = json!("Manage");
             opened["connectionId"] = keys["connection"].clone();
         }
-        let account = json!({"metadata": {"name": provider}, "spec": {
+        let mut account = json!({"metadata": {"name": provider}, "spec": {
             "provider": provider, provider: opened,
             "webhooks": {"baseUrl": "https://voice.example.com"},
             "limits": {
                 "purchasesPerHour": 1_000_000, "releasesPerHour": 1_000_000, "maxConcurrentRequests": REQUESTS_OF_AN_ACCOUNT,
-                // Never reached, but counted.
-                "maxNumbers": 1_000_000, "maxMonthlyCost": {"amount": "10000000", "currency": "USD"},
             },
         }});
+        if limits != Limits::None {
+            account["spec"]["limits"]["maxNumbers"] = json!(1_000_000);
+        }
+        if limits == Limits::All {
+            let most = json!({"amount": "10000000", "currency": "USD"});
+            account["spec"]["limits"]["maxMonthlyCost"] = most;
+        }
         self.create::<ProviderAccount>(Api::namespaced(self.client.clone(), namespace), account)
             .await;
     }
@@ -238,13 +266,60 @@ impl World {
         id
     }
 
+    /// The plain operator of `peer/`, built if it is missing.
+    pub fn built_peer() -> String {
+        let build = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bench/peer/build");
+        let built = Command::new(build)
+            .stderr(Stdio::inherit())
+            .output()
+            .unwrap();
+        assert!(built.status.success(), "the plain operator is not built");
+        String::from_utf8(built.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Starts the plain operator for one namespace, with the rights of ours, and returns its process id.
+    pub async fn start_peer(
+        &mut self,
+        program: &str,
+        namespace: &str,
+        account: &str,
+        token: &str,
+    ) -> u32 {
+        let kubeconfig = self
+            .plane
+            .kubeconfig_for_service_account(OPERATOR_NAMESPACE, "phonenumber-operator")
+            .await
+            .unwrap();
+        let log = File::create(self.folder.path().join(format!("{namespace}.log"))).unwrap();
+        let child = Command::new(program)
+            .args(["-namespace", namespace, "-twilio", &self.emulator.twilio])
+            .env("KUBECONFIG", kubeconfig)
+            .env("TWILIO_ACCOUNT_SID", account)
+            .env("TWILIO_AUTH_TOKEN", token)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let id = child.id();
+        self.operator = Some(Process(child));
+        id
+    }
+
     /// Kills the operator without warning.
     pub fn kill_operator(&mut self) {
         self.operator = None;
     }
 
+    /// A copy of the operator's log that stays.
+    pub fn kept_log(&self) -> PathBuf {
+        let kept = std::env::temp_dir().join("phonenumber-operator-bench.log");
+        std::fs::copy(self.log(), &kept).unwrap();
+        kept
+    }
+
     /// Where the operator logs to.
-    pub fn log(&self) -> PathBuf {
+    fn log(&self) -> PathBuf {
         self.folder.path().join("operator.log")
     }
 
