@@ -1,10 +1,10 @@
 //! A Kubernetes operator that buys, configures and releases phone numbers from `PhoneNumber` manifests.
 //!
-//! What is true of numbers and their providers, whatever holds them, is the crate [`telephony`]. Here is what Kubernetes adds.
+//! What is true of numbers and their providers, whatever holds them, is the crate [`telephony`]. The custom resources are the
+//! crate [`phonenumber_api`]. Here is what the operator does with them.
 //!
 //! | module | its one thing |
 //! |---|---|
-//! | [`api`] | the custom resources |
 //! | `pass` | what a pass over a number begins and ends with |
 //! | `cluster` | what Kubernetes holds, as far as this process knows, and what writes there |
 //! | `reconcile` | what is done with a number, and with an account |
@@ -16,7 +16,6 @@
 //! | `program` | the operator put together; on Linux alone |
 //! | [`cli`] | the kubectl plugin |
 
-pub mod api;
 pub mod cli;
 mod cluster;
 pub mod controller;
@@ -29,6 +28,7 @@ mod reconcile;
 pub mod server_time;
 pub mod telemetry;
 
+pub use phonenumber_api as api;
 pub use telephony::{
     account, burki, chance, claim, clock, flight, number, panics, provider, sabotage, shown,
 };

@@ -6,10 +6,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use telephony::number::{Provider, Search};
 
 use super::account::Money;
 use super::word::{AttemptOutcome, NumberOrigin, OnDeletion, OrderStatus};
-use crate::number::{Provider, Search};
 
 /// The phone number to hold, and who answers it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]

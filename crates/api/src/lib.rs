@@ -1,4 +1,5 @@
-//! The custom resources, exactly as users see them: `kubectl explain` shows the comments on the fields.
+//! The custom resources, exactly as users see them: `kubectl explain` shows the comments on the fields. Nothing here
+//! reads or writes a cluster.
 
 mod account;
 mod phone_number;

@@ -8,9 +8,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use telephony::number::{Kind, Provider};
 
 use super::AccountKind;
-use crate::number::{Kind, Provider};
 
 /// An account at a provider.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -274,7 +274,7 @@ pub enum Adoption {
 
 impl Adoption {
     /// What an account of this kind allows that does not say it.
-    pub(crate) fn unless_said(kind: AccountKind) -> Self {
+    pub fn unless_said(kind: AccountKind) -> Self {
         match kind {
             AccountKind::ProviderAccount => Self::Orphans,
             AccountKind::ClusterProviderAccount => Self::Never,

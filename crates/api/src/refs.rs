@@ -1,9 +1,9 @@
 //! How resources refer to one another: the account of a number, the name of an owner, and the finalizers that hold them.
 
 use kube::{Resource, ResourceExt};
+use telephony::number::Owner;
 
 use super::{AccountKind, PhoneNumber};
-use crate::number::Owner;
 
 /// The finalizer that keeps a [`PhoneNumber`] until its number is released or let go.
 pub const NUMBER_FINALIZER: &str = "telephony.burki.dev/release";
