@@ -11,7 +11,6 @@
 //! | [`controller`] | when it is done |
 //! | [`leader`] | the Lease |
 //! | [`server_time`] | the API server's clock, and clients that tell it |
-//! | `endpoints` | the flags that divert requests to an emulator |
 //! | [`telemetry`] | logs, metrics, traces and health |
 //! | `program` | the operator put together; on Linux alone |
 //! | [`cli`] | the kubectl plugin |
@@ -19,7 +18,6 @@
 pub mod cli;
 mod cluster;
 pub mod controller;
-mod endpoints;
 pub mod leader;
 mod pass;
 #[cfg(target_os = "linux")]
@@ -30,5 +28,6 @@ pub mod telemetry;
 
 pub use phonenumber_api as api;
 pub use telephony::{
-    account, burki, chance, claim, clock, flight, number, panics, provider, sabotage, shown,
+    account, burki, chance, claim, clock, endpoints, flight, number, panics, provider, sabotage,
+    shown,
 };

@@ -9,6 +9,7 @@
 //! | [`provider`] | what a provider can do, and its two adapters |
 //! | [`burki`] | the assistant directory |
 //! | [`account`] | provider accounts at run time |
+//! | `endpoints` | the flags that divert requests to an emulator; with the feature `clap` alone |
 //! | [`sabotage`] | safeguards that a test can take out |
 //! | [`shown`] | what of a text from outside may be shown |
 //! | [`flight`] | one question at a time, whose answer all share who wait |
@@ -20,6 +21,8 @@ pub mod burki;
 pub mod chance;
 pub mod claim;
 pub mod clock;
+#[cfg(feature = "clap")]
+pub mod endpoints;
 pub mod flight;
 pub mod number;
 pub mod panics;

@@ -1,10 +1,19 @@
 //! Where requests for a provider go instead of its own hosts: flags that the operator and the kubectl plugin share.
 
-use anyhow::bail;
 use clap::Args;
 use url::Url;
 
 use crate::account::Endpoints;
+
+/// A credential would travel in the clear.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "--provider-endpoint {provider}={url}: credentials are not sent over plain http to other machines"
+)]
+pub struct Insecure {
+    provider: String,
+    url: Url,
+}
 
 /// The flags that divert requests to an emulator.
 #[derive(Args, Clone, Debug)]
@@ -35,14 +44,15 @@ impl EndpointOptions {
     ///
     /// # Errors
     /// If a credential would travel in the clear.
-    pub(crate) fn endpoints(&self) -> anyhow::Result<(Endpoints, Option<Url>)> {
+    pub fn endpoints(&self) -> Result<(Endpoints, Option<Url>), Insecure> {
         let mut endpoints = Endpoints::default();
         let mut burki = None;
         for (provider, url) in &self.provider_endpoint {
             if !self.is_safe(url) {
-                bail!(
-                    "--provider-endpoint {provider}={url}: credentials are not sent over plain http to other machines"
-                );
+                return Err(Insecure {
+                    provider: provider.clone(),
+                    url: url.clone(),
+                });
             }
             match provider.as_str() {
                 "twilio" => endpoints.twilio = Some(url.clone()),
@@ -54,7 +64,7 @@ impl EndpointOptions {
     }
 
     /// True if `url` is https, or http to this very machine, or plain http is allowed.
-    pub(super) fn is_safe(&self, url: &Url) -> bool {
+    pub fn is_safe(&self, url: &Url) -> bool {
         is_safe(url, self.allow_insecure_endpoints)
     }
 }
