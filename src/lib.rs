@@ -13,9 +13,7 @@
 //! | [`server_time`] | the API server's clock, and clients that tell it |
 //! | [`telemetry`] | logs, metrics, traces and health |
 //! | `program` | the operator put together; on Linux alone |
-//! | [`cli`] | the kubectl plugin |
 
-pub mod cli;
 mod cluster;
 pub mod controller;
 pub mod leader;

@@ -13,6 +13,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use clap::CommandFactory;
+use kubectl_phonenumbers::Arguments;
 use serde_json::Value;
 
 fn root() -> &'static Path {
@@ -251,7 +253,7 @@ fn the_flags_of_the_operator_are_all_in_the_table_and_no_others() {
 
 #[test]
 fn every_subcommand_of_the_plugin_exists() {
-    let known = help(env!("CARGO_BIN_EXE_kubectl-phonenumbers"), &["--help"]);
+    let known = Arguments::command().render_help().to_string();
     let mut count = 0;
     for Page { path, text } in pages() {
         for command in commands(&text) {

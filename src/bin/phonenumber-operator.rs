@@ -2,7 +2,7 @@
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(
-    "The operator runs on Linux alone: its safety limits are measured by a clock that others lack. Build the plugin with --bin kubectl-phonenumbers."
+    "The operator runs on Linux alone: its safety limits are measured by a clock that others lack. Build the plugin with --package kubectl-phonenumbers."
 );
 
 use std::time::Duration;

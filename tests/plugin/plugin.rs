@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use crate::control_plane::ControlPlane;
-use crate::emulator::Emulator;
+use crate::emulator::{Emulator, built};
 use crate::world::kubectl;
 
 /// What came of a command.
@@ -47,9 +48,9 @@ impl Ran {
 
 /// kubectl with the plugin on the PATH, and the emulator in the provider's place.
 pub fn kubectl_with_plugin(plane: &ControlPlane, emulator: &Emulator) -> Command {
-    let folder = Path::new(env!("CARGO_BIN_EXE_kubectl-phonenumbers"))
-        .parent()
-        .unwrap();
+    static PLUGIN: OnceLock<PathBuf> = OnceLock::new();
+    let plugin = PLUGIN.get_or_init(|| built("plugin_program", "kubectl-phonenumbers"));
+    let folder = plugin.parent().unwrap();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths(
         std::iter::once(folder.to_path_buf()).chain(std::env::split_paths(&path)),

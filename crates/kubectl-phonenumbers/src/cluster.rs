@@ -4,20 +4,20 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::http::{Method, Request};
 use clap::Args;
+use http::{Method, Request};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, ResourceExt};
+use phonenumber_api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
 use serde::de::DeserializeOwned;
+use telephony::number::{Installation, NumberId, Owner};
 use tower::filter::FilterLayer;
 
 use super::error::{Error, causes};
 use super::survey::Known;
-use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
-use crate::number::{Installation, NumberId, Owner};
 
 /// How many objects are asked for at once, as kubectl does.
 const PAGE: u32 = 500;

@@ -1,6 +1,6 @@
 use super::*;
-use crate::api::PhoneNumberSpec;
-use crate::number::{
+use phonenumber_api::PhoneNumberSpec;
+use telephony::number::{
     Installation, NumberId, Origin, Owner, Settings, TelnyxSettings, TwilioSettings,
 };
 
@@ -10,7 +10,7 @@ fn holding(number: &str, text: &str) -> Holding {
         number: number.parse().unwrap(),
         marked_text: text.to_owned(),
         created: None,
-        line: crate::number::Line::Live,
+        line: telephony::number::Line::Live,
         settings: Settings::Twilio(TwilioSettings::default()),
     }
 }

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use phonenumber_operator::cli::{Answer, Arguments, run};
-use phonenumber_operator::shown::{MOST_OF_MESSAGE, line};
+use kubectl_phonenumbers::{Answer, Arguments, run};
+use telephony::shown::{MOST_OF_MESSAGE, line};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

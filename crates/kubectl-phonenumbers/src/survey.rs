@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::number::{Holding, Installation, Mark, NumberId, Origin, Owner};
+use telephony::number::{Holding, Installation, Mark, NumberId, Origin, Owner};
 
 /// What is known of a PhoneNumber.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ fn holds(known: &Known, holding: &Holding) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::number::{Provider, Settings, TwilioSettings};
+    use telephony::number::{Provider, Settings, TwilioSettings};
 
     fn here() -> Installation {
         Installation::new("here")
@@ -101,7 +101,7 @@ mod tests {
             number: number.parse().unwrap(),
             marked_text: text.to_owned(),
             created: None,
-            line: crate::number::Line::Live,
+            line: telephony::number::Line::Live,
             settings: Settings::Twilio(TwilioSettings::default()),
         }
     }

@@ -4,12 +4,12 @@
 use std::collections::{HashMap, HashSet};
 
 use kube::Resource;
+use phonenumber_api::{AccountKind, AdoptionPolicy, GROUP, PhoneNumber};
 use serde_json::{Value, json};
+use telephony::number::{Holding, Mark, Provider};
+use telephony::shown::is_hidden;
 
 use super::error::Error;
-use crate::api::{AccountKind, AdoptionPolicy, GROUP, PhoneNumber};
-use crate::number::{Holding, Mark, Provider};
-use crate::shown::is_hidden;
 
 /// Twilio: what is left of the friendly name beside the mark, in bytes. The custom resource definition says so too.
 const NAME_BYTES: usize = 36;

@@ -12,11 +12,11 @@ use std::collections::{HashMap, HashSet};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
+use phonenumber_api::AccountKind;
 use serde_json::Value;
+use telephony::endpoints::EndpointOptions;
+use telephony::number::{Holding, Installation, Origin, Provider};
 
-use crate::api::AccountKind;
-use crate::endpoints::EndpointOptions;
-use crate::number::{Holding, Installation, Origin, Provider};
 use account::{AccountName, DeclaredAccount};
 use cluster::{Cluster, Connection};
 pub use error::Error;
@@ -222,7 +222,7 @@ async fn orphans(question: Question, installation_id: Option<String>) -> Result<
 struct Asked {
     cluster: Cluster,
     account: DeclaredAccount,
-    endpoints: crate::account::Endpoints,
+    endpoints: telephony::account::Endpoints,
     output: Option<Output>,
     no_headers: bool,
 }

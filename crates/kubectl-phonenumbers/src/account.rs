@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
+use phonenumber_api::{AccountKind, AccountSpec, SecretRef};
 use secrecy::SecretString;
+use telephony::account::{Accounts, Credentials, Endpoints};
+use telephony::clock::{Clock, MonotonicClock};
+use telephony::number::{Holding, Provider};
+use telephony::provider::Error as ProviderError;
+use telephony::provider::http::{Client, Reqwest, Transport};
 
 use super::cluster::Cluster;
 use super::error::Error;
-use crate::account::{Accounts, Credentials, Endpoints};
-use crate::api::{AccountKind, AccountSpec, SecretRef};
-use crate::clock::{Clock, MonotonicClock};
-use crate::number::{Holding, Provider};
-use crate::provider::Error as ProviderError;
-use crate::provider::http::{Client, Reqwest, Transport};
 
 /// An account as a person names it: `NAME`, `provideraccount/NAME` or `clusterprovideraccount/NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl FromStr for AccountName {
 }
 
 fn kind_of(text: &str) -> Result<AccountKind, String> {
-    let suffix = format!(".{}", crate::api::GROUP);
+    let suffix = format!(".{}", phonenumber_api::GROUP);
     match text.trim_end_matches(&suffix).to_ascii_lowercase().as_str() {
         "provideraccount" | "provideraccounts" | "pacc" => Ok(AccountKind::ProviderAccount),
         "clusterprovideraccount" | "clusterprovideraccounts" => {
@@ -222,10 +222,10 @@ fn texts(secret: Secret) -> BTreeMap<String, SecretString> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::http::fake::{Fake, json};
-    use crate::provider::telnyx::Telnyx;
-    use crate::provider::{ProviderApi, WebhookOwner};
     use serde_json::json;
+    use telephony::provider::http::fake::{Fake, json};
+    use telephony::provider::telnyx::Telnyx;
+    use telephony::provider::{ProviderApi, WebhookOwner};
 
     #[tokio::test]
     async fn no_write_is_sent_to_a_provider() {
@@ -242,7 +242,7 @@ mod tests {
         );
         assert_eq!(
             written.await,
-            Err(ProviderError::WriteNotAllowed(crate::cli::ONLY_READS))
+            Err(ProviderError::WriteNotAllowed(crate::ONLY_READS))
         );
         assert!(fake.asked().is_empty());
         assert!(

@@ -1,10 +1,9 @@
 //! Tables for people, as kubectl prints them, of texts that anybody may have written. Pure.
 
 use jiff::Timestamp;
+use telephony::number::{Holding, Settings, Shown};
+use telephony::shown::is_hidden;
 use url::Url;
-
-use crate::number::{Holding, Settings, Shown};
-use crate::shown::is_hidden;
 
 /// What stands where there is nothing, as in kubectl.
 pub(super) const NONE: &str = "<none>";
@@ -122,7 +121,7 @@ fn webhook(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::number::{NumberId, TelnyxSettings, TwilioSettings};
+    use telephony::number::{NumberId, TelnyxSettings, TwilioSettings};
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
@@ -212,7 +211,7 @@ mod tests {
             number: "+12125551234".parse().unwrap(),
             marked_text: String::new(),
             created: None,
-            line: crate::number::Line::Live,
+            line: telephony::number::Line::Live,
             settings,
         };
         let twilio = TwilioSettings {
