@@ -13,12 +13,8 @@
 mod accounts;
 #[path = "admission/cluster.rs"]
 mod cluster;
-#[path = "support/control_plane.rs"]
-mod control_plane;
 #[path = "admission/deletion.rs"]
 mod deletion;
-#[path = "support/helm.rs"]
-mod helm;
 #[path = "admission/manifests.rs"]
 mod manifests;
 #[path = "admission/numbers.rs"]

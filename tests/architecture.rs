@@ -477,7 +477,7 @@ impl Rule {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+    test_support::root().join("src")
 }
 
 /// Where the crate is that knows no Kubernetes. The operator has its modules under the same names.
@@ -895,9 +895,7 @@ fn a_second_place_that_makes_tokens_is_noticed() {
 /// The compiler holds that neither imports the other, so that one misreading of a provider cannot hide in both.
 #[test]
 fn the_emulator_and_the_operator_are_crates_that_do_not_need_each_other() {
-    let read = |path: &str| {
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
-    };
+    let read = |path: &str| fs::read_to_string(test_support::root().join(path)).unwrap();
     let emulator = read("crates/emulator/Cargo.toml");
     for line in emulator.lines().filter(|line| line.contains('{')) {
         assert!(

@@ -8,8 +8,6 @@
     missing_docs
 )]
 
-#[path = "support/helm.rs"]
-mod helm;
 #[path = "chart/pod.rs"]
 mod pod;
 #[path = "chart/rendering.rs"]

@@ -9,20 +9,16 @@
     clippy::indexing_slicing
 )]
 
-#[path = "support/conformance.rs"]
-mod conformance;
-#[path = "support/control_plane.rs"]
-mod control_plane;
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use control_plane::{ControlPlane, Options, client_for};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, ServiceAccount};
 use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
+use test_support::control_plane::{ControlPlane, Options, client_for};
 
 const NAME: &str = "reader";
 
@@ -290,9 +286,8 @@ async fn nothing_runs_on_after_its_process_was_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_server_answers_as_the_simulated_one_does() {
     let control_plane = ControlPlane::start().await.unwrap();
-    let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
     for arguments in [
-        &["apply", "--server-side", "-f", crds][..],
+        &["apply", "--server-side", "-f", "crds"][..],
         &["wait", "--for=condition=Established", "crd", "--all"],
     ] {
         let output = control_plane.kubectl().args(arguments).output().unwrap();
@@ -301,5 +296,5 @@ async fn the_api_server_answers_as_the_simulated_one_does() {
     }
     let client = control_plane.admin_client().await.unwrap();
     create_namespace(&client, "conformance").await;
-    conformance::conforms(client, "conformance", || {}).await;
+    test_support::conformance::conforms(client, "conformance", || {}).await;
 }

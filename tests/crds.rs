@@ -13,10 +13,7 @@ use std::path::{Path, PathBuf};
 
 use phonenumber_operator::api::{Reason, definitions};
 use serde_json::{Value, json};
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+use test_support::root;
 
 /// Compares a generated file with what it should be, or rewrites it with GENERATE=1.
 fn compare(path: &Path, wanted: &str) {

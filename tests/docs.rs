@@ -10,16 +10,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use clap::CommandFactory;
 use kubectl_phonenumbers::Arguments;
 use serde_json::Value;
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+use test_support::{program, root};
 
 /// A page, by its path from the root.
 struct Page {
@@ -120,9 +117,10 @@ fn words_after<'a>(command: &'a str, word: &str) -> Vec<&'a str> {
     followed.map(|pair| pair[1]).collect()
 }
 
-fn help(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{program} {arguments:?}");
+fn help(name: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program(name)).args(arguments).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{name} {arguments:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -242,7 +240,7 @@ fn the_flags_of_the_operator_are_all_in_the_table_and_no_others() {
         .map(|line| line.split('|').nth(1).unwrap())
         .collect();
     let mut real = flags(&help(
-        env!("CARGO_BIN_EXE_phonenumber-operator"),
+        "phonenumber-operator",
         &["run", "--help"],
     ));
     real.remove("help");

@@ -9,8 +9,6 @@
     missing_docs
 )]
 
-#[path = "support/emulator.rs"]
-mod emulator;
 
 use std::env;
 use std::fs;
@@ -21,8 +19,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
-
-use emulator::{Emulator, Process};
+use test_support::emulator::{Emulator, Process};
+use test_support::root;
 
 /// The time that everything in check.py may take together.
 const CHECK: Duration = Duration::from_secs(120);
@@ -38,7 +36,7 @@ const PACKAGES: &str = "The packages of requirements.txt could not be installed.
 
 #[test]
 fn the_official_sdks_understand_the_emulator() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/emulator_sdk");
+    let folder = root().join("tests/emulator_sdk");
     let python = python_with_sdks(&folder.join("requirements.txt"));
     let emulator = Emulator::start();
     let mut check = Command::new(python);

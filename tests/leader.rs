@@ -8,8 +8,6 @@
     missing_docs
 )]
 
-#[path = "support/control_plane.rs"]
-mod control_plane;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -18,7 +16,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::http::{Method, Request, Response, StatusCode};
-use control_plane::{ControlPlane, config_for};
 use http_body_util::BodyExt;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Namespace;
@@ -33,6 +30,7 @@ use phonenumber_operator::telemetry::Health;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
+use test_support::control_plane::{ControlPlane, config_for};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use kube::Client;
 use serde_json::{Value, json};
+use test_support::control_plane::ControlPlane;
 use tokio::sync::OnceCell;
 
-use crate::control_plane::ControlPlane;
 use crate::manifests::Kind;
 
 /// Longer than anything takes on a machine that compiles at the same time.
@@ -32,10 +32,9 @@ static INSTALLED: OnceCell<()> = OnceCell::const_new();
 async fn install(plane: &ControlPlane) {
     INSTALLED
         .get_or_init(|| async {
-            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/install.yaml");
             run(
                 plane.kubectl(),
-                &["apply", "--server-side", "-f", file],
+                &["apply", "--server-side", "-f", "config/install.yaml"],
                 None,
             )
             .unwrap();

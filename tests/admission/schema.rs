@@ -3,6 +3,7 @@
 use std::fs;
 
 use serde_json::Value;
+use test_support::root;
 
 use crate::manifests::Kind;
 
@@ -30,7 +31,7 @@ pub struct Limit {
 
 /// The schema of the whole object.
 pub fn schema(kind: Kind) -> Value {
-    let file = format!("{}/crds/{}.yaml", env!("CARGO_MANIFEST_DIR"), kind.plural());
+    let file = root().join(format!("crds/{}.yaml", kind.plural()));
     let definition: Value = serde_saphyr::from_str(&fs::read_to_string(file).unwrap()).unwrap();
     let versions = definition["spec"]["versions"].as_array().unwrap();
     assert_eq!(versions.len(), 1, "these tests know one version");

@@ -1,9 +1,9 @@
 //! The policies that a team may switch on: countries by namespace, a price that must be declared, and hosts of webhooks.
 
 use serde_json::{Value, json};
+use test_support::helm::{CHART, helm};
 
 use crate::cluster::Cluster;
-use crate::helm::{CHART, helm};
 use crate::manifests::{Kind, least, with_spec};
 
 /// A namespace with these policies and no other.

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::json;
-
-use crate::control_plane::Options;
+use test_support::control_plane::Options;
 
 /// The user that the operator's token stands for.
 const OPERATOR: &str = "system:serviceaccount:phonenumber-operator-system:phonenumber-operator";

@@ -12,10 +12,6 @@
     missing_docs
 )]
 
-#[path = "../support/control_plane.rs"]
-mod control_plane;
-#[path = "../support/emulator.rs"]
-mod emulator;
 
 mod audit;
 mod beside;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use kube::ResourceExt;
 use kube::api::ListParams;
 use serde_json::{Value, json};
+use test_support::emulator::{is_purchase, number_of};
 
 use crate::beside::beside_a_peer;
-use crate::emulator::{is_purchase, number_of};
 use crate::floor::Pattern;
 use crate::process::{cpu_seconds, peak_memory, until_quiet};
 use crate::table::{Part, Table};

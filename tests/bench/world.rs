@@ -14,10 +14,11 @@ use kube::{Api, Client, ResourceExt};
 use phonenumber_operator::api::{PhoneNumber, ProviderAccount};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use test_support::control_plane::ControlPlane;
+use test_support::emulator::{Emulator, Process};
+use test_support::program;
 
 use crate::audit::{self, Audit, Writes};
-use crate::control_plane::ControlPlane;
-use crate::emulator::{Emulator, Process};
 use crate::process::cpu_seconds;
 
 /// How long the phone company takes for every request, in milliseconds.
@@ -102,8 +103,7 @@ impl World {
             plane,
             folder,
         };
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/install.yaml");
-        world.kubectl(&["apply", "--server-side", "-f", file]);
+        world.kubectl(&["apply", "--server-side", "-f", "config/install.yaml"]);
         let selector = "app.kubernetes.io/name=phonenumber-operator";
         let established = "--for=condition=Established";
         world.kubectl(&["wait", established, "--timeout=60s", "crd", "-l", selector]);
@@ -248,7 +248,7 @@ impl World {
             .open(self.log())
             .unwrap();
         let endpoint = |name: &str, url: &str| format!("--provider-endpoint={name}={url}");
-        let child = Command::new(env!("CARGO_BIN_EXE_phonenumber-operator"))
+        let child = Command::new(program("phonenumber-operator"))
             .arg("run")
             .arg(endpoint("twilio", &self.emulator.twilio))
             .arg(endpoint("telnyx", &self.emulator.telnyx))

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use serde_json::{Value, json};
-
-use crate::helm::{EVERYTHING, TWO_NAMESPACES, objects, rendered, the};
+use test_support::helm::{EVERYTHING, TWO_NAMESPACES, objects, rendered, the};
+use test_support::program;
 
 fn pod(values: &[&str]) -> Value {
     the(&objects(&rendered(values)), "Deployment")["spec"]["template"]["spec"].clone()
@@ -27,7 +27,7 @@ fn flags(values: &[&str]) -> Vec<(String, String)> {
 
 #[test]
 fn every_flag_of_the_program_is_a_value_and_no_other_flag_is_given() {
-    let help = Command::new(env!("CARGO_BIN_EXE_phonenumber-operator"))
+    let help = Command::new(program("phonenumber-operator"))
         .args(["run", "--help"])
         .output()
         .unwrap();

@@ -1,11 +1,11 @@
 //! Which objects there are.
 
 use serde_json::json;
-
-use crate::helm::{
-    CHART, EVERYTHING, NAMESPACE, TWO_NAMESPACES, compare, helm, objects, of_kind, rendered, root,
-    the, try_rendered,
+use test_support::helm::{
+    CHART, EVERYTHING, TWO_NAMESPACES, compare, helm, objects, of_kind, rendered, the, try_rendered,
 };
+use test_support::kubectl::OPERATOR_NAMESPACE;
+use test_support::root;
 
 #[test]
 fn the_chart_has_no_faults_that_helm_knows_of() {
@@ -16,7 +16,7 @@ fn the_chart_has_no_faults_that_helm_knows_of() {
 fn the_manifests_for_those_without_helm_are_what_the_chart_renders() {
     let head = format!(
         "# The chart with its defaults; `make generate` renders it.\napiVersion: v1\nkind: Namespace\nmetadata:\n  \
-         name: {NAMESPACE}\n  labels:\n    pod-security.kubernetes.io/enforce: restricted\n"
+         name: {OPERATOR_NAMESPACE}\n  labels:\n    pod-security.kubernetes.io/enforce: restricted\n"
     );
     let wanted = rendered(&[]).replace(
         "app.kubernetes.io/managed-by: Helm",
@@ -88,7 +88,10 @@ fn a_release_for_some_namespaces_has_rights_there_and_none_elsewhere() {
         .iter()
         .map(|binding| binding["roleRef"]["name"].clone())
         .collect();
-    assert_eq!(everywhere, [format!("phonenumber-operator-{NAMESPACE}")]);
+    assert_eq!(
+        everywhere,
+        [format!("phonenumber-operator-{OPERATOR_NAMESPACE}")]
+    );
     let role = of_kind(&all, "ClusterRole");
     let role = role
         .iter()
@@ -106,7 +109,10 @@ fn a_release_for_some_namespaces_has_rights_there_and_none_elsewhere() {
         .iter()
         .map(|binding| binding["metadata"]["namespace"].clone())
         .collect();
-    assert_eq!(bound, [json!("acme"), json!("globex"), json!(NAMESPACE)]);
+    assert_eq!(
+        bound,
+        [json!("acme"), json!("globex"), json!(OPERATOR_NAMESPACE)]
+    );
     let cluster_wide = objects(&rendered(&[]));
     let of_role = |objects: &[serde_json::Value], kind: &str, name: &str, namespace: &str| {
         let roles = of_kind(objects, kind);

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use phonenumber_operator::telemetry::metrics::{ALL, Kind};
 use serde_json::Value;
-
-use crate::helm::{CHART, EVERYTHING, objects, rendered, root, the};
+use test_support::helm::{CHART, EVERYTHING, objects, rendered, the};
+use test_support::root;
 
 fn file(name: &str) -> String {
     std::fs::read_to_string(root().join(name)).unwrap()

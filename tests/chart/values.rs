@@ -1,8 +1,8 @@
 //! The values: documented, and held to a schema.
 
 use serde_json::Value;
-
-use crate::helm::{CHART, compare, root, try_rendered};
+use test_support::helm::{CHART, compare, try_rendered};
+use test_support::root;
 
 fn file(name: &str) -> String {
     std::fs::read_to_string(root().join(CHART).join(name)).unwrap()

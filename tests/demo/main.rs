@@ -11,18 +11,14 @@
 )]
 
 mod account;
-#[path = "../support/control_plane.rs"]
-mod control_plane;
-#[path = "../support/emulator.rs"]
-mod emulator;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-
-use control_plane::ControlPlane;
-use emulator::{Emulator, Process};
+use test_support::control_plane::ControlPlane;
+use test_support::emulator::{self, Emulator, Process};
+use test_support::program;
 
 /// The namespace that `config/install.yaml` installs into.
 const OPERATOR_NAMESPACE: &str = "phonenumber-operator-system";
@@ -117,7 +113,7 @@ impl Demo {
             .await
             .unwrap();
         let endpoint = |name: &str, url: &str| format!("{name}={url}");
-        let child = Command::new(env!("CARGO_BIN_EXE_phonenumber-operator"))
+        let child = Command::new(program("phonenumber-operator"))
             .arg("run")
             .args([
                 "--provider-endpoint",

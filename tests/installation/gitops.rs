@@ -5,9 +5,10 @@ use std::process::{Command, Stdio};
 
 use phonenumber_operator::api::{Class, Reason};
 use serde_json::{Value, json};
+use test_support::control_plane::ControlPlane;
+use test_support::helm::{compare, objects, of_kind, output};
+use test_support::root;
 
-use crate::control_plane::ControlPlane;
-use crate::helm::{compare, objects, of_kind, output, root};
 use crate::office::{get, install, kubectl, kubectl_with, number};
 
 const KINDS: [&str; 3] = ["PhoneNumber", "ProviderAccount", "ClusterProviderAccount"];

@@ -1,10 +1,10 @@
 //! What becomes of numbers when the release is upgraded, rolled back, uninstalled and installed again.
 
 use serde_json::json;
+use test_support::control_plane::ControlPlane;
+use test_support::emulator::Emulator;
+use test_support::helm::CHART;
 
-use crate::control_plane::ControlPlane;
-use crate::emulator::Emulator;
-use crate::helm::CHART;
 use crate::office::{
     RELEASE, TWILIO_ACCOUNT, account, apply, get, helm_on, install, kubectl, namespace, number,
     operator, stop, until, until_gone, until_ready,

@@ -9,13 +9,7 @@
     missing_docs
 )]
 
-#[path = "../support/control_plane.rs"]
-mod control_plane;
-#[path = "../support/emulator.rs"]
-mod emulator;
 mod gitops;
-#[path = "../support/helm.rs"]
-mod helm;
 mod lifecycle;
 mod moves;
 mod office;

@@ -1,10 +1,10 @@
 //! Numbers whose namespace goes, whose cluster is lost, and that move: nothing is bought twice, nothing released unasked.
 
 use serde_json::{Value, json};
+use test_support::control_plane::ControlPlane;
+use test_support::emulator::Emulator;
 use tokio::sync::OnceCell;
 
-use crate::control_plane::ControlPlane;
-use crate::emulator::Emulator;
 use crate::office::{
     account, apply, condition, get, install, kubectl, namespace, number, operator, until,
     until_gone, until_ready,
@@ -40,7 +40,7 @@ async fn operator_for(
     emulator: &Emulator,
     installation: &str,
     namespaces: &str,
-) -> crate::emulator::Process {
+) -> test_support::emulator::Process {
     let flags = flags(installation, namespaces);
     operator(plane, emulator, &flags.each_ref().map(String::as_str)).await
 }

@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-
-use crate::control_plane::ControlPlane;
-use crate::emulator::{Emulator, Process};
-use crate::helm::{self, CHART, NAMESPACE};
+use test_support::control_plane::ControlPlane;
+use test_support::emulator::{Emulator, Process};
+use test_support::helm::{self, CHART, NAMESPACE};
+use test_support::program;
 
 /// Longer than anything takes on a machine that compiles at the same time.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -31,7 +31,6 @@ pub fn kubectl_with(
     let mut child = plane
         .kubectl()
         .args(arguments)
-        .current_dir(helm::root())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -113,7 +112,7 @@ pub async fn operator(plane: &ControlPlane, emulator: &Emulator, more: &[&str]) 
         .kubeconfig_for_service_account(NAMESPACE, "phonenumber-operator")
         .await
         .unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_phonenumber-operator"));
+    let mut command = Command::new(program("phonenumber-operator"));
     command.arg("run");
     for (side, address) in [
         ("twilio", &emulator.twilio),

@@ -6,9 +6,9 @@ use k8s_openapi::api::authorization::v1::{
 use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::json;
+use test_support::control_plane::ControlPlane;
+use test_support::{helm, root};
 
-use crate::control_plane::ControlPlane;
-use crate::helm::{self, root};
 use crate::office::{apply, install, kubectl, kubectl_with, number, until};
 
 const ROLES: [&str; 6] = [

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-
-use crate::control_plane::ControlPlane;
-use crate::helm::{
+use test_support::control_plane::ControlPlane;
+use test_support::helm::{
     self, CHART, EVERYTHING, NAMESPACE, TWO_NAMESPACES, objects, of_kind, rendered, the,
 };
+
 use crate::office::{
     RELEASE, apply, await_definitions, get, helm_on, install, kubectl, kubectl_with, number, until,
 };
@@ -245,7 +245,7 @@ async fn a_release_is_installed_upgraded_rolled_back_and_uninstalled() {
 
 /// The commands of docs/how-to/install.md that hand the definitions over to a release.
 fn commands_of_the_docs() -> String {
-    let page = std::fs::read_to_string(helm::root().join("docs/how-to/install.md")).unwrap();
+    let page = std::fs::read_to_string(test_support::root().join("docs/how-to/install.md")).unwrap();
     let (_, rest) = page
         .split_once("### Definitions that are there already\n")
         .unwrap();

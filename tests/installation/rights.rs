@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use test_support::control_plane::{ControlPlane, Options};
+use test_support::emulator::Emulator;
+use test_support::helm::{CHART, NAMESPACE};
 
-use crate::control_plane::{ControlPlane, Options};
-use crate::emulator::Emulator;
-use crate::helm::{CHART, NAMESPACE};
 use crate::office::{
     RELEASE, TWILIO_ACCOUNT, account, apply, get, helm_on, install, kubectl, namespace, number,
     operator, secret, stop, until, until_gone, until_ready,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use test_support::control_plane::ControlPlane;
 
-use crate::control_plane::ControlPlane;
 use crate::reasons::stalled;
 use crate::world::{World, kubectl, reason, version};
 

@@ -1,7 +1,6 @@
 //! One operator for a whole cluster: the examples as they are, accounts for many namespaces, and what it costs.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Namespace;
@@ -9,16 +8,16 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use phonenumber_operator::api::{ClusterProviderAccount, PhoneNumber};
 use serde_json::{Value, json};
+use test_support::control_plane::ControlPlane;
+use test_support::emulator::Emulator;
+use test_support::root;
 
-use crate::control_plane::ControlPlane;
-use crate::emulator::Emulator;
 use crate::world::{self, CONNECTION, OPERATOR_NAMESPACE, World, kubectl, message, reason};
 
 /// Every example: files that are applied alone, and folders that are applied as a whole.
 fn examples() -> Vec<[String; 2]> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let mut found = Vec::new();
-    let mut folders = vec![root];
+    let mut folders = vec![root().join("examples")];
     while let Some(folder) = folders.pop() {
         let entries: Vec<_> = folder
             .read_dir()

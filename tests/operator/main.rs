@@ -12,12 +12,8 @@ mod accounts;
 mod adoption;
 mod audit;
 mod cluster;
-#[path = "../support/control_plane.rs"]
-mod control_plane;
 mod deletion;
 mod drift;
-#[path = "../support/emulator.rs"]
-mod emulator;
 mod limits;
 mod main_job;
 mod pictures;

@@ -7,14 +7,13 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use test_support::control_plane::ControlPlane;
+use test_support::emulator::Process;
+use test_support::root;
 
-use crate::control_plane::ControlPlane;
-use crate::emulator::Process;
 use crate::pictures::picture;
 use crate::told::Told;
 use crate::world::{TAKEN, World};
-
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Long enough for two scrapes, short enough for a test.
 const RATE_INTERVAL: &str = "15s";
@@ -35,7 +34,7 @@ impl Prometheus {
             .port();
         let configuration = json!({
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-            "rule_files": [format!("{ROOT}/charts/phonenumber-operator/files/alerts.yaml")],
+            "rule_files": [root().join("charts/phonenumber-operator/files/alerts.yaml")],
             "scrape_configs": [{"job_name": "phonenumber-operator", "static_configs": [{"targets": [address]}]}],
         });
         let file = folder.join("prometheus.yaml");
@@ -94,7 +93,7 @@ impl Prometheus {
 
 /// The queries of every panel as Grafana would send them.
 fn queries() -> Vec<(String, String)> {
-    let file = format!("{ROOT}/charts/phonenumber-operator/files/dashboard.json");
+    let file = root().join("charts/phonenumber-operator/files/dashboard.json");
     let dashboard: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     let mut queries = Vec::new();
     for panel in dashboard["panels"].as_array().unwrap() {

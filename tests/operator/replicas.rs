@@ -10,14 +10,15 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use phonenumber_operator::api::PhoneNumber;
 use serde_json::{Value, json};
+use test_support::control_plane::ControlPlane;
+use test_support::emulator::Process;
+use test_support::program;
 use tokio::net::TcpListener;
 
-use crate::control_plane::ControlPlane;
-use crate::emulator::Process;
 use crate::told::Told;
 use crate::world::{OPERATOR_NAMESPACE, World, held, reason};
-use phonenumber_operator::api::PhoneNumber;
 
 /// The name of the operator's Lease.
 const LEASE: &str = "phonenumber-operator";
@@ -426,7 +427,7 @@ async fn a_process_that_cannot_list_ends_when_it_is_told_to() {
         }
     }
     // It asks for the UID of kube-system before anything else.
-    let mut command = Command::new(env!("CARGO_BIN_EXE_phonenumber-operator"));
+    let mut command = Command::new(program("phonenumber-operator"));
     command
         .args(["run", "--listen", "127.0.0.1:0"])
         .env("KUBECONFIG", &silent);

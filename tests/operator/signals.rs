@@ -5,9 +5,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use test_support::control_plane::ControlPlane;
+use test_support::emulator::{Emulator, Process};
 
-use crate::control_plane::ControlPlane;
-use crate::emulator::{Emulator, Process};
 use crate::told::Told;
 use crate::world::{self, OPERATOR_NAMESPACE, TAKEN, World, kubectl};
 

@@ -7,8 +7,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use test_support::emulator::Process;
 
-use crate::emulator::Process;
 use crate::world::World;
 
 /// An operator process that answers on a port, and whose log goes into a file.

@@ -11,8 +11,8 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use serde_json::json;
+use test_support::control_plane::ControlPlane;
 
-use crate::control_plane::ControlPlane;
 use crate::told::Told;
 use crate::world::World;
 

@@ -7,9 +7,9 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use phonenumber_operator::api::PhoneNumber;
 use serde_json::{Value, json};
+use test_support::control_plane::ControlPlane;
+use test_support::emulator::Emulator;
 
-use crate::control_plane::ControlPlane;
-use crate::emulator::Emulator;
 use crate::told::Told;
 use crate::world::{CONNECTION, World, kubectl};
 
@@ -25,8 +25,7 @@ const NEW_FIELDS: [&str; 5] = [
 ];
 
 fn install(plane: &ControlPlane, folder: &str) {
-    let folder = format!("{}/{folder}", env!("CARGO_MANIFEST_DIR"));
-    let force = ["--server-side", "--force-conflicts", "-f", &folder];
+    let force = ["--server-side", "--force-conflicts", "-f", folder];
     kubectl(plane, &[&["apply"][..], &force].concat());
 }
 

@@ -13,10 +13,9 @@ use kube::{Api, Client, ResourceExt};
 use phonenumber_operator::api::{PhoneNumber, ProviderAccount, condition};
 use serde::Serialize;
 use serde_json::{Value, json};
+use test_support::control_plane::{ControlPlane, client_for, config_for};
+use test_support::emulator::{Emulator, Process, is_purchase, number_of};
 use tokio::sync::OnceCell;
-
-use crate::control_plane::{ControlPlane, client_for, config_for};
-use crate::emulator::{Emulator, Process, is_purchase, number_of};
 
 /// A Telnyx connection of the emulator's world.
 pub const CONNECTION: &str = "1293384261075731499";
@@ -73,15 +72,14 @@ pub struct World {
 /// The operator as Cargo has just built it, or the one to be tested instead.
 fn program() -> OsString {
     std::env::var_os("OPERATOR")
-        .unwrap_or_else(|| env!("CARGO_BIN_EXE_phonenumber-operator").into())
+        .unwrap_or_else(|| test_support::program("phonenumber-operator").into())
 }
 
 static INSTALLED: OnceCell<()> = OnceCell::const_new();
 
 /// Applies `config/install.yaml`.
 async fn install(plane: &ControlPlane) {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/install.yaml");
-    kubectl(plane, &["apply", "--server-side", "-f", file]);
+    kubectl(plane, &["apply", "--server-side", "-f", "config/install.yaml"]);
     let selector = "app.kubernetes.io/name=phonenumber-operator";
     let wait = [
         "wait",

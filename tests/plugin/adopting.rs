@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::ResourceExt;
 use kube::api::ListParams;
 use serde_json::{Value, json};
+use test_support::control_plane::{ControlPlane, Options};
+use test_support::emulator::{Emulator, is_purchase};
 
-use crate::control_plane::{ControlPlane, Options};
-use crate::emulator::{Emulator, is_purchase};
 use crate::plugin::{apply, kubectl_with_plugin, phonenumbers, phonenumbers_as, ran, user};
 use crate::world::{CONNECTION, World};
 

@@ -1,8 +1,8 @@
 //! What the plugin says when it cannot answer: one line that names the next step, the exit code, and nothing secret.
 
 use serde_json::json;
+use test_support::control_plane::ControlPlane;
 
-use crate::control_plane::ControlPlane;
 use crate::plugin::{Ran, kubectl_with_plugin, phonenumbers, phonenumbers_as, ran, user};
 use crate::world::{OPERATOR_NAMESPACE, TWILIO_ACCOUNT, World, kubectl};
 

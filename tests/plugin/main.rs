@@ -9,10 +9,6 @@
 )]
 
 mod adopting;
-#[path = "../support/control_plane.rs"]
-mod control_plane;
-#[path = "../support/emulator.rs"]
-mod emulator;
 mod errors;
 mod orphans;
 mod plugin;

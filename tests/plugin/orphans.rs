@@ -1,8 +1,8 @@
 //! Numbers that are paid for, but that nobody looks after any more.
 
 use serde_json::json;
+use test_support::control_plane::ControlPlane;
 
-use crate::control_plane::ControlPlane;
 use crate::plugin::{apply, phonenumbers};
 use crate::world::World;
 

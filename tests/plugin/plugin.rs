@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
-use crate::control_plane::ControlPlane;
-use crate::emulator::{Emulator, built};
+use test_support::control_plane::ControlPlane;
+use test_support::emulator::Emulator;
+use test_support::program;
+
 use crate::world::kubectl;
 
 /// What came of a command.
@@ -48,13 +49,11 @@ impl Ran {
 
 /// kubectl with the plugin on the PATH, and the emulator in the provider's place.
 pub fn kubectl_with_plugin(plane: &ControlPlane, emulator: &Emulator) -> Command {
-    static PLUGIN: OnceLock<PathBuf> = OnceLock::new();
-    let plugin = PLUGIN.get_or_init(|| built("plugin_program", "kubectl-phonenumbers"));
-    let folder = plugin.parent().unwrap();
+    let plugin = program("kubectl-phonenumbers");
+    let folder = plugin.parent().unwrap().to_owned();
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let path = std::env::join_paths(
-        std::iter::once(folder.to_path_buf()).chain(std::env::split_paths(&path)),
-    );
+    let path =
+        std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path)));
     let endpoints = format!("twilio={},telnyx={}", emulator.twilio, emulator.telnyx);
     let mut command = plane.kubectl();
     command

@@ -1,5 +1,5 @@
 //! The HTTP side of the cluster, as one process reaches it. What it answers is compared with the real API server by
-//! `tests/support/conformance.rs`.
+//! `tests/support/src/conformance.rs`.
 
 use std::collections::HashMap;
 use std::convert::Infallible;

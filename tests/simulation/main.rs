@@ -13,8 +13,6 @@ mod api_server;
 mod audit;
 mod classes;
 mod cluster;
-#[path = "../support/conformance.rs"]
-mod conformance;
 mod line;
 mod marks;
 mod matrix;
@@ -78,7 +76,7 @@ async fn the_simulated_api_server_answers_as_the_real_one_does() {
     };
     let clients = Clients::over(server, Arc::clone(&world.clock));
     let cluster = world.cluster.clone();
-    conformance::conforms(clients.reads, "conformance", || cluster.compact()).await;
+    test_support::conformance::conforms(clients.reads, "conformance", || cluster.compact()).await;
 }
 
 /// Plays in a runtime of its own, whose time goes by only while everything waits.

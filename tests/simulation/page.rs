@@ -2,13 +2,12 @@
 
 use std::fs;
 
+use test_support::root;
+
 /// Compares a table of the page with what was found; with `GENERATE=1` writes it.
 pub fn compare(table: &str, found: &str) {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/docs/explanation/crash-safety.md"
-    );
-    let page = fs::read_to_string(path).unwrap();
+    let path = root().join("docs/explanation/crash-safety.md");
+    let page = fs::read_to_string(&path).unwrap();
     let (begin, end) = (
         format!("<!-- {table} -->\n"),
         format!("<!-- end of {table} -->"),

@@ -7,8 +7,8 @@ use kube::api::ListParams;
 use phonenumber_operator::api::PhoneNumber;
 use phonenumber_operator::number::{Installation, Mark, Origin, Owner};
 use serde_json::Value;
+use test_support::emulator::{is_purchase, line};
 
-use crate::emulator::{is_purchase, line};
 use crate::storm::{INSTALLATION, Storm, id};
 use crate::work::Work;
 

@@ -13,10 +13,6 @@
 )]
 
 mod audit;
-#[path = "../support/control_plane.rs"]
-mod control_plane;
-#[path = "../support/emulator.rs"]
-mod emulator;
 mod storm;
 mod work;
 #[path = "../operator/world.rs"]

@@ -13,9 +13,9 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use serde_json::{Value, json};
+use test_support::control_plane::ControlPlane;
+use test_support::emulator::{Emulator, Process};
 
-use crate::control_plane::ControlPlane;
-use crate::emulator::{Emulator, Process};
 use crate::work::Work;
 use crate::world::{OPERATOR_NAMESPACE, World, reason, truth};
 

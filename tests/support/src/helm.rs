@@ -1,24 +1,17 @@
 //! Helm, and what it renders of the chart.
 
-#![allow(
-    dead_code,
-    reason = "every crate that includes this file uses a part of it"
-)]
-
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::root;
+
 /// The chart, as seen from the root of the repository.
 pub const CHART: &str = "charts/phonenumber-operator";
 /// The namespace that `config/install.yaml` installs into.
 pub const NAMESPACE: &str = "phonenumber-operator-system";
-
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 /// Where Helm is, after it was built if need be.
 pub fn program() -> &'static PathBuf {

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, bail, ensure};
 
 use super::folder::Folder;
+use crate::root;
 
 /// The folder with the programs, and whether they end with their parent by themselves.
 #[derive(Clone)]
@@ -140,18 +141,19 @@ impl Drop for Program {
 
 /// The folder that holds these programs, built if need be.
 pub async fn build(programs: &[&str]) -> anyhow::Result<PathBuf> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/control-plane/build");
-    let output = tokio::process::Command::new(script)
+    let script = root().join("tests/control-plane/build");
+    let output = tokio::process::Command::new(&script)
         .args(programs)
         .stdin(Stdio::null())
         // Progress and errors are for the user.
         .stderr(Stdio::inherit())
         .output()
         .await
-        .with_context(|| format!("{script} cannot be run"))?;
+        .with_context(|| format!("{} cannot be run", script.display()))?;
     ensure!(
         output.status.success(),
-        "{script} {} failed: its messages are on standard error",
+        "{} {} failed: its messages are on standard error",
+        script.display(),
         programs.join(" ")
     );
     Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim_end()))

@@ -3,11 +3,6 @@
 //!
 //! It must never touch a cluster of the user: every client and command gets a kubeconfig written here.
 
-#![allow(
-    dead_code,
-    reason = "every crate that includes this file uses a part of it"
-)]
-
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -27,12 +22,11 @@ use serde_json::json;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
+use crate::root;
 use folder::Folder;
 use program::{Program, Programs, build, lock};
 
-#[path = "control_plane/folder.rs"]
 mod folder;
-#[path = "control_plane/program.rs"]
 mod program;
 
 /// Starting takes two seconds; this much is for machines that compile at the same time.
@@ -263,7 +257,7 @@ impl ControlPlane {
         config.default_retry = false;
         let client = Client::try_from(config)?;
         client
-            .request_text(axum::http::Request::get("/readyz").body(Vec::new())?)
+            .request_text(http::Request::get("/readyz").body(Vec::new())?)
             .await?;
         // Made in the background, sometimes after the server says that it is ready.
         Api::<Namespace>::all(client).get("default").await?;
@@ -353,14 +347,15 @@ impl ControlPlane {
     }
 
     /// kubectl as the user of [`ControlPlane::kubeconfig_for_admin`]. Another KUBECONFIG may be set on the command.
-    /// Its home is the temporary folder, since kubectl caches and reads settings there.
+    /// Its home is the temporary folder, since kubectl caches and reads settings there. It runs at the root of the repository.
     #[must_use]
     pub fn kubectl(&self) -> Command {
         let mut command = Command::new(&self.programs.kubectl);
         command
             .env("KUBECONFIG", self.kubeconfig_for_admin())
             .env("HOME", self.folder.path())
-            .env("KUBERC", "off");
+            .env("KUBERC", "off")
+            .current_dir(root());
         command
     }
 

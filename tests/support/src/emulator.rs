@@ -1,54 +1,14 @@
 //! The emulated phone company as a process, and what is asked of it.
 
-#![allow(
-    dead_code,
-    reason = "every crate that includes this file uses a part of it"
-)]
-
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// The emulator's program, built in the way in which this test was.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| built("emulator_program", "phonenumber-emulator"))
-}
-
-/// A program of another package, which that package's integration test `needed_by` runs, built in the way in which this test was.
-pub fn built(needed_by: &str, program: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    // target/PROFILE/deps/TEST
-    let profile = test.ancestors().nth(2).unwrap();
-    let name = match profile.file_name().unwrap().to_str().unwrap() {
-        "debug" => "dev",
-        name => name,
-    };
-    // As part of the whole workspace: alone, its dependencies would be built once more, with fewer features.
-    let mut build = Command::new(env!("CARGO"));
-    // What Cargo tells this test of its package is no input of what is built: ring would be built once more.
-    for (name, _) in std::env::vars_os() {
-        let told = name.to_string_lossy();
-        if told.starts_with("CARGO_PKG_") || told.starts_with("CARGO_MANIFEST_") {
-            build.env_remove(&name);
-        }
-    }
-    let built = build
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["test", "--quiet", "--no-run", "--profile", name])
-        .args(["--test", needed_by, "--target-dir"])
-        .arg(profile.parent().unwrap())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&built.stderr);
-    assert!(built.status.success(), "cannot build {program}: {said}");
-    profile.join(program)
-}
+use crate::program;
 
 /// Kills its process when dropped.
 pub struct Process(pub Child);
@@ -79,7 +39,7 @@ impl Emulator {
 
     /// Starts one on free ports, with more arguments.
     pub fn start_with(arguments: &[&str]) -> Self {
-        let mut child = Command::new(program())
+        let mut child = Command::new(program("phonenumber-emulator"))
             .arg("--exit-with-parent")
             .args(arguments)
             .stdin(Stdio::piped())
