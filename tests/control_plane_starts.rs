@@ -13,12 +13,14 @@
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, ServiceAccount};
 use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
 use test_support::control_plane::{ControlPlane, Options, client_for};
+use test_support::kubectl::{kubectl, until_kinds_are_known};
+use test_support::wait::until;
 
 const NAME: &str = "reader";
 
@@ -41,17 +43,8 @@ fn named(name: &str) -> ObjectMeta {
 }
 
 fn grant(control_plane: &ControlPlane, arguments: &[&str]) {
-    let output = control_plane
-        .kubectl()
-        .args(["create", "--namespace=rights"])
-        .args(arguments)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let create = ["create", "--namespace=rights"];
+    kubectl(control_plane, &[&create, arguments].concat());
 }
 
 fn answers(address: SocketAddr) -> bool {
@@ -130,11 +123,10 @@ async fn a_service_account_has_no_rights_but_those_granted() {
         ],
     );
     let maps = Api::<ConfigMap>::namespaced(client_for(&kubeconfig).await.unwrap(), "rights");
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while maps.list(&ListParams::default()).await.is_err() {
-        assert!(Instant::now() < deadline, "the granted right does not work");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until(Duration::from_secs(10), "the granted right", async || {
+        maps.list(&ListParams::default()).await.is_ok()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -207,11 +199,10 @@ async fn the_controller_manager_finishes_the_deletion_of_a_namespace() {
         .delete("leaving", &DeleteParams::default())
         .await
         .unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while namespaces.get_opt("leaving").await.unwrap().is_some() {
-        assert!(Instant::now() < deadline, "the namespace stays");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    until(Duration::from_secs(60), "the namespace goes", async || {
+        namespaces.get_opt("leaving").await.unwrap().is_none()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -275,25 +266,19 @@ async fn nothing_runs_on_after_its_process_was_killed() {
     holder.kill().unwrap();
     holder.wait().unwrap();
 
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while addresses.into_iter().any(answers) || is_used(&folder) {
-        assert!(Instant::now() < deadline, "a program outlives its parent");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let what = "the end of all that the process had started";
+    until(Duration::from_secs(10), what, async || {
+        !addresses.into_iter().any(answers) && !is_used(&folder)
+    })
+    .await;
 }
 
 /// The simulation holds its own API server to the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_server_answers_as_the_simulated_one_does() {
     let control_plane = ControlPlane::start().await.unwrap();
-    for arguments in [
-        &["apply", "--server-side", "-f", "crds"][..],
-        &["wait", "--for=condition=Established", "crd", "--all"],
-    ] {
-        let output = control_plane.kubectl().args(arguments).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}");
-    }
+    kubectl(&control_plane, &["apply", "--server-side", "-f", "crds"]);
+    until_kinds_are_known(&control_plane);
     let client = control_plane.admin_client().await.unwrap();
     create_namespace(&client, "conformance").await;
     test_support::conformance::conforms(client, "conformance", || {}).await;

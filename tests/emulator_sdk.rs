@@ -19,7 +19,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
-use test_support::emulator::{Emulator, Process};
+use test_support::emulator::Emulator;
+use test_support::process::Process;
 use test_support::root;
 
 /// The time that everything in check.py may take together.

@@ -1,14 +1,14 @@
 //! The shared control plane with the operator installed, and two ways to talk to it: kubectl, as people do, and single
 //! requests for the tables.
 
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use kube::Client;
 use serde_json::{Value, json};
+use test_support::command::{Printed, run_with};
 use test_support::control_plane::ControlPlane;
+use test_support::kubectl::{install, kubectl};
 use tokio::sync::OnceCell;
 
 use crate::manifests::Kind;
@@ -24,65 +24,19 @@ pub struct Cluster {
     client: Client,
 }
 
-/// What kubectl printed: its output, or its complaints if it failed.
-pub type Printed = Result<String, String>;
-
 static INSTALLED: OnceCell<()> = OnceCell::const_new();
-
-async fn install(plane: &ControlPlane) {
-    INSTALLED
-        .get_or_init(|| async {
-            run(
-                plane.kubectl(),
-                &["apply", "--server-side", "-f", "config/install.yaml"],
-                None,
-            )
-            .unwrap();
-            for kind in Kind::ALL {
-                let crd = format!("crd/{}.telephony.burki.dev", kind.plural());
-                let wait = ["wait", "--for=condition=Established", "--timeout=60s", &crd];
-                run(plane.kubectl(), &wait, None).unwrap();
-            }
-        })
-        .await;
-}
-
-fn run(mut command: Command, arguments: &[&str], manifest: Option<&str>) -> Printed {
-    let mut child = command
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    // Fails if kubectl has refused its arguments already, which its output tells better.
-    let _ = stdin.write_all(manifest.unwrap_or_default().as_bytes());
-    drop(stdin);
-    let output = child.wait_with_output().unwrap();
-    if output.status.success() {
-        Ok(String::from_utf8(output.stdout).unwrap())
-    } else {
-        Err(String::from_utf8(output.stderr).unwrap())
-    }
-}
 
 impl Cluster {
     /// An empty namespace whose name begins with `name`.
     pub async fn new(name: &str) -> Self {
         let plane = ControlPlane::shared().await;
-        install(plane).await;
+        INSTALLED.get_or_init(async || install(plane)).await;
         let cluster = Self {
             plane,
             namespace: format!("{name}-{:x}", rand::random::<u32>()),
             client: plane.admin_client().await.unwrap(),
         };
-        run(
-            plane.kubectl(),
-            &["create", "namespace", &cluster.namespace],
-            None,
-        )
-        .unwrap();
+        kubectl(plane, &["create", "namespace", &cluster.namespace]);
         cluster
     }
 
@@ -107,8 +61,10 @@ impl Cluster {
         if let Some(kubeconfig) = kubeconfig {
             command.env("KUBECONFIG", kubeconfig);
         }
-        command.args(["--namespace", &self.namespace]);
-        run(command, arguments, manifest)
+        command
+            .args(["--namespace", &self.namespace])
+            .args(arguments);
+        run_with(&mut command, manifest.unwrap_or_default())
     }
 
     /// The object as the API server shows it.

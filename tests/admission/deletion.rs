@@ -2,8 +2,9 @@
 //! and changes that delete nothing pass.
 
 use serde_json::json;
+use test_support::command::Printed;
 
-use crate::cluster::{Cluster, Printed, poll};
+use crate::cluster::{Cluster, poll};
 use crate::manifests::{Kind, least};
 
 pub const PROTECTED: &str = "spec.deletionProtection is true: a released number cannot be had back. To release it, set \

@@ -4,9 +4,10 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use test_support::command::Printed;
 use test_support::control_plane::client_for;
 
-use crate::cluster::{Cluster, Printed, poll};
+use crate::cluster::{Cluster, poll};
 use crate::deletion::{DEFINITION, PROTECTED};
 use crate::manifests::{Kind, least};
 

@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::json;
 use test_support::control_plane::Options;
-
-/// The user that the operator's token stands for.
-const OPERATOR: &str = "system:serviceaccount:phonenumber-operator-system:phonenumber-operator";
+use test_support::kubectl::OPERATOR_USER;
 
 /// Reads are not counted, and not written: they would slow the API server down.
 pub fn options(folder: &Path) -> Options {
@@ -17,7 +15,7 @@ pub fn options(folder: &Path) -> Options {
         "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
         "rules": [
             {"level": "None", "verbs": ["get", "list", "watch"]},
-            {"level": "Metadata", "users": [OPERATOR]},
+            {"level": "Metadata", "users": [OPERATOR_USER]},
             {"level": "None"},
         ],
     });

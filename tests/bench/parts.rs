@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use kube::ResourceExt;
 use kube::api::ListParams;
 use serde_json::{Value, json};
-use test_support::emulator::{is_purchase, number_of};
+use test_support::emulator::{CONNECTION, TWILIO_ACCOUNT, is_purchase, number_of};
 
 use crate::beside::beside_a_peer;
 use crate::floor::Pattern;
@@ -83,7 +83,7 @@ fn search() -> Value {
 impl Bench {
     pub async fn start(count: usize) -> Self {
         let world = World::start().await;
-        let keys = json!({"accountSid": "AC00000000000000000000000000000001", "authToken": "emulator-token"});
+        let keys = json!({"accountSid": TWILIO_ACCOUNT, "authToken": "emulator-token"});
         world.account(NAMESPACE, "twilio", keys).await;
         Self {
             count,
@@ -433,7 +433,7 @@ impl Bench {
 
     pub async fn purchases_at_telnyx(&mut self) {
         println!("\nBuying {TELNYX} numbers at Telnyx by search, which all wait for the operator");
-        let keys = json!({"apiKey": "emulator-key", "connection": "1293384261075731499"});
+        let keys = json!({"apiKey": "emulator-key", "connection": CONNECTION});
         self.world.account("telnyx", "telnyx", keys).await;
         let search = json!({"provider": "telnyx", "search": {"country": "US", "areaCode": "212"}});
         let created = self.world.many("telnyx", TELNYX, &search).await;

@@ -8,14 +8,16 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client, ResourceExt};
 use phonenumber_operator::api::{PhoneNumber, ProviderAccount};
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use test_support::control_plane::ControlPlane;
-use test_support::emulator::{Emulator, Process};
+use test_support::emulator::Emulator;
+use test_support::kubectl::{OPERATOR_NAMESPACE, install};
+use test_support::objects::create;
+use test_support::process::Process;
 use test_support::program;
 
 use crate::audit::{self, Audit, Writes};
@@ -32,9 +34,6 @@ pub const REQUESTS_OF_AN_ACCOUNT: usize = 64;
 
 /// How many requests that create or delete objects are under way at once.
 const REQUESTS_AT_ONCE: usize = 16;
-
-/// The namespace that `config/install.yaml` installs into.
-const OPERATOR_NAMESPACE: &str = "phonenumber-operator-system";
 
 /// Which limits an account sets on what it holds. They are never reached, but counted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,7 +92,8 @@ impl World {
             json!({"switches": {"latencyMs": LATENCY}}).to_string(),
         )
         .unwrap();
-        let world = Self {
+        install(&plane);
+        Self {
             operator: None,
             emulator: Emulator::start_with(&["--state", state.to_str().unwrap()]),
             client: plane.admin_client().await.unwrap(),
@@ -102,33 +102,13 @@ impl World {
             cpu_before: 0.0,
             plane,
             folder,
-        };
-        world.kubectl(&["apply", "--server-side", "-f", "config/install.yaml"]);
-        let selector = "app.kubernetes.io/name=phonenumber-operator";
-        let established = "--for=condition=Established";
-        world.kubectl(&["wait", established, "--timeout=60s", "crd", "-l", selector]);
-        world
-    }
-
-    fn kubectl(&self, arguments: &[&str]) {
-        let output = self.plane.kubectl().args(arguments).output().unwrap();
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "kubectl {arguments:?}: {error}");
-    }
-
-    async fn create<K>(&self, api: Api<K>, object: Value)
-    where
-        K: kube::Resource + Clone + std::fmt::Debug + DeserializeOwned + serde::Serialize,
-    {
-        let object: K = serde_json::from_value(object).unwrap();
-        api.create(&PostParams::default(), &object).await.unwrap();
+        }
     }
 
     /// A namespace with nothing in it.
     pub async fn namespace(&self, name: &str) {
         let named = json!({"metadata": {"name": name}});
-        self.create::<Namespace>(Api::all(self.client.clone()), named)
-            .await;
+        create::<Namespace>(&Api::all(self.client.clone()), named).await;
     }
 
     /// A namespace with an account for `provider` that limits next to nothing, opened by `keys`.
@@ -147,8 +127,7 @@ impl World {
     ) {
         self.namespace(namespace).await;
         let secret = json!({"metadata": {"name": provider}, "stringData": keys});
-        self.create::<Secret>(Api::namespaced(self.client.clone(), namespace), secret)
-            .await;
+        create::<Secret>(&Api::namespaced(self.client.clone(), namespace), secret).await;
         let mut opened = json!({"credentialsSecretRef": {"name": provider}});
         if provider == "telnyx" {
             opened["connectionWebhook"] = json!("Manage");
@@ -168,8 +147,7 @@ impl World {
             let most = json!({"amount": "10000000", "currency": "USD"});
             account["spec"]["limits"]["maxMonthlyCost"] = most;
         }
-        self.create::<ProviderAccount>(Api::namespaced(self.client.clone(), namespace), account)
-            .await;
+        create::<ProviderAccount>(&Api::namespaced(self.client.clone(), namespace), account).await;
     }
 
     pub fn numbers(&self, namespace: &str) -> Api<PhoneNumber> {
@@ -179,7 +157,7 @@ impl World {
     /// Creates a PhoneNumber, and returns when that was done.
     pub async fn number(&self, namespace: &str, name: &str, spec: Value) -> Instant {
         let object = json!({"metadata": {"name": name}, "spec": spec});
-        self.create(self.numbers(namespace), object).await;
+        create(&self.numbers(namespace), object).await;
         Instant::now()
     }
 
@@ -247,11 +225,9 @@ impl World {
             .append(true)
             .open(self.log())
             .unwrap();
-        let endpoint = |name: &str, url: &str| format!("--provider-endpoint={name}={url}");
         let child = Command::new(program("phonenumber-operator"))
             .arg("run")
-            .arg(endpoint("twilio", &self.emulator.twilio))
-            .arg(endpoint("telnyx", &self.emulator.telnyx))
+            .args(self.emulator.endpoint_flags())
             .arg(format!("--inventory-interval={}s", interval.as_secs()))
             .args(["--listen=127.0.0.1:0", "--leader-elect=false"])
             .args(flags)
@@ -268,7 +244,7 @@ impl World {
 
     /// The plain operator of `peer/`, built if it is missing.
     pub fn built_peer() -> String {
-        let build = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bench/peer/build");
+        let build = test_support::root().join("tests/bench/peer/build");
         let built = Command::new(build)
             .stderr(Stdio::inherit())
             .output()

@@ -1,6 +1,7 @@
 //! The chapters about what an account sells, what that may cost, and what it holds already.
 
 use serde_json::json;
+use test_support::emulator::TWILIO_ACCOUNT;
 
 use super::Demo;
 
@@ -53,7 +54,7 @@ impl Demo {
     pub(super) async fn adopt_a_number(&mut self) {
         self.chapter("Take over a number that somebody bought by hand");
         let number = "+12125550130";
-        let purchase = json!({"provider": "twilio", "account": "AC00000000000000000000000000000001",
+        let purchase = json!({"provider": "twilio", "account": TWILIO_ACCOUNT,
             "number": number});
         self.emulator.post("/console/buy", purchase).await;
         println!("  console: {number} is bought by hand, without webhooks");

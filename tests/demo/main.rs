@@ -17,11 +17,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use test_support::control_plane::ControlPlane;
-use test_support::emulator::{self, Emulator, Process};
+use test_support::emulator::{self, Emulator};
+use test_support::kubectl::{OPERATOR_NAMESPACE, try_kubectl};
+use test_support::process::Process;
 use test_support::program;
-
-/// The namespace that `config/install.yaml` installs into.
-const OPERATOR_NAMESPACE: &str = "phonenumber-operator-system";
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -96,14 +95,7 @@ impl Demo {
 
     /// The same without showing it, for looking whether something is so yet.
     fn ask(&self, arguments: &[&str]) -> String {
-        let output = self
-            .plane
-            .kubectl()
-            .args(arguments)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        try_kubectl(&self.plane, arguments).unwrap_or_default()
     }
 
     async fn start_operator(&mut self) {
@@ -112,21 +104,9 @@ impl Demo {
             .kubeconfig_for_service_account(OPERATOR_NAMESPACE, "phonenumber-operator")
             .await
             .unwrap();
-        let endpoint = |name: &str, url: &str| format!("{name}={url}");
         let child = Command::new(program("phonenumber-operator"))
             .arg("run")
-            .args([
-                "--provider-endpoint",
-                &endpoint("twilio", &self.emulator.twilio),
-            ])
-            .args([
-                "--provider-endpoint",
-                &endpoint("telnyx", &self.emulator.telnyx),
-            ])
-            .args([
-                "--provider-endpoint",
-                &endpoint("burki", &self.emulator.burki),
-            ])
+            .args(self.emulator.endpoint_flags())
             .args([
                 "--inventory-interval",
                 "2s",

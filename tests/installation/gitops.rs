@@ -5,11 +5,13 @@ use std::process::{Command, Stdio};
 
 use phonenumber_operator::api::{Class, Reason};
 use serde_json::{Value, json};
+use test_support::command::run;
 use test_support::control_plane::ControlPlane;
-use test_support::helm::{compare, objects, of_kind, output};
+use test_support::helm::{compare, objects, of_kind};
+use test_support::kubectl::{kubectl, kubectl_with, try_kubectl};
 use test_support::root;
 
-use crate::office::{get, install, kubectl, kubectl_with, number};
+use crate::office::{get, install, number};
 
 const KINDS: [&str; 3] = ["PhoneNumber", "ProviderAccount", "ClusterProviderAccount"];
 const REGIONS: [&str; 2] = ["us-east", "eu-west"];
@@ -45,7 +47,7 @@ fn expressions(kind: &str) -> Value {
 
 /// What the three say of each object.
 fn judged(kind: &str, objects: &[Value]) -> Vec<[String; 3]> {
-    let program = output(&mut Command::new(root().join("tests/gitops/build"))).unwrap();
+    let program = run(&mut Command::new(root().join("tests/gitops/build"))).unwrap();
     let question = json!({
         "objects": objects,
         "lua": read("gitops/argocd/health.lua"),
@@ -164,10 +166,10 @@ fn a_suspended_number_is_suspended_and_keeps_nobody_waiting() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_the_operator_has_not_seen_yet_is_not_taken_for_done() {
     let plane = ControlPlane::shared().await;
-    kubectl(plane, &["apply", "--server-side", "-f", "crds"]).unwrap();
+    kubectl(plane, &["apply", "--server-side", "-f", "crds"]);
     for kind in KINDS {
         let name = format!("crd/{}s.telephony.burki.dev", kind.to_lowercase());
-        kubectl(plane, &["wait", "--for=condition=Established", &name]).unwrap();
+        kubectl(plane, &["wait", "--for=condition=Established", &name]);
     }
     let mut new = number(
         "default",
@@ -180,7 +182,7 @@ async fn an_object_that_the_operator_has_not_seen_yet_is_not_taken_for_done() {
             new["spec"] =
                 json!({"provider": "twilio", "twilio": {"credentialsSecretRef": {"name": "keys"}}});
         }
-        kubectl_with(plane, &["create", "-f", "-"], &new.to_string()).unwrap();
+        kubectl_with(plane, &["create", "-f", "-"], &new.to_string());
         let found = get(plane, &[kind, "unseen", "-n", "default"]);
         hold(
             kind,
@@ -271,10 +273,9 @@ fn every_region_has_an_application_and_a_kustomization_that_delete_nothing() {
 
         // What is at that path: numbers, and what they go with, that neither tool prunes.
         let overlay = format!("examples/regions/{region}");
-        let rendered =
-            output(Command::new(root().join("tests/control-plane/build")).arg("kubectl"));
+        let rendered = run(Command::new(root().join("tests/control-plane/build")).arg("kubectl"));
         let mut kubectl = Command::new(format!("{}/kubectl", rendered.unwrap().trim()));
-        let rendered = output(kubectl.args(["kustomize", &overlay])).unwrap();
+        let rendered = run(kubectl.args(["kustomize", &overlay]).current_dir(root())).unwrap();
         let all = objects(&rendered);
         let numbers = of_kind(&all, "PhoneNumber");
         assert!(!numbers.is_empty());
@@ -297,12 +298,12 @@ fn every_region_has_an_application_and_a_kustomization_that_delete_nothing() {
 async fn the_account_of_the_tool_applies_a_region_and_deletes_no_number() {
     let plane = ControlPlane::start().await.unwrap();
     install(&plane, &[]);
-    let by_admin = |arguments: &[&str]| kubectl(&plane, arguments).unwrap();
+    let by_admin = |arguments: &[&str]| kubectl(&plane, arguments);
     by_admin(&["create", "namespace", "flux-system"]);
     by_admin(&["apply", "-f", "examples/gitops/flux/serviceaccount.yaml"]);
     let by_tool = |arguments: &[&str]| {
         let who = ["--as=system:serviceaccount:flux-system:telephony"];
-        kubectl(&plane, &[arguments, &who].concat())
+        try_kubectl(&plane, &[arguments, &who].concat())
     };
     let region = "examples/regions/us-east";
     by_tool(&["apply", "--server-side", "-k", region]).unwrap();

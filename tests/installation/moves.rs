@@ -3,12 +3,11 @@
 use serde_json::{Value, json};
 use test_support::control_plane::ControlPlane;
 use test_support::emulator::Emulator;
+use test_support::kubectl::{kubectl, try_kubectl};
+use test_support::process::Process;
 use tokio::sync::OnceCell;
 
-use crate::office::{
-    account, apply, condition, get, install, kubectl, namespace, number, operator, until,
-    until_gone, until_ready,
-};
+use crate::office::{account, apply, condition, get, install, namespace, number, operator, until, until_gone, until_ready};
 
 /// How long nothing may stay in deletion without saying why.
 const PATIENCE_SECONDS: u64 = 60;
@@ -40,7 +39,7 @@ async fn operator_for(
     emulator: &Emulator,
     installation: &str,
     namespaces: &str,
-) -> test_support::emulator::Process {
+) -> Process {
     let flags = flags(installation, namespaces);
     operator(plane, emulator, &flags.each_ref().map(String::as_str)).await
 }
@@ -64,7 +63,7 @@ async fn furnish(plane: &ControlPlane, emulator: &Emulator, place: &str, e164: &
 }
 
 fn delete(plane: &ControlPlane, what: &[&str]) {
-    kubectl(plane, &[&["delete", "--wait=false"][..], what].concat()).unwrap();
+    kubectl(plane, &[&["delete", "--wait=false"][..], what].concat());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,8 +176,7 @@ async fn a_namespace_that_cannot_go_says_why_and_what_to_do() {
                 "-p",
                 patch,
             ],
-        )
-        .unwrap();
+        );
     }
     for (place, e164, releases) in [(keyless, "+12125552101", 0), (protected, "+12125552102", 1)] {
         until_gone(plane, &["namespace", place]).await;
@@ -204,18 +202,18 @@ async fn what_an_owner_takes_away_keeps_its_number_unless_the_spec_says_release(
     for role in ["viewer", "editor"] {
         let of = format!("--clusterrole=phonenumber-{role}");
         let bind = ["create", "rolebinding", role, &of, "--user=editor", "-n"];
-        kubectl(&plane, &[&bind[..], &["owned"]].concat()).unwrap();
+        kubectl(&plane, &[&bind[..], &["owned"]].concat());
     }
     let by = ["-n", "owned", "--as=editor"];
     let delete = ["delete", "pn", "nyc", "--wait=false"];
-    let error = kubectl(&plane, &[&delete[..], &by].concat()).unwrap_err();
+    let error = try_kubectl(&plane, &[&delete[..], &by].concat()).unwrap_err();
     assert!(error.contains("forbidden"), "{error}");
     let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "none",
         "uid": "00000000-0000-4000-8000-000000000000"});
     let patch = json!({"metadata": {"ownerReferences": [owner]}}).to_string();
     for name in ["nyc", "asked"] {
         let patch = ["patch", "pn", name, "--type=merge", "-p", &patch];
-        kubectl(&plane, &[&patch[..], &by].concat()).unwrap();
+        kubectl(&plane, &[&patch[..], &by].concat());
     }
     for (name, e164, releases, reason, told) in [
         ("nyc", kept, 0, "Retained", "deleted while it had owners"),
@@ -266,8 +264,7 @@ async fn let_go(plane: &ControlPlane, place: &str) {
             "-p",
             retain,
         ],
-    )
-    .unwrap();
+    );
     delete(plane, &["pn", "nyc", "-n", place]);
     until_gone(plane, &["pn", "nyc", "-n", place]).await;
 }

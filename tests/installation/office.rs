@@ -1,127 +1,69 @@
 //! A control plane with kubectl, Helm, an emulated phone company and the operator under the token of the chart's
 //! ServiceAccount.
 
-use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use test_support::command::{Printed, run};
 use test_support::control_plane::ControlPlane;
-use test_support::emulator::{Emulator, Process};
-use test_support::helm::{self, CHART, NAMESPACE};
-use test_support::program;
+use test_support::emulator::{CONNECTION, Emulator, TWILIO_ACCOUNT};
+use test_support::helm::{self, CHART};
+use test_support::kubectl::{OPERATOR_NAMESPACE, kubectl, kubectl_with, until_kinds_are_known};
+use test_support::process::Process;
+use test_support::{program, root, wait};
 
 /// Longer than anything takes on a machine that compiles at the same time.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 pub const RELEASE: &str = "phonenumber-operator";
-pub const TWILIO_ACCOUNT: &str = "AC00000000000000000000000000000001";
-
-/// kubectl as the administrator.
-pub fn kubectl(plane: &ControlPlane, arguments: &[&str]) -> Result<String, String> {
-    kubectl_with(plane, arguments, "")
-}
-
-/// The same, with this text for `-f -`.
-pub fn kubectl_with(
-    plane: &ControlPlane,
-    arguments: &[&str],
-    text: &str,
-) -> Result<String, String> {
-    let mut child = plane
-        .kubectl()
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    // Fails if kubectl has refused its arguments already, which its output tells better.
-    let _ = stdin.write_all(text.as_bytes());
-    drop(stdin);
-    let output = child.wait_with_output().unwrap();
-    if output.status.success() {
-        Ok(String::from_utf8(output.stdout).unwrap())
-    } else {
-        Err(String::from_utf8(output.stderr).unwrap())
-    }
-}
 
 /// The object as JSON; null if there is none.
 pub fn get(plane: &ControlPlane, arguments: &[&str]) -> Value {
     let flags = ["get", "--ignore-not-found", "-o", "json"];
-    let text = kubectl(plane, &[&flags[..], arguments].concat()).unwrap();
+    let text = kubectl(plane, &[&flags[..], arguments].concat());
     serde_json::from_str(&text).unwrap_or(Value::Null)
 }
 
 pub fn apply(plane: &ControlPlane, manifest: &Value) {
     let arguments = ["apply", "--server-side", "-f", "-"];
-    kubectl_with(plane, &arguments, &manifest.to_string()).unwrap();
+    kubectl_with(plane, &arguments, &manifest.to_string());
 }
 
 /// Helm against this control plane, in the namespace that the chart is for.
-pub fn helm_on(plane: &ControlPlane, arguments: &[&str]) -> Result<String, String> {
+pub fn helm_on(plane: &ControlPlane, arguments: &[&str]) -> Printed {
     let mut command = Command::new(helm::program());
     command
         .args(arguments)
-        .args(["--namespace", NAMESPACE])
+        .args(["--namespace", OPERATOR_NAMESPACE])
         .env("KUBECONFIG", plane.kubeconfig_for_admin())
-        .env("HOME", plane.folder());
-    helm::output(&mut command)
+        .env("HOME", plane.folder())
+        .current_dir(root());
+    run(&mut command)
 }
 
 /// Installs the chart as a person would do, and waits until its kinds are known.
 pub fn install(plane: &ControlPlane, values: &[&str]) {
     let arguments = ["install", RELEASE, CHART, "--create-namespace"];
     helm_on(plane, &[&arguments[..], values].concat()).unwrap();
-    await_definitions(plane);
-}
-
-pub fn await_definitions(plane: &ControlPlane) {
-    let wait = [
-        "wait",
-        "--for=condition=Established",
-        "--timeout=60s",
-        "crd",
-    ];
-    kubectl(
-        plane,
-        &[
-            &wait[..],
-            &["-l", "app.kubernetes.io/name=phonenumber-operator"],
-        ]
-        .concat(),
-    )
-    .unwrap();
+    until_kinds_are_known(plane);
 }
 
 /// Repeats this until it is so, and returns how long that took.
-pub async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) -> Duration {
-    let begun = Instant::now();
-    while !done().await {
-        assert!(begun.elapsed() < PATIENCE, "this did not come: {what}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    begun.elapsed()
+pub async fn until(what: &str, done: impl AsyncFnMut() -> bool) -> Duration {
+    wait::until(PATIENCE, what, done).await
 }
 
 /// Starts an operator with the token of the chart's ServiceAccount; `more` flags win over those given here.
 pub async fn operator(plane: &ControlPlane, emulator: &Emulator, more: &[&str]) -> Process {
     let kubeconfig = plane
-        .kubeconfig_for_service_account(NAMESPACE, "phonenumber-operator")
+        .kubeconfig_for_service_account(OPERATOR_NAMESPACE, "phonenumber-operator")
         .await
         .unwrap();
     let mut command = Command::new(program("phonenumber-operator"));
-    command.arg("run");
-    for (side, address) in [
-        ("twilio", &emulator.twilio),
-        ("telnyx", &emulator.telnyx),
-        ("burki", &emulator.burki),
-    ] {
-        command.arg(format!("--provider-endpoint={side}={address}"));
-    }
     command
+        .arg("run")
+        .args(emulator.endpoint_flags())
         .args(["--allow-burki-origin", &emulator.burki])
         .args(["--listen", "127.0.0.1:0", "--inventory-interval", "1s"])
         .args(["--purchase-timeout", "2s", "--purchase-visibility", "10s"])
@@ -135,10 +77,9 @@ pub async fn operator(plane: &ControlPlane, emulator: &Emulator, more: &[&str]) 
 }
 
 /// Asks a process to end, and waits until it has.
-pub fn stop(mut process: Process) {
-    let id = process.0.id().to_string();
-    assert!(Command::new("kill").arg(&id).status().unwrap().success());
-    process.0.wait().unwrap();
+pub async fn stop(mut process: Process) {
+    process.signal("TERM");
+    process.until_ended(PATIENCE).await;
 }
 
 /// A namespace with the Secrets of the emulator's accounts.
@@ -184,7 +125,7 @@ pub fn account(
     });
     if provider == "telnyx" {
         spec["telnyx"]["connectionWebhook"] = json!("Manage");
-        spec["telnyx"]["connectionId"] = json!("1293384261075731499");
+        spec["telnyx"]["connectionId"] = json!(CONNECTION);
     }
     if kind == "ClusterProviderAccount" {
         spec["allowedNamespaces"] = json!({});
@@ -217,21 +158,17 @@ pub fn condition(object: &Value, kind: &str) -> Value {
 
 /// Waits until the PhoneNumber is Ready at its present generation.
 pub async fn until_ready(plane: &ControlPlane, namespace: &str, name: &str) -> Value {
-    let begun = Instant::now();
-    loop {
+    let what = format!("{namespace}/{name} is Ready");
+    let ask = async || {
         let object = get(plane, &["pn", name, "-n", namespace]);
-        if object["status"]["observedGeneration"] == object["metadata"]["generation"]
-            && condition(&object, "Ready")["status"] == "True"
-        {
-            return object;
+        let is_observed =
+            object["status"]["observedGeneration"] == object["metadata"]["generation"];
+        match is_observed && condition(&object, "Ready")["status"] == "True" {
+            true => Ok(object),
+            false => Err(object["status"].to_string()),
         }
-        let status = &object["status"];
-        assert!(
-            begun.elapsed() < PATIENCE,
-            "{namespace}/{name} is not Ready: {status:#}"
-        );
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    };
+    wait::until_ok(PATIENCE, &what, ask).await
 }
 
 pub async fn until_gone(plane: &ControlPlane, arguments: &[&str]) -> Duration {

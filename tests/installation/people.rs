@@ -7,9 +7,10 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::json;
 use test_support::control_plane::ControlPlane;
+use test_support::kubectl::{kubectl, try_kubectl, try_kubectl_with};
 use test_support::{helm, root};
 
-use crate::office::{apply, install, kubectl, kubectl_with, number, until};
+use crate::office::{apply, install, number, until};
 
 const ROLES: [&str; 6] = [
     "view",
@@ -137,8 +138,7 @@ fn employ(plane: &ControlPlane) {
                 "-n",
                 NAMESPACE,
             ],
-        )
-        .unwrap();
+        );
     }
 }
 
@@ -197,12 +197,13 @@ async fn who_may_do_what_is_as_the_table_says() {
     .to_string();
     let by = |role: &str| format!("--as=user-{role}");
     for role in ROLES {
-        let created = kubectl_with(&plane, &["create", "-f", "-", &by(role)], &wanted);
+        let created = try_kubectl_with(&plane, &["create", "-f", "-", &by(role)], &wanted);
         let may_buy = ["phonenumber-buyer", "cluster-admin"].contains(&role);
         assert_eq!(created.is_ok(), may_buy, "{role}: {created:?}");
         if may_buy {
-            let delete =
-                |role: &str| kubectl(&plane, &["delete", "pn", "nyc", "-n", NAMESPACE, &by(role)]);
+            let delete = |role: &str| {
+                try_kubectl(&plane, &["delete", "pn", "nyc", "-n", NAMESPACE, &by(role)])
+            };
             assert!(
                 delete("phonenumber-buyer")
                     .unwrap_err()
@@ -224,7 +225,7 @@ async fn who_may_do_what_is_as_the_table_says() {
             NAMESPACE,
             "--as=user-admin",
         ];
-        let error = kubectl(&plane, &bind).unwrap_err();
+        let error = try_kubectl(&plane, &bind).unwrap_err();
         assert!(
             error.contains("attempting to grant RBAC permissions not currently held"),
             "{error}"

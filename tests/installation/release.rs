@@ -4,14 +4,13 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
+use test_support::command::run;
 use test_support::control_plane::ControlPlane;
-use test_support::helm::{
-    self, CHART, EVERYTHING, NAMESPACE, TWO_NAMESPACES, objects, of_kind, rendered, the,
-};
+use test_support::helm::{CHART, EVERYTHING, TWO_NAMESPACES, objects, of_kind, rendered, the};
+use test_support::kubectl::{OPERATOR_NAMESPACE, kubectl, try_kubectl_with, until_kinds_are_known};
+use test_support::root;
 
-use crate::office::{
-    RELEASE, apply, await_definitions, get, helm_on, install, kubectl, kubectl_with, number, until,
-};
+use crate::office::{RELEASE, apply, get, helm_on, install, number, until};
 
 /// Stand-ins for the Prometheus operator's definitions.
 fn definitions_of_prometheus(plane: &ControlPlane) {
@@ -35,12 +34,12 @@ fn definitions_of_prometheus(plane: &ControlPlane) {
             }),
         );
         let crd = format!("crd/{name}");
-        kubectl(plane, &["wait", "--for=condition=Established", &crd]).unwrap();
+        kubectl(plane, &["wait", "--for=condition=Established", &crd]);
     }
 }
 
 fn namespaces(plane: &ControlPlane) {
-    for name in [NAMESPACE, "acme", "globex"] {
+    for name in [OPERATOR_NAMESPACE, "acme", "globex"] {
         let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
         let metadata = json!({"name": name, "labels": labels});
         apply(
@@ -55,7 +54,7 @@ fn pod(text: &str) -> Value {
     let template = the(&objects(text), "Deployment")["spec"]["template"].clone();
     let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"]});
     pod["metadata"]["name"] = json!("operator");
-    pod["metadata"]["namespace"] = json!(NAMESPACE);
+    pod["metadata"]["namespace"] = json!(OPERATOR_NAMESPACE);
     pod
 }
 
@@ -92,7 +91,7 @@ async fn the_api_server_accepts_what_every_switch_renders() {
     ];
     for form in forms {
         let text = rendered(form);
-        let accepted = kubectl_with(plane, &dry_run, &text);
+        let accepted = try_kubectl_with(plane, &dry_run, &text);
         let accepted = accepted.unwrap_or_else(|error| panic!("{form:?}: {error}"));
         assert_eq!(
             accepted.lines().count(),
@@ -101,7 +100,7 @@ async fn the_api_server_accepts_what_every_switch_renders() {
         );
     }
     let overlay = ["apply", "-k", "config", "--dry-run=server", "--server-side"];
-    let accepted = kubectl(plane, &overlay).unwrap();
+    let accepted = kubectl(plane, &overlay);
     assert_eq!(accepted.lines().count(), objects(&rendered(&[])).len() + 1);
 }
 
@@ -110,11 +109,11 @@ async fn the_pod_is_accepted_where_pod_security_is_restricted() {
     let plane = ControlPlane::shared().await;
     namespaces(plane);
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
-        "metadata": {"name": "phonenumber-operator", "namespace": NAMESPACE}});
+        "metadata": {"name": "phonenumber-operator", "namespace": OPERATOR_NAMESPACE}});
     apply(plane, &account);
     let create = ["create", "--dry-run=server", "-f", "-"];
     for form in [&[][..], EVERYTHING] {
-        let accepted = kubectl_with(plane, &create, &pod(&rendered(form)).to_string());
+        let accepted = try_kubectl_with(plane, &create, &pod(&rendered(form)).to_string());
         accepted.unwrap_or_else(|error| panic!("{form:?}: {error}"));
     }
     // And without any one of its restrictions it is not.
@@ -136,7 +135,7 @@ async fn the_pod_is_accepted_where_pod_security_is_restricted() {
     ] {
         let mut loose = sound.clone();
         *loose.pointer_mut(restriction).unwrap() = value;
-        let error = kubectl_with(plane, &create, &loose.to_string()).unwrap_err();
+        let error = try_kubectl_with(plane, &create, &loose.to_string()).unwrap_err();
         assert!(
             error.contains("violates PodSecurity \"restricted:latest\""),
             "{restriction}: {error}"
@@ -150,7 +149,7 @@ fn installed(plane: &ControlPlane) -> Vec<String> {
                  clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings";
     let own = format!("app.kubernetes.io/instance={RELEASE}");
     let flags = ["get", kinds, "-A", "-l", &own, "-o", "name"];
-    let text = kubectl(plane, &flags).unwrap();
+    let text = kubectl(plane, &flags);
     text.lines().map(str::to_owned).collect()
 }
 
@@ -173,7 +172,12 @@ async fn a_release_is_installed_upgraded_rolled_back_and_uninstalled() {
     let deployment = || {
         get(
             &plane,
-            &["deployment", "phonenumber-operator", "-n", NAMESPACE],
+            &[
+                "deployment",
+                "phonenumber-operator",
+                "-n",
+                OPERATOR_NAMESPACE,
+            ],
         )
     };
     let replicas = || deployment()["spec"]["replicas"].clone();
@@ -236,7 +240,7 @@ async fn a_release_is_installed_upgraded_rolled_back_and_uninstalled() {
     helm_on(&plane, &["uninstall", "other"]).unwrap();
     // The first comes back to its own.
     helm_on(&plane, &["install", RELEASE, CHART]).unwrap();
-    await_definitions(&plane);
+    until_kinds_are_known(&plane);
     until("the objects of the first release", async || {
         installed(&plane) == first
     })
@@ -245,7 +249,7 @@ async fn a_release_is_installed_upgraded_rolled_back_and_uninstalled() {
 
 /// The commands of docs/how-to/install.md that hand the definitions over to a release.
 fn commands_of_the_docs() -> String {
-    let page = std::fs::read_to_string(test_support::root().join("docs/how-to/install.md")).unwrap();
+    let page = std::fs::read_to_string(root().join("docs/how-to/install.md")).unwrap();
     let (_, rest) = page
         .split_once("### Definitions that are there already\n")
         .unwrap();
@@ -256,8 +260,8 @@ fn commands_of_the_docs() -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_kubectl_has_applied_is_handed_over_to_a_release() {
     let plane = ControlPlane::start().await.unwrap();
-    kubectl(&plane, &["apply", "--server-side", "-k", "config"]).unwrap();
-    await_definitions(&plane);
+    kubectl(&plane, &["apply", "--server-side", "-k", "config"]);
+    until_kinds_are_known(&plane);
     let spec = json!({"provider": "twilio", "phoneNumber": "+12125551234", "suspend": true});
     apply(&plane, &number("default", "nyc", spec));
     let uid = || get(&plane, &["pn", "nyc", "-n", "default"])["metadata"]["uid"].clone();
@@ -276,7 +280,12 @@ async fn what_kubectl_has_applied_is_handed_over_to_a_release() {
     );
     // It is a release like any other from now on.
     helm_on(&plane, &["upgrade", RELEASE, CHART, "--set=replicas=3"]).unwrap();
-    let deployment = ["deployment", "phonenumber-operator", "-n", NAMESPACE];
+    let deployment = [
+        "deployment",
+        "phonenumber-operator",
+        "-n",
+        OPERATOR_NAMESPACE,
+    ];
     assert_eq!(get(&plane, &deployment)["spec"]["replicas"], 3);
     helm_on(&plane, &["uninstall", RELEASE]).unwrap();
 
@@ -287,7 +296,7 @@ async fn what_kubectl_has_applied_is_handed_over_to_a_release() {
         "-f",
         "tests/upgrade/crds",
     ];
-    kubectl(&plane, &[&["apply"][..], &earlier].concat()).unwrap();
+    kubectl(&plane, &[&["apply"][..], &earlier].concat());
     let other = ["install", "other", CHART, "--server-side=false"];
     let error = helm_on(&plane, &other).unwrap_err();
     assert!(error.contains("invalid ownership metadata"), "{error}");
@@ -307,7 +316,7 @@ async fn what_kubectl_has_applied_is_handed_over_to_a_release() {
                 .filter_map(|(key, value)| Some((key, value?))),
         )
         .env("PATH", format!("{}:{path}", folder.display()));
-    helm::output(&mut shell).unwrap();
+    run(shell.current_dir(root())).unwrap();
     helm_on(&plane, &other).unwrap();
     let definition = get(&plane, &["crd", "phonenumbers.telephony.burki.dev"]);
     let newer = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/onDeletion";

@@ -4,17 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use test_support::control_plane::{ControlPlane, Options};
-use test_support::emulator::Emulator;
-use test_support::helm::{CHART, NAMESPACE};
+use test_support::emulator::{CONNECTION, TWILIO_ACCOUNT, Emulator};
+use test_support::helm::CHART;
+use test_support::kubectl::{OPERATOR_NAMESPACE, OPERATOR_USER, kubectl, try_kubectl};
 
-use crate::office::{
-    RELEASE, TWILIO_ACCOUNT, account, apply, get, helm_on, install, kubectl, namespace, number,
-    operator, secret, stop, until, until_gone, until_ready,
-};
+use crate::office::{RELEASE, account, apply, get, helm_on, install, namespace, number, operator, secret, stop, until, until_gone, until_ready};
 
-const USER: &str = "system:serviceaccount:phonenumber-operator-system:phonenumber-operator";
-/// A Telnyx connection of the emulator's world.
-const CONNECTION: &str = "1293384261075731499";
 
 /// `group/resource verb`.
 type Right = String;
@@ -36,7 +31,7 @@ fn granted(plane: &ControlPlane) -> BTreeSet<Right> {
             );
             let namespace = binding["metadata"]["namespace"]
                 .as_str()
-                .unwrap_or(NAMESPACE);
+                .unwrap_or(OPERATOR_NAMESPACE);
             let role = get(plane, &[&name, "-n", namespace]);
             for rule in role["rules"].as_array().unwrap() {
                 for (group, resource, verb) in product(rule) {
@@ -73,7 +68,7 @@ fn asked(log: &std::path::Path) -> (BTreeSet<Right>, Vec<String>) {
         let Ok(event) = serde_json::from_str::<Value>(line) else {
             continue;
         };
-        if event["user"]["username"] != USER {
+        if event["user"]["username"] != OPERATOR_USER {
             continue;
         }
         let Some(resource) = event["objectRef"]["resource"].as_str() else {
@@ -162,8 +157,7 @@ async fn exercise(plane: &ControlPlane, emulator: &Emulator, place: &str, digit:
             "-p",
             reassign,
         ],
-    )
-    .unwrap();
+    );
     until_ready(plane, place, "exact").await;
     // Somebody changes the object while its purchase is under way: what is recorded is read again.
     let slow = json!({"dialect": "twilio", "operation": "buy", "kind": "hang-after-commit", "seconds": 1, "times": 1});
@@ -178,8 +172,7 @@ async fn exercise(plane: &ControlPlane, emulator: &Emulator, place: &str, digit:
     kubectl(
         plane,
         &["label", "pn", "contended", "-n", place, "team=voice"],
-    )
-    .unwrap();
+    );
     until_ready(plane, place, "contended").await;
 }
 
@@ -189,8 +182,7 @@ async fn clear(plane: &ControlPlane, place: &str) {
         kubectl(
             plane,
             &["delete", kind, "--all", "-n", place, "--wait=false"],
-        )
-        .unwrap();
+        );
         until(&format!("an end of the {kind} of {place}"), async || {
             get(plane, &[kind, "-n", place])["items"][0].is_null()
         })
@@ -220,7 +212,7 @@ async fn the_operator_uses_every_right_that_it_has_and_misses_none() {
         ),
         ("burki", json!({"apiKey": "emulator-burki-key"})),
     ] {
-        secret(&plane, NAMESPACE, name, keys);
+        secret(&plane, OPERATOR_NAMESPACE, name, keys);
     }
     account(
         &plane,
@@ -242,15 +234,14 @@ async fn the_operator_uses_every_right_that_it_has_and_misses_none() {
 
     // Another replica takes over, and finishes the work.
     let second = operator(&plane, &emulator, &[]).await;
-    stop(first);
+    stop(first).await;
     clear(&plane, "acme").await;
     kubectl(
         &plane,
         &["delete", "clusterprovideraccount", "twilio", "--wait=false"],
-    )
-    .unwrap();
+    );
     until_gone(&plane, &["clusterprovideraccount", "twilio"]).await;
-    stop(second);
+    stop(second).await;
 
     let (used, forbidden) = asked(&log);
     assert_eq!(forbidden, Vec::<String>::new());
@@ -277,7 +268,7 @@ async fn the_operator_uses_every_right_that_it_has_and_misses_none() {
     let third = operator(&plane, &emulator, &flags).await;
     exercise(&plane, &emulator, "globex", 2).await;
     clear(&plane, "globex").await;
-    stop(third);
+    stop(third).await;
     let (_, forbidden) = asked(&log);
     assert_eq!(forbidden, Vec::<String>::new());
     let narrow = granted(&plane);
@@ -286,7 +277,7 @@ async fn the_operator_uses_every_right_that_it_has_and_misses_none() {
         "{narrow:?}"
     );
     let token = plane
-        .kubeconfig_for_service_account(NAMESPACE, "phonenumber-operator")
+        .kubeconfig_for_service_account(OPERATOR_NAMESPACE, "phonenumber-operator")
         .await
         .unwrap();
     let of_others = [
@@ -297,6 +288,6 @@ async fn the_operator_uses_every_right_that_it_has_and_misses_none() {
         "--kubeconfig",
         token.to_str().unwrap(),
     ];
-    let error = kubectl(&plane, &of_others).unwrap_err();
+    let error = try_kubectl(&plane, &of_others).unwrap_err();
     assert!(error.contains("forbidden"), "{error}");
 }

@@ -2,8 +2,8 @@
 
 use phonenumber_operator::api::condition;
 use serde_json::{Value, json};
-
-use crate::world::{TWILIO_ACCOUNT, World, message, reason, truth};
+use test_support::emulator::TWILIO_ACCOUNT;
+use test_support::world::{World, message, reason, truth};
 
 const OTHER_ACCOUNT: &str = "AC00000000000000000000000000000002";
 
@@ -210,7 +210,7 @@ async fn an_account_that_fails_delays_no_other() {
     // Every request of the one account hangs; the other has more numbers than the operator has workers.
     let hang = json!({"dialect": "telnyx", "kind": "hang"});
     world.emulator.fault(hang).await;
-    let telnyx = json!({"telnyx": {"connectionId": crate::world::CONNECTION}});
+    let telnyx = json!({"telnyx": {"connectionId": test_support::emulator::CONNECTION}});
     for at in 0..40 {
         world
             .create(

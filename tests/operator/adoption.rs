@@ -3,8 +3,8 @@
 use kube::api::{Patch, PatchParams};
 use phonenumber_operator::number::{Installation, Mark, Origin, Owner};
 use serde_json::{Value, json};
-
-use crate::world::{CONNECTION, World, held, message};
+use test_support::emulator::CONNECTION;
+use test_support::world::{World, held, message};
 
 fn adopting(provider: &str) -> Value {
     match provider {

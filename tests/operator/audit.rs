@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use test_support::control_plane::ControlPlane;
+use test_support::kubectl::kubectl;
+use test_support::world::{World, reason, version};
 
 use crate::reasons::stalled;
-use crate::world::{World, kubectl, reason, version};
 
 /// The columns of the one row that begins with `name`.
 fn row(shown: &str, name: &str) -> Vec<String> {

@@ -9,10 +9,10 @@ use kube::{Api, ResourceExt};
 use phonenumber_operator::api::{ClusterProviderAccount, PhoneNumber};
 use serde_json::{Value, json};
 use test_support::control_plane::ControlPlane;
-use test_support::emulator::Emulator;
+use test_support::emulator::{CONNECTION, Emulator, TWILIO_ACCOUNT};
+use test_support::kubectl::{OPERATOR_NAMESPACE, kubectl};
 use test_support::root;
-
-use crate::world::{self, CONNECTION, OPERATOR_NAMESPACE, World, kubectl, message, reason};
+use test_support::world::{World, message, reason};
 
 /// Every example: files that are applied alone, and folders that are applied as a whole.
 fn examples() -> Vec<[String; 2]> {
@@ -114,7 +114,7 @@ async fn a_cluster_account_serves_the_namespaces_that_it_allows() {
     let plane = ControlPlane::start().await.unwrap();
     let world = World::cluster_wide(&plane, Emulator::start(), &[]).await;
     let secret = json!({"metadata": {"name": "shared"}, "stringData":
-        {"accountSid": world::TWILIO_ACCOUNT, "authToken": "emulator-token"}});
+        {"accountSid": TWILIO_ACCOUNT, "authToken": "emulator-token"}});
     let secrets = Api::namespaced(world.client.clone(), OPERATOR_NAMESPACE);
     let secret: k8s_openapi::api::core::v1::Secret = serde_json::from_value(secret).unwrap();
     secrets

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use phonenumber_operator::api::{PhoneNumber, condition};
 use serde_json::{Value, json};
-
-use crate::world::{World, reason};
+use test_support::world::{World, reason};
 
 const EDITED: &str = "https://edited.example.com/";
 

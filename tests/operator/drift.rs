@@ -1,8 +1,8 @@
 //! What was changed behind the operator's back: found by listings, repaired, and left to people where somebody insists.
 
 use serde_json::json;
-
-use crate::world::{CONNECTION, World, message};
+use test_support::emulator::CONNECTION;
+use test_support::world::{World, message};
 
 const NUMBER: &str = "+12125558001";
 

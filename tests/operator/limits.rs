@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use phonenumber_operator::api::{PhoneNumber, condition};
 use serde_json::json;
-
-use crate::world::{CONNECTION, World, message, reason, truth};
+use test_support::emulator::CONNECTION;
+use test_support::world::{World, message, reason, truth};
 
 /// The names of the numbers in `names` that are Ready, once all of them are Ready or have this reason.
 async fn ready_or(world: &World, names: &[String], wanted: &str) -> Vec<String> {

@@ -28,4 +28,3 @@ mod told;
 mod traces;
 mod trust;
 mod upgrade;
-mod world;

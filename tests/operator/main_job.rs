@@ -1,18 +1,20 @@
 //! The main job on a real API server: numbers bought once, set up, kept so, and given back.
 
-use crate::world::{self, World, message, reason, truth, version};
 use kube::ResourceExt;
 use kube::api::PostParams;
 use phonenumber_operator::api::{OrderStatus, condition};
 use serde_json::json;
+use test_support::emulator::{CONNECTION, TAKEN, TWILIO_ACCOUNT};
+use test_support::objects::merge;
+use test_support::world::{World, message, reason, truth, version};
 
 const TWILIO_NUMBER: &str = "+12125550101";
 const TELNYX_NUMBER: &str = "+12125550102";
 
 /// Connection of the emulator's default world.
 fn telnyx(change: serde_json::Value) -> serde_json::Value {
-    let mut spec = json!({"telnyx": {"connectionId": world::CONNECTION}});
-    world::merge(&mut spec, change);
+    let mut spec = json!({"telnyx": {"connectionId": CONNECTION}});
+    merge(&mut spec, change);
     spec
 }
 
@@ -33,7 +35,7 @@ async fn a_twilio_number_is_bought_once_set_up_and_assigned() {
     assert!(status.id.unwrap().starts_with("PN"));
     assert_eq!(
         status.account_id.as_deref(),
-        Some("AC00000000000000000000000000000001")
+        Some(TWILIO_ACCOUNT)
     );
     assert_eq!(status.phone_number.as_deref(), Some(TWILIO_NUMBER));
     assert_eq!(
@@ -123,7 +125,7 @@ async fn a_telnyx_number_is_ordered_once_set_up_and_assigned() {
     assert_eq!(telnyx.phone_number_id, status.id);
     assert_eq!(telnyx.order_id, status.order_id);
     assert_eq!(telnyx.order_status, Some(OrderStatus::Completed));
-    assert_eq!(telnyx.connection_id.as_deref(), Some(world::CONNECTION));
+    assert_eq!(telnyx.connection_id.as_deref(), Some(CONNECTION));
     assert_eq!(
         telnyx.webhook_url.as_deref(),
         Some("https://voice.example.com/telnyx-webhook")
@@ -391,7 +393,7 @@ async fn when_nothing_changes_nothing_is_written() {
         .create("nyc", "twilio", "+12125550901", json!({"assistantId": 101}))
         .await;
     world
-        .create("taken", "twilio", world::TAKEN, json!({}))
+        .create("taken", "twilio", TAKEN, json!({}))
         .await;
     let ready = world.until_ready("nyc").await;
     let taken = world.until_reason("taken", "NumberNotAvailable").await;

@@ -2,8 +2,8 @@
 
 use phonenumber_operator::api::condition;
 use serde_json::{Value, json};
-
-use crate::world::{CONNECTION, World, message, truth};
+use test_support::emulator::CONNECTION;
+use test_support::world::{World, message, truth};
 
 fn telnyx(provider: &str) -> Value {
     match provider {

@@ -4,16 +4,18 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use test_support::control_plane::ControlPlane;
-use test_support::emulator::Process;
+use test_support::emulator::TAKEN;
+use test_support::process::Process;
 use test_support::root;
+use test_support::wait::until_ok;
+use test_support::world::World;
 
 use crate::pictures::picture;
 use crate::told::Told;
-use crate::world::{TAKEN, World};
 
 /// Long enough for two scrapes, short enough for a test.
 const RATE_INTERVAL: &str = "15s";
@@ -71,23 +73,16 @@ impl Prometheus {
 
     /// The result of a query, once it has one.
     async fn until(&self, query: &str) -> Vec<Value> {
-        let begun = Instant::now();
-        loop {
+        let patience = Duration::from_secs(60);
+        until_ok(patience, query, async || {
             let answer = self.ask("query", &[("query", query)]).await;
-            let found = answer["data"]["result"]
-                .as_array()
-                .cloned()
-                .unwrap_or_default();
-            if !found.is_empty() {
-                return found;
-            }
             assert_ne!(answer["status"], "error", "{query}: {answer}");
-            assert!(
-                begun.elapsed() < Duration::from_secs(60),
-                "nothing comes of {query}: {answer}"
-            );
-            tokio::time::sleep(Duration::from_millis(300)).await;
-        }
+            match answer["data"]["result"].as_array() {
+                Some(found) if !found.is_empty() => Ok(found.clone()),
+                _ => Err(answer.to_string()),
+            }
+        })
+        .await
     }
 }
 

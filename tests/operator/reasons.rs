@@ -1,11 +1,9 @@
 //! Every reason that a person can meet: how it comes, what it says, and that it goes when its cause is mended.
 
-use serde_json::{Value, json};
-
-use crate::world::{
-    self, CONNECTION, TELNYX_ACCOUNT, TWILIO_ACCOUNT, World, message, reason, truth,
-};
 use phonenumber_operator::api::{PhoneNumber, condition};
+use serde_json::{Value, json};
+use test_support::emulator::{CONNECTION, TAKEN, TELNYX_ACCOUNT, TWILIO_ACCOUNT};
+use test_support::world::{World, message, reason, truth};
 
 const PROFILE: &str = "00000000-0000-4000-8000-0000000000a1";
 
@@ -397,9 +395,7 @@ async fn what_the_provider_refuses_is_told_with_its_code_and_not_provoked_again(
     console(TWILIO_ACCOUNT, json!({"solvent": true})).await;
     console(TELNYX_ACCOUNT, json!({"solvent": true})).await;
 
-    world
-        .create("taken", "twilio", world::TAKEN, json!({}))
-        .await;
+    world.create("taken", "twilio", TAKEN, json!({})).await;
     stalled(&world, "taken", "NumberNotAvailable", &["21422"]).await;
     world
         .create("taken-too", "telnyx", "+12125559998", telnyx())

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::Lease;
@@ -13,12 +13,14 @@ use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostPa
 use phonenumber_operator::api::PhoneNumber;
 use serde_json::{Value, json};
 use test_support::control_plane::ControlPlane;
-use test_support::emulator::Process;
+use test_support::kubectl::OPERATOR_NAMESPACE;
+use test_support::process::Process;
 use test_support::program;
+use test_support::wait::{until, until_ok};
+use test_support::world::{World, held, reason};
 use tokio::net::TcpListener;
 
 use crate::told::Told;
-use crate::world::{OPERATOR_NAMESPACE, World, held, reason};
 
 /// The name of the operator's Lease.
 const LEASE: &str = "phonenumber-operator";
@@ -89,14 +91,11 @@ impl Replicas {
 
     /// Waits until somebody else than `before` has the Lease.
     async fn until_followed(&self, before: &str) {
-        let begun = Instant::now();
-        loop {
-            match self.holder().await {
-                Some(holder) if holder != before => return,
-                _ => assert!(begun.elapsed() < PATIENCE, "nobody follows"),
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until(PATIENCE, "another holder of the Lease", async || {
+            let holder = self.holder().await;
+            holder.is_some_and(|holder| holder != before)
+        })
+        .await;
     }
 
     async fn transitions(&self) -> i32 {
@@ -150,24 +149,6 @@ async fn allow_in(world: &World, office: &str) {
     };
     let bindings = Api::<RoleBinding>::namespaced(client(), office);
     bindings.create(&params, &binding).await.unwrap();
-}
-
-/// SIGTERM, as the kubelet sends it.
-fn ask_to_end(process: &Process) {
-    let id = process.0.id().to_string();
-    let sent = Command::new("kill").args(["-TERM", &id]).status();
-    assert!(sent.unwrap().success());
-}
-
-async fn until_ended(process: &mut Process) -> ExitStatus {
-    let begun = Instant::now();
-    loop {
-        if let Some(status) = process.0.try_wait().unwrap() {
-            return status;
-        }
-        assert!(begun.elapsed() < ENDED_WITHIN, "it does not end");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,7 +207,7 @@ async fn a_leader_that_is_told_to_end_writes_down_what_it_buys_and_is_followed_a
                 world.attempts().await > before
             })
             .await;
-        ask_to_end(&leader.process);
+        leader.process.signal("TERM");
         let told = Instant::now();
         company.post("/switches", json!({"latencyMs": 0})).await;
         // Declared too late for the one that ends.
@@ -235,14 +216,14 @@ async fn a_leader_that_is_told_to_end_writes_down_what_it_buys_and_is_followed_a
             true => number.status.is_some_and(|status| status.id.is_some()),
             false => reason(&number) == "Verifying",
         };
-        while !is_written(world.number(&name).await) {
-            assert!(told.elapsed() < PATIENCE, "it is not written down");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until(PATIENCE, "what was bought is written down", async || {
+            is_written(world.number(&name).await)
+        })
+        .await;
         let written = told.elapsed();
         replicas.until_followed(&holder).await;
         let followed = told.elapsed() - written;
-        let status = until_ended(&mut leader.process).await;
+        let status = leader.process.until_ended(ENDED_WITHIN).await;
         world.until_ready(&format!("after{round}")).await;
         println!(
             "SIGTERM: {} written down after {:.2} s, followed {:.2} s later, the next number Ready after {:.2} s",
@@ -266,16 +247,15 @@ async fn a_leader_that_is_told_to_end_writes_down_what_it_buys_and_is_followed_a
 
 /// Which of them leads.
 async fn leading(replicas: &[Told]) -> usize {
-    let begun = Instant::now();
-    loop {
+    until_ok(PATIENCE, "a leader", async || {
         for (at, replica) in replicas.iter().enumerate() {
             if replica.metrics().await.get("phonenumber_leader") == Some(&1.0) {
-                return at;
+                return Ok(at);
             }
         }
-        assert!(begun.elapsed() < PATIENCE, "nobody leads");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        Err(String::new())
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -303,8 +283,8 @@ async fn a_rolling_update_while_numbers_are_bought_buys_nothing_twice() {
         world
             .until_company("purchases", async |_| world.bought().await.len() > before)
             .await;
-        ask_to_end(&old.process);
-        let status = until_ended(&mut old.process).await;
+        old.process.signal("TERM");
+        let status = old.process.until_ended(ENDED_WITHIN).await;
         assert!(status.success(), "{status}");
         let bought = world.bought().await.len();
         println!(
@@ -366,7 +346,7 @@ async fn a_leader_that_loses_the_lease_buys_nothing_more() {
         .await
         .unwrap();
     let lost = Instant::now();
-    let status = until_ended(&mut leader.process).await;
+    let status = leader.process.until_ended(ENDED_WITHIN).await;
     let ended = lost.elapsed();
     assert!(!status.success(), "it says that it ended for a reason");
     let attempts = replicas.world.attempts().await;
@@ -439,9 +419,9 @@ async fn ends(what: &str, mut command: Command) {
     let mut process = Process(command.spawn().unwrap());
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(process.0.try_wait().unwrap(), None, "{what}: it runs");
-    ask_to_end(&process);
+    process.signal("TERM");
     let told = Instant::now();
-    let status = until_ended(&mut process).await;
+    let status = process.until_ended(ENDED_WITHIN).await;
     println!(
         "{what}: ended {:.1} s after SIGTERM",
         told.elapsed().as_secs_f64()

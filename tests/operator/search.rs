@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use phonenumber_operator::api::condition;
 use serde_json::{Value, json};
+use test_support::world::{World, held, message, truth};
 
-use crate::world::{World, held, message, truth};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_equal_searches_bring_fifty_numbers_by_a_few_requests() {
@@ -15,7 +15,7 @@ async fn fifty_equal_searches_bring_fifty_numbers_by_a_few_requests() {
         (
             "telnyx",
             30,
-            json!({"telnyx": {"connectionId": crate::world::CONNECTION}}),
+            json!({"telnyx": {"connectionId": test_support::emulator::CONNECTION}}),
         ),
     ] {
         // They are there at once, as after a merge.
@@ -101,7 +101,7 @@ async fn a_number_is_as_it_is_wanted_in_every_point() {
 
 fn telnyx(provider: &str) -> Value {
     match provider {
-        "telnyx" => json!({"telnyx": {"connectionId": crate::world::CONNECTION}}),
+        "telnyx" => json!({"telnyx": {"connectionId": test_support::emulator::CONNECTION}}),
         _ => json!({}),
     }
 }

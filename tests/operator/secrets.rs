@@ -16,8 +16,9 @@ use phonenumber_operator::api::{ClusterProviderAccount, PhoneNumber, ProviderAcc
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-
-use crate::world::{CONNECTION, Log, OPERATOR_NAMESPACE, World, reason};
+use test_support::emulator::CONNECTION;
+use test_support::kubectl::OPERATOR_NAMESPACE;
+use test_support::world::{Log, World, reason};
 
 const TWILIO: &str = "canary7f3a9c51twilio0000000000000";
 const TELNYX: &str = "KEYcanary7f3a9c51_telnyx";

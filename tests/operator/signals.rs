@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use test_support::control_plane::ControlPlane;
-use test_support::emulator::{Emulator, Process};
+use test_support::emulator::{Emulator, TAKEN};
+use test_support::kubectl::{OPERATOR_NAMESPACE, kubectl};
+use test_support::process::Process;
+use test_support::world::{World, reason};
 
 use crate::told::Told;
-use crate::world::{self, OPERATOR_NAMESPACE, TAKEN, World, kubectl};
 
 const NUMBER: &str = "+12125558801";
 const ANOTHER: &str = "+12125558802";
@@ -227,7 +229,7 @@ async fn a_replica_that_waits_is_ready_once_its_caches_are_filled_and_takes_over
     let account = format!("account=\"{}/twilio\"", world.namespace);
     let numbers = format!("phonenumber_numbers{{{account},state=\"ready\",reason=\"Ready\"}}");
     second.until(&numbers, 3.0).await;
-    assert_eq!(world::reason(&world.number("nyc").await), "Ready");
+    assert_eq!(reason(&world.number("nyc").await), "Ready");
 }
 
 #[tokio::test(flavor = "multi_thread")]

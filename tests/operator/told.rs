@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
-use test_support::emulator::Process;
+use test_support::process::Process;
+use test_support::wait::{until, until_ok};
+use test_support::world::World;
 
-use crate::world::World;
+const SOON: Duration = Duration::from_secs(60);
 
 /// An operator process that answers on a port, and whose log goes into a file.
 pub struct Told {
@@ -72,38 +74,26 @@ impl Told {
 
     /// Waits until the series has this value.
     pub async fn until(&self, series: &str, wanted: f64) {
-        self.until_within(Duration::from_secs(60), series, wanted)
-            .await;
+        self.until_within(SOON, series, wanted).await;
     }
 
     pub async fn until_within(&self, patience: Duration, series: &str, wanted: f64) {
-        let begun = Instant::now();
-        loop {
+        until_ok(patience, &format!("{series} is {wanted}"), async || {
             let metrics = self.metrics().await;
-            if metrics.get(series) == Some(&wanted) {
-                return;
+            match metrics.get(series) {
+                Some(value) if *value == wanted => Ok(()),
+                _ => Err(format!("{metrics:#?}")),
             }
-            assert!(
-                begun.elapsed() < patience,
-                "{series} is not {wanted}: {metrics:#?}"
-            );
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+        })
+        .await
     }
 
     pub async fn until_ready(&self) {
-        let begun = Instant::now();
-        while self
-            .ask("/readyz")
-            .await
-            .is_none_or(|(status, _)| status != 200)
-        {
-            assert!(
-                begun.elapsed() < Duration::from_secs(60),
-                "it does not become ready"
-            );
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        until(SOON, "it is ready", async || {
+            let answer = self.ask("/readyz").await;
+            answer.is_some_and(|(status, _)| status == 200)
+        })
+        .await;
     }
 
     /// The audit lines so far.

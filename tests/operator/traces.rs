@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::routing::post;
@@ -12,9 +12,10 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use serde_json::json;
 use test_support::control_plane::ControlPlane;
+use test_support::wait::until_ok;
+use test_support::world::World;
 
 use crate::told::Told;
-use crate::world::World;
 
 const NUMBER: &str = "+12125558811";
 
@@ -46,39 +47,27 @@ impl Collector {
 
     /// The first span with this name and this attribute, once there is one.
     async fn until(&self, name: &str, key: &str, value: &str) -> Span {
-        let begun = Instant::now();
-        loop {
-            let fits = |span: &Span| {
-                span.name == name && attributes(span).get(key).is_some_and(|it| it == value)
-            };
-            if let Some(span) = self.spans().into_iter().find(fits) {
-                return span;
-            }
-            assert!(
-                begun.elapsed() < Duration::from_secs(60),
-                "no {name} whose {key} is {value}"
-            );
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+        let fits = |span: &Span| {
+            span.name == name && attributes(span).get(key).is_some_and(|it| it == value)
+        };
+        self.until_fits(&format!("{name} whose {key} is {value}"), fits)
+            .await
     }
 
     /// The span that `span` is in, once it has come.
     async fn parent_of(&self, span: &Span) -> Span {
-        let begun = Instant::now();
-        loop {
-            let fits = |other: &Span| {
-                other.span_id == span.parent_span_id && other.trace_id == span.trace_id
-            };
-            if let Some(parent) = self.spans().into_iter().find(fits) {
-                return parent;
-            }
-            assert!(
-                begun.elapsed() < Duration::from_secs(30),
-                "{} has no parent",
-                span.name
-            );
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+        let fits =
+            |other: &Span| other.span_id == span.parent_span_id && other.trace_id == span.trace_id;
+        self.until_fits(&format!("the parent of {}", span.name), fits)
+            .await
+    }
+
+    async fn until_fits(&self, what: &str, fits: impl Fn(&Span) -> bool) -> Span {
+        until_ok(Duration::from_secs(60), what, async || {
+            let found = self.spans().into_iter().find(&fits);
+            found.ok_or_else(String::new)
+        })
+        .await
     }
 }
 

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::json;
-use test_support::emulator::Process;
+use test_support::process::Process;
+use test_support::world::World;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-
-use crate::world::World;
 
 type Issuer = CertifiedIssuer<'static, KeyPair>;
 

@@ -8,10 +8,11 @@ use kube::{Api, ResourceExt};
 use phonenumber_operator::api::PhoneNumber;
 use serde_json::{Value, json};
 use test_support::control_plane::ControlPlane;
-use test_support::emulator::Emulator;
+use test_support::emulator::{CONNECTION, Emulator};
+use test_support::kubectl::kubectl;
+use test_support::world::World;
 
 use crate::told::Told;
-use crate::world::{CONNECTION, World, kubectl};
 
 const BY_HAND: &str = "+12125558301";
 
@@ -268,7 +269,7 @@ async fn two_managers_of_one_part_conflict_instead_of_mixing() {
     let apply = async |manager: &str, name: &str, spec: Value| {
         let mut whole =
             json!({"provider": "twilio", "phoneNumber": "+12125558311", "suspend": true});
-        crate::world::merge(&mut whole, spec);
+        test_support::objects::merge(&mut whole, spec);
         let object = json!({"apiVersion": "telephony.burki.dev/v1alpha1", "kind": "PhoneNumber",
             "metadata": {"name": name}, "spec": whole});
         let numbers: Api<PhoneNumber> = world.numbers();

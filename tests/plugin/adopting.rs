@@ -6,10 +6,10 @@ use kube::ResourceExt;
 use kube::api::ListParams;
 use serde_json::{Value, json};
 use test_support::control_plane::{ControlPlane, Options};
-use test_support::emulator::{Emulator, is_purchase};
+use test_support::emulator::{CONNECTION, Emulator, is_purchase};
+use test_support::world::World;
 
 use crate::plugin::{apply, kubectl_with_plugin, phonenumbers, phonenumbers_as, ran, user};
-use crate::world::{CONNECTION, World};
 
 /// What people name their numbers.
 const NAMES: &[&str] = &[

@@ -2,9 +2,11 @@
 
 use serde_json::json;
 use test_support::control_plane::ControlPlane;
+use test_support::emulator::TWILIO_ACCOUNT;
+use test_support::kubectl::{OPERATOR_NAMESPACE, kubectl};
+use test_support::world::World;
 
 use crate::plugin::{Ran, kubectl_with_plugin, phonenumbers, phonenumbers_as, ran, user};
-use crate::world::{OPERATOR_NAMESPACE, TWILIO_ACCOUNT, World, kubectl};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_command_is_told_before_anything_is_asked() {

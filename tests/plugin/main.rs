@@ -12,6 +12,3 @@ mod adopting;
 mod errors;
 mod orphans;
 mod plugin;
-#[path = "../operator/world.rs"]
-#[allow(dead_code, reason = "the operator's tests use the rest")]
-mod world;

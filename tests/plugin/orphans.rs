@@ -2,9 +2,9 @@
 
 use serde_json::json;
 use test_support::control_plane::ControlPlane;
+use test_support::world::World;
 
 use crate::plugin::{apply, phonenumbers};
-use crate::world::World;
 
 const KEPT: &str = "+12125556001";
 const HELD: &str = "+12125556002";

@@ -1,14 +1,12 @@
 //! Runs `kubectl phonenumbers`, as a person does.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use test_support::control_plane::ControlPlane;
 use test_support::emulator::Emulator;
+use test_support::kubectl::{kubectl, kubectl_with};
 use test_support::program;
-
-use crate::world::kubectl;
 
 /// What came of a command.
 #[derive(Debug)]
@@ -52,8 +50,7 @@ pub fn kubectl_with_plugin(plane: &ControlPlane, emulator: &Emulator) -> Command
     let plugin = program("kubectl-phonenumbers");
     let folder = plugin.parent().unwrap().to_owned();
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let path =
-        std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path)));
+    let path = std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path)));
     let endpoints = format!("twilio={},telnyx={}", emulator.twilio, emulator.telnyx);
     let mut command = plane.kubectl();
     command
@@ -92,21 +89,7 @@ pub fn ran(command: &mut Command) -> Ran {
 
 /// `kubectl apply -f -` with `manifests` on its standard input. Returns what it says.
 pub fn apply(plane: &ControlPlane, manifests: &str) -> String {
-    let mut child = plane
-        .kubectl()
-        .args(["apply", "--validate=strict", "-f", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    input.write_all(manifests.as_bytes()).unwrap();
-    drop(input);
-    let output = child.wait_with_output().unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{error}\n{manifests}");
-    String::from_utf8(output.stdout).unwrap()
+    kubectl_with(plane, &["apply", "--validate=strict", "-f", "-"], manifests)
 }
 
 /// The kubeconfig of a ServiceAccount of this namespace that may do what `rules` say, each a list of verbs and of

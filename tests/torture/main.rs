@@ -15,9 +15,6 @@
 mod audit;
 mod storm;
 mod work;
-#[path = "../operator/world.rs"]
-#[allow(dead_code, reason = "the operator's tests use the rest")]
-mod world;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;

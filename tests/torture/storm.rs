@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::Lease;
@@ -14,10 +13,13 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use serde_json::{Value, json};
 use test_support::control_plane::ControlPlane;
-use test_support::emulator::{Emulator, Process};
+use test_support::emulator::Emulator;
+use test_support::kubectl::OPERATOR_NAMESPACE;
+use test_support::process::Process;
+use test_support::wait::until;
+use test_support::world::{World, reason, truth};
 
 use crate::work::Work;
-use crate::world::{OPERATOR_NAMESPACE, World, reason, truth};
 
 /// The id of the installation, from which its marks are made.
 pub const INSTALLATION: &str = "torture";
@@ -227,38 +229,32 @@ impl Storm {
 
     /// Freezes the leader until another has taken over and worked for a while, and lets it go on then.
     async fn freeze(&mut self) {
-        let frozen = self.leader().await;
+        let mut frozen = self.leader().await;
         let holder = self.holder().await;
-        signal(&frozen, "STOP");
+        frozen.signal("STOP");
         let second = self.world.spawn_operator(&[]);
-        let begun = Instant::now();
-        loop {
+        until(PATIENCE, "a takeover", async || {
             let now = self.holder().await;
-            if now.is_some() && now != holder {
-                break;
-            }
-            assert!(begun.elapsed() < PATIENCE, "nobody takes over");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            now.is_some() && now != holder
+        })
+        .await;
         let moment = Duration::from_millis(self.chance.random_range(0..3000));
         tokio::time::sleep(moment).await;
-        signal(&frozen, "CONT");
+        frozen.signal("CONT");
         self.world.operator = Some(second);
-        self.until_ended(frozen).await;
+        // A process that has lost its lead ends by itself.
+        frozen.until_ended(PATIENCE).await;
         self.suffered.freezes += 1;
     }
 
     /// The process that leads.
     async fn leader(&mut self) -> Process {
-        let begun = Instant::now();
-        loop {
+        until(PATIENCE, "a leader", async || {
             self.have_an_operator();
-            if self.holder().await.is_some() {
-                return self.world.operator.take().unwrap();
-            }
-            assert!(begun.elapsed() < PATIENCE, "nobody leads");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            self.holder().await.is_some()
+        })
+        .await;
+        self.world.operator.take().unwrap()
     }
 
     /// Who has the Lease, as far as the API server tells.
@@ -267,15 +263,6 @@ impl Storm {
         let lease = leases.get_opt(LEASE).await.ok().flatten()?;
         let holder = lease.spec?.holder_identity?;
         Some(holder).filter(|holder| !holder.is_empty())
-    }
-
-    /// A process that has lost its lead ends by itself.
-    async fn until_ended(&self, mut process: Process) {
-        let begun = Instant::now();
-        while process.0.try_wait().unwrap().is_none() {
-            assert!(begun.elapsed() < PATIENCE, "what was frozen goes on");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
     }
 
     async fn restart_api_server(&mut self) {
@@ -369,12 +356,4 @@ fn is_ready(number: &PhoneNumber) -> bool {
         .as_ref()
         .and_then(|status| status.observed_generation);
     observed == number.metadata.generation && truth(number, condition::READY) == "True"
-}
-
-fn signal(process: &Process, name: &str) {
-    let id = process.0.id().to_string();
-    let sent = Command::new("kill")
-        .args([&format!("-{name}"), &id])
-        .status();
-    assert!(sent.unwrap().success(), "SIG{name}");
 }

@@ -7,8 +7,9 @@ use phonenumber_operator::api::PhoneNumber;
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
-
-use crate::world::{CONNECTION, World, merge};
+use test_support::emulator::CONNECTION;
+use test_support::objects::merge;
+use test_support::world::World;
 
 /// Where numbers are searched. Those that are named are in another area.
 const AREAS: [&str; 3] = ["315", "415", "617"];

@@ -2,30 +2,36 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::process::Process;
 use crate::program;
 
-/// Kills its process when dropped.
-pub struct Process(pub Child);
+/// The accounts of the world that is built in.
+pub const TWILIO_ACCOUNT: &str = "AC00000000000000000000000000000001";
+/// See [`TWILIO_ACCOUNT`].
+pub const TELNYX_ACCOUNT: &str = "00000000-0000-4000-8000-000000000001";
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+/// A Telnyx connection of that world.
+pub const CONNECTION: &str = "1293384261075731499";
+
+/// A number that nobody can buy.
+pub const TAKEN: &str = "+12125559999";
 
 /// An emulator process and where its four sides listen. It ends with the last of its clones.
 #[derive(Clone)]
 pub struct Emulator {
+    /// Where Twilio would be.
     pub twilio: String,
+    /// Where Telnyx would be.
     pub telnyx: String,
+    /// Where the assistant directory would be.
     pub burki: String,
+    /// Where tests look and arrange.
     pub control: String,
     http: reqwest::Client,
     _process: Arc<Process>,
@@ -68,6 +74,17 @@ impl Emulator {
         }
     }
 
+    /// The flags that send an operator here instead of to the providers and the directory.
+    pub fn endpoint_flags(&self) -> [String; 3] {
+        [
+            ("twilio", &self.twilio),
+            ("telnyx", &self.telnyx),
+            ("burki", &self.burki),
+        ]
+        .map(|(side, url)| format!("--provider-endpoint={side}={url}"))
+    }
+
+    /// Asks the control side.
     pub async fn get(&self, path: &str) -> Value {
         let reply = self
             .http
@@ -81,6 +98,7 @@ impl Emulator {
         serde_json::from_str(&text).unwrap()
     }
 
+    /// Sends a request to the control side. The reply may be empty.
     pub async fn send(&self, method: Method, path: &str, body: Value) -> Value {
         let request = self
             .http
@@ -97,6 +115,7 @@ impl Emulator {
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 
+    /// Sends a POST to the control side.
     pub async fn post(&self, path: &str, body: Value) -> Value {
         self.send(Method::POST, path, body).await
     }
@@ -162,15 +181,18 @@ impl Emulator {
         self.get("/faults").await["met"].as_u64().unwrap()
     }
 
+    /// Removes all rules.
     pub async fn clear_faults(&self) {
         self.send(Method::DELETE, "/faults", Value::Null).await;
     }
 }
 
+/// Is this entry of the ledger a purchase?
 pub fn is_purchase(entry: &Value) -> bool {
     entry["deed"] == "purchase"
 }
 
+/// The number of an entry of the ledger.
 pub fn number_of(entry: &Value) -> String {
     entry["number"].as_str().unwrap().to_owned()
 }

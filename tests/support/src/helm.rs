@@ -6,46 +6,34 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::command::{Printed, run};
+use crate::kubectl::OPERATOR_NAMESPACE;
 use crate::root;
 
 /// The chart, as seen from the root of the repository.
 pub const CHART: &str = "charts/phonenumber-operator";
-/// The namespace that `config/install.yaml` installs into.
-pub const NAMESPACE: &str = "phonenumber-operator-system";
 
 /// Where Helm is, after it was built if need be.
 pub fn program() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let built = Command::new(root().join("tests/helm/build"))
-            .output()
-            .unwrap();
-        let error = String::from_utf8_lossy(&built.stderr);
-        assert!(built.status.success(), "{error}");
-        String::from_utf8(built.stdout).unwrap().trim().into()
+        let built = run(&mut Command::new(root().join("tests/helm/build")));
+        built.unwrap().trim().into()
     })
 }
 
-/// Runs a command to its end: what it prints, or its complaints.
-pub fn output(command: &mut Command) -> Result<String, String> {
-    let output = command.current_dir(root()).output().unwrap();
-    if output.status.success() {
-        Ok(String::from_utf8(output.stdout).unwrap())
-    } else {
-        Err(String::from_utf8(output.stderr).unwrap())
-    }
-}
-
-pub fn helm(arguments: &[&str]) -> Result<String, String> {
-    output(Command::new(program()).args(arguments))
+/// Runs Helm at the root of the repository.
+pub fn helm(arguments: &[&str]) -> Printed {
+    run(Command::new(program()).args(arguments).current_dir(root()))
 }
 
 /// What the chart renders with more arguments, or why it does not.
-pub fn try_rendered(more: &[&str]) -> Result<String, String> {
+pub fn try_rendered(more: &[&str]) -> Printed {
     let release = ["template", "phonenumber-operator", CHART];
-    helm(&[&release[..], &["--namespace", NAMESPACE], more].concat())
+    helm(&[&release[..], &["--namespace", OPERATOR_NAMESPACE], more].concat())
 }
 
+/// What the chart renders with more arguments.
 pub fn rendered(more: &[&str]) -> String {
     try_rendered(more).unwrap_or_else(|error| panic!("{more:?}: {error}"))
 }

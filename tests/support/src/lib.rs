@@ -4,11 +4,17 @@
 
 use std::path::Path;
 
+pub mod command;
 pub mod conformance;
 pub mod control_plane;
 pub mod emulator;
 pub mod helm;
+pub mod kubectl;
+pub mod objects;
+pub mod process;
 mod program;
+pub mod wait;
+pub mod world;
 
 pub use program::program;
 
