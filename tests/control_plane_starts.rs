@@ -16,30 +16,22 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, ServiceAccount};
-use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
+use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client};
+use serde_json::{Value, json};
 use test_support::control_plane::{ControlPlane, Options, client_for};
 use test_support::kubectl::{kubectl, until_kinds_are_known};
+use test_support::objects::create;
 use test_support::wait::until;
 
 const NAME: &str = "reader";
 
 async fn create_namespace(client: &Client, name: &str) {
-    let namespace = Namespace {
-        metadata: named(name),
-        ..Namespace::default()
-    };
-    Api::all(client.clone())
-        .create(&PostParams::default(), &namespace)
-        .await
-        .unwrap();
+    create::<Namespace>(&Api::all(client.clone()), named(name)).await;
 }
 
-fn named(name: &str) -> ObjectMeta {
-    ObjectMeta {
-        name: Some(name.into()),
-        ..ObjectMeta::default()
-    }
+fn named(name: &str) -> Value {
+    json!({"metadata": {"name": name}})
 }
 
 fn grant(control_plane: &ControlPlane, arguments: &[&str]) {
@@ -82,15 +74,7 @@ async fn a_service_account_has_no_rights_but_those_granted() {
     let control_plane = ControlPlane::shared().await;
     let admin = control_plane.admin_client().await.unwrap();
     create_namespace(&admin, "rights").await;
-    let account = ServiceAccount {
-        metadata: named(NAME),
-        ..ServiceAccount::default()
-    };
-    let accounts = Api::namespaced(admin, "rights");
-    accounts
-        .create(&PostParams::default(), &account)
-        .await
-        .unwrap();
+    create::<ServiceAccount>(&Api::namespaced(admin, "rights"), named(NAME)).await;
 
     let kubeconfig = control_plane
         .kubeconfig_for_service_account("rights", NAME)
@@ -151,15 +135,7 @@ async fn objects_and_tokens_survive_the_death_of_the_api_server() {
     let control_plane = ControlPlane::start_with(options).await.unwrap();
     let admin = control_plane.admin_client().await.unwrap();
     create_namespace(&admin, "survivor").await;
-    let account = ServiceAccount {
-        metadata: named(NAME),
-        ..ServiceAccount::default()
-    };
-    let accounts = Api::namespaced(admin.clone(), "survivor");
-    accounts
-        .create(&PostParams::default(), &account)
-        .await
-        .unwrap();
+    create::<ServiceAccount>(&Api::namespaced(admin.clone(), "survivor"), named(NAME)).await;
     let kubeconfig = control_plane
         .kubeconfig_for_service_account("survivor", NAME)
         .await

@@ -9,25 +9,14 @@
     missing_docs
 )]
 
-#[path = "admission/accounts.rs"]
 mod accounts;
-#[path = "admission/cluster.rs"]
 mod cluster;
-#[path = "admission/deletion.rs"]
 mod deletion;
-#[path = "admission/manifests.rs"]
 mod manifests;
-#[path = "admission/numbers.rs"]
 mod numbers;
-#[path = "admission/policy.rs"]
 mod policy;
-#[path = "admission/reading.rs"]
 mod reading;
-#[path = "admission/row.rs"]
 mod row;
-#[path = "admission/rules.rs"]
 mod rules;
-#[path = "admission/schema.rs"]
 mod schema;
-#[path = "admission/spending.rs"]
 mod spending;

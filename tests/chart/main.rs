@@ -8,11 +8,7 @@
     missing_docs
 )]
 
-#[path = "chart/pod.rs"]
 mod pod;
-#[path = "chart/rendering.rs"]
 mod rendering;
-#[path = "chart/signals.rs"]
 mod signals;
-#[path = "chart/values.rs"]
 mod values;

@@ -8,9 +8,6 @@
     missing_docs
 )]
 
-#[path = "providers/listener.rs"]
 mod listener;
-#[path = "providers/setup.rs"]
 mod setup;
-#[path = "providers/wire.rs"]
 mod wire;
