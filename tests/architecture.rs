@@ -2,13 +2,7 @@
 //!
 //! Only what ends up in the program counts: comments, strings and code under `#[cfg(test)]` are left out.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs
-)]
+#![cfg(test)]
 
 #[path = "architecture/circles.rs"]
 mod circles;

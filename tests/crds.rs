@@ -1,12 +1,6 @@
 //! The custom resource definitions in `crds/` and in the chart are what the Rust types say.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs
-)]
+#![cfg(test)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

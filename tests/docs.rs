@@ -1,12 +1,6 @@
 //! What the documentation names exists: files, headings, make targets, flags, values, subcommands, manifests and tests.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs
-)]
+#![cfg(test)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -239,10 +233,7 @@ fn the_flags_of_the_operator_are_all_in_the_table_and_no_others() {
         .filter(|line| line.starts_with("| `--"))
         .map(|line| line.split('|').nth(1).unwrap())
         .collect();
-    let mut real = flags(&help(
-        "phonenumber-operator",
-        &["run", "--help"],
-    ));
+    let mut real = flags(&help("phonenumber-operator", &["run", "--help"]));
     real.remove("help");
     // In the explanation of another.
     real.retain(|flag| !flag.is_empty());

@@ -1,14 +1,7 @@
 //! The emulator answers the official SDKs of Twilio and Telnyx as they are published. They were written by others, so
 //! they do not share a misreading of the documentation with it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs
-)]
-
+#![cfg(test)]
 
 use std::env;
 use std::fs;

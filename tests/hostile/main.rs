@@ -4,13 +4,7 @@
 //! What goes on over the wire (bodies that are too long, too slow or cut off, redirects, listings that loop) is in
 //! `tests/providers`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs
-)]
+#![cfg(test)]
 
 mod bent;
 mod company;

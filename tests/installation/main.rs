@@ -1,13 +1,7 @@
 //! The chart on a real API server: what it installs is accepted, upgraded, rolled back and uninstalled; who may do what; and
 //! what happens to numbers meanwhile.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs
-)]
+#![cfg(test)]
 
 mod gitops;
 mod lifecycle;

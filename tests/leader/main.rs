@@ -1,12 +1,6 @@
 //! The election: on a simulated API server that loses and delays whatever it can, in simulated time, and on a real one.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs
-)]
+#![cfg(test)]
 
 mod real;
 mod server;

@@ -1,12 +1,6 @@
 //! The operator on a real control plane, against an emulated phone company: processes, RBAC and sockets as in production.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs
-)]
+#![cfg(test)]
 
 mod accounts;
 mod adoption;

@@ -1,13 +1,7 @@
 //! The program's own reconcile, account and cache code in a world that is all in memory: Kubernetes, the phone company and
 //! time itself. One thread, one seed.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs
-)]
+#![cfg(test)]
 
 mod api_server;
 mod audit;

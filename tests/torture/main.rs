@@ -4,13 +4,7 @@
 //! `make test` plays a short form, `make torture` the whole. `SEED` plays the same order of work and blows again; which
 //! instruction a blow meets is up to the machine.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs
-)]
+#![cfg(test)]
 
 mod audit;
 mod storm;

@@ -1,7 +1,5 @@
 //! The program tells where it listens, and ends with its parent.
 
-#![allow(clippy::unwrap_used, missing_docs)]
-
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
