@@ -1,25 +1,18 @@
 //! Accounts at both companies behind a transport that answers with whatever it is given.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use phonenumber_operator::burki::Burki;
-use phonenumber_operator::claim::{ANNOTATION, Claim, Token};
+use phonenumber_operator::claim::Token;
 use phonenumber_operator::clock::{Clock, Instant};
-use phonenumber_operator::number::{
-    AccountId, Configuration, E164, Installation, Mark, Origin, Owner, Provider,
-    RegulatoryDocuments, Routing,
-};
+use phonenumber_operator::number::{Configuration, E164, Provider};
 use phonenumber_operator::provider::ProviderApi;
 use phonenumber_operator::provider::http::{Client, Request, Response, Transport, TransportError};
-use phonenumber_operator::provider::telnyx::Telnyx;
-use phonenumber_operator::provider::twilio::{Twilio, TwilioCredentials};
 use secrecy::SecretString;
+use test_support::company;
 
-pub const BOTH: [Provider; 2] = [Provider::Twilio, Provider::Telnyx];
-pub const ACCOUNT: &str = "AC00000000000000000000000000000001";
 pub const NUMBER: &str = "+12125551234";
 /// What no text of ours may show.
 pub const SECRET: &str = "canary-5f1c0f1e";
@@ -54,18 +47,7 @@ impl Hostile {
     }
 
     pub fn company(self: &Arc<Self>, provider: Provider) -> Box<dyn ProviderApi> {
-        let secret = SecretString::from(SECRET);
-        match provider {
-            Provider::Twilio => {
-                let credentials = TwilioCredentials {
-                    account_sid: ACCOUNT.into(),
-                    username: ACCOUNT.into(),
-                    password: secret,
-                };
-                Box::new(Twilio::new(self.client(), credentials, None))
-            }
-            Provider::Telnyx => Box::new(Telnyx::new(self.client(), secret, None)),
-        }
+        company::company(provider, self.client(), SECRET, None)
     }
 
     pub fn directory(self: &Arc<Self>) -> Burki {
@@ -102,17 +84,6 @@ pub fn answer(status: u16, body: impl Into<Vec<u8>>) -> Response {
     }
 }
 
-fn owner() -> Owner {
-    Owner {
-        namespace: "support".into(),
-        name: "nyc".into(),
-    }
-}
-
-pub fn mark() -> Mark {
-    Mark::new(Origin::Bought, &Installation::new("hostile"), &owner())
-}
-
 pub fn number() -> E164 {
     NUMBER.parse().unwrap()
 }
@@ -120,31 +91,11 @@ pub fn number() -> E164 {
 /// A fresh token to buy [`NUMBER`] with nonce `n1`.
 pub fn token() -> Token {
     let at = "2026-01-02T03:04:05Z".parse().unwrap();
-    let account = AccountId::new(ACCOUNT);
-    let claim = Claim::to_buy(number(), account, &owner(), "u1", "n1".into(), at, at);
-    let stored = BTreeMap::from([(ANNOTATION.to_owned(), claim.to_annotation().unwrap())]);
-    Token::from_reply(&stored, claim, Still.now()).unwrap()
+    company::token(number(), at, Still.now())
 }
 
 pub fn configuration(provider: Provider) -> Configuration {
-    let routing = match provider {
-        Provider::Twilio => Routing::Twilio {
-            voice_url: "https://voice.example.com/twiml".into(),
-            sms_url: Some("https://voice.example.com/sms".into()),
-            messaging_service_sid: None,
-        },
-        Provider::Telnyx => Routing::Telnyx {
-            connection_id: "11".into(),
-            messaging_profile_id: None,
-            billing_group_id: None,
-        },
-    };
-    Configuration {
-        name: "NYC".into(),
-        mark: mark(),
-        routing,
-        papers: RegulatoryDocuments::default(),
-    }
+    company::configuration(provider, "11", None)
 }
 
 /// Runs `future`, which has nothing to wait for.

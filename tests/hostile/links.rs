@@ -4,9 +4,10 @@ use phonenumber_operator::number::Provider;
 use phonenumber_operator::provider::Error;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use test_support::emulator::TWILIO_ACCOUNT;
 use url::Url;
 
-use crate::company::{ACCOUNT, Hostile, answer, run};
+use crate::company::{Hostile, answer, run};
 use crate::config;
 
 /// More pages than anybody follows.
@@ -14,7 +15,7 @@ const ENDLESS: usize = 1200;
 
 fn page(next: &str) -> Value {
     json!({"incoming_phone_numbers": [], "next_page_uri": next,
-        "uri": format!("/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json")})
+        "uri": format!("/2010-04-01/Accounts/{TWILIO_ACCOUNT}/IncomingPhoneNumbers.json")})
 }
 
 fn link() -> impl Strategy<Value = String> {

@@ -6,11 +6,11 @@ use phonenumber_operator::provider::http::Response;
 use phonenumber_operator::provider::{Error, Reply};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use test_support::company::{BOTH, mark};
+use test_support::emulator::TWILIO_ACCOUNT;
 
 use crate::bent::{any_answer, bent, status};
-use crate::company::{
-    ACCOUNT, BOTH, Hostile, NUMBER, SECRET, answer, configuration, mark, run, token,
-};
+use crate::company::{Hostile, NUMBER, SECRET, answer, configuration, run, token};
 use crate::config;
 
 /// Codes that say for certain that nothing was bought, from the providers' documentation.
@@ -36,7 +36,7 @@ const UNCERTAIN_AT_TELNYX: [&str; 3] = ["10012", "10027", "85001"];
 pub fn sold(provider: Provider) -> Value {
     match provider {
         Provider::Twilio => json!({
-            "sid": "PN00000000000000000000000000000001", "account_sid": ACCOUNT, "phone_number": NUMBER,
+            "sid": "PN00000000000000000000000000000001", "account_sid": TWILIO_ACCOUNT, "phone_number": NUMBER,
             "friendly_name": format!("NYC [{}]", mark()),
             "date_created": "Fri, 02 Jan 2026 03:04:05 +0000",
             "voice_url": "https://voice.example.com/twiml", "voice_method": "POST",
@@ -78,7 +78,7 @@ fn proves(provider: Provider, response: &Response) -> bool {
         Provider::Twilio => {
             response.status == 201
                 && body["phone_number"] == NUMBER
-                && body["account_sid"] == ACCOUNT
+                && body["account_sid"] == TWILIO_ACCOUNT
                 && body["sid"]
                     .as_str()
                     .is_some_and(|sid| sid.starts_with("PN"))

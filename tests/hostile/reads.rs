@@ -6,9 +6,11 @@ use phonenumber_operator::provider::WebhookOwner;
 use phonenumber_operator::provider::http::Response;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use test_support::company::{BOTH, mark};
+use test_support::emulator::TWILIO_ACCOUNT;
 
 use crate::bent::any_answer;
-use crate::company::{ACCOUNT, BOTH, Hostile, NUMBER, SECRET, mark, number, run};
+use crate::company::{Hostile, NUMBER, SECRET, number, run};
 use crate::config;
 use crate::purchases::{refused, sold};
 
@@ -18,7 +20,7 @@ fn valid(provider: Provider) -> Vec<Value> {
     let special = match provider {
         Provider::Twilio => vec![
             json!({"incoming_phone_numbers": [sold(provider)], "next_page_uri": null,
-                "uri": format!("/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json")}),
+                "uri": format!("/2010-04-01/Accounts/{TWILIO_ACCOUNT}/IncomingPhoneNumbers.json")}),
             json!({"available_phone_numbers": [{"phone_number": NUMBER, "iso_country": "US",
                 "capabilities": {"voice": true, "SMS": true}}]}),
             json!({"iso_country": "US", "price_unit": "USD",

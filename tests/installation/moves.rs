@@ -7,7 +7,7 @@ use test_support::kubectl::{kubectl, try_kubectl};
 use test_support::process::Process;
 use tokio::sync::OnceCell;
 
-use crate::office::{account, apply, condition, get, install, namespace, number, operator, until, until_gone, until_ready};
+use crate::office::{apply, condition, get, install, namespace, number, operator, until, until_gone, until_ready, account_in};
 
 /// How long nothing may stay in deletion without saying why.
 const PATIENCE_SECONDS: u64 = 60;
@@ -47,13 +47,7 @@ async fn operator_for(
 /// A namespace with an account and one number, Ready.
 async fn furnish(plane: &ControlPlane, emulator: &Emulator, place: &str, e164: &str, more: Value) {
     namespace(plane, place);
-    account(
-        plane,
-        emulator,
-        "ProviderAccount",
-        json!({"namespace": place}),
-        "twilio",
-    );
+    account_in(plane, emulator, place, "twilio");
     let mut spec = json!({"provider": "twilio", "phoneNumber": e164});
     spec.as_object_mut()
         .unwrap()
@@ -295,13 +289,7 @@ async fn a_number_restored_without_status_is_found_by_its_mark_also_in_a_new_clu
     install(&new, &[]);
     let _second = operator_for(&new, &emulator, "restored", "restored").await;
     namespace(&new, "restored");
-    account(
-        &new,
-        &emulator,
-        "ProviderAccount",
-        json!({"namespace": "restored"}),
-        "twilio",
-    );
+    account_in(&new, &emulator, "restored", "twilio");
     for manifest in [backup, from_git] {
         apply(&new, &manifest);
         let found = until_ready(&new, "restored", "nyc").await;
@@ -336,13 +324,7 @@ async fn a_number_moves_to_another_namespace_and_to_another_installation() {
     };
     let arrives_in = |place: &str| {
         namespace(plane, place);
-        account(
-            plane,
-            &emulator,
-            "ProviderAccount",
-            json!({"namespace": place}),
-            "twilio",
-        );
+        account_in(plane, &emulator, place, "twilio");
         apply(plane, &number(place, "nyc", spec.clone()));
     };
 

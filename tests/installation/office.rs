@@ -104,6 +104,12 @@ pub fn secret(plane: &ControlPlane, namespace: &str, name: &str, keys: Value) {
     apply(plane, &kind);
 }
 
+/// A ProviderAccount named like its provider.
+pub fn account_in(plane: &ControlPlane, emulator: &Emulator, namespace: &str, provider: &str) {
+    let place = json!({"namespace": namespace});
+    account(plane, emulator, "ProviderAccount", place, provider);
+}
+
 /// An account of this kind named like its provider.
 pub fn account(
     plane: &ControlPlane,

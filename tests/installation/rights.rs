@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use test_support::control_plane::{ControlPlane, Options};
-use test_support::emulator::{CONNECTION, TWILIO_ACCOUNT, Emulator};
+use test_support::emulator::{CONNECTION, Emulator, TWILIO_ACCOUNT};
 use test_support::helm::CHART;
 use test_support::kubectl::{OPERATOR_NAMESPACE, OPERATOR_USER, kubectl, try_kubectl};
 
-use crate::office::{RELEASE, account, apply, get, helm_on, install, namespace, number, operator, secret, stop, until, until_gone, until_ready};
-
+use crate::office::{
+    RELEASE, account, account_in, apply, get, helm_on, install, namespace, number, operator,
+    secret, stop, until, until_gone, until_ready,
+};
 
 /// `group/resource verb`.
 type Right = String;
@@ -93,20 +95,8 @@ fn asked(log: &std::path::Path) -> (BTreeSet<Right>, Vec<String>) {
 /// Everything that the operator does, in a namespace that is empty.
 async fn exercise(plane: &ControlPlane, emulator: &Emulator, place: &str, digit: u8) {
     namespace(plane, place);
-    account(
-        plane,
-        emulator,
-        "ProviderAccount",
-        json!({"namespace": place}),
-        "twilio",
-    );
-    account(
-        plane,
-        emulator,
-        "ProviderAccount",
-        json!({"namespace": place}),
-        "telnyx",
-    );
+    account_in(plane, emulator, place, "twilio");
+    account_in(plane, emulator, place, "telnyx");
     let exact = |at: u8| format!("+1212555{digit}{at:03}");
     let purchase = json!({"provider": "twilio", "account": TWILIO_ACCOUNT, "number": exact(3)});
     emulator.post("/console/buy", purchase).await;

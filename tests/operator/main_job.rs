@@ -289,6 +289,12 @@ async fn a_changed_assistant_is_a_reassignment_and_never_a_purchase() {
     assert_eq!(world.emulator.purchases("+12125550601").await, 1);
 }
 
+/// Does a condition of this number say so?
+fn says_suspended(number: &PhoneNumber) -> bool {
+    let mut conditions = number.status.iter().flat_map(|status| &status.conditions);
+    conditions.any(|found| found.reason == "Suspended")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn suspended_numbers_are_not_written_to() {
     let world = World::new("suspend").await;
@@ -296,26 +302,14 @@ async fn suspended_numbers_are_not_written_to() {
         .create("new", "twilio", "+12125550701", json!({"suspend": true}))
         .await;
     world
-        .until("new", "Suspended", |number| {
-            number
-                .status
-                .iter()
-                .flat_map(|status| &status.conditions)
-                .any(|found| found.reason == "Suspended")
-        })
+        .until("new", "Suspended", says_suspended)
         .await;
     assert_eq!(world.emulator.purchases("+12125550701").await, 0);
     world.change("new", json!({"suspend": false})).await;
     world.until_ready("new").await;
     world.change("new", json!({"suspend": true})).await;
     let suspended = world
-        .until("new", "Suspended", |number| {
-            number
-                .status
-                .iter()
-                .flat_map(|status| &status.conditions)
-                .any(|found| found.reason == "Suspended")
-        })
+        .until("new", "Suspended", says_suspended)
         .await;
     assert_eq!(
         truth(&suspended, condition::READY),

@@ -14,10 +14,11 @@ use phonenumber_operator::provider::http::{
 use phonenumber_operator::provider::{Error, Reply};
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use test_support::company::{BOTH, configuration};
 use url::Url;
 
 use crate::listener::{Listener, Say, answer};
-use crate::setup::{BOTH, PURCHASE_TIMEOUT, company, company_with, configuration, token};
+use crate::setup::{PURCHASE_TIMEOUT, company, company_with, token};
 
 const SECRET: &str = "fake-secret";
 
@@ -320,15 +321,10 @@ async fn a_body_is_announced_with_its_length() {
     }
 }
 
-#[tokio::test]
-async fn a_purchase_that_found_no_connection_was_not_sent() {
-    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", free.local_addr().unwrap())
-        .parse()
-        .unwrap();
-    drop(free);
+/// A purchase at `url` is known not to have been sent.
+async fn nothing_is_sent_to(url: &Url) {
     for provider in BOTH {
-        let reply = buy(provider, &url).await;
+        let reply = buy(provider, url).await;
         assert!(
             matches!(reply, Reply::NotSent(Error::NotSent(_))),
             "{provider}: {reply:?}"
@@ -337,15 +333,19 @@ async fn a_purchase_that_found_no_connection_was_not_sent() {
 }
 
 #[tokio::test]
+async fn a_purchase_that_found_no_connection_was_not_sent() {
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", free.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    drop(free);
+    nothing_is_sent_to(&url).await;
+}
+
+#[tokio::test]
 async fn a_purchase_whose_host_has_no_address_was_not_sent() {
     let url = "http://no-such-host.invalid".parse().unwrap();
-    for provider in BOTH {
-        let reply = buy(provider, &url).await;
-        assert!(
-            matches!(reply, Reply::NotSent(Error::NotSent(_))),
-            "{provider}: {reply:?}"
-        );
-    }
+    nothing_is_sent_to(&url).await;
 }
 
 #[tokio::test]
@@ -354,13 +354,7 @@ async fn without_tls_nothing_is_said_to_an_https_host() {
         Listener::saying(vec![Say::BytesAndClose("HTTP/1.1 400 X\r\n\r\n".into())]).await;
     let mut url = listener.url.clone();
     url.set_scheme("https").unwrap();
-    for provider in BOTH {
-        let reply = buy(provider, &url).await;
-        assert!(
-            matches!(reply, Reply::NotSent(Error::NotSent(_))),
-            "{provider}: {reply:?}"
-        );
-    }
+    nothing_is_sent_to(&url).await;
     let heard = listener.heard().concat();
     assert!(
         !heard.contains("HTTP/1.1") && !heard.contains(SECRET),

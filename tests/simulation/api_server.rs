@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tower::Service;
 
-use crate::cluster::{Change, Cluster, Place, Refused};
+use crate::cluster::{Change, Cluster, INVALID, NOT_FOUND, Place, Refused};
 use crate::process::{Life, Outcome, Process, STALL_ASKED_AFTER};
 
 /// The longest that a watch lags behind.
@@ -240,16 +240,6 @@ impl Watch {
 const EXPIRED: Refused = Refused {
     code: 410,
     reason: "Expired",
-};
-
-const NOT_FOUND: Refused = Refused {
-    code: 404,
-    reason: "NotFound",
-};
-
-const INVALID: Refused = Refused {
-    code: 422,
-    reason: "Invalid",
 };
 
 /// What the API server says with a status that a test chose.

@@ -57,7 +57,7 @@ pub struct Refused {
     pub reason: &'static str,
 }
 
-const NOT_FOUND: Refused = Refused {
+pub const NOT_FOUND: Refused = Refused {
     code: 404,
     reason: "NotFound",
 };
@@ -69,7 +69,7 @@ const EXISTS: Refused = Refused {
     code: 409,
     reason: "AlreadyExists",
 };
-const INVALID: Refused = Refused {
+pub const INVALID: Refused = Refused {
     code: 422,
     reason: "Invalid",
 };

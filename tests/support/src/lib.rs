@@ -5,6 +5,7 @@
 use std::path::Path;
 
 pub mod command;
+pub mod company;
 pub mod conformance;
 pub mod control_plane;
 pub mod emulator;
