@@ -7,7 +7,10 @@ use test_support::kubectl::{kubectl, try_kubectl};
 use test_support::process::Process;
 use tokio::sync::OnceCell;
 
-use crate::office::{apply, condition, get, install, namespace, number, operator, until, until_gone, until_ready, account_in};
+use crate::office::{
+    account_in, apply, condition, get, install, namespace, number, operator, until, until_gone,
+    until_ready,
+};
 
 /// How long nothing may stay in deletion without saying why.
 const PATIENCE_SECONDS: u64 = 60;
@@ -54,6 +57,12 @@ async fn furnish(plane: &ControlPlane, emulator: &Emulator, place: &str, e164: &
         .extend(more.as_object().unwrap().clone());
     apply(plane, &number(place, "nyc", spec));
     until_ready(plane, place, "nyc").await;
+}
+
+/// Merges `patch` into the number that [`furnish`] has made.
+fn change(plane: &ControlPlane, place: &str, patch: &str) {
+    let patch = ["patch", "pn", "nyc", "--type=merge", "-p", patch];
+    kubectl(plane, &[&patch[..], &["-n", place]].concat());
 }
 
 fn delete(plane: &ControlPlane, what: &[&str]) {
@@ -158,19 +167,7 @@ async fn a_namespace_that_cannot_go_says_why_and_what_to_do() {
         (keyless, r#"{"spec": {"deletionPolicy": "Retain"}}"#),
         (protected, r#"{"spec": {"deletionProtection": false}}"#),
     ] {
-        kubectl(
-            plane,
-            &[
-                "patch",
-                "pn",
-                "nyc",
-                "-n",
-                place,
-                "--type=merge",
-                "-p",
-                patch,
-            ],
-        );
+        change(plane, place, patch);
     }
     for (place, e164, releases) in [(keyless, "+12125552101", 0), (protected, "+12125552102", 1)] {
         until_gone(plane, &["namespace", place]).await;
@@ -246,19 +243,7 @@ fn backed_up(plane: &ControlPlane, place: &str) -> Value {
 /// Takes the number out of a cluster for good, as docs/how-to/move-a-number.md says: Retain first, then the deletion.
 async fn let_go(plane: &ControlPlane, place: &str) {
     let retain = r#"{"spec": {"deletionPolicy": "Retain"}}"#;
-    kubectl(
-        plane,
-        &[
-            "patch",
-            "pn",
-            "nyc",
-            "-n",
-            place,
-            "--type=merge",
-            "-p",
-            retain,
-        ],
-    );
+    change(plane, place, retain);
     delete(plane, &["pn", "nyc", "-n", place]);
     until_gone(plane, &["pn", "nyc", "-n", place]).await;
 }

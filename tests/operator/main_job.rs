@@ -2,7 +2,7 @@
 
 use kube::ResourceExt;
 use kube::api::PostParams;
-use phonenumber_operator::api::{OrderStatus, condition};
+use phonenumber_operator::api::{OrderStatus, PhoneNumber, condition};
 use serde_json::json;
 use test_support::emulator::{CONNECTION, TAKEN, TWILIO_ACCOUNT};
 use test_support::objects::merge;
@@ -33,10 +33,7 @@ async fn a_twilio_number_is_bought_once_set_up_and_assigned() {
     let status = number.status.clone().unwrap();
     let twilio = status.twilio.unwrap();
     assert!(status.id.unwrap().starts_with("PN"));
-    assert_eq!(
-        status.account_id.as_deref(),
-        Some(TWILIO_ACCOUNT)
-    );
+    assert_eq!(status.account_id.as_deref(), Some(TWILIO_ACCOUNT));
     assert_eq!(status.phone_number.as_deref(), Some(TWILIO_NUMBER));
     assert_eq!(
         twilio.voice_url.as_deref(),
@@ -301,16 +298,12 @@ async fn suspended_numbers_are_not_written_to() {
     world
         .create("new", "twilio", "+12125550701", json!({"suspend": true}))
         .await;
-    world
-        .until("new", "Suspended", says_suspended)
-        .await;
+    world.until("new", "Suspended", says_suspended).await;
     assert_eq!(world.emulator.purchases("+12125550701").await, 0);
     world.change("new", json!({"suspend": false})).await;
     world.until_ready("new").await;
     world.change("new", json!({"suspend": true})).await;
-    let suspended = world
-        .until("new", "Suspended", says_suspended)
-        .await;
+    let suspended = world.until("new", "Suspended", says_suspended).await;
     assert_eq!(
         truth(&suspended, condition::READY),
         "True",
@@ -386,9 +379,7 @@ async fn when_nothing_changes_nothing_is_written() {
     world
         .create("nyc", "twilio", "+12125550901", json!({"assistantId": 101}))
         .await;
-    world
-        .create("taken", "twilio", TAKEN, json!({}))
-        .await;
+    world.create("taken", "twilio", TAKEN, json!({})).await;
     let ready = world.until_ready("nyc").await;
     let taken = world.until_reason("taken", "NumberNotAvailable").await;
     let (writes, attempts) = (world.effects().await, world.attempts().await);
