@@ -1,28 +1,20 @@
 //! The policy that keeps claims and finalizers in the operator's hands, tried with the tokens of the operator, of a person who
 //! may do everything with numbers, and of the administrator. Without it one `kubectl replace` loses a paid number.
 
-use std::path::PathBuf;
-
 use serde_json::{Value, json};
 use test_support::command::Printed;
-use test_support::control_plane::client_for;
 
 use crate::cluster::{Cluster, poll};
 use crate::deletion::{DEFINITION, PROTECTED};
 use crate::manifests::{Kind, least};
+use crate::office::{Office, held, plain};
+use crate::roles::{ADOPTION, OWNERS, RESTORES};
 
 const CLAIM: &str = "the annotation telephony.burki.dev/claim is the operator's: it keeps a paid number from being lost. \
      Leave it as it is: kubectl replace drops it, and so does a manifest that was applied with it and now comes without it";
 const FINALIZERS: &str = "the finalizers telephony.burki.dev/... are the operator's: they keep a paid number from being lost. \
                           Use kubectl apply or patch instead of replace; to let a PhoneNumber go without releasing its number, \
                           set spec.deletionPolicy: Retain";
-const OWNERS: &str = "a PhoneNumber is deleted with its owners, and its number is released: only a user who may delete \
-                      PhoneNumbers in this namespace may add or change metadata.ownerReferences";
-const RESTORES: &str = "the annotation telephony.burki.dev/claim says that a number may be paid already: only a user who may \
-                        restore PhoneNumbers in this namespace (role phonenumber-restorer) may create one with it. Remove it \
-                        from the manifest";
-const ADOPTION: &str = "only a user who may adopt PhoneNumbers in this namespace (role phonenumber-adopter) may take over a \
-                        number of a ClusterProviderAccount";
 const OWN_ANNOTATIONS: &str = "the operator changes no annotation but telephony.burki.dev/claim";
 const OWN_OWNERS: &str = "the operator does not change owners";
 const OWN_FINALIZERS: &str = "the operator changes no finalizer but telephony.burki.dev/...";
@@ -32,116 +24,6 @@ const LABELS: &str = "the operator does not change labels";
 const BREAK_GLASS: &str = "--as-group=phonenumber-operator:break-glass";
 const NO_FINALIZERS: &str = r#"{"metadata": {"finalizers": null}}"#;
 const NO_ANNOTATIONS: &str = r#"{"metadata": {"annotations": null}}"#;
-
-/// A namespace with a person who may edit numbers and accounts, and the operator's own token.
-struct Office {
-    cluster: Cluster,
-    editor: PathBuf,
-    operator: PathBuf,
-}
-
-impl Office {
-    async fn new(name: &str) -> Self {
-        let cluster = Cluster::new(name).await;
-        let namespace = cluster.namespace.clone();
-        let resources = "--resource=phonenumbers.telephony.burki.dev,phonenumbers.telephony.burki.dev/status,provideraccounts.telephony.burki.dev";
-        let account = format!("--serviceaccount={namespace}:editor");
-        for arguments in [
-            &["create", "serviceaccount", "editor"][..],
-            &["create", "role", "editor", "--verb=*", resources],
-            &["create", "rolebinding", "editor", "--role=editor", &account],
-        ] {
-            cluster.kubectl(arguments).unwrap();
-        }
-        let plane = cluster.plane;
-        let operator = plane
-            .kubeconfig_for_service_account("phonenumber-operator-system", "phonenumber-operator")
-            .await
-            .unwrap();
-        let editor = plane
-            .kubeconfig_for_service_account(&namespace, "editor")
-            .await
-            .unwrap();
-        let office = Self {
-            cluster,
-            editor,
-            operator,
-        };
-        office.await_policy();
-        office
-    }
-
-    /// A policy takes effect a moment after it was installed.
-    fn await_policy(&self) {
-        self.restore(&held("probe"));
-        let remove = [
-            "annotate",
-            "pn",
-            "probe",
-            "telephony.burki.dev/claim-",
-            "--dry-run=server",
-        ];
-        poll("the policy", || self.as_editor(&remove, None).is_err());
-    }
-
-    fn as_editor(&self, arguments: &[&str], manifest: Option<&Value>) -> Printed {
-        let manifest = manifest.map(Value::to_string);
-        self.cluster
-            .kubectl_of(Some(&self.editor), arguments, manifest.as_deref())
-    }
-
-    fn as_operator(&self, arguments: &[&str]) -> Printed {
-        self.cluster
-            .kubectl_of(Some(&self.operator), arguments, None)
-    }
-
-    /// One request, as the operator sends it: kubectl would read the object first, for which it has no right.
-    async fn patch_as_operator(&self, kind: Kind, name: &str, patch: &str) -> Printed {
-        let path = format!("{}/{name}", kind.path(&self.cluster.namespace));
-        let request = http::Request::patch(path)
-            .header("content-type", "application/merge-patch+json")
-            .body(patch.as_bytes().to_vec())
-            .unwrap();
-        let client = client_for(&self.operator).await.unwrap();
-        match client.request_text(request).await {
-            Ok(text) => Ok(text),
-            Err(kube::Error::Api(status)) => Err(status.message.clone()),
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    /// As a restore from backup does, by somebody who is not the operator.
-    fn restore(&self, manifest: &Value) {
-        self.as_editor(&["create", "-f", "-"], Some(manifest))
-            .unwrap();
-    }
-
-    /// The claim and the finalizers of a number.
-    fn kept(&self, name: &str) -> (Value, Value) {
-        let metadata = &self.cluster.get(Kind::PhoneNumber, name)["metadata"];
-        (
-            metadata["annotations"]["telephony.burki.dev/claim"].clone(),
-            metadata["finalizers"].clone(),
-        )
-    }
-
-    fn is_gone(&self, name: &str) -> bool {
-        let arguments = ["get", "pn", name, "--ignore-not-found", "-o", "name"];
-        self.cluster.kubectl(&arguments).unwrap().is_empty()
-    }
-}
-
-fn plain(name: &str) -> Value {
-    least(Kind::PhoneNumber, "twilio", name)
-}
-
-/// A number that the operator has claimed.
-fn held(name: &str) -> Value {
-    let mut manifest = plain(name);
-    manifest["metadata"]["annotations"] = json!({"telephony.burki.dev/claim": "{}"});
-    manifest["metadata"]["finalizers"] = json!(["telephony.burki.dev/release"]);
-    manifest
-}
 
 fn denied(what: &str, printed: Printed, message: &str) {
     let words = format!(
@@ -623,141 +505,4 @@ async fn no_message_of_a_policy_is_without_a_refusal() {
             RESTORES,
         ]
     );
-}
-
-/// A person with the chart's own roles in a namespace, as `kubectl create rolebinding` gives them.
-fn person(cluster: &Cluster, name: &str, roles: &[&str]) -> String {
-    for role in roles {
-        let binding = format!("{name}-{role}");
-        let (role, user) = (format!("--clusterrole={role}"), format!("--user={name}"));
-        let arguments = ["create", "rolebinding", &binding, &role, &user];
-        cluster.kubectl(&arguments).unwrap();
-    }
-    format!("--as={name}")
-}
-
-fn forbidden(what: &str, printed: Printed, message: &str) {
-    let error = printed.expect_err(what);
-    assert!(error.contains(message), "{what}: {error}");
-}
-
-/// With a real garbage collector: what an owner reference does is shown, not supposed.
-#[tokio::test]
-async fn who_may_not_delete_sets_no_owner() {
-    let office = Office::new("owners").await;
-    let cluster = &office.cluster;
-    cluster.plane.start_controller_manager().await.unwrap();
-    let editor = person(
-        cluster,
-        "editor",
-        &["phonenumber-editor", "phonenumber-buyer"],
-    );
-    let releaser = person(
-        cluster,
-        "releaser",
-        &["phonenumber-editor", "phonenumber-releaser"],
-    );
-    let mut kept = plain("kept");
-    kept["metadata"]["finalizers"] = json!(["example.com/keeps-it"]);
-    office.restore(&kept);
-    let gone = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "gone",
-        "uid": "00000000-0000-4000-8000-000000000000"}]);
-    let patch = json!({"metadata": {"ownerReferences": gone}}).to_string();
-    let set = ["patch", "pn", "kept", "--type=merge", "-p", &patch];
-    poll("the policy", || {
-        let printed = cluster.kubectl(&[&set[..], &[&editor, "--dry-run=server"]].concat());
-        printed.is_err_and(|error| error.contains(OWNERS))
-    });
-    forbidden(
-        "delete",
-        cluster.kubectl(&["delete", "pn", "kept", &editor]),
-        "cannot delete",
-    );
-    forbidden(
-        "patch",
-        cluster.kubectl(&[&set[..], &[&editor]].concat()),
-        OWNERS,
-    );
-    let mut owned = plain("owned");
-    owned["metadata"]["ownerReferences"] = gone;
-    let create = ["create", "-f", "-", &editor];
-    forbidden("create", cluster.kubectl_with(&create, &owned), OWNERS);
-    // What sets no owner passes.
-    cluster.kubectl_with(&create, &plain("free")).unwrap();
-    cluster
-        .kubectl(&["label", "pn", "kept", "team=voice", &editor])
-        .unwrap();
-    assert!(cluster.get(Kind::PhoneNumber, "kept")["metadata"]["deletionTimestamp"].is_null());
-
-    cluster.kubectl(&[&set[..], &[&releaser]].concat()).unwrap();
-    poll("garbage collection", || {
-        cluster.get(Kind::PhoneNumber, "kept")["metadata"]["deletionTimestamp"].is_string()
-    });
-    cluster
-        .kubectl(&["label", "pn", "kept", "team-", &editor])
-        .unwrap();
-}
-
-#[tokio::test]
-async fn who_may_not_restore_creates_no_claim() {
-    let office = Office::new("restores").await;
-    let cluster = &office.cluster;
-    let buyer = person(cluster, "buyer", &["phonenumber-buyer"]);
-    let restorer = person(
-        cluster,
-        "restorer",
-        &["phonenumber-buyer", "phonenumber-restorer"],
-    );
-    let create =
-        |user: &str, manifest: &Value| cluster.kubectl_with(&["create", "-f", "-", user], manifest);
-    poll("the policy", || {
-        create(&buyer, &held("held")).is_err_and(|error| error.contains(RESTORES))
-    });
-    create(&buyer, &plain("plain")).unwrap();
-    create(&restorer, &held("held")).unwrap();
-}
-
-#[tokio::test]
-async fn who_may_not_adopt_takes_nothing_over_from_a_cluster_account() {
-    let office = Office::new("adoption").await;
-    let cluster = &office.cluster;
-    let buyer = person(
-        cluster,
-        "buyer",
-        &["phonenumber-editor", "phonenumber-buyer"],
-    );
-    let adopter = person(
-        cluster,
-        "adopter",
-        &[
-            "phonenumber-editor",
-            "phonenumber-buyer",
-            "phonenumber-adopter",
-        ],
-    );
-    let adopting = |name: &str, kind: &str, policy: &str| {
-        let mut manifest = plain(name);
-        manifest["spec"]["adoptionPolicy"] = json!(policy);
-        manifest["spec"]["accountRef"] = json!({"kind": kind, "name": "shared"});
-        manifest
-    };
-    let create =
-        |user: &str, manifest: &Value| cluster.kubectl_with(&["create", "-f", "-", user], manifest);
-    let (of_all, own) = ("ClusterProviderAccount", "ProviderAccount");
-    poll("the policy", || {
-        create(&buyer, &adopting("shared", of_all, "Adopt"))
-            .is_err_and(|error| error.contains(ADOPTION))
-    });
-    create(&buyer, &adopting("own", own, "Adopt")).unwrap();
-    create(&buyer, &adopting("bought", of_all, "Never")).unwrap();
-    create(&adopter, &adopting("shared", of_all, "Adopt")).unwrap();
-    let patch = |user: &str, name: &str, patch: &str| {
-        cluster.kubectl(&["patch", "pn", name, "--type=merge", "-p", patch, user])
-    };
-    let takes_over = r#"{"spec": {"adoptionPolicy": "Adopt"}}"#;
-    forbidden("patch", patch(&buyer, "bought", takes_over), ADOPTION);
-    let account = r#"{"spec": {"accountRef": {"kind": "ClusterProviderAccount"}}}"#;
-    forbidden("account", patch(&buyer, "own", account), ADOPTION);
-    // Once it is allowed, its other fields are anybody's to edit.
-    patch(&buyer, "shared", r#"{"spec": {"assistantId": 101}}"#).unwrap();
 }

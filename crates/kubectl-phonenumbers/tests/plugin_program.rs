@@ -1,6 +1,6 @@
 //! The program tells its commands, and refuses others as wrong usage.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![cfg(test)]
 
 use std::process::{Command, Output};
 
