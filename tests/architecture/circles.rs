@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Source, root, sources, sources_in};
+use super::source::{Source, root, sources, sources_in};
 
 type Edges = BTreeMap<String, BTreeSet<String>>;
 
