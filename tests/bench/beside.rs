@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use serde_json::json;
+use test_support::emulator::TWILIO_ACCOUNT;
 
 use crate::process::{cpu_seconds, peak_memory, until_quiet};
 use crate::table::Table;
@@ -102,7 +103,7 @@ async fn turn(
     buyer: Buyer,
     count: usize,
 ) -> Taken {
-    let account = "AC00000000000000000000000000000001";
+    let account = TWILIO_ACCOUNT;
     let token = "emulator-token";
     let keys = json!({"accountSid": account, "authToken": token});
     let limits = match buyer {
