@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
-SIMULATION = $(CARGO) test --profile simulation --features sabotage --test simulation
+SIMULATION = $(CARGO) test --profile simulation --features disable-safeguards --test simulation
 export RUSTFLAGS ?=
 # Most tests wait for real processes most of the time.
 export RUST_TEST_THREADS ?= 6

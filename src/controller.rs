@@ -12,8 +12,8 @@ mod standby;
 use std::sync::Arc;
 
 use crate::account::{Accounts, Directory};
-use crate::chance::Chance;
 use crate::clock::Clock;
+use crate::random::Random;
 use crate::server_time::Clients;
 use crate::telemetry::Heartbeat;
 use crate::telemetry::metrics::Metrics;
@@ -34,7 +34,7 @@ pub struct Parts {
     /// The clock of all limits.
     pub clock: Arc<dyn Clock>,
     /// What nonces and jitter are drawn from.
-    pub chance: Chance,
+    pub random: Random,
     /// The API server.
     pub clients: Clients,
     /// The providers.

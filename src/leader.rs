@@ -17,9 +17,9 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::chance::Chance;
 use crate::clock::{Clock, Instant};
 use crate::panics::lock;
+use crate::random::Random;
 use crate::telemetry::Heartbeat;
 pub use lease::{LEASE, RENEW_DEADLINE};
 use lease::{Move, Tenure, Watching, holder, released, renewed, taken, version};
@@ -56,7 +56,7 @@ pub struct Elector {
     name: String,
     identity: String,
     clock: Arc<dyn Clock>,
-    chance: Chance,
+    random: Random,
     heartbeat: Option<Heartbeat>,
 }
 
@@ -67,14 +67,14 @@ impl Elector {
         namespace: &str,
         name: &str,
         clock: Arc<dyn Clock>,
-        chance: Chance,
+        random: Random,
     ) -> Self {
         Self {
             leases: Api::namespaced(client, namespace),
             name: name.to_owned(),
-            identity: format!("{}_{}", host(), chance.nonce()),
+            identity: format!("{}_{}", host(), random.nonce()),
             clock,
-            chance,
+            random,
             heartbeat: None,
         }
     }
@@ -293,7 +293,7 @@ impl Elector {
 
     /// Somewhat less than `pause`, so that processes that started together do not ask together.
     fn jittered(&self, pause: Duration) -> Duration {
-        pause.mul_f64(0.8 + 0.2 * self.chance.fraction())
+        pause.mul_f64(0.8 + 0.2 * self.random.fraction())
     }
 
     fn beat(&self) {

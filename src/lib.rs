@@ -26,6 +26,6 @@ pub mod telemetry;
 
 pub use phonenumber_api as api;
 pub use telephony::{
-    account, burki, chance, claim, clock, endpoints, flight, number, panics, provider, sabotage,
+    account, burki, claim, clock, endpoints, flight, number, panics, provider, random, safeguards,
     shown,
 };

@@ -14,7 +14,6 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 use crate::account::{Accounts, Directory};
-use crate::chance::Chance;
 use crate::claim::TOKEN_LIFETIME;
 use crate::clock::{BootClock, Clock};
 use crate::controller::{self, Parts, Settings};
@@ -23,6 +22,7 @@ use crate::leader::{Elector, HEARTBEAT_MAX_AGE, Term};
 use crate::number::Installation;
 use crate::panics;
 use crate::provider::http::{Client, Reqwest};
+use crate::random::Random;
 use crate::server_time::clients;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
@@ -187,7 +187,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let burki_origins = burki_origins(&options)?;
 
     let clock: Arc<dyn Clock> = Arc::new(BootClock);
-    let chance = Chance::of_system();
+    let random = Random::of_system();
     let config = kube::Config::infer()
         .await
         .context("no kubeconfig, and not in a cluster")?;
@@ -228,7 +228,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             &options.operator_namespace,
             LEASE,
             Arc::clone(&clock),
-            chance.clone(),
+            random.clone(),
         )
         .with_heartbeat(health.heartbeat("lease", HEARTBEAT_MAX_AGE))
     });
@@ -253,7 +253,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             burki_endpoint,
         },
         clock,
-        chance,
+        random,
         clients,
         heartbeat: health.heartbeat("controllers", CONTROLLERS_MAX_AGE),
         metrics,

@@ -1,6 +1,6 @@
 //! Events, written one after the other in the background: what they tell has happened already, so no pass waits for them.
 //!
-//! They are told on transitions only, so nothing is gathered into series, and nothing is remembered once it is written.
+//! They are pending on transitions only, so nothing is gathered into series, and nothing is remembered once it is written.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -37,7 +37,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What happened to an object.
 #[derive(Clone, Debug)]
-pub(crate) struct Told {
+pub(crate) struct PendingEvent {
     /// The object.
     pub(crate) about: ObjectReference,
     /// True if a person must act.
@@ -63,9 +63,9 @@ pub(crate) struct Events {
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Told>,
+    waiting: VecDeque<PendingEvent>,
     writing: bool,
-    /// How many were ever told; no two Events have the same name.
+    /// How many were ever recorded; no two Events have the same name.
     count: u64,
     dropped: u64,
 }
@@ -86,18 +86,19 @@ impl Events {
     }
 
     /// Has an Event written soon. That it cannot be written changes nothing.
-    pub(crate) fn tell(&self, mut told: Told) {
-        told.note = shown::line(&told.note, LONGEST_NOTE);
+    pub(crate) fn record(&self, mut pending: PendingEvent) {
+        pending.note = shown::line(&pending.note, LONGEST_NOTE);
         // The API server refuses longer ones.
-        told.note
-            .truncate(told.note.floor_char_boundary(LONGEST_NOTE));
+        pending
+            .note
+            .truncate(pending.note.floor_char_boundary(LONGEST_NOTE));
         let must_start = {
             let mut queue = self.lock();
             if queue.waiting.len() >= MOST_WAITING {
                 queue.dropped += 1;
                 return;
             }
-            queue.waiting.push_back(told);
+            queue.waiting.push_back(pending);
             !std::mem::replace(&mut queue.writing, true)
         };
         if must_start {
@@ -117,20 +118,20 @@ impl Events {
     }
 
     async fn write_all(self) {
-        while let Some((told, count)) = self.next() {
+        while let Some((pending, count)) = self.next() {
             // One that panics is lost; those after it are written all the same.
-            if let Err(panic) = panics::caught(self.write(told, count)).await {
+            if let Err(panic) = panics::caught(self.write(pending, count)).await {
                 tracing::error!(panic, "the writing of an Event panicked");
             }
         }
     }
 
-    fn next(&self) -> Option<(Told, u64)> {
+    fn next(&self) -> Option<(PendingEvent, u64)> {
         let mut queue = self.lock();
         match queue.waiting.pop_front() {
-            Some(told) => {
+            Some(pending) => {
                 queue.count += 1;
-                Some((told, queue.count))
+                Some((pending, queue.count))
             }
             None => {
                 queue.writing = false;
@@ -147,21 +148,28 @@ impl Events {
         }
     }
 
-    async fn write(&self, told: Told, count: u64) {
-        let namespace = told.about.namespace.clone();
-        let name = told.about.name.clone().unwrap_or_default();
+    async fn write(&self, pending: PendingEvent, count: u64) {
+        let namespace = pending.about.namespace.clone();
+        let name = pending.about.name.clone().unwrap_or_default();
         let event = v1::Event {
             metadata: ObjectMeta {
-                name: Some(format!("{name}.{:x}.{count:x}", told.at.as_nanosecond())),
+                name: Some(format!("{name}.{:x}.{count:x}", pending.at.as_nanosecond())),
                 namespace: namespace.clone(),
                 ..ObjectMeta::default()
             },
-            type_: Some(if told.is_warning { "Warning" } else { "Normal" }.to_owned()),
-            reason: Some(told.reason),
-            action: Some(told.action.to_owned()),
-            note: Some(told.note),
-            event_time: Some(MicroTime(told.at)),
-            regarding: Some(told.about),
+            type_: Some(
+                if pending.is_warning {
+                    "Warning"
+                } else {
+                    "Normal"
+                }
+                .to_owned(),
+            ),
+            reason: Some(pending.reason),
+            action: Some(pending.action.to_owned()),
+            note: Some(pending.note),
+            event_time: Some(MicroTime(pending.at)),
+            regarding: Some(pending.about),
             reporting_controller: Some(REPORTER.to_owned()),
             reporting_instance: Some(self.instance.clone()),
             ..v1::Event::default()
@@ -204,8 +212,8 @@ mod tests {
         Client::new(service, "default")
     }
 
-    fn told(reason: &str) -> Told {
-        Told {
+    fn pending(reason: &str) -> PendingEvent {
+        PendingEvent {
             about: ObjectReference {
                 name: Some("nyc".into()),
                 namespace: Some("support".into()),
@@ -229,7 +237,7 @@ mod tests {
         let written = Arc::default();
         let events = Events::new(slow_server(Arc::clone(&written)), "operator-0");
         for reason in ["Purchased", "Lost", "Purchased"] {
-            events.tell(told(reason));
+            events.record(pending(reason));
         }
         assert!(written.lock().unwrap().is_empty());
         events.finish().await;
@@ -269,9 +277,9 @@ mod tests {
             }
         });
         let events = Events::new(Client::new(service, "default"), "operator-0");
-        events.tell(told("Purchased"));
+        events.record(pending("Purchased"));
         events.finish().await;
-        events.tell(told("Lost"));
+        events.record(pending("Lost"));
         events.finish().await;
         let written = written.lock().unwrap();
         assert_eq!(reasons(&written), ["Lost"]);
@@ -282,7 +290,7 @@ mod tests {
         let written = Arc::default();
         let events = Events::new(slow_server(Arc::clone(&written)), "operator-0");
         for _ in 0..MOST_WAITING + 5 {
-            events.tell(told("Ready"));
+            events.record(pending("Ready"));
         }
         let waiting = events.lock().waiting.len();
         assert_eq!(waiting, MOST_WAITING);

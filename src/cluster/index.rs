@@ -3,9 +3,9 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 mod claims;
-mod told;
+mod excluding;
 
-pub(crate) use told::Credible;
+pub(crate) use excluding::Credible;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};

@@ -1,4 +1,4 @@
-//! What this process is started with: settings, clocks, chance, metrics. None of it reaches Kubernetes or a provider.
+//! What this process is started with: settings, clocks, randomness, metrics. None of it reaches Kubernetes or a provider.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::errors::is_conflict;
-use crate::chance::Chance;
 use crate::clock::{Clock, Instant};
 use crate::number::Installation;
 use crate::pass::Timeouts;
+use crate::random::Random;
 use crate::server_time::ServerTime;
 use crate::telemetry::metrics::{KUBERNETES_API, Metrics};
 
@@ -46,7 +46,7 @@ pub(crate) struct Process {
     pub(crate) clock: Arc<dyn Clock>,
     /// The API server's time.
     pub(crate) time: ServerTime,
-    pub(crate) chance: Chance,
+    pub(crate) random: Random,
     pub(crate) metrics: Metrics,
 }
 

@@ -26,7 +26,7 @@ use super::requeuer::Requeuer;
 use crate::api::PhoneNumber;
 use crate::number::AccountId;
 use crate::panics::lock;
-use crate::sabotage::{Safeguard, stands};
+use crate::safeguards::{Safeguard, is_enabled};
 pub(crate) use exceeded::{QuotaExceeded, QuotaKind};
 use stored::{Keys, Slots, WINDOW, copy_of, full, key, minute_of, read, total, write};
 use taken::{Shared, Standing};
@@ -420,7 +420,7 @@ impl HourlyQuotas {
                 data.insert(key.to_owned(), write(&slots));
             }
             object.metadata.managed_fields = None;
-            if !stands(Safeguard::CountBySwap) {
+            if !is_enabled(Safeguard::CountBySwap) {
                 object.metadata.resource_version = None;
             }
             let written = if exists {

@@ -70,7 +70,7 @@ impl Reconciler {
         let Parts {
             settings,
             clock,
-            chance,
+            random,
             clients,
             accounts,
             directory,
@@ -81,13 +81,13 @@ impl Reconciler {
             settings: Arc::new(settings),
             clock: Arc::clone(&clock),
             time: clients.time,
-            chance: chance.clone(),
+            random: random.clone(),
             metrics: metrics.clone(),
         };
         let settings = &process.settings;
         let schedule = Schedule {
             slots: AccountSlots::new(settings.concurrency, requeuer.clone()),
-            setbacks: Setbacks::new(Arc::clone(&clock), chance, metrics),
+            setbacks: Setbacks::new(Arc::clone(&clock), random, metrics),
             checks: Checks::default(),
         };
         let quotas = HourlyQuotas::new(

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use kube::Resource;
 
-use crate::chance::Chance;
 use crate::clock::{Clock, Instant};
 use crate::panics::lock;
 use crate::pass::RequeueAfter;
+use crate::random::Random;
 use crate::telemetry::metrics::Metrics;
 
 /// The first and the longest pause after an error.
@@ -35,7 +35,7 @@ type Key = (String, Option<String>, String);
 /// The objects whose last pass failed.
 pub(super) struct Setbacks {
     clock: Arc<dyn Clock>,
-    chance: Chance,
+    random: Random,
     metrics: Metrics,
     state: Mutex<State>,
 }
@@ -57,10 +57,10 @@ struct Setback {
 }
 
 impl Setbacks {
-    pub(super) fn new(clock: Arc<dyn Clock>, chance: Chance, metrics: Metrics) -> Self {
+    pub(super) fn new(clock: Arc<dyn Clock>, random: Random, metrics: Metrics) -> Self {
         Self {
             clock,
-            chance,
+            random,
             metrics,
             state: Mutex::default(),
         }
@@ -144,7 +144,7 @@ impl Setbacks {
         let doublings = setback.failures.min(16);
         setback.failures = setback.failures.saturating_add(1);
         let pause = first.saturating_mul(1 << doublings).min(longest);
-        let pause = pause.mul_f64(0.5 + self.chance.fraction() / 2.0);
+        let pause = pause.mul_f64(0.5 + self.random.fraction() / 2.0);
         setback.until = self.clock.now() + pause;
         setback.version = object.meta().resource_version.clone();
         (setback, pause)

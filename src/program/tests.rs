@@ -99,8 +99,8 @@ async fn when_a_part_ends_the_next_replica_leads_at_once() {
         let client = keeper_of_the_lease();
         let elector = || {
             let clock = Arc::new(BootClock);
-            let chance = Chance::of_system();
-            Elector::new(client.clone(), "default", LEASE, clock, chance)
+            let random = Random::of_system();
+            Elector::new(client.clone(), "default", LEASE, clock, random)
         };
         let term = elector().acquire().await;
         let next = elector();

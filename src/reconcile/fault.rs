@@ -14,7 +14,7 @@ use super::conditions::set_condition;
 use crate::api::{PhoneNumber, Reason, StatusReason, condition, reason_of};
 use crate::cluster::Cluster;
 use crate::cluster::any_account::AnyAccount;
-use crate::cluster::events::{Events, Told};
+use crate::cluster::events::{Events, PendingEvent};
 use crate::cluster::process::Process;
 use crate::cluster::writer::Writer;
 use crate::panics;
@@ -75,7 +75,7 @@ pub(crate) async fn number_panicked(
     };
     let due = cluster
         .observations
-        .requeue_after(&number, &outcome, process.chance.fraction());
+        .requeue_after(&number, &outcome, process.random.fraction());
     let namespace = number.namespace().unwrap_or_default();
     let api = Api::namespaced(writer.client.clone(), &namespace);
     survived_round(SHOWING, &process.metrics, async {
@@ -169,7 +169,7 @@ where
         .inspect_err(|error| tracing::debug!(%error, "cannot show that a pass panicked"))
         .ok()?;
     if reason_of(&before, condition::READY) != Some(Reason::InternalError) {
-        events.tell(Told {
+        events.record(PendingEvent {
             about: object.object_ref(&()),
             is_warning: true,
             reason: Reason::InternalError.to_string(),

@@ -142,7 +142,7 @@ impl Cluster {
         let is_limited = declared.max_numbers.is_some() || !declared.monthly_cost.is_empty();
         let used = account.filter(|_| is_limited).map(|account| {
             let names = account.names();
-            let tally = account.tally(&self.told_besides(number, names.clone()));
+            let tally = account.tally(&self.claims_excluding(number, names.clone()));
             (names, tally)
         });
         let held = used.as_ref().map(|(_, tally)| tally.numbers);

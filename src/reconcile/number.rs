@@ -139,7 +139,7 @@ async fn pass_over(
         .instrument(span)
         .await?;
     remember(&state, &outcome, &cluster.observations);
-    let jitter = process.chance.fraction();
+    let jitter = process.random.fraction();
     Ok(cluster
         .observations
         .requeue_after(&state.object, &outcome, jitter))

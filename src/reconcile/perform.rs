@@ -19,7 +19,7 @@ use crate::cluster::process::Process;
 use crate::cluster::quota::HourlyQuotas;
 use crate::cluster::writer::Writer;
 use crate::number::{Holding, Origin, Whose};
-use crate::sabotage::{Safeguard, stands};
+use crate::safeguards::{Safeguard, is_enabled};
 
 use look::{check_availability, count, fetch_by_id, lookup, price_of, search_and_reserve};
 use release::{record_release, release};
@@ -73,7 +73,7 @@ pub(super) async fn perform(
         Step::Lookup => lookup(state, cluster, quotas, process).await?,
         Step::Count => count(state, cluster).await?,
         Step::CheckAvailability => check_availability(state).await?,
-        Step::SearchAndReserve => search_and_reserve(state, cluster, &process.chance).await?,
+        Step::SearchAndReserve => search_and_reserve(state, cluster, &process.random).await?,
         Step::AddFinalizer => add_finalizer(state, cluster, writer).await?,
         Step::Claim { intent, since } => {
             claim(intent, since, state, cluster, writer, quotas, process).await?
@@ -99,7 +99,7 @@ pub(super) async fn perform(
         Step::Cancel(order) => {
             let account = state.account()?;
             account
-                .call_first(account.provider_api().cancel(&order))
+                .call_urgent(account.provider_api().cancel(&order))
                 .await?;
             state.facts.findings.cancelled = true;
             state.facts.findings.look = None;
@@ -152,7 +152,7 @@ async fn record(holding: Holding, state: &mut ReconcileState) -> Result<Checkpoi
     state.facts.record.id = Some(holding.id.clone());
     state.facts.number = Some(holding.number);
     let was_adopted = state.facts.mark.whose(&holding.marked_text) == Whose::Ours(Origin::Adopted);
-    if was_adopted && stands(Safeguard::AdoptedMark) {
+    if was_adopted && is_enabled(Safeguard::AdoptedMark) {
         state.facts.set_origin(Origin::Adopted);
     }
     let account = state.account()?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use super::providers::Providers;
-use crate::account::{Account, Told};
+use crate::account::{Account, OtherClaims};
 use crate::api::{AccountKey, AccountStatus, PhoneNumber, StatusReason, condition, reason_of};
 use crate::cluster::Cluster;
 use crate::cluster::index::Credible;
@@ -104,16 +104,16 @@ impl Cluster {
     }
 
     /// What the resources other than `number` tell of purchases in the account with these ids.
-    pub(super) fn told_besides<'a>(
+    pub(super) fn claims_excluding<'a>(
         &'a self,
         number: &PhoneNumber,
         account: Vec<AccountId>,
-    ) -> impl Told + use<'a> {
+    ) -> impl OtherClaims + use<'a> {
         let since = self.unsettled_since();
         let credible = self.credible(account.clone(), number.spec.provider);
         self.caches
             .index
-            .told_besides(number, account, since, credible)
+            .claims_excluding(number, account, since, credible)
     }
 }
 

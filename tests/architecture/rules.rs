@@ -40,7 +40,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         because: "a claim is text that is stored, and a clock that ages it",
         modules: &["claim"],
-        allowed: Some(&["number", "clock", "sabotage"]),
+        allowed: Some(&["number", "clock", "safeguards"]),
         ..ANY
     },
     Rule {
@@ -60,7 +60,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         because: "a plan is made of values: nothing in it can read or write anything",
         modules: &["reconcile::plan"],
-        allowed: Some(&["number", "claim", "api", "pass", "provider", "sabotage"]),
+        allowed: Some(&["number", "claim", "api", "pass", "provider", "safeguards"]),
         forbidden: &[
             "provider::http",
             "provider::twilio",

@@ -1,5 +1,5 @@
 //! Input that nobody honest sends: replies of both companies and of the directory, marks, claims, numbers and links, made up
-//! by chance and by bending valid ones. Nothing of it may panic, spend, or be taken for an answer.
+//! at random and by bending valid ones. Nothing of it may panic, spend, or be taken for an answer.
 //!
 //! What goes on over the wire (bodies that are too long, too slow or cut off, redirects, listings that loop) is in
 //! `tests/providers`.
@@ -16,7 +16,7 @@ mod values;
 
 use proptest::test_runner::{Config, FileFailurePersistence, RngSeed};
 
-/// `cases` inputs, the same in every run, so that no run fails by chance. `PROPTEST_CASES` tries that many, and new ones.
+/// `cases` inputs, the same in every run, so that no run fails at random. `PROPTEST_CASES` tries that many, and new ones.
 /// What failed is kept beside the test, to be committed and tried first from then on.
 fn config(cases: u32) -> Config {
     let explored = std::env::var("PROPTEST_CASES").ok();

@@ -9,9 +9,9 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, Client};
-use phonenumber_operator::chance::Chance;
 use phonenumber_operator::clock::{BootClock, Clock, Instant};
 use phonenumber_operator::leader::{Elector, LEASE, RENEW_DEADLINE, Term};
+use phonenumber_operator::random::Random;
 use phonenumber_operator::server_time::clients;
 use serde_json::json;
 use test_support::control_plane::{ControlPlane, config_for};
@@ -62,7 +62,7 @@ impl Election {
             self.namespace,
             NAME,
             Arc::new(BootClock),
-            Chance::of_system(),
+            Random::of_system(),
         )
     }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use axum::http::{Method, Request, StatusCode};
 use kube::Client;
-use phonenumber_operator::chance::Chance;
 use phonenumber_operator::clock::{Clock, Instant};
 use phonenumber_operator::leader::{Elector, HEARTBEAT_MAX_AGE, LEASE, RENEW_DEADLINE, Term};
+use phonenumber_operator::random::Random;
 use phonenumber_operator::telemetry::Health;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -67,7 +67,7 @@ async fn ten_minutes(seed: u64) -> (usize, usize) {
                         "default",
                         NAME,
                         Arc::clone(&clock),
-                        Chance::of_system(),
+                        Random::of_system(),
                     )
                     .acquire()
                     .await;
@@ -120,7 +120,7 @@ async fn lead(client: Client, clock: &Arc<dyn Clock>) -> Term {
         "default",
         NAME,
         Arc::clone(clock),
-        Chance::of_system(),
+        Random::of_system(),
     )
     .acquire()
     .await
@@ -242,7 +242,7 @@ async fn an_elector_is_alive_while_the_api_server_is_not() {
         "default",
         NAME,
         Arc::clone(&clock),
-        Chance::of_system(),
+        Random::of_system(),
     )
     .with_heartbeat(heartbeat);
     let waiting = tokio::spawn(elector.acquire());
@@ -344,7 +344,7 @@ async fn a_process_that_was_frozen_past_its_deadline_never_holds_again() {
         "default",
         NAME,
         clock.clone(),
-        Chance::of_system(),
+        Random::of_system(),
     )
     .acquire()
     .await;

@@ -15,7 +15,7 @@ use test_support::wait::until_ok;
 use test_support::world::World;
 
 use crate::pictures::picture;
-use crate::told::Told;
+use crate::running::Running;
 
 /// Long enough for two scrapes, short enough for a test.
 const RATE_INTERVAL: &str = "15s";
@@ -111,7 +111,7 @@ async fn every_panel_shows_what_a_run_did() {
     let limits =
         json!({"limits": {"maxNumbers": 50, "purchasesPerHour": 100, "releasesPerHour": 100}});
     world.change_account("twilio", limits).await;
-    let told = Told::start(&world, plane.folder(), "panels", None, &[]);
+    let told = Running::start(&world, plane.folder(), "panels", None, &[]);
     let folder = tempfile::tempdir().unwrap();
     let prometheus = Prometheus::start(&program, folder.path(), &told.address);
     prometheus.until("phonenumber_leader == 1").await;

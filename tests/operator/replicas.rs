@@ -20,7 +20,7 @@ use test_support::wait::{until, until_ok};
 use test_support::world::{World, held, reason};
 use tokio::net::TcpListener;
 
-use crate::told::Told;
+use crate::running::Running;
 
 /// The name of the operator's Lease.
 const LEASE: &str = "phonenumber-operator";
@@ -58,22 +58,22 @@ impl Replicas {
         }
     }
 
-    async fn start(&mut self) -> Told {
+    async fn start(&mut self) -> Running {
         self.started += 1;
         let folder = ControlPlane::shared().await.folder();
         let name = format!("replica{}", self.started);
-        Told::start(&self.world, folder, &name, None, &[])
+        Running::start(&self.world, folder, &name, None, &[])
     }
 
     /// A replica that leads.
-    async fn start_leader(&mut self) -> Told {
+    async fn start_leader(&mut self) -> Running {
         let leader = self.start().await;
         leader.until("phonenumber_leader", 1.0).await;
         leader
     }
 
     /// A replica that waits with its caches filled.
-    async fn start_waiting(&mut self) -> Told {
+    async fn start_waiting(&mut self) -> Running {
         let waiting = self.start().await;
         waiting.until_ready().await;
         waiting
@@ -246,7 +246,7 @@ async fn a_leader_that_is_told_to_end_writes_down_what_it_buys_and_is_followed_a
 }
 
 /// Which of them leads.
-async fn leading(replicas: &[Told]) -> usize {
+async fn leading(replicas: &[Running]) -> usize {
     until_ok(PATIENCE, "a leader", async || {
         for (at, replica) in replicas.iter().enumerate() {
             if replica.metrics().await.get("phonenumber_leader") == Some(&1.0) {
@@ -295,7 +295,7 @@ async fn a_rolling_update_while_numbers_are_bought_buys_nothing_twice() {
     }
     replicas.all_is_bought_once().await;
     assert_eq!(replicas.world.bought().await.len(), ROUNDS * EACH);
-    audits.extend(running.iter().map(Told::audit));
+    audits.extend(running.iter().map(Running::audit));
     // What each of them did at the company lies between what others did.
     let mut terms: Vec<(String, String)> = Vec::new();
     for audit in &audits {

@@ -11,7 +11,7 @@ use test_support::kubectl::{OPERATOR_NAMESPACE, kubectl};
 use test_support::process::Process;
 use test_support::world::{World, reason};
 
-use crate::told::Told;
+use crate::running::Running;
 
 const NUMBER: &str = "+12125558801";
 const ANOTHER: &str = "+12125558802";
@@ -24,7 +24,7 @@ async fn purchases_releases_and_refusals_are_counted_and_every_write_is_accounte
     let plane = ControlPlane::shared().await;
     let mut world = World::alone("signals", &[]).await;
     world.kill_operator();
-    let told = Told::start(&world, plane.folder(), "alone", None, &[]);
+    let told = Running::start(&world, plane.folder(), "alone", None, &[]);
     let account = format!("account=\"{}/twilio\"", world.namespace);
     let series = |name: &str, more: &str| format!("phonenumber_{name}{{{account}{more}}}");
 
@@ -174,13 +174,13 @@ async fn a_replica_that_waits_is_ready_once_its_caches_are_filled_and_takes_over
     world.kill_operator();
     let folder = plane.folder();
     let more = ["--leader-elect", "true"];
-    let first = Told::start(&world, folder, "first", None, &more);
+    let first = Running::start(&world, folder, "first", None, &more);
     first.until("phonenumber_leader", 1.0).await;
     first.until_ready().await;
     world.create("nyc", "twilio", NUMBER, json!({})).await;
     world.until_ready("nyc").await;
 
-    let second = Told::start(&world, folder, "second", None, &more);
+    let second = Running::start(&world, folder, "second", None, &more);
     second.until_ready().await;
     // One that may not watch has nothing in its caches. It is alive all the same.
     kubectl(
@@ -197,7 +197,7 @@ async fn a_replica_that_waits_is_ready_once_its_caches_are_filled_and_takes_over
         .kubeconfig_for_service_account(OPERATOR_NAMESPACE, "nobody")
         .await
         .unwrap();
-    let blind = Told::start(&world, folder, "blind", Some(&nobody), &more);
+    let blind = Running::start(&world, folder, "blind", Some(&nobody), &more);
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(blind.ask("/readyz").await.unwrap().0, 503);
     assert_eq!(blind.ask("/livez").await.unwrap().0, 200);
@@ -216,7 +216,7 @@ async fn a_replica_that_waits_is_ready_once_its_caches_are_filled_and_takes_over
     );
     assert_eq!(second.ask("/livez").await.unwrap().0, 200);
 
-    let Told { process, .. } = first;
+    let Running { process, .. } = first;
     drop(process);
     second
         .until_within(TAKEOVER, "phonenumber_leader", 1.0)

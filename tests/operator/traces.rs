@@ -15,7 +15,7 @@ use test_support::control_plane::ControlPlane;
 use test_support::wait::until_ok;
 use test_support::world::World;
 
-use crate::told::Told;
+use crate::running::Running;
 
 const NUMBER: &str = "+12125558811";
 
@@ -90,7 +90,7 @@ async fn a_purchase_is_a_call_in_a_step_in_a_pass() {
     let collector = Collector::default();
     let endpoint = collector.start().await;
     let more = ["--otlp-endpoint", &endpoint, "--log-level", "warn"];
-    let told = Told::start(&world, plane.folder(), "traces", None, &more);
+    let told = Running::start(&world, plane.folder(), "traces", None, &more);
     world
         .create("nyc", "twilio", NUMBER, json!({"assistantId": 101}))
         .await;

@@ -12,7 +12,7 @@ use test_support::emulator::{CONNECTION, Emulator};
 use test_support::kubectl::kubectl;
 use test_support::world::World;
 
-use crate::told::Told;
+use crate::running::Running;
 
 const BY_HAND: &str = "+12125558301";
 
@@ -235,7 +235,7 @@ async fn an_operator_on_older_definitions_names_what_is_lost_and_works() {
     }
     let lost = LOST.map(|(kind, _, field)| format!("{kind} .status.{field}"));
 
-    let warned = |told: &Told| -> BTreeSet<String> {
+    let warned = |told: &Running| -> BTreeSet<String> {
         let said = told.said();
         let warnings = said.iter().filter(|line| line["level"] == "WARN");
         let fields = warnings.filter_map(|line| line["fields"].as_str());
@@ -249,7 +249,7 @@ async fn an_operator_on_older_definitions_names_what_is_lost_and_works() {
         if wanted.is_empty() {
             install(&plane, "crds");
         }
-        let told = Told::start(&world, plane.folder(), &format!("term{at}"), None, &[]);
+        let told = Running::start(&world, plane.folder(), &format!("term{at}"), None, &[]);
         let (name, number) = (format!("n{at}"), format!("+1212555832{at}"));
         world.create(&name, "twilio", &number, json!({})).await;
         let ready = world.until_ready(&name).await;

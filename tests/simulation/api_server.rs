@@ -123,7 +123,7 @@ impl ApiServer {
 
     fn reply(&self, code: u16, body: UnsyncBoxBody<Bytes, Infallible>) -> Reply {
         let dates = self.process.stage().dates("kubernetes");
-        let date = dates.shown(self.cluster.now(), self.process.chance());
+        let date = dates.shown(self.cluster.now(), self.process.random());
         let mut reply = Response::builder().status(code);
         if let Some(date) = date {
             reply = reply.header("date", httpdate::fmt_http_date(date));
@@ -208,7 +208,7 @@ impl Watch {
             tokio::select! {
                 biased;
                 () = length.until(|length| *length > next) => {
-                    let lag = LAG.mul_f64(self.process.chance().fraction());
+                    let lag = LAG.mul_f64(self.process.random().fraction());
                     tokio::time::sleep(lag).await;
                 }
                 () = relists.until(|relists| *relists > before) => {}

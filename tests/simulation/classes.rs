@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use phonenumber_operator::chance::Chance;
+use phonenumber_operator::random::Random;
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,7 +96,7 @@ impl fmt::Display for Class {
 }
 
 /// The kinds that one schedule draws. `CLASSES=Relists,Panics` draws these and no other, also what is switched off.
-pub fn drawn(dice: &Chance) -> BTreeSet<Class> {
+pub fn drawn(dice: &Random) -> BTreeSet<Class> {
     let given = std::env::var("CLASSES").ok();
     let is_plain = dice.below(100) < PLAIN;
     let is_drawn = |(class, weight): &(Class, usize)| {

@@ -58,7 +58,7 @@ impl Transport for Line {
         let now = self.emulator.world().date(side, &operation);
         let dates = self.process.stage().dates(side.name());
         let respond = |status, body: Vec<u8>, more: Vec<(String, String)>| {
-            let date = now.and_then(|now| dates.shown(now, self.process.chance()));
+            let date = now.and_then(|now| dates.shown(now, self.process.random()));
             let date = date.map(|date| ("date".to_owned(), httpdate::fmt_http_date(date)));
             Ok(Response {
                 status,

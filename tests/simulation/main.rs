@@ -66,7 +66,7 @@ async fn the_simulated_api_server_answers_as_the_real_one_does() {
     let world = World::new(1, json!({}));
     let server = api_server::ApiServer {
         cluster: world.cluster.clone(),
-        process: process::Process::new(0, world.stage.clone(), world.chance.clone()),
+        process: process::Process::new(0, world.stage.clone(), world.random.clone()),
     };
     let clients = Clients::over(server, Arc::clone(&world.clock));
     let cluster = world.cluster.clone();

@@ -11,12 +11,12 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use phonenumber_operator::account::{Accounts, Directory, Endpoints};
-use phonenumber_operator::chance::Chance;
 use phonenumber_operator::clock::Clock;
 use phonenumber_operator::controller::{self, Parts, Settings};
 use phonenumber_operator::leader::{Elector, Term};
 use phonenumber_operator::number::Installation;
 use phonenumber_operator::provider::http::Client;
+use phonenumber_operator::random::Random;
 use phonenumber_operator::server_time::Clients;
 use phonenumber_operator::telemetry::Health;
 use phonenumber_operator::telemetry::metrics::Metrics;
@@ -84,8 +84,8 @@ pub struct Operator {
 
 impl Operator {
     pub fn start(world: &World, id: usize, options: Options) -> Self {
-        let seed = (world.chance.below(usize::MAX)) as u64;
-        let process = Process::new(id, world.stage.clone(), Chance::seeded(seed));
+        let seed = (world.random.below(usize::MAX)) as u64;
+        let process = Process::new(id, world.stage.clone(), Random::seeded(seed));
         let life = process.clone();
         let metrics = Metrics::default();
         let run = Run {
@@ -140,12 +140,12 @@ impl Run {
             process: self.process.clone(),
         };
         let clients = Clients::over(server, Arc::clone(&self.clock));
-        let chance = self.process.chance().clone();
+        let random = self.process.random().clone();
         let term = if self.options.leader_elect {
             let (client, clock) = (clients.writes.clone(), Arc::clone(&self.clock));
             let namespace = self.options.operator_namespace();
             let name = "phonenumber-operator";
-            Elector::new(client, &namespace, name, clock, chance.clone())
+            Elector::new(client, &namespace, name, clock, random.clone())
                 .acquire()
                 .await
         } else {
@@ -153,10 +153,10 @@ impl Run {
         };
         let lost = term.lost();
         let work = match self.options.driver {
-            Driver::Seeded => self.work(clients, term, chance).boxed(),
+            Driver::Seeded => self.work(clients, term, random).boxed(),
             Driver::Kube => {
                 let (life, never) = (self.process.clone(), std::future::pending());
-                let parts = self.parts(clients, term, chance);
+                let parts = self.parts(clients, term, random);
                 let run = controller::run(parts, async {}, never, || {});
                 while_it_moves(life, run).map(drop).boxed()
             }
@@ -168,12 +168,12 @@ impl Run {
         }
     }
 
-    async fn work(&self, clients: Clients, term: Term, chance: Chance) {
-        let parts = self.parts(clients, term, chance);
+    async fn work(&self, clients: Clients, term: Term, random: Random) {
+        let parts = self.parts(clients, term, random);
         Queue::new(parts, self).work().await;
     }
 
-    fn parts(&self, clients: Clients, term: Term, chance: Chance) -> Parts {
+    fn parts(&self, clients: Clients, term: Term, random: Random) -> Parts {
         let clock = Arc::clone(&self.clock);
         let gate = {
             let clock = Arc::clone(&clock);
@@ -216,7 +216,7 @@ impl Run {
             heartbeat: Health::new(Arc::clone(&clock))
                 .heartbeat("controllers", Duration::from_secs(3600)),
             clock,
-            chance,
+            random,
             clients,
             metrics: self.metrics.clone(),
         }

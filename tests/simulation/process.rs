@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
-use phonenumber_operator::chance::Chance;
 use phonenumber_operator::clock::{Clock, Instant as BootInstant};
+use phonenumber_operator::random::Random;
 use tokio::time::Instant;
 
 use crate::watched::Watched;
@@ -120,14 +120,14 @@ pub struct Dates {
 
 impl Dates {
     /// The date of an answer at `now`.
-    pub fn shown(self, now: SystemTime, chance: &Chance) -> Option<SystemTime> {
+    pub fn shown(self, now: SystemTime, random: &Random) -> Option<SystemTime> {
         if self == Self::default() {
             return Some(now);
         }
-        if chance.below(100) < self.missing {
+        if random.below(100) < self.missing {
             return None;
         }
-        let ahead = if chance.below(100) < self.percent {
+        let ahead = if random.below(100) < self.percent {
             self.ahead
         } else {
             0
@@ -227,7 +227,7 @@ pub struct Process {
     pub id: usize,
     stage: Stage,
     life: Watched<Life>,
-    chance: Chance,
+    random: Random,
     latency: Arc<Mutex<Duration>>,
     /// How often its watches were made to list anew.
     relists: Watched<usize>,
@@ -251,12 +251,12 @@ pub enum Outcome<T> {
 }
 
 impl Process {
-    pub fn new(id: usize, stage: Stage, chance: Chance) -> Self {
+    pub fn new(id: usize, stage: Stage, random: Random) -> Self {
         Self {
             id,
             stage,
             life: Watched::new(Life::Running),
-            chance,
+            random,
             latency: Arc::new(Mutex::new(Duration::from_millis(10))),
             relists: Watched::new(0),
             expiring: Arc::default(),
@@ -303,8 +303,8 @@ impl Process {
         stalled.filter(|until| *until > Instant::now())
     }
 
-    pub fn chance(&self) -> &Chance {
-        &self.chance
+    pub fn random(&self) -> &Random {
+        &self.random
     }
 
     pub fn life(&self) -> Life {
@@ -410,7 +410,7 @@ impl Process {
     /// Half of the way there and back.
     async fn pause(&self) {
         let most = *self.latency();
-        tokio::time::sleep(most.mul_f64(self.chance.fraction())).await;
+        tokio::time::sleep(most.mul_f64(self.random.fraction())).await;
     }
 
     fn latency(&self) -> MutexGuard<'_, Duration> {

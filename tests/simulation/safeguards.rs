@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt::Write as _;
 use std::panic;
 
-use phonenumber_operator::sabotage::{Safeguard, take_out};
+use phonenumber_operator::safeguards::{Safeguard, disable};
 
 use crate::{cluster, page, traces};
 
@@ -124,11 +124,11 @@ fn each_safeguard_is_needed() {
         let (_, trace) = trace.unwrap();
         trace();
         match out {
-            Out::Rule(rule) => take_out(Some(rule)),
+            Out::Rule(rule) => disable(Some(rule)),
             Out::CompareAndSwap => cluster::set_comparing(false),
         }
         let played = panic::catch_unwind(trace);
-        take_out(None);
+        disable(None);
         cluster::set_comparing(true);
         let found = played.err().map(|panic| text_of(panic.as_ref()));
         // A trace that only comes to no end has found nothing.

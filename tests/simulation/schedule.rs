@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use phonenumber_operator::chance::Chance;
+use phonenumber_operator::random::Random;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -108,7 +108,7 @@ struct Play {
 
 impl Play {
     fn new(seed: u64, driver: Driver) -> Self {
-        let dice = Chance::seeded(seed.wrapping_mul(31).wrapping_add(7));
+        let dice = Random::seeded(seed.wrapping_mul(31).wrapping_add(7));
         let pick = |choices: &[u64]| choices[dice.below(choices.len())];
         let yes = |percent: usize| dice.below(100) < percent;
         let mut switches = json!({
@@ -196,7 +196,7 @@ impl Play {
             play.world.start(play.options.clone());
         }
         let script = Faults {
-            chance: play.world.chance.clone(),
+            random: play.world.random.clone(),
             rate,
             classes: play.classes.clone(),
             kept: Arc::clone(&play.kept),
@@ -210,7 +210,7 @@ impl Play {
         self.classes.contains(&class)
     }
 
-    fn begin_with_limits(&mut self, dice: &Chance) {
+    fn begin_with_limits(&mut self, dice: &Random) {
         let one_leads = self.replicas == 1 || self.options.leader_elect;
         if self.has(Class::Limits) {
             let provider = ["twilio", "telnyx"][dice.below(2)];
@@ -246,7 +246,7 @@ impl Play {
     }
 
     /// Numbers that carry the marks of equal names in another installation: those of a cluster that was given up, perhaps.
-    fn begin_with_another_installation(&mut self, dice: &Chance) {
+    fn begin_with_another_installation(&mut self, dice: &Random) {
         if !self.has(Class::OtherInstallation) {
             return;
         }
@@ -292,7 +292,7 @@ impl Play {
     }
 
     fn below(&self, bound: usize) -> usize {
-        self.world.chance.below(bound)
+        self.world.random.below(bound)
     }
 
     async fn trouble(&mut self, time: Duration) {

@@ -1,4 +1,4 @@
-//! A value that many wait for. They go on in the order in which they began to wait, which Tokio's own `watch` leaves to chance.
+//! A value that many wait for. They go on in the order in which they began to wait, which Tokio's own `watch` leaves to random.
 
 use std::sync::{Arc, Mutex};
 

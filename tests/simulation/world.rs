@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use phonenumber_emulator::{self as emulator, Emulator, Number, State};
-use phonenumber_operator::chance::Chance;
 use phonenumber_operator::clock::Clock;
+use phonenumber_operator::random::Random;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -42,7 +42,7 @@ pub struct World {
     pub emulator: Emulator,
     pub stage: Stage,
     pub clock: Arc<dyn Clock>,
-    pub chance: Chance,
+    pub random: Random,
     pub operators: Vec<Operator>,
     begun: Instant,
     carrier_began: jiff::Timestamp,
@@ -53,10 +53,10 @@ impl World {
     /// A world that is the same for the same seed, with accounts `twilio` and `telnyx` in [`NAMESPACE`] and no operator.
     /// `change` is merged into the emulator's built-in state.
     pub fn new(seed: u64, change: Value) -> Self {
-        let chance = Chance::seeded(seed);
+        let random = Random::seeded(seed);
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
         // The clocks of the cluster and of the carrier differ.
-        let skew = Duration::from_secs(chance.below(240) as u64);
+        let skew = Duration::from_secs(random.below(240) as u64);
         let mut state = serde_json::to_value(State::default()).unwrap();
         merge(&mut state, &change);
         let state: State = serde_json::from_value(state).unwrap();
@@ -66,7 +66,7 @@ impl World {
             emulator: Emulator::begun_at(state, carrier),
             stage: Stage::new(),
             clock: Arc::new(SimulatedClock(Instant::now())),
-            chance,
+            random,
             operators: Vec::new(),
             begun: Instant::now(),
             carrier_began: jiff::Timestamp::try_from(carrier).unwrap(),

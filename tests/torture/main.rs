@@ -49,9 +49,9 @@ async fn nothing_is_bought_twice_or_lost_or_touched_that_is_not_ours_whatever_is
         _ => rand::random(),
     };
     println!("SEED={seed}");
-    let mut chance = StdRng::seed_from_u64(seed);
-    let work = Work::new(size.resources, &mut chance);
-    let mut storm = Storm::begin(chance).await;
+    let mut random = StdRng::seed_from_u64(seed);
+    let work = Work::new(size.resources, &mut random);
+    let mut storm = Storm::begin(random).await;
     storm.sell_to_others(&work).await;
     storm
         .rage(&work, size.kills, size.freezes, size.restarts)

@@ -67,13 +67,13 @@ pub struct Storm {
     /// The numbers that somebody else has, as the company shows them.
     pub others: Vec<Value>,
     plane: ControlPlane,
-    chance: StdRng,
+    random: StdRng,
     suffered: Suffered,
     begun: Instant,
 }
 
 impl Storm {
-    pub async fn begin(chance: StdRng) -> Self {
+    pub async fn begin(random: StdRng) -> Self {
         let plane = ControlPlane::start().await.expect("a control plane");
         let emulator = Emulator::start();
         // Time for a blow between a request and its answer, and between a purchase and the listing that shows it.
@@ -86,7 +86,7 @@ impl Storm {
             world,
             others: Vec::new(),
             plane,
-            chance,
+            random,
             suffered: Suffered::default(),
             begun: Instant::now(),
         }
@@ -134,7 +134,7 @@ impl Storm {
         let mut blows = vec![Blow::Kill; kills];
         blows.extend(vec![Blow::Freeze; freezes]);
         blows.extend(vec![Blow::Restart; restarts]);
-        blows.shuffle(&mut self.chance);
+        blows.shuffle(&mut self.random);
         let (count, blows_in_all) = (work.actions.len(), blows.len());
         for (at, blow) in blows.into_iter().enumerate() {
             let now = &work.actions[at * count / blows_in_all..(at + 1) * count / blows_in_all];
@@ -152,13 +152,13 @@ impl Storm {
     /// Half of the blows fall about when something is bought or given back, the others at any time: also while an operator
     /// starts.
     async fn until_the_moment(&mut self) {
-        let longest = if self.chance.random_bool(0.5) {
+        let longest = if self.random.random_bool(0.5) {
             self.until_it_spends().await;
             60
         } else {
             2000
         };
-        let moment = Duration::from_millis(self.chance.random_range(0..longest));
+        let moment = Duration::from_millis(self.random.random_range(0..longest));
         tokio::time::sleep(moment).await;
     }
 
@@ -238,7 +238,7 @@ impl Storm {
             now.is_some() && now != holder
         })
         .await;
-        let moment = Duration::from_millis(self.chance.random_range(0..3000));
+        let moment = Duration::from_millis(self.random.random_range(0..3000));
         tokio::time::sleep(moment).await;
         frozen.signal("CONT");
         self.world.operator = Some(second);
@@ -267,7 +267,7 @@ impl Storm {
 
     async fn restart_api_server(&mut self) {
         self.plane.kill_api_server();
-        let moment = Duration::from_millis(self.chance.random_range(0..3000));
+        let moment = Duration::from_millis(self.random.random_range(0..3000));
         tokio::time::sleep(moment).await;
         self.plane.restart_api_server().await.unwrap();
         self.suffered.restarts += 1;

@@ -42,23 +42,23 @@ pub struct Work {
 }
 
 impl Work {
-    pub fn new(count: usize, chance: &mut StdRng) -> Self {
+    pub fn new(count: usize, random: &mut StdRng) -> Self {
         let mut resources = Vec::new();
         let mut actions = Vec::new();
         for at in 0..count {
-            let mut resource = Resource::new(at, chance);
-            resource.is_deleted = chance.random_bool(0.5);
-            let created = chance.random_range(0.0..0.5);
+            let mut resource = Resource::new(at, random);
+            resource.is_deleted = random.random_bool(0.5);
+            let created = random.random_range(0.0..0.5);
             // Most are bought by then.
-            let deleted = chance.random_range(created + 0.4..1.0);
-            let changes = chance.random_range(0..3);
+            let deleted = random.random_range(created + 0.4..1.0);
+            let changes = random.random_range(0..3);
             let mut moments: Vec<f64> = (0..changes)
-                .map(|_| chance.random_range(created..deleted))
+                .map(|_| random.random_range(created..deleted))
                 .collect();
             moments.sort_by(f64::total_cmp);
             actions.push((created, at, Action::Create));
             for moment in moments {
-                let change = resource.change(chance);
+                let change = resource.change(random);
                 merge(&mut resource.wanted, change.clone());
                 actions.push((moment, at, Action::Change(change)));
             }
@@ -112,16 +112,16 @@ impl Work {
 }
 
 impl Resource {
-    fn new(at: usize, chance: &mut StdRng) -> Self {
+    fn new(at: usize, random: &mut StdRng) -> Self {
         let provider = ["twilio", "telnyx"][at % 2];
         let mut spec = with_connection(provider, json!({"provider": provider}));
         if at % 4 < 2 {
             spec["phoneNumber"] = json!(format!("+1212555{at:04}"));
         } else {
-            let area = AREAS[chance.random_range(0..AREAS.len())];
+            let area = AREAS[random.random_range(0..AREAS.len())];
             spec["search"] = json!({"country": "US", "areaCode": area});
         }
-        if chance.random_bool(0.3) {
+        if random.random_bool(0.3) {
             spec["assistantId"] = json!(101);
         }
         Self {
@@ -133,9 +133,9 @@ impl Resource {
         }
     }
 
-    fn change(&self, chance: &mut StdRng) -> Value {
-        let count: u16 = chance.random();
-        match chance.random_range(0..4) {
+    fn change(&self, random: &mut StdRng) -> Value {
+        let count: u16 = random.random();
+        match random.random_range(0..4) {
             0 => json!({"assistantId": 101}),
             1 => json!({"assistantId": null}),
             2 => json!({"assistantId": 102, "friendlyName": format!("Line {count}")}),

@@ -43,7 +43,7 @@ use search::Candidates;
 pub use search::{Candidate, Found, Reservation, SEARCH_HOLDS};
 use services::Services;
 use spending::Purchases;
-pub use spending::{Asker, BeginError, PendingPurchase, Told, Usage};
+pub use spending::{BeginError, ClaimVisitor, OtherClaims, PendingPurchase, Usage};
 
 /// How long an account is left alone after a 429 that does not say for how long.
 const PAUSE_AFTER_429: Duration = Duration::from_secs(2);
@@ -120,26 +120,26 @@ impl Account {
     /// Those of the call; a 429 pauses the account.
     pub async fn call<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let _permit = self.permit(Priority::Normal).await?;
-        self.heed(call.await)
+        self.note_rate_limit(call.await)
     }
 
     /// The same for a call that gives a number back, or stops one from being bought: it goes first.
     ///
     /// # Errors
     /// As [`Account::call`].
-    pub async fn call_first<T>(
+    pub async fn call_urgent<T>(
         &self,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         let _permit = self.permit(Priority::High).await?;
-        self.heed(call.await)
+        self.note_rate_limit(call.await)
     }
 
     /// Pauses the account if `result` is a 429, doubts the credential if it was refused, and passes `result` on.
     ///
     /// # Errors
     /// Those in `result`.
-    pub fn heed<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+    pub fn note_rate_limit<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         match &result {
             Err(Error::Throttled(pause)) => {
                 let until = self.clock.now() + pause.unwrap_or(PAUSE_AFTER_429);

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Instant;
 use crate::number::{AccountId, E164, NumberId, Owner, Price};
-use crate::sabotage::{Safeguard, stands};
+use crate::safeguards::{Safeguard, is_enabled};
 
 /// The annotation that holds the claim.
 pub const ANNOTATION: &str = "telephony.burki.dev/claim";
@@ -262,7 +262,7 @@ impl Token {
 
     /// True while the claiming write was sent less than [`TOKEN_LIFETIME`] ago.
     pub fn is_fresh(&self, now: Instant) -> bool {
-        now.since(self.sent) < TOKEN_LIFETIME || !stands(Safeguard::TokenAge)
+        now.since(self.sent) < TOKEN_LIFETIME || !is_enabled(Safeguard::TokenAge)
     }
 }
 

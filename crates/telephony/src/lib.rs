@@ -5,12 +5,12 @@
 //! | [`number`] | values that every layer shares |
 //! | [`claim`] | what is stored before money is spent |
 //! | [`clock`] | the clock that safety limits are measured by |
-//! | [`chance`] | randomness, as a value |
+//! | [`random`] | randomness, as a value |
 //! | [`provider`] | what a provider can do, and its two adapters |
 //! | [`burki`] | the assistant directory |
 //! | [`account`] | provider accounts at run time |
 //! | `endpoints` | the flags that divert requests to an emulator; with the feature `clap` alone |
-//! | [`sabotage`] | safeguards that a test can take out |
+//! | [`safeguards`] | the rules that keep money and numbers safe, which a test can disable |
 //! | [`shown`] | what of a text from outside may be shown |
 //! | [`flight`] | one question at a time, whose answer all share who wait |
 //! | `rounds` | questions that are answered together |
@@ -18,7 +18,6 @@
 
 pub mod account;
 pub mod burki;
-pub mod chance;
 pub mod claim;
 pub mod clock;
 #[cfg(feature = "clap")]
@@ -27,8 +26,9 @@ pub mod flight;
 pub mod number;
 pub mod panics;
 pub mod provider;
+pub mod random;
 mod rounds;
-pub mod sabotage;
+pub mod safeguards;
 pub mod shown;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -18,7 +18,7 @@ use crate::number::{
     AccountId, Configuration, E164, Holding, Kind, Mark, MessagingService, NumberId, Offer,
     OrderId, Origin, Price, Provider, Search, Settings, Whose,
 };
-use crate::sabotage::{Safeguard, stands};
+use crate::safeguards::{Safeguard, is_enabled};
 use http::{Answer, Call, Session};
 
 /// One account at one provider.
@@ -285,7 +285,7 @@ impl Ours {
     /// The proof, if `holding` carries `mark` and has the id that we recorded.
     pub fn prove(holding: &Holding, mark: &Mark, recorded: &NumberId) -> Option<Self> {
         let ours = matches!(mark.whose(&holding.marked_text), Whose::Ours(_))
-            || !stands(Safeguard::ForeignMark);
+            || !is_enabled(Safeguard::ForeignMark);
         let (takes_messages, messaging_service) = match &holding.settings {
             Settings::Twilio(settings) => (
                 settings.takes_messages(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Reference;
-use crate::account::{Asker, Version};
+use crate::account::{ClaimVisitor, Version};
 use crate::api::AccountKey;
 use crate::number::{AccountId, Amount, E164, Provider};
 
@@ -56,7 +56,7 @@ impl Claims {
         self.settled_by.retain(|id, _| accounts.contains(id));
     }
 
-    /// Tells `asker` what others than `besides` claimed in the account with these ids at `since` or later, but what counts as
+    /// Tells `visitor` what others than `besides` claimed in the account with these ids at `since` or later, but what counts as
     /// held anyway. `is_credible` tells whether who claimed can buy in it; `is_counted`, whether somebody besides tells the cost
     /// of a number.
     pub(super) fn tell(
@@ -66,9 +66,9 @@ impl Claims {
         since: Timestamp,
         is_credible: impl Fn(&Reference, &Claimed) -> bool,
         is_counted: impl Fn(&E164) -> bool,
-        asker: &mut dyn Asker,
+        visitor: &mut dyn ClaimVisitor,
     ) {
-        let version = asker.version();
+        let version = visitor.version();
         let is_settled = |id| self.settled_by.get(id) == Some(&version);
         if !account.iter().all(is_settled) {
             let again = self
@@ -85,7 +85,7 @@ impl Claims {
                 return false;
             }
             let counts = claimed.is_counted || is_counted(&claimed.number);
-            let is_held = asker.told(&claimed.number, claimed.monthly, counts);
+            let is_held = visitor.visit(&claimed.number, claimed.monthly, counts);
             is_held && claimed.is_counted
         });
         self.settled.extend(settled);
@@ -107,12 +107,12 @@ mod tests {
         told: usize,
     }
 
-    impl Asker for Held {
+    impl ClaimVisitor for Held {
         fn version(&self) -> Version {
             self.version
         }
 
-        fn told(&mut self, number: &E164, _: Amount, _: bool) -> bool {
+        fn visit(&mut self, number: &E164, _: Amount, _: bool) -> bool {
             self.told = self.told.saturating_add(1);
             self.numbers.contains(number)
         }

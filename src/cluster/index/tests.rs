@@ -1,7 +1,7 @@
 //! Tests of `index`.
 
 use super::*;
-use crate::account::{Asker, Told, Version};
+use crate::account::{ClaimVisitor, OtherClaims, Version};
 use crate::api::PhoneNumberStatus;
 use crate::claim::Intent;
 use serde_json::json;
@@ -10,12 +10,12 @@ use serde_json::json;
 #[derive(Default)]
 struct Costs(Vec<String>);
 
-impl Asker for Costs {
+impl ClaimVisitor for Costs {
     fn version(&self) -> Version {
         Version::default()
     }
 
-    fn told(&mut self, _: &E164, monthly: Amount, is_counted: bool) -> bool {
+    fn visit(&mut self, _: &E164, monthly: Amount, is_counted: bool) -> bool {
         assert!(!is_counted, "no status tells what it costs");
         self.0.push(monthly.to_string());
         false
@@ -115,8 +115,8 @@ fn what_others_claimed_of_late_counts_unless_it_came_to_nothing() {
         let claimed = |besides, account| {
             let mut costs = Costs::default();
             let account = vec![AccountId::new(account)];
-            let told = index.told_besides(besides, account, since, Box::new(|_, _, _| true));
-            told.tell_claims(&mut costs);
+            let others = index.claims_excluding(besides, account, since, Box::new(|_, _, _| true));
+            others.visit_claims(&mut costs);
             costs.0
         };
         let wanted = if counts { vec!["1.15"] } else { vec![] };

@@ -46,7 +46,7 @@ pub(crate) enum QuotaExceeded {
 impl QuotaExceeded {
     /// What a person should know, and when to try again. The time in the text stays the same while a resource waits. An unreadable
     /// count is read again after each `interval`.
-    pub(crate) fn told(
+    pub(crate) fn message(
         &self,
         account: &AccountId,
         deed: QuotaKind,

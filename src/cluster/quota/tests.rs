@@ -30,7 +30,7 @@ fn a_blown_quota_tells_when_it_goes_on() {
     let slots = Slots::from([(50, 2), (70, 3)]);
     assert_eq!(again(&slots, 5, now), (50 + 62) * 60 - (100 * 60 + 30));
     assert_eq!(again(&slots, 2, now), (70 + 62) * 60 - (100 * 60 + 30));
-    let (message, _) = full(&slots, 5, now).told(
+    let (message, _) = full(&slots, 5, now).message(
         &AccountId::new("AC1"),
         QuotaKind::Release,
         5,
@@ -335,7 +335,7 @@ async fn a_count_that_cannot_be_read_is_full_and_says_where_it_is() {
         panic!("it counts as full")
     };
     let account = AccountId::new("AC1");
-    let (message, again) = full.told(
+    let (message, again) = full.message(
         &account,
         QuotaKind::Purchase,
         100,

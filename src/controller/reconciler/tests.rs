@@ -11,13 +11,13 @@ use super::*;
 use crate::account::{Accounts, Directory, Endpoints};
 use crate::api::owner;
 use crate::api::{AccountKind, Reason};
-use crate::chance::Chance;
 use crate::claim::{ANNOTATION, Claim};
 use crate::clock::{BootClock, Clock};
 use crate::cluster::index::Key;
 use crate::controller::Settings;
 use crate::number::{AccountId, Currency, Installation, Price};
 use crate::provider::http::fake::Fake;
+use crate::random::Random;
 use crate::server_time::Clients;
 use crate::telemetry::Health;
 use crate::telemetry::metrics::Metrics;
@@ -85,7 +85,7 @@ impl World {
             ),
             directory: Directory::new(client, Arc::clone(&clock), interval),
             heartbeat: Health::new(Arc::clone(&clock)).heartbeat("test", interval),
-            chance: Chance::seeded(1),
+            random: Random::seeded(1),
             clients: Clients::over(service, Arc::clone(&clock)),
             clock,
             metrics: Metrics::default(),

@@ -15,7 +15,7 @@ fn turn(clock: &ManualClock, wait: Duration) {
 
 fn setbacks() -> (Arc<ManualClock>, Metrics, Setbacks) {
     let (clock, metrics) = (Arc::new(ManualClock::default()), Metrics::default());
-    let setbacks = Setbacks::new(clock.clone(), Chance::seeded(1), metrics.clone());
+    let setbacks = Setbacks::new(clock.clone(), Random::seeded(1), metrics.clone());
     (clock, metrics, setbacks)
 }
 

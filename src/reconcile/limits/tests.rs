@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::account::Told;
+use crate::account::OtherClaims;
 use crate::api::owner;
 use crate::claim::{ANNOTATION, Claim, Intent};
 use crate::controller::reconciler::tests::{World, number};
@@ -205,12 +205,12 @@ fn claimed(mut number: PhoneNumber, account: &str, uid: &str, at: Timestamp) -> 
 #[derive(Default)]
 struct Counting(usize);
 
-impl crate::account::Asker for Counting {
+impl crate::account::ClaimVisitor for Counting {
     fn version(&self) -> crate::account::Version {
         crate::account::Version::default()
     }
 
-    fn told(&mut self, _: &E164, _: Amount, _: bool) -> bool {
+    fn visit(&mut self, _: &E164, _: Amount, _: bool) -> bool {
         self.0 += 1;
         false
     }
@@ -250,11 +250,11 @@ async fn a_claim_counts_only_in_the_account_that_its_resource_opens() {
     ] {
         let made_up = claimed(number("other", NUMBER, change.clone()), account, "x", now);
         world.list(std::slice::from_ref(&made_up));
-        let told = world
+        let others = world
             .cluster
-            .told_besides(&number("asks", NUMBER, json!({})), ids("AC1"));
+            .claims_excluding(&number("asks", NUMBER, json!({})), ids("AC1"));
         let mut count = Counting::default();
-        told.tell_claims(&mut count);
+        others.visit_claims(&mut count);
         assert_eq!(count.0, counts, "{change} {account}");
     }
 }

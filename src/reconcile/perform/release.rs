@@ -15,7 +15,7 @@ use crate::cluster::writer::Writer;
 use crate::number::NumberId;
 use crate::pass::{Outcome, Retry};
 use crate::provider::{Error, Released};
-use crate::sabotage::{Safeguard, stands};
+use crate::safeguards::{Safeguard, is_enabled};
 use crate::server_time::ServerTime;
 use crate::telemetry::metrics::Metrics;
 use kube::{Api, ResourceExt};
@@ -37,7 +37,7 @@ pub(super) async fn record_release(
     let permit = account.permit(Priority::High).await?;
     let slot = take(id, &account, state, quotas, &process.time).await?;
     let sent = process.clock.now();
-    let fenced = if stands(Safeguard::ReleaseFence) {
+    let fenced = if is_enabled(Safeguard::ReleaseFence) {
         report::fence(state, &Step::Release(id.clone()), cluster, writer, process).await
     } else {
         Ok(())
@@ -109,7 +109,7 @@ pub(super) async fn release(
         return Err(Error::Invariant("there is no right to release the number").into());
     };
     state.facts.findings.release_token = false;
-    let released = account.heed(account.provider_api().release(ours, token).await);
+    let released = account.note_rate_limit(account.provider_api().release(ours, token).await);
     drop(permit);
     let word = match &released {
         Ok(Released::Confirmed) => "confirmed",
@@ -184,7 +184,7 @@ pub(super) async fn take(
     let taken = quotas.take(whose, QuotaKind::Release, limit, now, &state.object, what);
     taken.await?.map_err(|full| {
         let interval = state.facts.waits.interval;
-        let (message, again) = full.told(account_id, QuotaKind::Release, limit, now, interval);
+        let (message, again) = full.message(account_id, QuotaKind::Release, limit, now, interval);
         match &state.facts.memory.release_refused {
             Some((refused, _)) => blocked(format!("{refused} {message}"), again),
             None if state.facts.record.is_blocked => {

@@ -16,7 +16,7 @@ use crate::cluster::writer::Writer;
 use crate::number::{Field, Holding, NumberId};
 use crate::pass::{Outcome, RefusedSetup, Retry, Setup};
 use crate::provider::{Error, Order, RefusalKind, Renamed, Unmarked, Unproven, WebhookOwner};
-use crate::sabotage::{Safeguard, stands};
+use crate::safeguards::{Safeguard, is_enabled};
 use crate::server_time::ServerTime;
 use crate::telemetry::metrics::Metrics;
 
@@ -89,7 +89,7 @@ pub(super) async fn assign(
     let announced_at = state.announced_at;
     let is_late = || {
         let age = announced_at.map(|at| process.clock.now().since(at));
-        age.is_none_or(|age| age >= TOKEN_LIFETIME) && stands(Safeguard::Announcement)
+        age.is_none_or(|age| age >= TOKEN_LIFETIME) && is_enabled(Safeguard::Announcement)
     };
     let late = || {
         Interrupted::from(Error::Overtaken(

@@ -26,7 +26,7 @@ use crate::cluster::writer::Writer;
 use crate::number::{Amount, Configuration, Currency, Origin, Price};
 use crate::pass::{Outcome, Retry};
 use crate::provider::{Error, OrderState, Refusal, RefusalKind, Reply};
-use crate::sabotage::{Safeguard, stands};
+use crate::safeguards::{Safeguard, is_enabled};
 use crate::server_time::ServerTime;
 pub(super) use adopt::adopt;
 
@@ -48,7 +48,7 @@ pub(super) async fn claim(
     // Who was there first may have come while this pass looked and waited.
     state.facts.rival = cluster.competing_claim(&state.object, &account.names());
     if let Some(stop) = state.facts.rival_blocker(Retry::Backoff)
-        && stands(Safeguard::FirstComeFirstServed)
+        && is_enabled(Safeguard::FirstComeFirstServed)
     {
         return Err(Interrupted::Outcome(stop));
     }
@@ -109,7 +109,7 @@ async fn store(
         }
         _ => 0,
     };
-    let mut nonce = process.chance.nonce();
+    let mut nonce = process.random.nonce();
     if let (Stored::Ours(before), Some(_)) = (&state.facts.claim, since) {
         nonce = before.next_nonce(&nonce);
     }
@@ -178,7 +178,7 @@ fn reserve(
         &state.number()?,
         &owner(state.object.as_ref()),
         monthly,
-        &cluster.told_besides(&state.object, names.clone()),
+        &cluster.claims_excluding(&state.object, names.clone()),
         may,
     );
     reserved.map_err(|why| match why {
@@ -230,7 +230,7 @@ async fn take(
     );
     taken.await?.map_err(|full| {
         let interval = state.facts.waits.interval;
-        let (message, again) = full.told(id, deed, limit, now, interval);
+        let (message, again) = full.message(id, deed, limit, now, interval);
         reached(message, again)
     })
 }
@@ -376,7 +376,7 @@ pub(super) async fn buy(
     match reply {
         Reply::Bought(holding) => {
             cluster.observations.bought(&state.object, &holding.id);
-            if account.was_known(&holding.id, sent) && stands(Safeguard::ProofOfPurchase) {
+            if account.was_known(&holding.id, sent) && is_enabled(Safeguard::ProofOfPurchase) {
                 cluster.observations.met(&state.object, &holding.id);
                 state.facts.memory.met = Some(holding.id.clone());
             }
@@ -426,7 +426,7 @@ pub(super) async fn buy(
         }
         Reply::NotSent(error) => {
             state.attempt = Some(attempt);
-            let Err(error) = account.heed::<Infallible>(Err(error));
+            let Err(error) = account.note_rate_limit::<Infallible>(Err(error));
             return Err(Interrupted::from(error));
         }
         Reply::Unknown(text) => state.facts.findings.attempt = Some(Attempt::Unknown(text)),

@@ -19,7 +19,7 @@ use super::{
 use crate::api::Reason;
 use crate::claim::{Intent, Stored};
 use crate::provider::{Refusal, RefusalKind};
-use crate::sabotage::{Safeguard, stands};
+use crate::safeguards::{Safeguard, is_enabled};
 
 pub(super) fn acquire(facts: &Facts) -> Step {
     let untouched = facts.is_untouched();
@@ -198,7 +198,7 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>, refused: bool) -> Step {
         return of_another_installation(facts, namesake);
     }
     if facts.findings.token {
-        return if facts.findings.last_look.is_none() && stands(Safeguard::LastLook) {
+        return if facts.findings.last_look.is_none() && is_enabled(Safeguard::LastLook) {
             Step::VerifyBeforePurchase
         } else {
             Step::Buy

@@ -7,7 +7,7 @@ use crate::number::{
     Provider, Search, Whose,
 };
 use crate::provider::{Identity, Order, OrderState, Refusal, WebhookOwner};
-use crate::sabotage::{Safeguard, stands};
+use crate::safeguards::{Safeguard, is_enabled};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -227,7 +227,7 @@ impl Facts {
             Err(blocker) => Some(self.blocked(blocker)),
             Ok(identity) => {
                 let pinned = self.pinned_account()?;
-                (!identity.is(pinned) && stands(Safeguard::PinnedAccount)).then(|| {
+                (!identity.is(pinned) && is_enabled(Safeguard::PinnedAccount)).then(|| {
                     wait(
                         Reason::AccountMismatch,
                         format!(

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::api::Reason;
 use crate::number::{Configuration, Holding, Inbound, Line, MessagingService, NumberId, Whose};
-use crate::sabotage::{Safeguard, stands};
+use crate::safeguards::{Safeguard, is_enabled};
 
 pub(super) fn maintain(facts: &Facts, id: &NumberId) -> Step {
     if !facts.finalizer {
@@ -28,7 +28,7 @@ pub(super) fn maintain(facts: &Facts, id: &NumberId) -> Step {
 
 fn missing(facts: &Facts, id: &NumberId) -> Step {
     let missing_for = facts.memory.missing_for.unwrap_or_default();
-    if missing_for < ABSENCE_CONFIRMED_AFTER && stands(Safeguard::ConfirmedAbsence) {
+    if missing_for < ABSENCE_CONFIRMED_AFTER && is_enabled(Safeguard::ConfirmedAbsence) {
         return Step::Done(Outcome::KeepStatus(ABSENCE_CONFIRMED_AFTER - missing_for));
     }
     wait(
@@ -44,7 +44,7 @@ fn missing(facts: &Facts, id: &NumberId) -> Step {
 
 fn held(facts: &Facts, id: &NumberId, holding: &Holding) -> Step {
     let whose = facts.mark.whose(&holding.marked_text);
-    if whose == Whose::Foreign && stands(Safeguard::ForeignMark) {
+    if whose == Whose::Foreign && is_enabled(Safeguard::ForeignMark) {
         return wait(
             Reason::OwnedByAnother,
             format!(
@@ -230,7 +230,7 @@ fn assistant(facts: &Facts) -> Option<Step> {
             }
             (announced, Some(wanted))
                 if facts.findings.announced == Some(wanted)
-                    || (announced == Some(wanted) && !stands(Safeguard::Announcement)) =>
+                    || (announced == Some(wanted) && !is_enabled(Safeguard::Announcement)) =>
             {
                 Some(Step::Assign(wanted))
             }

@@ -12,7 +12,7 @@ use crate::api::{DeletionPolicy, Reason};
 use crate::claim::Stored;
 use crate::number::{NumberId, Origin, Whose};
 use crate::provider::OrderState;
-use crate::sabotage::{Safeguard, stands};
+use crate::safeguards::{Safeguard, is_enabled};
 
 /// What the deletion of an object does to the number that it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +106,7 @@ fn recorded(facts: &Facts, id: &NumberId) -> Step {
         Some(Some(holding)) => holding,
     };
     match facts.mark.whose(&holding.marked_text) {
-        Whose::Foreign if stands(Safeguard::ForeignMark) => {
+        Whose::Foreign if is_enabled(Safeguard::ForeignMark) => {
             Step::RemoveFinalizer(FinalizerRemoval::NotOwned)
         }
         Whose::Unmarked if facts.findings.marked => wait(
@@ -117,7 +117,7 @@ fn recorded(facts: &Facts, id: &NumberId) -> Step {
         Whose::Unmarked => Step::RestoreMark(id.clone()),
         // The mark tells, also where the status was lost.
         Whose::Ours(Origin::Adopted)
-            if facts.deletion_policy.is_none() && stands(Safeguard::AdoptedMark) =>
+            if facts.deletion_policy.is_none() && is_enabled(Safeguard::AdoptedMark) =>
         {
             Step::RemoveFinalizer(FinalizerRemoval::Retained)
         }
@@ -145,7 +145,7 @@ fn gone(facts: &Facts, id: &NumberId) -> Step {
         return Step::RemoveFinalizer(FinalizerRemoval::Released);
     }
     let missing_for = facts.memory.missing_for.unwrap_or_default();
-    let confirmed_after = if stands(Safeguard::ConfirmedAbsence) {
+    let confirmed_after = if is_enabled(Safeguard::ConfirmedAbsence) {
         ABSENCE_CONFIRMED_AFTER
     } else {
         Duration::ZERO
@@ -241,7 +241,7 @@ fn doubt(facts: &Facts, looked_at: Timestamp) -> Step {
         Stored::Ours(claim) | Stored::EarlierUid(claim) => facts.hidden_for(claim, looked_at),
     };
     match left {
-        left if left.is_zero() || !stands(Safeguard::Doubt) => {
+        left if left.is_zero() || !is_enabled(Safeguard::Doubt) => {
             Step::RemoveFinalizer(FinalizerRemoval::NotPurchased)
         }
         left => wait(

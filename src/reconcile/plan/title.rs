@@ -12,7 +12,7 @@ use crate::api::{DeletionPolicy, Reason};
 use crate::claim::{Intent, Stored};
 use crate::number::{E164, Holding, NumberId, Origin, Provider, Whose};
 use crate::provider::{Order, OrderState};
-use crate::sabotage::{Safeguard, stands};
+use crate::safeguards::{Safeguard, is_enabled};
 
 /// Whose a number is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl Facts {
         let (Some((_, since)), Some(created)) = (self.attempted_since(), holding.created) else {
             return Title::Ours;
         };
-        if self.provider == Provider::Telnyx || !stands(Safeguard::ProofOfPurchase) {
+        if self.provider == Provider::Telnyx || !is_enabled(Safeguard::ProofOfPurchase) {
             return Title::Ours;
         }
         if self.memory.met.as_ref() == Some(&holding.id) {

@@ -1,7 +1,7 @@
 //! Events and log lines on changes of the status.
 
 use crate::api::{PhoneNumberStatus, Reason, condition, owner};
-use crate::cluster::events::{Events, Told};
+use crate::cluster::events::{Events, PendingEvent};
 use crate::reconcile::plan::FinalizerRemoval;
 use crate::reconcile::state::ReconcileState;
 use jiff::Timestamp;
@@ -108,7 +108,7 @@ pub(super) fn tell(
     action: &'static str,
     note: String,
 ) {
-    events.tell(Told {
+    events.record(PendingEvent {
         about: state.object.object_ref(&()),
         is_warning,
         reason: reason.to_owned(),

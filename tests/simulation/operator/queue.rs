@@ -131,10 +131,10 @@ impl Queue {
                         continue;
                     }
                     self.watch();
-                    watched_at = Instant::now() + LAG.mul_f64(self.process.chance().fraction());
+                    watched_at = Instant::now() + LAG.mul_f64(self.process.random().fraction());
                 }
                 () = length.until(|length| *length > seen), if !behind => {
-                    let lag = LAG.mul_f64(self.process.chance().fraction());
+                    let lag = LAG.mul_f64(self.process.random().fraction());
                     watched_at = watched_at.max(Instant::now() + lag);
                 }
                 () = relists.until(|relists| *relists > before) => {
@@ -167,7 +167,7 @@ impl Queue {
     /// Some of the changes that were not seen yet.
     fn watch(&mut self) {
         let changes = self.cluster.since(self.next);
-        let some = 1 + self.process.chance().below(changes.len().max(1));
+        let some = 1 + self.process.random().below(changes.len().max(1));
         for change in changes.into_iter().take(some) {
             self.next += 1;
             if !self.watches(&change.place.namespace) {
@@ -239,7 +239,7 @@ impl Queue {
             if due.is_empty() {
                 return;
             }
-            let key = due[self.process.chance().below(due.len())].clone();
+            let key = due[self.process.random().below(due.len())].clone();
             self.due.remove(&key);
             self.passing.push(key.clone());
             self.start(key);

@@ -14,18 +14,18 @@ use crate::cluster::Change;
 /// A watch, as the program takes it in.
 pub(super) struct Watch<K: Resource<DynamicType = ()> + Clone + 'static> {
     pub(super) store: Store<K>,
-    pub(super) events: UnboundedSender<Told<K>>,
+    pub(super) events: UnboundedSender<WatchResult<K>>,
     /// What a pass is due for.
     pub(super) due: BoxStream<'static, Result<K, watcher::Error>>,
 }
 
-type Told<K> = Result<Event<K>, watcher::Error>;
+type WatchResult<K> = Result<Event<K>, watcher::Error>;
 
 /// A cache, the way into it, and the events that it shows.
 pub(super) fn cache<K>() -> (
     Store<K>,
-    UnboundedSender<Told<K>>,
-    BoxStream<'static, Told<K>>,
+    UnboundedSender<WatchResult<K>>,
+    BoxStream<'static, WatchResult<K>>,
 )
 where
     K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use phonenumber_operator::chance::Chance;
+use phonenumber_operator::random::Random;
 use tokio::time::Instant;
 
 use crate::classes::Class;
@@ -12,7 +12,7 @@ use crate::process::{Call, Fate, Script, Wrong};
 
 /// Loses, delays and spoils requests.
 pub(super) struct Faults {
-    pub(super) chance: Chance,
+    pub(super) random: Random,
     pub(super) rate: f64,
     pub(super) classes: BTreeSet<Class>,
     pub(super) kept: Arc<Mutex<Vec<(Instant, String)>>>,
@@ -44,7 +44,7 @@ impl Faults {
     }
 
     fn yes(&self, class: Class, percent: usize) -> bool {
-        self.classes.contains(&class) && self.chance.below(100) < percent
+        self.classes.contains(&class) && self.random.below(100) < percent
     }
 
     /// What a class does to a request.
@@ -63,8 +63,8 @@ impl Faults {
             }
             ("twilio" | "telnyx", "buy") => {
                 if self.yes(Class::RefusedStatus, 50) {
-                    let code = [422, 413, 403][self.chance.below(3)];
-                    state.refused = (1 + self.chance.below(20), code);
+                    let code = [422, 413, 403][self.random.below(3)];
+                    state.refused = (1 + self.random.below(20), code);
                 }
                 self.purchase()
             }
@@ -95,7 +95,7 @@ impl Faults {
                 }
                 state.misled.insert(who, now);
                 let wrongs = [Wrong::Empty, Wrong::Shifted, Wrong::Short, Wrong::Stale];
-                Some(Fate::Wrong(wrongs[self.chance.below(wrongs.len())]))
+                Some(Fate::Wrong(wrongs[self.random.below(wrongs.len())]))
             }
             ("burki", "assign") => {
                 let lies = self.yes(Class::FalseAssignments, 30);
@@ -112,8 +112,8 @@ impl Faults {
         if !self.yes(Class::LatePurchases, 40) {
             return None;
         }
-        let late = Duration::from_secs(20 + self.chance.below(100) as u64);
-        Some(match self.chance.below(3) {
+        let late = Duration::from_secs(20 + self.random.below(100) as u64);
+        Some(match self.random.below(3) {
             0 => Fate::Twice,
             _ => Fate::Delayed(late),
         })
@@ -121,19 +121,19 @@ impl Faults {
 
     /// What happens in every schedule, at its rate.
     fn common(&self) -> Fate {
-        let chance = &self.chance;
-        if chance.fraction() >= self.rate {
+        let random = &self.random;
+        if random.fraction() >= self.rate {
             return Fate::Answered;
         }
-        match chance.below(20) {
+        match random.below(20) {
             0..=2 => Fate::NotSent,
             3..=7 => Fate::ReplyLost,
             8..=9 => Fate::RequestLost,
             10..=11 => Fate::Proxy(502),
             12 => Fate::Refused(429),
             13 => Fate::Cut,
-            14..=15 => Fate::Slow(Duration::from_millis(1 + chance.below(40_000) as u64)),
-            16 => Fate::Late(Duration::from_millis(1 + chance.below(3_000) as u64)),
+            14..=15 => Fate::Slow(Duration::from_millis(1 + random.below(40_000) as u64)),
+            16 => Fate::Late(Duration::from_millis(1 + random.below(3_000) as u64)),
             17 => Fate::CrashBefore,
             _ => Fate::CrashAfter,
         }

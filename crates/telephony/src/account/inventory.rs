@@ -10,7 +10,7 @@ use super::lock;
 use crate::clock::Instant;
 use crate::number::{E164, Holding, Mark, NumberId, Settings, Shown};
 use crate::provider::Listing;
-use crate::sabotage::{Safeguard, stands};
+use crate::safeguards::{Safeguard, is_enabled};
 
 /// A released number may be listed a little longer.
 const RELEASED_FOR: Duration = Duration::from_secs(300);
@@ -127,7 +127,7 @@ impl Inventory {
     /// True if the last two listings that can be witnesses of an absence both lack what `is_it` picks.
     pub(super) fn lacks(&self, is_it: impl Fn(&Holding) -> bool) -> bool {
         let state = lock(&self.state);
-        let needed = if stands(Safeguard::SecondListing) {
+        let needed = if is_enabled(Safeguard::SecondListing) {
             NEEDED_WITNESSES
         } else {
             1
@@ -137,7 +137,7 @@ impl Inventory {
 
     /// True if two listings were witnesses of what the account lacks: how many numbers it holds is known then.
     pub(super) fn is_counted(&self) -> bool {
-        lock(&self.state).witnesses >= NEEDED_WITNESSES || !stands(Safeguard::SecondListing)
+        lock(&self.state).witnesses >= NEEDED_WITNESSES || !is_enabled(Safeguard::SecondListing)
     }
 
     /// True if a number that was known is said to be gone by one witness.
@@ -210,7 +210,7 @@ impl Inventory {
         }
         let known = state.rows.get(&holding.id).map_or(seen, |row| row.known);
         state.vanished.take(&holding.id);
-        state.take_out(&holding.id);
+        state.disable(&holding.id);
         state.put_into_indexes(holding);
         let row = Row {
             holding: holding.clone(),
@@ -224,7 +224,7 @@ impl Inventory {
     /// until a listing lacks it too.
     pub(super) fn gone(&self, id: &NumberId, released: Option<Instant>) {
         let mut state = lock(&self.state);
-        let known = state.take_out(id);
+        let known = state.disable(id);
         match (released, known) {
             (Some(at), _) => {
                 state.vanished.take(id);
@@ -356,7 +356,7 @@ impl State {
         }
     }
 
-    fn take_out(&mut self, id: &NumberId) -> Option<Holding> {
+    fn disable(&mut self, id: &NumberId) -> Option<Holding> {
         let row = self.rows.remove(id)?;
         let number = &row.holding.number;
         if self.by_number.get(number) == Some(id) {

@@ -54,11 +54,11 @@ impl Account {
     /// # Errors
     /// Those of the provider.
     pub async fn find_under(&self, _: &Permit, number: &E164) -> Result<Option<Holding>, Error> {
-        let mut found = self.heed(self.provider_api.find(number).await)?;
+        let mut found = self.note_rate_limit(self.provider_api.find(number).await)?;
         if found.is_none()
             && let Some(known) = self.shared.inventory.by_number(number)
         {
-            let fetched = self.heed(self.provider_api.fetch(&known.id).await)?;
+            let fetched = self.note_rate_limit(self.provider_api.fetch(&known.id).await)?;
             if fetched.is_none() {
                 self.shared.inventory.gone(&known.id, None);
             }
@@ -168,7 +168,7 @@ impl Account {
         _permit: &Permit,
         id: &NumberId,
     ) -> Result<Option<Holding>, Error> {
-        let found = self.heed(self.provider_api.fetch(id).await)?;
+        let found = self.note_rate_limit(self.provider_api.fetch(id).await)?;
         if found.is_none() {
             self.shared.inventory.gone(id, None);
         }

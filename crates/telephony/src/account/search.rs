@@ -10,11 +10,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::{Account, Shared, lock};
-use crate::chance::Chance;
 use crate::clock::Instant;
 use crate::number::{E164, Offer, Price, Search};
 use crate::provider::Error;
-use crate::sabotage::{Safeguard, stands};
+use crate::random::Random;
+use crate::safeguards::{Safeguard, is_enabled};
 
 /// How long what a search has shown may be bought without looking again.
 pub const SEARCH_HOLDS: Duration = Duration::from_secs(10);
@@ -149,7 +149,7 @@ impl Candidates {
     /// Gives `number` out, unless somebody has it.
     fn give(&self, number: &E164) -> bool {
         let mut given = lock(&self.given);
-        if given.contains_key(number) && stands(Safeguard::Reservation) {
+        if given.contains_key(number) && is_enabled(Safeguard::Reservation) {
             return false;
         }
         given.insert(*number, Given::Out);
@@ -201,12 +201,12 @@ impl Page {
         &mut self,
         search: &Search,
         candidates: &Candidates,
-        chance: &Chance,
+        random: &Random,
         is_free: &impl Fn(&E164) -> bool,
         is_cheap: &impl Fn(&Price) -> bool,
     ) -> Pick {
         let len = self.rows.len();
-        let first = chance.below(len);
+        let first = random.below(len);
         let mut is_any_taken = false;
         let mut lowest: Option<Price> = None;
         let (before, after) = self.rows.split_at_mut(first);
@@ -269,7 +269,7 @@ impl Account {
     pub async fn choose(
         &self,
         search: &Search,
-        chance: &Chance,
+        random: &Random,
         is_free: impl Fn(&E164) -> bool + Send + Sync,
         is_cheap: impl Fn(&Price) -> bool + Send + Sync,
     ) -> Result<Found, Error> {
@@ -287,7 +287,7 @@ impl Account {
             // What was shown a while ago may have changed; what was just shown is what there is, and so is what was asked for
             // us, however long the answer took.
             let is_news = is_for_us || page.is_news(now);
-            match page.pick(search, candidates, chance, &is_free, &is_cheap) {
+            match page.pick(search, candidates, random, &is_free, &is_cheap) {
                 Pick::Candidate(offer) => {
                     let reservation = Reservation {
                         shared: Arc::clone(&self.shared),

@@ -11,7 +11,7 @@ use super::inventory::Inventory;
 use super::{Account, Shared, Version, lock};
 use crate::clock::Instant;
 use crate::number::{Amount, E164, Holding, Owner};
-use crate::sabotage::{Safeguard, stands};
+use crate::safeguards::{Safeguard, is_enabled};
 
 struct Purchase {
     /// What it will cost every month.
@@ -40,26 +40,26 @@ pub enum BeginError {
     UnderWay(Owner),
 }
 
-/// Who counts what an account holds, and asks what was claimed in it besides.
-pub trait Asker {
+/// Visits the claims on numbers in an account, and counts them.
+pub trait ClaimVisitor {
     /// What it knows of the account.
     fn version(&self) -> Version;
 
-    /// Is told a number that somebody has claimed, what it costs each month, and whether that is counted as held. True if the
-    /// account is known to hold it, as long as [`Asker::version`] stays the same.
-    fn told(&mut self, number: &E164, monthly: Amount, is_counted: bool) -> bool;
+    /// Visits one claim: its number, what the number costs each month, and whether that is counted as held. True if the account
+    /// is known to hold the number, as long as [`ClaimVisitor::version`] stays the same.
+    fn visit(&mut self, number: &E164, monthly: Amount, is_counted: bool) -> bool;
 }
 
-/// What the resources of an account tell of purchases, all but the one in question.
-pub trait Told {
-    /// True if the one in question holds or went for the number: an earlier attempt does not count against a later one.
+/// What all resources of an account but one claim and hold.
+pub trait OtherClaims {
+    /// True if the one resource holds or claimed the number: an earlier attempt does not count against a later one.
     fn is_own(&self, number: &E164) -> bool;
 
     /// True if what the number costs is counted as held.
     fn is_counted(&self, number: &E164) -> bool;
 
-    /// Tells what others have claimed and may have bought, perhaps by a process that is gone.
-    fn tell_claims(&self, asker: &mut dyn Asker);
+    /// Visits what the others have claimed and may have bought, perhaps in a process that has ended.
+    fn visit_claims(&self, visitor: &mut dyn ClaimVisitor);
 }
 
 /// What an account's limits are compared with.
@@ -110,9 +110,9 @@ impl Drop for PendingPurchase {
 
 impl Account {
     /// What the account holds and may have bought, without what is the own of the one in question.
-    pub fn tally(&self, told: &dyn Told) -> Usage {
+    pub fn tally(&self, others: &dyn OtherClaims) -> Usage {
         let (shared, now) = (&self.shared, self.clock.now());
-        shared.with_current_purchases(now, |purchases| shared.tally(purchases, None, told))
+        shared.with_current_purchases(now, |purchases| shared.tally(purchases, None, others))
     }
 
     /// Counts a purchase of `number` at `monthly` for `whom`, if `may`, where there is a limit, agrees to what the account
@@ -125,20 +125,20 @@ impl Account {
         number: &E164,
         whom: &Owner,
         monthly: Amount,
-        told: &dyn Told,
+        others: &dyn OtherClaims,
         may: Option<impl FnOnce(Usage) -> bool>,
     ) -> Result<PendingPurchase, BeginError> {
         let now = self.clock.now();
         let inventory = &self.shared.inventory;
         let noted = self.shared.with_current_purchases(now, |purchases| {
             purchases.retain(|number, purchase| {
-                let is_counted = || purchase.monthly == Amount::ZERO || told.is_counted(number);
+                let is_counted = || purchase.monthly == Amount::ZERO || others.is_counted(number);
                 let is_seen = || inventory.has(number) && is_counted();
                 purchase.under_way.is_some() || !is_seen()
             });
             let other = purchases.get(number);
             if let Some(whom) = other.and_then(|purchase| purchase.under_way.clone())
-                && stands(Safeguard::OneAtATime)
+                && is_enabled(Safeguard::OneAtATime)
             {
                 return Err(BeginError::UnderWay(whom));
             }
@@ -149,7 +149,7 @@ impl Account {
                 was_listed: false,
             };
             let before = purchases.insert(*number, purchase);
-            let tally = || self.shared.tally(purchases, Some(number), told);
+            let tally = || self.shared.tally(purchases, Some(number), others);
             Ok((before, may.is_none_or(|may| may(tally()))))
         });
         let (before, agreed) = noted?;
@@ -257,22 +257,22 @@ impl Shared {
         &self,
         purchases: &HashMap<E164, Purchase>,
         going_for: Option<&E164>,
-        told: &dyn Told,
+        others: &dyn OtherClaims,
     ) -> Usage {
         let mut count = Count {
             inventory: &self.inventory,
             version: self.inventory.version(),
-            besides: told,
+            besides: others,
             going_for,
             unseen: HashSet::new(),
             uncounted: HashMap::new(),
         };
-        told.tell_claims(&mut count);
+        others.visit_claims(&mut count);
         for (number, purchase) in purchases {
             if purchase.was_listed && !self.inventory.counts(number) {
                 continue;
             }
-            count.told(number, purchase.monthly, told.is_counted(number));
+            count.visit(number, purchase.monthly, others.is_counted(number));
         }
         Usage {
             numbers: self.held_and(count.unseen.len()),
@@ -285,18 +285,18 @@ impl Shared {
 struct Count<'a> {
     inventory: &'a Inventory,
     version: Version,
-    besides: &'a dyn Told,
+    besides: &'a dyn OtherClaims,
     going_for: Option<&'a E164>,
     unseen: HashSet<E164>,
     uncounted: HashMap<E164, Amount>,
 }
 
-impl Asker for Count<'_> {
+impl ClaimVisitor for Count<'_> {
     fn version(&self) -> Version {
         self.version
     }
 
-    fn told(&mut self, number: &E164, monthly: Amount, is_counted: bool) -> bool {
+    fn visit(&mut self, number: &E164, monthly: Amount, is_counted: bool) -> bool {
         let is_held = self.inventory.counts(number);
         let is_own = Some(number) != self.going_for && self.besides.is_own(number);
         if !is_own && !is_held {

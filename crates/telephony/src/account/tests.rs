@@ -224,7 +224,7 @@ async fn a_credential_with_few_rights_is_not_asked_about_after_each_refusal() {
             text: "no right".into(),
             request_id: None,
         });
-        assert!(account.heed::<()>(Err(unauthorized)).is_err());
+        assert!(account.note_rate_limit::<()>(Err(unauthorized)).is_err());
         assert!(accounts.open(&token("t")).await.is_ok());
         sleep(1).await;
     }
@@ -252,7 +252,7 @@ async fn identification_heeds_a_pause_and_asks_for_a_permit() {
     let (company, accounts) = world(Duration::from_secs(1), opens);
     let account = accounts.open(&token("a")).await.unwrap();
     let throttled = Err::<(), _>(Error::Throttled(Some(Duration::from_secs(30))));
-    assert!(account.heed(throttled).is_err());
+    assert!(account.note_rate_limit(throttled).is_err());
     company.requests();
     // A new credential of the account.
     let paused = accounts.open(&token("b")).await;
@@ -284,7 +284,11 @@ async fn the_later_of_two_pauses_holds() {
     let (_, accounts) = world(Duration::ZERO, opens);
     let account = accounts.open(&token("t")).await.unwrap();
     for pause in [Some(Duration::from_secs(60)), None] {
-        assert!(account.heed::<()>(Err(Error::Throttled(pause))).is_err());
+        assert!(
+            account
+                .note_rate_limit::<()>(Err(Error::Throttled(pause)))
+                .is_err()
+        );
     }
     sleep(59).await;
     assert!(account.permit(Priority::High).await.is_err());
@@ -300,7 +304,7 @@ async fn those_that_wait_for_a_permit_heed_a_pause_that_comes_meanwhile() {
     let out = account.permit(Priority::High).await.unwrap();
     let (waited, ()) = futures::join!(account.permit(Priority::High), async {
         let throttled = Err::<(), _>(Error::Throttled(None));
-        assert!(account.heed(throttled).is_err());
+        assert!(account.note_rate_limit(throttled).is_err());
         drop(out);
     });
     assert!(matches!(waited, Err(Error::Throttled(_))));

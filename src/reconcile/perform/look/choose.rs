@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use crate::account::{Account, Candidate, Found};
 use crate::api::Reason;
-use crate::chance::Chance;
 use crate::cluster::Cluster;
 use crate::number::{E164, Kind, Place, Price};
 use crate::pass::{Outcome, Retry};
 use crate::provider::{Error, RefusalKind};
+use crate::random::Random;
 use crate::reconcile::plan::acquire::refusal;
 use crate::reconcile::plan::{NOT_ON_SALE_AGAIN_AFTER, SearchResult};
 use crate::reconcile::state::{Interrupted, ReconcileState};
-use crate::sabotage::{Safeguard, stands};
+use crate::safeguards::{Safeguard, is_enabled};
 
 /// Asks whether the number is on sale, and what it costs.
 pub(in crate::reconcile::perform) async fn check_availability(
@@ -102,7 +102,7 @@ async fn price(
 pub(in crate::reconcile::perform) async fn search_and_reserve(
     state: &mut ReconcileState,
     cluster: &Cluster,
-    chance: &Chance,
+    random: &Random,
 ) -> Result<(), Interrupted> {
     let account = state.account()?;
     let Some(search) = state.facts.search.clone() else {
@@ -127,12 +127,13 @@ pub(in crate::reconcile::perform) async fn search_and_reserve(
         return Ok(());
     }
     let (object, names) = (Arc::clone(&state.object), account.names());
-    let is_free =
-        |number: &E164| cluster.is_free(number, &object, &names) || !stands(Safeguard::Reservation);
+    let is_free = |number: &E164| {
+        cluster.is_free(number, &object, &names) || !is_enabled(Safeguard::Reservation)
+    };
     // The one before was refused, or comes back.
     state.candidate = None;
     let found = account
-        .choose(&search, chance, is_free, is_cheap)
+        .choose(&search, random, is_free, is_cheap)
         .await
         .map_err(|error| not_searched(error, state))?;
     state.facts.findings.offer = None;

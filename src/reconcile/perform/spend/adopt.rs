@@ -49,7 +49,7 @@ pub(in crate::reconcile::perform) async fn adopt(
         .mark
         .with_name(state.facts.provider, &state.resolved.name);
     // Under the claim's permit: with one more each, as many as there are permits would wait for each other for ever.
-    let marked = account.heed(account.provider_api().mark(&nobodys, &text).await);
+    let marked = account.note_rate_limit(account.provider_api().mark(&nobodys, &text).await);
     match &marked {
         Ok(_) => {}
         Err(error) if error.is_without_effect() => quotas.put_back(purchase.slot).await,

@@ -11,7 +11,7 @@ use super::super::{
 use super::{not_bought, refused_not_long_ago};
 use crate::api::Reason;
 use crate::claim::{ANNOTATION, Claim, Stored};
-use crate::sabotage::{Safeguard, stands};
+use crate::safeguards::{Safeguard, is_enabled};
 
 /// What the attempts before come to.
 pub(super) enum PriorAttempt {
@@ -71,7 +71,7 @@ fn doubted(facts: &Facts, found: &Doubt) -> PriorAttempt {
     {
         return PriorAttempt::WaitedFor(step);
     }
-    if found.age >= facts.waits.visibility || !stands(Safeguard::Doubt) {
+    if found.age >= facts.waits.visibility || !is_enabled(Safeguard::Doubt) {
         PriorAttempt::Settled(Some(found.since))
     } else {
         PriorAttempt::MayHaveBought(Some(found.since))
@@ -102,7 +102,7 @@ fn claimed(
         .unwrap_or_default();
     let hidden_for = facts.hidden_for(claim, looked_at.unwrap_or(claim.at));
     let brought_nothing = refused || facts.memory.never_bought;
-    let is_settled = brought_nothing || hidden_for.is_zero() || !stands(Safeguard::Doubt);
+    let is_settled = brought_nothing || hidden_for.is_zero() || !is_enabled(Safeguard::Doubt);
     let is_certain = brought_nothing || facts.findings.token;
     if !is_certain && let Some(step) = in_doubt(facts, claim, elapsed, hidden_for) {
         return PriorAttempt::WaitedFor(step);
@@ -251,7 +251,7 @@ fn not_known(
 fn left_of(pause: Duration, elapsed: Duration) -> Option<Duration> {
     pause
         .checked_sub(elapsed)
-        .filter(|left| !left.is_zero() && stands(Safeguard::Doubt))
+        .filter(|left| !left.is_zero() && is_enabled(Safeguard::Doubt))
 }
 
 /// How long after `claim` its number is asked for again, if the outcome is not known.
@@ -266,7 +266,7 @@ fn pause_after(facts: &Facts, claim: &Claim) -> Duration {
 fn doubt(facts: &Facts, whole: Duration, elapsed: Duration) -> Option<Step> {
     let left = whole
         .checked_sub(elapsed)
-        .filter(|left| !left.is_zero() && stands(Safeguard::Doubt))?;
+        .filter(|left| !left.is_zero() && is_enabled(Safeguard::Doubt))?;
     Some(wait(
         Reason::Verifying,
         format!(

@@ -115,8 +115,8 @@ fn wanted() -> Search {
     serde_json::from_str(r#"{"country": "US", "areaCode": "212"}"#).unwrap()
 }
 
-async fn choose(account: &Account, chance: &Chance) -> Found {
-    let found = account.choose(&wanted(), chance, |_| true, |_| true).await;
+async fn choose(account: &Account, random: &Random) -> Found {
+    let found = account.choose(&wanted(), random, |_| true, |_| true).await;
     found.unwrap()
 }
 
@@ -134,15 +134,15 @@ fn candidate(found: Found) -> Candidate {
 async fn all_buy(shop: &Arc<Shop>, count: usize, at_once: usize) -> (usize, Duration) {
     let account = shop.account().await;
     let turns = Arc::new(tokio::sync::Semaphore::new(at_once));
-    let chance = Chance::seeded(1);
+    let random = Random::seeded(1);
     let buyers = (0..count).map(|_| {
         let (shop, account) = (Arc::clone(shop), Arc::clone(&account));
-        let (turns, chance) = (Arc::clone(&turns), chance.clone());
+        let (turns, random) = (Arc::clone(&turns), random.clone());
         tokio::spawn(async move {
             let mut waited = Duration::ZERO;
             loop {
                 let turn = turns.acquire().await.unwrap();
-                match choose(&account, &chance).await {
+                match choose(&account, &random).await {
                     Found::Candidate(mut candidate) => {
                         tokio::time::sleep(Duration::from_millis(50)).await;
                         shop.sell(&candidate.offer.number);
@@ -200,12 +200,12 @@ async fn the_last_of_a_stock_is_sold_and_only_then_there_is_nothing() {
     );
     let account = shop.account().await;
     assert!(matches!(
-        choose(&account, &Chance::seeded(1)).await,
+        choose(&account, &Random::seeded(1)).await,
         Found::Nothing
     ));
     let searches = shop.searches();
     assert!(matches!(
-        choose(&account, &Chance::seeded(1)).await,
+        choose(&account, &Random::seeded(1)).await,
         Found::Nothing
     ));
     assert_eq!(shop.searches(), searches, "it is not asked all the time");
@@ -215,10 +215,10 @@ async fn the_last_of_a_stock_is_sold_and_only_then_there_is_nothing() {
 async fn what_is_shown_though_it_was_tried_is_not_given_out_again_and_not_asked_for_in_a_storm() {
     let shop = Shop::with(3, 30);
     let account = shop.account().await;
-    let chance = Chance::seeded(1);
+    let random = Random::seeded(1);
     let mut tried = HashSet::new();
     for _ in 0..3 {
-        let mut candidate = candidate(choose(&account, &chance).await);
+        let mut candidate = candidate(choose(&account, &random).await);
         let number = candidate.offer.number;
         candidate.reservation.tried(&number, account.clock.now());
         assert!(tried.insert(number), "{number:?} was refused");
@@ -226,7 +226,7 @@ async fn what_is_shown_though_it_was_tried_is_not_given_out_again_and_not_asked_
     // A hundred want one for a minute.
     let begun = tokio::time::Instant::now();
     while begun.elapsed() < Duration::from_secs(60) {
-        let all = (0..100).map(|_| choose(&account, &chance));
+        let all = (0..100).map(|_| choose(&account, &random));
         for found in futures::future::join_all(all).await {
             assert!(matches!(found, Found::AllTaken));
         }
@@ -234,11 +234,11 @@ async fn what_is_shown_though_it_was_tried_is_not_given_out_again_and_not_asked_
     }
     assert!(shop.searches() <= 15, "{}", shop.searches());
     lock(&shop.state).stock.insert(number(9000));
-    let mut found = choose(&account, &chance).await;
+    let mut found = choose(&account, &random).await;
     while matches!(found, Found::AllTaken) {
         assert!(begun.elapsed() < Duration::from_secs(75));
         tokio::time::sleep(Duration::from_secs(1)).await;
-        found = choose(&account, &chance).await;
+        found = choose(&account, &random).await;
     }
     assert_eq!(candidate(found).offer.number.as_str(), number(9000));
 }
@@ -247,10 +247,10 @@ async fn what_is_shown_though_it_was_tried_is_not_given_out_again_and_not_asked_
 async fn who_does_not_buy_keeps_nothing_from_others() {
     let shop = Shop::with(1, 30);
     let account = shop.account().await;
-    let chance = Chance::seeded(1);
+    let random = Random::seeded(1);
     for _ in 0..100 {
-        let found = candidate(choose(&account, &chance).await);
-        assert!(matches!(choose(&account, &chance).await, Found::AllTaken));
+        let found = candidate(choose(&account, &random).await);
+        assert!(matches!(choose(&account, &random).await, Found::AllTaken));
         drop(found);
     }
     assert!(lock(&account.shared.candidates.given).is_empty());
@@ -261,9 +261,9 @@ async fn all_that_wait_for_a_search_that_fails_share_its_failure() {
     let shop = Shop::with(10, 30);
     lock(&shop.state).fails = true;
     let account = shop.account().await;
-    let chance = Chance::seeded(1);
+    let random = Random::seeded(1);
     let search = wanted();
-    let all = (0..50).map(|_| account.choose(&search, &chance, |_| true, |_| true));
+    let all = (0..50).map(|_| account.choose(&search, &random, |_| true, |_| true));
     let all = futures::future::join_all(all).await;
     assert!(all.iter().all(Result::is_err));
     assert_eq!(shop.searches(), 1);
@@ -277,8 +277,8 @@ async fn an_answer_that_took_its_time_is_an_answer() {
             let shop = Shop::with(stock, 30);
             let account = shop.account().await;
             lock(&shop.state).takes = Duration::from_secs(takes);
-            let chance = Chance::seeded(1);
-            let all = (0..4).map(|_| choose(&account, &chance));
+            let random = Random::seeded(1);
+            let all = (0..4).map(|_| choose(&account, &random));
             let patience = Duration::from_secs(100);
             let all = tokio::time::timeout(patience, futures::future::join_all(all)).await;
             let mut kept = Vec::new();
@@ -300,12 +300,12 @@ async fn an_answer_that_took_its_time_is_an_answer() {
 async fn what_nobody_wants_any_more_is_forgotten() {
     let shop = Shop::with(100, 30);
     let account = shop.account().await;
-    let chance = Chance::seeded(1);
+    let random = Random::seeded(1);
     for digits in 10..40 {
         let search = format!(r#"{{"country": "US", "contains": "{digits}"}}"#);
         let search: Search = serde_json::from_str(&search).unwrap();
         account
-            .choose(&search, &chance, |_| true, |_| true)
+            .choose(&search, &random, |_| true, |_| true)
             .await
             .unwrap();
         tokio::time::sleep(Duration::from_secs(5)).await;
@@ -340,7 +340,7 @@ fn only_what_fits_in_every_point_is_given_out_and_only_once() {
         match page.pick(
             &search,
             &candidates,
-            &Chance::seeded(1),
+            &Random::seeded(1),
             &|_| true,
             &is_cheap,
         ) {

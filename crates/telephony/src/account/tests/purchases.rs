@@ -5,7 +5,7 @@ use super::*;
 /// Resources that tell nothing.
 struct Silent;
 
-impl Told for Silent {
+impl OtherClaims for Silent {
     fn is_own(&self, _: &E164) -> bool {
         false
     }
@@ -14,7 +14,7 @@ impl Told for Silent {
         false
     }
 
-    fn tell_claims(&self, _: &mut dyn Asker) {}
+    fn visit_claims(&self, _: &mut dyn ClaimVisitor) {}
 }
 
 fn buys(account: &Arc<Account>, number: &str, whom: &str) -> Result<PendingPurchase, BeginError> {
@@ -121,7 +121,7 @@ async fn a_purchase_that_nothing_shows_counts_until_the_visibility_period_is_ove
 #[derive(Default)]
 struct Asked(AtomicUsize);
 
-impl Told for Asked {
+impl OtherClaims for Asked {
     fn is_own(&self, _: &E164) -> bool {
         self.0.fetch_add(1, Ordering::Relaxed);
         false
@@ -132,7 +132,7 @@ impl Told for Asked {
         false
     }
 
-    fn tell_claims(&self, _: &mut dyn Asker) {}
+    fn visit_claims(&self, _: &mut dyn ClaimVisitor) {}
 }
 
 /// Where no price is known, no status tells a cost either.
@@ -140,7 +140,7 @@ impl Told for Asked {
 async fn what_a_purchase_without_a_price_is_compared_with_does_not_grow() {
     let (_, accounts) = world(Duration::ZERO, opens);
     let account = accounts.open(&token("t")).await.unwrap();
-    let told = Asked::default();
+    let others = Asked::default();
     let mut asked = Vec::new();
     for at in 0..200 {
         let number: E164 = format!("+1212555{at:04}").parse().unwrap();
@@ -148,11 +148,11 @@ async fn what_a_purchase_without_a_price_is_compared_with_does_not_grow() {
             namespace: "support".into(),
             name: format!("number-{at}"),
         };
-        let before = told.0.load(Ordering::Relaxed);
+        let before = others.0.load(Ordering::Relaxed);
         let always = Some(|_: Usage| true);
-        let spending = account.spend(&number, &whom, Amount::ZERO, &told, always);
+        let spending = account.spend(&number, &whom, Amount::ZERO, &others, always);
         spending.unwrap().stands();
-        asked.push(told.0.load(Ordering::Relaxed) - before);
+        asked.push(others.0.load(Ordering::Relaxed) - before);
         account.saw(Holding {
             id: NumberId::new(format!("PN{at}")),
             number,
@@ -163,7 +163,7 @@ async fn what_a_purchase_without_a_price_is_compared_with_does_not_grow() {
         });
     }
     assert_eq!(asked[199], asked[1], "{asked:?}");
-    assert_eq!(account.tally(&told).numbers, 200);
+    assert_eq!(account.tally(&others).numbers, 200);
 }
 
 #[tokio::test(start_paused = true)]

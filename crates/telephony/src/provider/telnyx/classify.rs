@@ -210,7 +210,7 @@ fn refusal(
         .map(|complaint| complaint.text.clone())
         .unwrap_or_default();
     for (_, other) in others {
-        text = format!("{text}; {}", told(other));
+        text = format!("{text}; {}", described(other));
     }
     Refusal {
         kind,
@@ -222,10 +222,10 @@ fn refusal(
 
 /// What the answer says, where it is no refusal.
 fn said(status: u16, complaints: &[ErrorBody], session: &Session) -> String {
-    let texts: Vec<_> = complaints.iter().map(told).collect();
+    let texts: Vec<_> = complaints.iter().map(described).collect();
     format!("HTTP {status}, {}", session.presentable(&texts.join("; ")))
 }
 
-fn told(complaint: &ErrorBody) -> String {
+fn described(complaint: &ErrorBody) -> String {
     format!("{}: {}", complaint.code, complaint.text)
 }

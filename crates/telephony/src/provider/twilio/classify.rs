@@ -4,7 +4,7 @@ use super::wire::{ErrorBody, Number};
 use crate::number::{Configuration, E164, Holding, Whose};
 use crate::provider::http::{Answer, Session};
 use crate::provider::{Error, Refusal, RefusalKind, Reply};
-use crate::sabotage::{Safeguard, stands};
+use crate::safeguards::{Safeguard, is_enabled};
 
 /// The codes that say for certain that nothing was bought, each described under
 /// `https://www.twilio.com/docs/errors/<code>`. What is not in it is refused all the same, but may have been bought.
@@ -193,7 +193,7 @@ fn bought(answer: &Answer, asked: &Asked<'_>) -> Result<Holding, &'static str> {
     }
     let name = number.friendly_name.as_deref().unwrap_or_default();
     let is_ours = matches!(asked.configuration.mark.whose(name), Whose::Ours(_));
-    if !is_ours && stands(Safeguard::ProofOfPurchase) {
+    if !is_ours && is_enabled(Safeguard::ProofOfPurchase) {
         return Err("the number does not carry our mark");
     }
     number.created().ok_or("it has no date_created")?;

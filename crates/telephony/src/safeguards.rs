@@ -1,7 +1,7 @@
-//! Takes single safeguards out, so that a test can show what each of them is for.
+//! The rules that keep money and numbers safe. A test can disable a single one, to show what it is for.
 //!
-//! The feature `sabotage` builds the switches in. Without it every safeguard stands and nothing can be switched; no release
-//! has it.
+//! The feature `disable-safeguards` builds the switches in. Without it every safeguard is enabled and nothing can be switched.
+//! No release has it.
 
 /// A rule that keeps money or numbers safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,37 +39,37 @@ pub enum Safeguard {
     Announcement,
 }
 
-/// True unless a test has taken the safeguard out.
-#[cfg(not(feature = "sabotage"))]
-pub const fn stands(_: Safeguard) -> bool {
+/// True unless a test has disabled the safeguard.
+#[cfg(not(feature = "disable-safeguards"))]
+pub const fn is_enabled(_: Safeguard) -> bool {
     true
 }
 
-#[cfg(feature = "sabotage")]
+#[cfg(feature = "disable-safeguards")]
 mod switches {
     use std::cell::Cell;
 
     use super::Safeguard;
 
     #[cfg(not(debug_assertions))]
-    compile_error!("the feature sabotage takes safeguards out and is for tests alone");
+    compile_error!("the feature disable-safeguards switches safeguards off and is for tests alone");
 
     thread_local! {
         static OUT: Cell<Option<Safeguard>> = const { Cell::new(None) };
     }
 
-    /// True unless this thread has taken the safeguard out.
-    pub fn stands(safeguard: Safeguard) -> bool {
+    /// True unless this thread has disabled the safeguard.
+    pub fn is_enabled(safeguard: Safeguard) -> bool {
         OUT.get() != Some(safeguard)
     }
 
-    /// Takes one safeguard out on this thread, or puts all back.
-    pub fn take_out(safeguard: Option<Safeguard>) {
+    /// Disables one safeguard on this thread, or enables all again.
+    pub fn disable(safeguard: Option<Safeguard>) {
         OUT.set(safeguard);
     }
 }
 
-#[cfg(feature = "sabotage")]
-pub use switches::stands;
-#[cfg(feature = "sabotage")]
-pub use switches::take_out;
+#[cfg(feature = "disable-safeguards")]
+pub use switches::disable;
+#[cfg(feature = "disable-safeguards")]
+pub use switches::is_enabled;

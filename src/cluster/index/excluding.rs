@@ -6,11 +6,11 @@ use jiff::Timestamp;
 
 use super::claims::Claimed;
 use super::{Index, Reference, numbers_of, reference_to};
-use crate::account::{Asker, Told};
+use crate::account::{ClaimVisitor, OtherClaims};
 use crate::api::{AccountKey, PhoneNumber};
 use crate::number::{AccountId, E164, Provider};
 
-struct ToldBesides<'a> {
+struct Excluding<'a> {
     index: &'a Index,
     besides: Reference,
     own: BTreeSet<String>,
@@ -25,14 +25,14 @@ pub(crate) type Credible<'a> = Box<dyn Fn(&str, &AccountKey, Provider) -> bool +
 impl Index {
     /// What the resources other than `number` tell of purchases in the account with these ids; of claims, those since `since`
     /// of resources that can buy in it.
-    pub(crate) fn told_besides<'a>(
+    pub(crate) fn claims_excluding<'a>(
         &'a self,
         number: &PhoneNumber,
         account: Vec<AccountId>,
         since: Timestamp,
         is_credible: Credible<'a>,
-    ) -> impl Told + use<'a> {
-        ToldBesides {
+    ) -> impl OtherClaims + use<'a> {
+        Excluding {
             index: self,
             besides: reference_to(number),
             own: numbers_of(number),
@@ -43,7 +43,7 @@ impl Index {
     }
 }
 
-impl Told for ToldBesides<'_> {
+impl OtherClaims for Excluding<'_> {
     fn is_own(&self, number: &E164) -> bool {
         self.own.contains(number.as_str())
     }
@@ -53,7 +53,7 @@ impl Told for ToldBesides<'_> {
         self.index.lock().counts_besides(&self.besides, number)
     }
 
-    fn tell_claims(&self, asker: &mut dyn Asker) {
+    fn visit_claims(&self, visitor: &mut dyn ClaimVisitor) {
         let mut maps = self.index.lock();
         let mut claims = std::mem::take(&mut maps.claims);
         let is_counted = |number: &E164| maps.counts_besides(&self.besides, number);
@@ -68,7 +68,7 @@ impl Told for ToldBesides<'_> {
             self.since,
             is_credible,
             is_counted,
-            asker,
+            visitor,
         );
         maps.claims = claims;
     }

@@ -9,9 +9,9 @@ use crate::panics::lock;
 
 /// A source of randomness. Clones are one and the same source.
 #[derive(Clone)]
-pub struct Chance(Arc<Mutex<StdRng>>);
+pub struct Random(Arc<Mutex<StdRng>>);
 
-impl Chance {
+impl Random {
     /// Seeded by the operating system.
     pub fn of_system() -> Self {
         Self::from(StdRng::from_os_rng())
@@ -46,7 +46,7 @@ impl Chance {
     }
 }
 
-impl From<StdRng> for Chance {
+impl From<StdRng> for Random {
     fn from(source: StdRng) -> Self {
         Self(Arc::new(Mutex::new(source)))
     }
@@ -58,17 +58,17 @@ mod tests {
 
     #[test]
     fn one_seed_is_one_sequence_and_the_system_never_repeats_itself() {
-        let three = |chance: Chance| [chance.nonce(), chance.nonce(), chance.nonce()];
-        assert_eq!(three(Chance::seeded(7)), three(Chance::seeded(7)));
-        assert_ne!(three(Chance::seeded(7)), three(Chance::seeded(8)));
-        assert_ne!(three(Chance::of_system()), three(Chance::of_system()));
+        let three = |random: Random| [random.nonce(), random.nonce(), random.nonce()];
+        assert_eq!(three(Random::seeded(7)), three(Random::seeded(7)));
+        assert_ne!(three(Random::seeded(7)), three(Random::seeded(8)));
+        assert_ne!(three(Random::of_system()), three(Random::of_system()));
     }
 
     #[test]
     fn numbers_stay_below_their_bound() {
-        let chance = Chance::seeded(1);
-        assert!((0..100).all(|_| chance.below(3) < 3));
-        assert_eq!(chance.below(0), 0);
-        assert!((0..100).all(|_| (0.0..1.0).contains(&chance.fraction())));
+        let random = Random::seeded(1);
+        assert!((0..100).all(|_| random.below(3) < 3));
+        assert_eq!(random.below(0), 0);
+        assert!((0..100).all(|_| (0.0..1.0).contains(&random.fraction())));
     }
 }

@@ -14,14 +14,14 @@ use test_support::world::World;
 const SOON: Duration = Duration::from_secs(60);
 
 /// An operator process that answers on a port, and whose log goes into a file.
-pub struct Told {
+pub struct Running {
     pub address: String,
     log: PathBuf,
     http: reqwest::Client,
     pub process: Process,
 }
 
-impl Told {
+impl Running {
     pub fn start(
         world: &World,
         folder: &Path,
