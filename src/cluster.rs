@@ -50,7 +50,7 @@ pub(crate) struct Cluster {
     pub(crate) reads: Client,
     pub(crate) caches: Caches,
     pub(crate) observations: Observations,
-    /// What the accounts open, as passes of this process found.
+    /// What the accounts open, as reconciles of this process found.
     pub(crate) openings: Openings,
     pub(crate) secrets: Secrets,
     pub(crate) crd_guard: CrdGuard,
@@ -268,7 +268,7 @@ impl Cluster {
         self.caches.index.find(&key, is_user).is_some()
     }
 
-    /// Remembers the version of a PhoneNumber that our own write made, until the cache has it; and whether the pass that
+    /// Remembers the version of a PhoneNumber that our own write made, until the cache has it; and whether the reconcile that
     /// wrote it knew all that it holds.
     pub(crate) fn wrote(&self, number: &Arc<PhoneNumber>, is_known: bool) {
         self.observations.written(number, is_known);
@@ -316,7 +316,7 @@ impl Cluster {
         others.for_each(|other| self.requeuer.number(&other));
     }
 
-    /// Wakes the other resources that declare the numbers that `number` goes for or holds.
+    /// Wakes the other resources that declare the numbers that `number` claims or holds.
     pub(crate) fn requeue_others_that_declare(&self, number: &PhoneNumber) {
         let numbers = numbers_of(number);
         let others = numbers.iter().flat_map(|number| self.declarers(number));

@@ -1,4 +1,4 @@
-//! When something is done with a number or an account: the watches, the queues and the pauses. [`Reconciler`] makes passes,
+//! When something is done with a number or an account: the watches, the queues and the pauses. [`Reconciler`] makes reconciles,
 //! [`run`] drives it by kube's watches and queues.
 
 mod collector;
@@ -21,7 +21,7 @@ use crate::telemetry::metrics::Metrics;
 pub use crate::cluster::caches::Caches;
 pub use crate::cluster::process::Settings;
 pub use crate::cluster::requeuer::Requeuer;
-pub use crate::pass::RequeueAfter;
+pub use crate::outcome::RequeueAfter;
 pub use queues::{
     ACCOUNT_DEBOUNCE, Ended, MOST_PASSES, account_triggers, cached, number_triggers, run,
 };

@@ -5,7 +5,7 @@
 //!
 //! | module | its one thing |
 //! |---|---|
-//! | `pass` | what a pass over a number begins and ends with |
+//! | `outcome` | what a reconcile of a number begins and ends with |
 //! | `cluster` | what Kubernetes holds, as far as this process knows, and what writes there |
 //! | `reconcile` | what is done with a number, and with an account |
 //! | [`controller`] | when it is done |
@@ -17,7 +17,7 @@
 mod cluster;
 pub mod controller;
 pub mod leader;
-mod pass;
+mod outcome;
 #[cfg(target_os = "linux")]
 pub mod program;
 mod reconcile;

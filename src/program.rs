@@ -28,7 +28,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
 use crate::telemetry::{self, Health, LogFormat};
 
-/// How long the controllers may take to finish after a signal, besides a purchase that is under way.
+/// How long the controllers may take to finish after a signal, apart from a purchase that is under way.
 const TO_FINISH: Duration = Duration::from_secs(10);
 
 /// How long the controllers may stand still before the program counts as dead; they beat every few seconds.
@@ -43,7 +43,7 @@ const TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::fro
 /// The longest time for which a purchase may be looked for: a week.
 const MOST_VISIBILITY: Duration = Duration::from_secs(168 * 3600);
 
-/// How many passes may be made at once: kube begins no more than the upper bound.
+/// How many reconciles may be made at once: kube begins no more than the upper bound.
 const CONCURRENCY: RangeInclusive<u16> = 1..=controller::MOST_PASSES;
 
 /// The name of the Lease.
@@ -72,7 +72,7 @@ pub struct Options {
     #[command(flatten)]
     endpoints: EndpointOptions,
 
-    /// Allow this Burki origin (scheme://host[:port]) besides https://api.burki.dev; may be repeated.
+    /// Allow this Burki origin (scheme://host[:port]) in addition to https://api.burki.dev; may be repeated.
     #[arg(long, env = "PHONENUMBER_ALLOW_BURKI_ORIGIN", value_delimiter = ',')]
     allow_burki_origin: Vec<String>,
 

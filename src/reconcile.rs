@@ -1,6 +1,6 @@
 //! What is done with one object: a number, or an account.
 //!
-//! A pass over a number is `resolve -> (plan -> perform)* -> report`; `plan` decides, the others do not. It does not know when
+//! A reconcile of a number is `resolve -> (plan -> perform)* -> report`; `plan` decides, the others do not. It does not know when
 //! it is made, or why.
 
 pub(crate) mod account;

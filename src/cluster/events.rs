@@ -1,4 +1,4 @@
-//! Events, written one after the other in the background: what they tell has happened already, so no pass waits for them.
+//! Events, written one after the other in the background: what they tell has happened already, so no reconcile waits for them.
 //!
 //! They are pending on transitions only, so nothing is gathered into series, and nothing is remembered once it is written.
 

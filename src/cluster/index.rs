@@ -247,7 +247,7 @@ impl Entry {
         })
     }
 
-    /// The numbers that the resource goes for or holds.
+    /// The numbers that the resource claims or holds.
     fn numbers(&self) -> impl Iterator<Item = &String> {
         self.keys.iter().filter_map(|key| match key.as_ref() {
             Key::Declared(number) => Some(number),
@@ -409,7 +409,7 @@ fn cost_of(number: &PhoneNumber, claim: Option<&Claim>) -> Option<Cost> {
     })
 }
 
-/// The numbers that a resource goes for or holds.
+/// The numbers that a resource claims or holds.
 pub(super) fn numbers_of(number: &PhoneNumber) -> BTreeSet<String> {
     numbers_with(number, claim_of(number).as_ref())
 }

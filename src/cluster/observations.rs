@@ -14,8 +14,8 @@ use crate::api::PhoneNumber;
 use crate::claim::Stored;
 use crate::clock::{Clock, Instant};
 use crate::number::{E164, NumberId, Owner};
+use crate::outcome::{MAX_REPAIRS, Memory, Outcome, RefusedSetup, Retry};
 use crate::panics::lock;
-use crate::pass::{MAX_REPAIRS, Memory, Outcome, RefusedSetup, Retry};
 use attempts::Attempt;
 
 /// The first and the longest wait of a backoff.
@@ -75,7 +75,7 @@ struct Entry {
     unassigned: bool,
     failures: u32,
     latest: Option<Arc<PhoneNumber>>,
-    /// The version that our last write made on nothing but what its pass knew.
+    /// The version that our last write made on nothing but what its reconcile knew.
     known: u128,
 }
 
@@ -105,7 +105,7 @@ impl Observations {
         self.newer(&object).unwrap_or(object)
     }
 
-    /// True if `object` is not later than what a pass has written that knew all that there was.
+    /// True if `object` is not later than what a reconcile has written that knew all that there was.
     pub(crate) fn knows(&self, object: &PhoneNumber) -> bool {
         let entries = self.lock();
         let entry = entries.get(&uid(object));
@@ -120,7 +120,7 @@ impl Observations {
         latest.clone()
     }
 
-    /// Remembers the version that our own write made, and whether the pass that wrote it knew all that it holds.
+    /// Remembers the version that our own write made, and whether the reconcile that wrote it knew all that it holds.
     pub(crate) fn written(&self, object: &Arc<PhoneNumber>, is_known: bool) {
         self.entry(object, |entry| {
             entry.latest = Some(Arc::clone(object));
@@ -316,7 +316,7 @@ impl Observations {
         self.entry(object, |entry| *entry.first_seen.get_or_insert(now))
     }
 
-    /// When a pass that ended so is repeated. `jitter` lies between 0 and 1.
+    /// When a reconcile that ended so is repeated. `jitter` lies between 0 and 1.
     pub(crate) fn requeue_after(
         &self,
         object: &PhoneNumber,

@@ -8,7 +8,7 @@ use crate::api::{AccountKey, Reason, StatusReason};
 use crate::number::AccountId;
 use crate::panics::lock;
 
-/// What the present credential of each account opens, as passes of this process found; `None` if it opens nothing.
+/// What the present credential of each account opens, as reconciles of this process found; `None` if it opens nothing.
 #[derive(Default)]
 pub(crate) struct Openings(Mutex<HashMap<AccountKey, Option<AccountId>>>);
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::errors::is_conflict;
 use crate::clock::{Clock, Instant};
 use crate::number::Installation;
-use crate::pass::Timeouts;
+use crate::outcome::Timeouts;
 use crate::random::Random;
 use crate::server_time::ServerTime;
 use crate::telemetry::metrics::{KUBERNETES_API, Metrics};
@@ -30,7 +30,7 @@ pub struct Settings {
     pub purchase_visibility: Duration,
     /// How many resources of one account are worked on at once.
     pub concurrency: u16,
-    /// The Burki origins that are allowed besides <https://api.burki.dev>.
+    /// The Burki origins that are allowed in addition to <https://api.burki.dev>.
     pub burki_origins: Vec<String>,
     /// Where requests for <https://api.burki.dev> go instead.
     pub burki_endpoint: Option<url::Url>,
@@ -51,14 +51,14 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Counts a pass over an object of this `kind` that began at `begun`. A conflict is no failure: somebody else wrote first.
-    pub(crate) fn count_pass<T>(
+    /// Counts a reconcile of an object of this `kind` that began at `begun`. A conflict is no failure: somebody else wrote first.
+    pub(crate) fn count_reconcile<T>(
         &self,
         kind: &'static str,
         begun: Instant,
         passed: &Result<T, kube::Error>,
     ) {
-        self.metrics.passed(kind, self.clock.now().since(begun));
+        self.metrics.reconciled(kind, self.clock.now().since(begun));
         if let Err(error) = passed
             && !is_conflict(error)
         {

@@ -326,7 +326,7 @@ impl HourlyQuotas {
         for ((account, deed), shared) in self.all() {
             let key = key(&account, deed);
             if let Err(error) = self.give_back_of(&shared, &key, now).await {
-                tracing::warn!(%error, "what was taken of the limits is not given back");
+                tracing::warn!(%error, "what was taken of the limits is not returned");
             }
         }
     }

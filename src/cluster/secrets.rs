@@ -73,7 +73,7 @@ impl Secrets {
         Ok(keys.or_else(|| self.lock().get(name).and_then(|known| known.last.clone())))
     }
 
-    /// What passes may find in a Secret: its keys as last read, and those to release with.
+    /// What reconciles may find in a Secret: its keys as last read, and those to release with.
     pub(crate) fn held(&self, name: &SecretName) -> Vec<Keys> {
         let known = self.lock();
         let held = known.get(name).map(|known| [&known.keys, &known.last]);

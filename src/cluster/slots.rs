@@ -44,14 +44,14 @@ impl Queue {
     }
 }
 
-/// The right to make a pass, until it is dropped.
+/// The right to make a reconcile, until it is dropped.
 pub(crate) struct SlotGuard {
     slots: Arc<AccountSlots>,
     key: AccountKey,
 }
 
 impl AccountSlots {
-    /// At most `most` passes of each account at once.
+    /// At most `most` reconciles of each account at once.
     pub(crate) fn new(most: u16, requeuer: Requeuer) -> Arc<Self> {
         Arc::new(Self {
             most: usize::from(most),
@@ -60,7 +60,7 @@ impl AccountSlots {
         })
     }
 
-    /// The right to make a pass over `number` now. `None` if it is not its turn: it is woken when it is, unless there are no
+    /// The right to make a reconcile of `number` now. `None` if it is not its turn: it is woken when it is, unless there are no
     /// more slots.
     pub(crate) fn take(self: &Arc<Self>, number: &PhoneNumber) -> Option<SlotGuard> {
         let mut by_account = self.by_account();
@@ -90,7 +90,7 @@ impl AccountSlots {
         });
     }
 
-    /// Gives no more slots, also not to those that wait. Passes under way keep theirs.
+    /// Gives no more slots, also not to those that wait. Reconciles under way keep theirs.
     pub(crate) fn end(&self) {
         self.by_account().take();
     }

@@ -25,7 +25,7 @@ use crate::cluster::any_account::AnyAccount;
 use crate::cluster::caches::Caches;
 use crate::cluster::requeuer::Requeuer;
 
-/// How many passes over numbers are begun at once, also of those that find that it is not their turn and end at once: each
+/// How many reconciles of numbers are begun at once, also of those that find that it is not their turn and end at once: each
 /// takes memory.
 pub const MOST_PASSES: u16 = 1024;
 
@@ -107,21 +107,21 @@ pub async fn run(
             .with_config(controller::Config::default().concurrency(MOST_PASSES))
             .reconcile_on(woken)
             .graceful_shutdown_on(stop.clone());
-        let pass = |number, reconciler: Arc<Reconciler>| async move {
+        let reconcile = |number, reconciler: Arc<Reconciler>| async move {
             reconciler.number(number).await.map(action)
         };
-        let results = controller.run(pass, on_error, Arc::clone(&reconciler));
+        let results = controller.run(reconcile, on_error, Arc::clone(&reconciler));
         controllers.push(drive(results, stop.clone()));
     }
     for (store, events) in namespaced_accounts {
         let (wake, woken) = unbounded();
         requeuer.add_accounts(wake);
         let events = account_triggers(events, Arc::clone(&reconciler));
-        let pass = |account, reconciler: Arc<Reconciler>| async move {
+        let reconcile = |account, reconciler: Arc<Reconciler>| async move {
             reconciler.account(account).await.map(action)
         };
         let controller = account_controller(store, events, woken, stop.clone());
-        let results = controller.run(pass, on_error, Arc::clone(&reconciler));
+        let results = controller.run(reconcile, on_error, Arc::clone(&reconciler));
         controllers.push(drive(results, stop.clone()));
     }
     for (store, events) in cluster_accounts {
@@ -140,11 +140,11 @@ pub async fn run(
                 observer.wake_users_of_cluster_account(account);
             }
         });
-        let pass = |account, reconciler: Arc<Reconciler>| async move {
+        let reconcile = |account, reconciler: Arc<Reconciler>| async move {
             reconciler.cluster_account(account).await.map(action)
         };
         let controller = account_controller(store, events, woken, stop.clone());
-        let results = controller.run(pass, on_error, Arc::clone(&reconciler));
+        let results = controller.run(reconcile, on_error, Arc::clone(&reconciler));
         controllers.push(drive(results, stop.clone()));
     }
     watches.push(reread_secrets(Arc::clone(&reconciler)).boxed());
@@ -207,7 +207,7 @@ where
 }
 
 /// A cache of what `api` makes of a client and a namespace, and the events that fill it. Errors are logged and left out: kube
-/// would let everything wait that may trigger a pass, whatever else it has to do with the watch.
+/// would let everything wait that may trigger a reconcile, whatever else it has to do with the watch.
 fn watch<K>(
     pulses: &Pulses,
     client: &Client,
@@ -268,7 +268,7 @@ where
     (store, events)
 }
 
-/// The numbers in `events` that a pass is due for. `reconciler` takes note of all events.
+/// The numbers in `events` that a reconcile is due for. `reconciler` takes note of all events.
 pub fn number_triggers(
     events: impl Stream<Item = Result<Event<PhoneNumber>, watcher::Error>> + Send + 'static,
     reconciler: Arc<Reconciler>,
@@ -283,7 +283,7 @@ pub fn number_triggers(
     triggers(events, is_foreign_change, number_fingerprint)
 }
 
-/// The accounts in `events` that a pass is due for. `reconciler` wakes the users of each.
+/// The accounts in `events` that a reconcile is due for. `reconciler` wakes the users of each.
 pub fn account_triggers(
     events: impl Stream<Item = Result<Event<ProviderAccount>, watcher::Error>> + Send + 'static,
     reconciler: Arc<Reconciler>,
@@ -320,7 +320,7 @@ fn triggers<K>(
 where
     K: Resource<DynamicType = ()> + Clone + Send + 'static,
 {
-    // What is no news is compared with, too: an object may be set back to what it was before a pass changed it.
+    // What is no news is compared with, too: an object may be set back to what it was before a reconcile changed it.
     let changed = events.applied_objects().predicate_filter(
         move |object: &K| Some(fingerprint(object)),
         PredicateConfig::default(),
@@ -328,7 +328,7 @@ where
     changed.try_filter(move |object| std::future::ready(is_foreign_change(object)))
 }
 
-/// Every new number wakes its account; a pass over the account serves all that came meanwhile.
+/// Every new number wakes its account; a reconcile of the account serves all that came meanwhile.
 fn account_controller<A: AnyAccount>(
     store: Store<A>,
     events: impl Stream<Item = Result<A, watcher::Error>> + Send + 'static,
@@ -368,7 +368,7 @@ where
                 if let Err(error) = result {
                     tracing::debug!(
                         error = &error as &dyn std::error::Error,
-                        "a pass did not end well"
+                        "a reconcile did not end well"
                     );
                 }
             })

@@ -48,7 +48,7 @@ pub const REREAD_AFTER: Duration = crate::cluster::secrets::REREAD_AFTER;
 /// The controllers without their queues.
 ///
 /// # Assumptions
-/// One object is not passed in again before its last pass has ended. Before [`Reconciler::begin`] a pass does nothing.
+/// One object is not passed in again before its last reconcile has ended. Before [`Reconciler::begin`] a reconcile does nothing.
 pub struct Reconciler {
     cluster: Arc<Cluster>,
     providers: Arc<Providers>,
@@ -130,7 +130,7 @@ impl Reconciler {
             .await;
     }
 
-    /// Lets passes decide, and wakes all that there is: what was passed in before is due now. To be called once the caches
+    /// Lets reconciles decide, and wakes all that there is: what was passed in before is due now. To be called once the caches
     /// are filled with what was there when this process began to lead.
     pub fn begin(&self) {
         let Cluster {
@@ -208,7 +208,7 @@ impl Reconciler {
         .await;
     }
 
-    /// Makes one pass over `number`.
+    /// Makes one reconcile of `number`.
     ///
     /// # Errors
     /// Those of the API server; [`Reconciler::after_error`] tells when to try again.
@@ -257,7 +257,7 @@ impl Reconciler {
         passed
     }
 
-    /// Makes one pass over `account`.
+    /// Makes one reconcile of `account`.
     ///
     /// # Errors
     /// Those of the API server; [`Reconciler::after_error`] tells when to try again.
@@ -268,7 +268,7 @@ impl Reconciler {
         self.any_account(account).await
     }
 
-    /// Makes one pass over `account`.
+    /// Makes one reconcile of `account`.
     ///
     /// # Errors
     /// Those of the API server; [`Reconciler::after_error`] tells when to try again.
@@ -319,8 +319,8 @@ impl Reconciler {
         passed
     }
 
-    /// When a pass over `object` that ended with `error` is repeated. A conflict means that somebody else wrote first: the
-    /// pass is repeated on what they wrote.
+    /// When a reconcile of `object` that ended with `error` is repeated. A conflict means that somebody else wrote first: the
+    /// reconcile is repeated on what they wrote.
     pub fn after_error<K: Resource<DynamicType = ()>>(
         &self,
         object: &K,
@@ -352,7 +352,7 @@ impl Reconciler {
         .await;
     }
 
-    /// Makes no more passes over numbers, also not those that wait for their turn: whoever follows makes them. Passes under
+    /// Makes no more reconciles of numbers, also not those that wait for their turn: whoever follows makes them. Reconciles under
     /// way go on.
     pub(super) fn stop(&self) {
         self.schedule.slots.end();

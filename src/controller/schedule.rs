@@ -1,4 +1,4 @@
-//! When a pass is made. No pass knows this.
+//! When a reconcile is made. No reconcile knows this.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::setbacks::Setbacks;
 use crate::cluster::slots::AccountSlots;
 use crate::reconcile::checks::Checks;
 
-/// What decides whether a pass is due, and what an account's pass compares its listing with.
+/// What decides whether a reconcile is due, and what an account's reconcile compares its listing with.
 pub(super) struct Schedule {
     pub(super) slots: Arc<AccountSlots>,
     pub(super) setbacks: Setbacks,

@@ -1,4 +1,4 @@
-//! Objects whose last pass the API server failed, and accounts whose last pass panicked. Each waits longer from failure to
+//! Objects whose last reconcile the API server failed, and accounts whose last reconcile panicked. Each waits longer from failure to
 //! failure, and its log has one line for each cause.
 
 use std::collections::HashMap;
@@ -10,8 +10,8 @@ use std::time::Duration;
 use kube::Resource;
 
 use crate::clock::{Clock, Instant};
+use crate::outcome::RequeueAfter;
 use crate::panics::lock;
-use crate::pass::RequeueAfter;
 use crate::random::Random;
 use crate::telemetry::metrics::Metrics;
 
@@ -19,7 +19,7 @@ use crate::telemetry::metrics::Metrics;
 const AFTER_AN_ERROR: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 
 /// The same after a conflict: somebody else wrote first, and the watch shows it within moments. If it does not, the watch
-/// lags; what it shows then may be nothing that a pass is triggered by.
+/// lags; what it shows then may be nothing that a reconcile is triggered by.
 const AFTER_A_CONFLICT: (Duration, Duration) =
     (Duration::from_millis(200), Duration::from_secs(30));
 
@@ -32,7 +32,7 @@ const MANY_CONFLICTS: u32 = 6;
 /// A kind, a namespace and a name.
 type Key = (String, Option<String>, String);
 
-/// The objects whose last pass failed.
+/// The objects whose last reconcile failed.
 pub(super) struct Setbacks {
     clock: Arc<dyn Clock>,
     random: Random,
@@ -52,7 +52,7 @@ struct Setback {
     /// A hash of what was logged last.
     logged: Option<u64>,
     until: Instant,
-    /// The version of the object in the cache when its pass failed.
+    /// The version of the object in the cache when its reconcile failed.
     version: Option<String>,
 }
 
@@ -66,7 +66,7 @@ impl Setbacks {
         }
     }
 
-    /// For how long no pass is made over `object`. One that has changed since its pass failed is tried at once.
+    /// For how long no reconcile is made over `object`. One that has changed since its reconcile failed is tried at once.
     pub(super) fn wait<K: Resource<DynamicType = ()>>(&self, object: &K) -> Option<Duration> {
         let state = self.lock();
         let setback = state.by_object.get(&key(object))?;
@@ -75,7 +75,7 @@ impl Setbacks {
         (is_same && !left.is_zero()).then_some(left)
     }
 
-    /// Notes that a pass over `object` ended with `error`, and returns when the next one is due.
+    /// Notes that a reconcile of `object` ended with `error`, and returns when the next one is due.
     pub(super) fn add<K: Resource<DynamicType = ()>>(
         &self,
         object: &K,
@@ -111,14 +111,14 @@ impl Setbacks {
             if before != Some(cause) {
                 tracing::warn!(
                     %kind, namespace, name, error = text,
-                    "the API server failed a pass; it is repeated after pauses that grow to 5 minutes"
+                    "the API server failed a reconcile; it is repeated after pauses that grow to 5 minutes"
                 );
             }
         }
         Some(pause)
     }
 
-    /// Notes that a pass over `object` panicked, and returns when the next one is due.
+    /// Notes that a reconcile of `object` panicked, and returns when the next one is due.
     pub(super) fn panicked<K: Resource<DynamicType = ()>>(&self, object: &K) -> RequeueAfter {
         let mut state = self.lock();
         let (_, pause) = self.put_off(object, AFTER_A_PANIC, &mut state.by_object);
@@ -150,7 +150,7 @@ impl Setbacks {
         (setback, pause)
     }
 
-    /// Notes that a pass over `object` ended well, or that the object is gone.
+    /// Notes that a reconcile of `object` ended well, or that the object is gone.
     pub(super) fn over<K: Resource<DynamicType = ()>>(&self, object: &K) {
         let key = key(object);
         let mut state = self.lock();

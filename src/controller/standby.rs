@@ -16,7 +16,7 @@ use crate::cluster::Cluster;
 /// How soon a cache that lags is looked at again.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
-/// How often it is looked at before the API server is asked anew: what is gone meanwhile is not waited for.
+/// How often it is looked at before the API server is asked again: what is gone meanwhile is not waited for.
 const LOOKS: usize = 40;
 
 /// How soon an API server that did not answer is asked again, and the longest pause. Each is twice as long as the one before.

@@ -20,7 +20,7 @@ pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 /// The longest time for which a Lease that nobody renews stays taken, whatever it says.
 const LONGEST_LEASE: Duration = Duration::from_secs(300);
 
-/// The smallest valid duration: of a Lease that was given back.
+/// The smallest valid duration: of a Lease that was released.
 const RELEASED_SECONDS: i32 = 1;
 
 /// Until when the holder may write.

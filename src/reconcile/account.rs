@@ -1,4 +1,4 @@
-//! One pass over one account: proves its credential, shows its id, and keeps it while PhoneNumbers need it.
+//! One reconcile of one account: proves its credential, shows its id, and keeps it while PhoneNumbers need it.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use crate::cluster::caches::Caches;
 use crate::cluster::process::Process;
 use crate::cluster::writer::Writer;
 use crate::cluster::{AccountView, Cluster};
-use crate::pass::RequeueAfter;
+use crate::outcome::RequeueAfter;
 use crate::provider::Identity;
 use crate::provider::http::{AuditContext, with_audit_context};
 use crate::telemetry::traces::SPANS;
@@ -62,7 +62,7 @@ pub(crate) async fn reconcile<A: AnyAccount>(
     );
     let passed = with_audit_context(
         audited,
-        pass_over(
+        reconcile_now(
             Arc::clone(&account),
             cluster,
             providers,
@@ -73,11 +73,11 @@ pub(crate) async fn reconcile<A: AnyAccount>(
     )
     .instrument(span)
     .await;
-    process.count_pass(kind, begun, &passed);
+    process.count_reconcile(kind, begun, &passed);
     passed
 }
 
-async fn pass_over<A: AnyAccount>(
+async fn reconcile_now<A: AnyAccount>(
     account: Arc<A>,
     cluster: &Cluster,
     providers: &Providers,

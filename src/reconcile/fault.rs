@@ -1,4 +1,4 @@
-//! Faults of the operator itself: a pass that panics, a rule of its own that does not hold. Each costs one pass over one
+//! Faults of the operator itself: a reconcile that panics, a rule of its own that does not hold. Each costs one reconcile of one
 //! object: it is logged, counted, shown on the object, and tried again after a growing pause.
 
 use std::fmt::Debug;
@@ -17,15 +17,15 @@ use crate::cluster::any_account::AnyAccount;
 use crate::cluster::events::{Events, PendingEvent};
 use crate::cluster::process::Process;
 use crate::cluster::writer::Writer;
+use crate::outcome::{Outcome, RequeueAfter, Retry};
 use crate::panics;
-use crate::pass::{Outcome, RequeueAfter, Retry};
 use crate::server_time::ServerTime;
 use crate::telemetry::metrics::{Fault, LOOP, Metrics};
 
-/// What may panic too: nothing may end the queue that the pass came from.
-const SHOWING: &str = "showing that a pass panicked";
+/// What may panic too: nothing may end the queue that the reconcile came from.
+const SHOWING: &str = "showing that a reconcile panicked";
 
-/// Logs and counts what a pass over `object` ended with, if it is a fault of the operator.
+/// Logs and counts what a reconcile of `object` ended with, if it is a fault of the operator.
 pub(crate) fn note<K: Resource<DynamicType = ()>>(
     reason: Reason,
     message: &str,
@@ -36,11 +36,11 @@ pub(crate) fn note<K: Resource<DynamicType = ()>>(
         return;
     }
     let (kind, name) = (K::kind(&()), object.name_any());
-    tracing::error!(%kind, namespace = object.namespace(), name, message, "a fault of the operator ended a pass");
+    tracing::error!(%kind, namespace = object.namespace(), name, message, "a fault of the operator ended a reconcile");
     metrics.broke(kind, Fault::Invariant);
 }
 
-/// Takes note of something that belongs to no pass. A panic in it is logged and counted, and costs no more than that.
+/// Takes note of something that belongs to no reconcile. A panic in it is logged and counted, and costs no more than that.
 pub(crate) fn survived(what: &str, metrics: &Metrics, work: impl FnOnce()) {
     survive(what, panics::caught_at_once(work), metrics);
 }
@@ -57,7 +57,7 @@ fn survive(what: &str, ended: Result<(), String>, metrics: &Metrics) {
     }
 }
 
-/// Shows on `number` that a pass over it panicked, and tells when the next one is due.
+/// Shows on `number` that a reconcile of it panicked, and tells when the next one is due.
 pub(crate) async fn number_panicked(
     number: Arc<PhoneNumber>,
     panic: &str,
@@ -99,7 +99,7 @@ fn conditions_of(number: &mut PhoneNumber) -> &mut Vec<Condition> {
     &mut number.status.get_or_insert_default().conditions
 }
 
-/// Shows on `account` that a pass over it panicked.
+/// Shows on `account` that a reconcile of it panicked.
 pub(crate) async fn account_panicked<A: AnyAccount>(
     account: Arc<A>,
     panic: &str,
@@ -123,12 +123,12 @@ pub(crate) async fn account_panicked<A: AnyAccount>(
 
 fn pass_panicked<K: Resource<DynamicType = ()>>(object: &K, panic: &str, metrics: &Metrics) {
     let (kind, name) = (K::kind(&()), object.name_any());
-    tracing::error!(%kind, namespace = object.namespace(), name, panic, "a pass panicked");
+    tracing::error!(%kind, namespace = object.namespace(), name, panic, "a reconcile panicked");
     metrics.broke(kind, Fault::Panic);
 }
 
 /// Writes the reason into the conditions of `object`, unless they have it or somebody else has written since. What a panic
-/// says stays in the log: it may hold anything that the pass knew.
+/// says stays in the log: it may hold anything that the reconcile knew.
 async fn show<K>(
     object: &K,
     api: Api<K>,
@@ -164,9 +164,9 @@ where
     let written = api
         .replace_status(&object.name_any(), &PostParams::default(), &shown)
         .await;
-    // The next pass that panics tries to show it too.
+    // The next reconcile that panics tries to show it too.
     let written = written
-        .inspect_err(|error| tracing::debug!(%error, "cannot show that a pass panicked"))
+        .inspect_err(|error| tracing::debug!(%error, "cannot show that a reconcile panicked"))
         .ok()?;
     if reason_of(&before, condition::READY) != Some(Reason::InternalError) {
         events.record(PendingEvent {

@@ -1,4 +1,4 @@
-//! One pass over one `PhoneNumber`: resolve, then plan and perform step by step, then report.
+//! One reconcile of one `PhoneNumber`: resolve, then plan and perform step by step, then report.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::cluster::process::Process;
 use crate::cluster::quota::HourlyQuotas;
 use crate::cluster::writer::Writer;
 use crate::number::{AccountId, Amount, Configuration, Currency, E164, NumberId, OrderId, Origin};
-use crate::pass::{Memory, Outcome, RequeueAfter};
+use crate::outcome::{Memory, Outcome, RequeueAfter};
 use crate::provider::Error;
 use crate::provider::http::{AuditContext, with_audit_context};
 use crate::telemetry::traces::SPANS;
@@ -34,13 +34,13 @@ use crate::telemetry::traces::SPANS;
 /// The kind as a label of metrics.
 const KIND: &str = "PhoneNumber";
 
-/// More steps than any pass needs; a pass that takes more is going round in circles.
+/// More steps than any reconcile needs; a reconcile that takes more is going round in circles.
 const MOST_STEPS: usize = 32;
 
 /// Reconciles `number` once.
 ///
 /// # Errors
-/// Those of the API server; the pass is then repeated.
+/// Those of the API server; the reconcile is then repeated.
 pub(crate) async fn reconcile(
     number: Arc<PhoneNumber>,
     cluster: &Cluster,
@@ -60,7 +60,7 @@ pub(crate) async fn reconcile(
         generation = number.metadata.generation,
     );
     let passed = Box::pin(
-        pass_over(
+        reconcile_now(
             Arc::clone(&number),
             cluster,
             providers,
@@ -71,11 +71,11 @@ pub(crate) async fn reconcile(
         .instrument(span),
     )
     .await;
-    process.count_pass(KIND, begun, &passed);
+    process.count_reconcile(KIND, begun, &passed);
     passed
 }
 
-async fn pass_over(
+async fn reconcile_now(
     number: Arc<PhoneNumber>,
     cluster: &Cluster,
     providers: &Providers,
@@ -145,7 +145,7 @@ async fn pass_over(
         .requeue_after(&state.object, &outcome, jitter))
 }
 
-/// Writes down what is held now, and what is next. Where somebody else has written meanwhile, the pass ends: what they want may
+/// Writes down what is held now, and what is next. Where somebody else has written meanwhile, the reconcile ends: what they want may
 /// be something else.
 async fn checkpoint(
     state: &mut ReconcileState,
@@ -212,7 +212,7 @@ fn is_adopted(number: &PhoneNumber, claim: &Stored) -> bool {
     }
 }
 
-/// Gathers the facts of a pass. `None` while the API server's time is not known.
+/// Gathers the facts of a reconcile. `None` while the API server's time is not known.
 async fn begin(
     number: &Arc<PhoneNumber>,
     cluster: &Cluster,

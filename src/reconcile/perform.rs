@@ -29,10 +29,10 @@ use settle::{
 };
 use spend::{adopt, buy, claim, verify_before_purchase};
 
-/// How soon a pass is repeated that was overtaken by a change of its resource.
+/// How soon a reconcile is repeated that was overtaken by a change of its resource.
 pub(super) const AFTER_A_CHANGE: std::time::Duration = std::time::Duration::from_millis(100);
 
-/// What may be found changed besides the settings of a number, as labels of metrics.
+/// What may be found changed other than the settings of a number, as labels of metrics.
 pub(crate) const ASSISTANT: &str = "assistant";
 
 pub(crate) const MARK: &str = "mark";
@@ -170,7 +170,7 @@ async fn record(holding: Holding, state: &mut ReconcileState) -> Result<Checkpoi
     }
     state.holds(holding);
     if was_ordered && !state.facts.deleting {
-        // The order that is written down leads back to the number: the id is written with what the pass comes to.
+        // The order that is written down leads back to the number: the id is written with what the reconcile comes to.
         return Ok(Checkpoint::NotNeeded);
     }
     Ok(Checkpoint::Needed)

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::pass::{Doubt, MAX_REPAIRS, Memory, Outcome, Retry, Setup, Timeouts, clock_time};
+use crate::outcome::{Doubt, MAX_REPAIRS, Memory, Outcome, Retry, Setup, Timeouts, clock_time};
 
 pub use facts::{Attempt, Facts, Findings, Lookup, ManagedWebhook, Record, Refused, SearchResult};
 pub use limits::{Allowed, Budget, Limits};
@@ -47,7 +47,7 @@ const KNOWN_FOR: Duration = Duration::from_secs(60);
 /// How long a number that is not on sale is left alone.
 pub const NOT_ON_SALE_AGAIN_AFTER: Duration = Duration::from_secs(600);
 
-/// How many candidates of a search are tried in one pass.
+/// How many candidates of a search are tried in one reconcile.
 const MOST_CANDIDATES: usize = 5;
 
 /// How long a cause that needs a person, and that nobody tells us of, is left alone.

@@ -1,4 +1,4 @@
-//! Writes down what a pass came to: the status, with one PUT and only when it changed, Events on transitions, a log line.
+//! Writes down what a reconcile came to: the status, with one PUT and only when it changed, Events on transitions, a log line.
 //! Decides nothing.
 
 mod render;
@@ -19,12 +19,12 @@ use crate::api::{PhoneNumber, PhoneNumberStatus, Reason, condition};
 use crate::cluster::Cluster;
 use crate::cluster::process::Process;
 use crate::cluster::writer::Writer;
-use crate::pass::{Outcome, Retry};
+use crate::outcome::{Outcome, Retry};
 
 /// How often a status PUT that met another write is repeated on the newer object.
 const TRIES: usize = 3;
 
-/// Writes down what was bought, before anything else is done with it; `next` is how the pass would end if it ended now. Where
+/// Writes down what was bought, before anything else is done with it; `next` is how the reconcile would end if it ended now. Where
 /// nothing else is to be done, this already is the final status. True if somebody else has written meanwhile: what was decided
 /// before may not hold any more.
 ///
@@ -62,7 +62,7 @@ pub(super) async fn fence(
 enum Put {
     /// If it changes. Where it tells of a deed, others' changes do not keep it from being written.
     IfChanged,
-    /// In any case, and only on the version that the pass knows.
+    /// In any case, and only on the version that the reconcile knows.
     Once,
 }
 
@@ -73,7 +73,7 @@ pub(super) fn under_way(step: &Step) -> Outcome {
             (Reason::Assigning, "Burki is told who answers.")
         }
         Step::RecordRelease(_) | Step::Release(_) | Step::Cancel(_) => {
-            (Reason::Releasing, "The number is given back.")
+            (Reason::Releasing, "The number is being released.")
         }
         Step::Configure(..) | Step::RestoreMark(_) | Step::SetWebhook(_) => {
             (Reason::Configuring, "The number is set up.")
@@ -87,7 +87,7 @@ pub(super) fn under_way(step: &Step) -> Outcome {
     }
 }
 
-/// Reports how a pass ended.
+/// Reports how a reconcile ended.
 ///
 /// # Errors
 /// Those of the API server.
@@ -164,7 +164,7 @@ async fn write(
                 state.object = Arc::new(written);
                 break;
             }
-            // What only waits is decided anew, and what a deed has come to must be written whatever others have.
+            // What only waits is decided again, and what a deed has come to must be written whatever others have.
             Err(kube::Error::Api(error))
                 if error.code == 409 && attempt < TRIES && tells_of_a_deed && may_repeat =>
             {
@@ -195,7 +195,7 @@ async fn write(
     Ok(has_changed)
 }
 
-/// Keeps in `status`, which follows on `before`, what another process has recorded meanwhile in `live` and this pass did not
+/// Keeps in `status`, which follows on `before`, what another process has recorded meanwhile in `live` and this reconcile did not
 /// change: an assistant that is not named is never taken off the number.
 fn keep_what_is_not_ours(
     status: &mut PhoneNumberStatus,

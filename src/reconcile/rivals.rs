@@ -21,7 +21,7 @@ struct Place {
 }
 
 impl Cluster {
-    /// The other resource that goes for the same number in the account with these ids and was there first, as `number` may
+    /// The other resource that claims the same number in the account with these ids and was there first, as `number` may
     /// name it. A restore makes a resource that may have bought the number look young.
     pub(super) fn competing_claim(
         &self,
@@ -38,7 +38,7 @@ impl Cluster {
         rivals.next().map(|other| named(other.as_ref(), number))
     }
 
-    /// True if no other resource than `asks` holds this number, or goes for it, in the account with these ids.
+    /// True if no other resource than `asks` holds this number, or claims it, in the account with these ids.
     pub(super) fn is_free(&self, number: &E164, asks: &PhoneNumber, account: &[AccountId]) -> bool {
         let found = self.caches.found(&Key::Declared(number.to_string()));
         found.iter().all(|other| {
@@ -59,7 +59,7 @@ impl Cluster {
         others.next().map(|other| named(other.as_ref(), number))
     }
 
-    /// The place of a resource among those that go for `declared` in the account with these ids, and whether it competes.
+    /// The place of a resource among those that claim `declared` in the account with these ids, and whether it competes.
     fn place(&self, number: &PhoneNumber, declared: &str, account: &[AccountId]) -> (Place, bool) {
         let declares = number.spec.phone_number.as_deref() == Some(declared);
         let holds = number.status.as_ref().is_some_and(|status| {
@@ -77,7 +77,7 @@ impl Cluster {
         let has_one = number.status.as_ref().is_some_and(|it| it.id.is_some());
         let is_going = number.metadata.deletion_timestamp.is_some();
         let may_buy = declares && !has_one && !is_going && !number.spec.suspend;
-        // A search goes for what it has recorded or claimed.
+        // A search claims what it has recorded or claimed.
         let competes = holds || claimed_at.is_some() || (may_buy && can_buy());
         let place = Place {
             is_not_recorded: !holds,

@@ -12,35 +12,35 @@ use crate::cluster::Cluster;
 use crate::cluster::observations::Observations;
 use crate::cluster::quota::Slot;
 use crate::number::{Configuration, E164, Holding, NumberId, OrderId, Price};
-use crate::pass::{Outcome, Retry};
+use crate::outcome::{Outcome, Retry};
 use crate::provider::{Error, Order, Ours};
 use crate::server_time::ServerTime;
 
-/// One pass over one resource.
+/// One reconcile of one resource.
 pub(super) struct ReconcileState {
     /// The resource as last read or written.
     pub(crate) object: Arc<PhoneNumber>,
     pub(super) facts: Facts,
     pub(crate) resolved: Resolved,
-    /// What the status is to say of the last attempt, if one was made in this pass.
+    /// What the status is to say of the last attempt, if one was made in this reconcile.
     pub(crate) attempt: Option<AttemptStatus>,
-    /// The order, if one was seen in this pass.
+    /// The order, if one was seen in this reconcile.
     pub(super) order: Option<Order>,
     /// Why the resource was let go, if it was.
     pub(super) removal: Option<FinalizerRemoval>,
     /// When the search began that showed the number in question.
     pub(super) chosen_at: Option<Instant>,
-    /// What keeps the candidate of a search from other passes.
+    /// What keeps the candidate of a search from other reconciles.
     pub(super) candidate: Option<Reservation>,
-    /// What the number costs that was found in this pass, where no claim says it.
+    /// What the number costs that was found in this reconcile, where no claim says it.
     pub(super) price: Option<Price>,
     pub(super) purchase: Option<Purchase>,
     pub(crate) release: Option<Release>,
-    /// When the number was last asked for, as this pass knows it.
+    /// When the number was last asked for, as this reconcile knows it.
     pub(super) looked_at: Option<Instant>,
-    /// When the status was sent that announced an assignment in this pass.
+    /// When the status was sent that announced an assignment in this reconcile.
     pub(super) announced_at: Option<Instant>,
-    /// Whether what this pass sets up is a repair, once it is counted.
+    /// Whether what this reconcile sets up is a repair, once it is counted.
     pub(super) is_repair: Option<bool>,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct Purchase {
     pub(super) spending: PendingPurchase,
 }
 
-/// Why a pass ends.
+/// Why a reconcile ends.
 pub(super) enum Interrupted {
     /// As planned, or because a step failed in a way that people should know of.
     Outcome(Outcome),
@@ -96,7 +96,7 @@ impl From<Error> for Interrupted {
             _ => Retry::Backoff,
         };
         match error {
-            // The next leader, or the next pass, goes on; nothing is to be said about the number.
+            // The next leader, or the next reconcile, goes on; nothing is to be said about the number.
             Error::WriteNotAllowed(_) | Error::Overtaken(_) => {
                 Self::Outcome(Outcome::KeepStatus(std::time::Duration::from_secs(1)))
             }
@@ -129,7 +129,7 @@ impl ReconcileState {
         }
     }
 
-    /// Counts what this pass sets up as a repair, if the number was right before: once, however many writes it takes.
+    /// Counts what this reconcile sets up as a repair, if the number was right before: once, however many writes it takes.
     pub(super) fn counts_repair(&mut self, observations: &Observations) -> bool {
         *self
             .is_repair
@@ -179,12 +179,12 @@ impl ReconcileState {
         match &self.facts.findings.fetched {
             Some(Some(holding)) if holding.id == *id => Ok(holding.clone()),
             _ => Err(Interrupted::from(Error::Invariant(
-                "the number was not looked at in this pass",
+                "the number was not looked at in this reconcile",
             ))),
         }
     }
 
-    /// The number that the look of this pass has found.
+    /// The number that the look of this reconcile has found.
     pub(crate) fn found(&self, id: &NumberId) -> Result<Holding, Interrupted> {
         let look = self.facts.findings.look.iter();
         let found = look.flat_map(|look| look.holding.iter().chain(&look.marked));
@@ -194,7 +194,9 @@ impl ReconcileState {
             .find(|holding| holding.id == *id)
             .cloned()
             .ok_or_else(|| {
-                Interrupted::from(Error::Invariant("the number was not found in this pass"))
+                Interrupted::from(Error::Invariant(
+                    "the number was not found in this reconcile",
+                ))
             })
     }
 

@@ -34,13 +34,13 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 /// The `account` label of what belongs to no account that exists: names that anybody may make up are no labels.
 pub const NO_ACCOUNT: &str = "none";
 
-/// The reason of a pass that the API server failed.
+/// The reason of a reconcile that the API server failed.
 pub const KUBERNETES_API: &str = "KubernetesApi";
 
-/// The kind of what is no pass over an object.
+/// The kind of what is no reconcile of an object.
 pub const LOOP: &str = "loop";
 
-/// From a pass that decides on what it knows to one that waits for a provider at its limit.
+/// From a reconcile that decides on what it knows to one that waits for a provider at its limit.
 const SECONDS_OF_A_PASS: [f64; 9] = [0.005, 0.02, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 120.0];
 
 /// From an answer within the machine to the purchase timeout.
@@ -136,21 +136,21 @@ fn register<M: Metric + Clone + Default>(registry: &mut Registry, what: &Descrip
 }
 
 impl Metrics {
-    /// A pass over an object of this kind took so long.
-    pub fn passed(&self, kind: &'static str, took: Duration) {
+    /// A reconcile of an object of this kind took so long.
+    pub fn reconciled(&self, kind: &'static str, took: Duration) {
         let labels = RECONCILE_DURATION.with([Cow::Borrowed(kind)]);
         self.passes
             .get_or_create(&labels)
             .observe(took.as_secs_f64());
     }
 
-    /// A pass over an object of this kind failed. `reason` is one of a condition's, or [`KUBERNETES_API`].
+    /// A reconcile of an object of this kind failed. `reason` is one of a condition's, or [`KUBERNETES_API`].
     pub fn failed(&self, kind: &'static str, reason: String) {
         let labels = RECONCILE_FAILURES.with([Cow::Borrowed(kind), Cow::Owned(reason)]);
         self.failures.get_or_create(&labels).inc();
     }
 
-    /// So many objects of this kind wait because the API server failed their last pass.
+    /// So many objects of this kind wait because the API server failed their last reconcile.
     pub fn failing(&self, kind: &str, count: i64) {
         let labels = OBJECTS_FAILING.with([Cow::Owned(kind.to_owned())]);
         self.failing.get_or_create(&labels).set(count);
@@ -176,13 +176,13 @@ impl Metrics {
         self.drift.get_or_create(&labels).inc();
     }
 
-    /// The program itself failed: in a pass over an object of this kind, or in a loop ([`LOOP`]).
+    /// The program itself failed: in a reconcile of an object of this kind, or in a loop ([`LOOP`]).
     pub fn broke(&self, kind: Cow<'static, str>, fault: Fault) {
         let labels = INTERNAL_ERRORS.with([kind, Cow::Borrowed(fault.word())]);
         self.internal_errors.get_or_create(&labels).inc();
     }
 
-    /// Shows from nothing on how often the program itself failed in passes over objects of this kind, or in loops.
+    /// Shows from nothing on how often the program itself failed in reconciles of objects of this kind, or in loops.
     pub fn expect_faults(&self, kind: Cow<'static, str>) {
         for fault in Fault::ALL {
             let labels = INTERNAL_ERRORS.with([kind.clone(), Cow::Borrowed(fault.word())]);

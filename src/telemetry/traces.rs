@@ -1,4 +1,4 @@
-//! Traces by OTLP: a span for each pass over an object, in it one for each step, and in that one for each call of a
+//! Traces by OTLP: a span for each reconcile of an object, in it one for each step, and in that one for each call of a
 //! provider. No span holds a phone number or a secret.
 
 use std::time::Duration;

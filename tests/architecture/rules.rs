@@ -51,8 +51,8 @@ pub const RULES: &[Rule] = &[
         ..ANY
     },
     Rule {
-        because: "what a pass begins and ends with are values",
-        modules: &["pass"],
+        because: "what a reconcile begins and ends with are values",
+        modules: &["outcome"],
         allowed: Some(&["number", "claim", "api"]),
         words: &["kube", "tokio", "Clock", "async"],
         ..ANY
@@ -60,7 +60,14 @@ pub const RULES: &[Rule] = &[
     Rule {
         because: "a plan is made of values: nothing in it can read or write anything",
         modules: &["reconcile::plan"],
-        allowed: Some(&["number", "claim", "api", "pass", "provider", "safeguards"]),
+        allowed: Some(&[
+            "number",
+            "claim",
+            "api",
+            "outcome",
+            "provider",
+            "safeguards",
+        ]),
         forbidden: &[
             "provider::http",
             "provider::twilio",
@@ -142,7 +149,7 @@ pub const RULES: &[Rule] = &[
         ..ANY
     },
     Rule {
-        because: "the loop decides when a pass is made, and a pass does not know",
+        because: "the loop decides when a reconcile is made, and a reconcile does not know",
         modules: &["reconcile"],
         forbidden: &["controller"],
         words: &["Schedule", "Setbacks"],

@@ -26,8 +26,8 @@ fn each_rule_notices_when_it_is_broken() {
             "use crate::{\n    clock::Instant, // fine\n    provider::{self as company, Order},\n};",
         ),
         ("claim.rs", "use crate::*;"),
-        ("pass.rs", "use crate::{cluster as resources};"),
-        ("pass.rs", "fn ask(client: &kube::Client) {}"),
+        ("outcome.rs", "use crate::{cluster as resources};"),
+        ("outcome.rs", "fn ask(client: &kube::Client) {}"),
         ("reconcile/plan.rs", "use super::memory::Memory;"),
         (
             "reconcile/plan.rs",
@@ -51,8 +51,8 @@ fn each_rule_notices_when_it_is_broken() {
         ),
         ("api/refs.rs", "use telephony::claim::Claim;"),
         ("api/account.rs", "use kube::{Client, KubeSchema};"),
-        ("pass.rs", "use crate::reconcile::plan::Step;"),
-        ("pass.rs", "use telephony::provider::Order;"),
+        ("outcome.rs", "use crate::reconcile::plan::Step;"),
+        ("outcome.rs", "use telephony::provider::Order;"),
         (
             "reconcile/plan/maintain.rs",
             "use super::super::perform::perform;",
@@ -132,23 +132,23 @@ fn what_follows_the_rules_is_let_through() {
             "use crate::{clock::Instant, number::{E164, Owner}};",
         ),
         (
-            "pass.rs",
+            "outcome.rs",
             "//! Knows no kube, no crate::cluster.\n/* crate::cluster /* crate::controller */ */ use crate::claim::Token;",
         ),
         ("provider/http.rs", "use reqwest::Client;"),
         (
-            "pass.rs",
+            "outcome.rs",
             "const HELP: &str = \"see \\\" crate::cluster kube\";",
         ),
         (
-            "pass.rs",
+            "outcome.rs",
             "const KIND: &str = r#\"a \"kube::Client\" of crate::cluster\"#;",
         ),
         (
-            "pass.rs",
+            "outcome.rs",
             "#[cfg(test)]\nmod tests { use kube::Client; fn a() { b[0]; } }",
         ),
-        ("pass.rs", "#[cfg(test)]\n#[path = \"x.rs\"]\nmod kube;"),
+        ("outcome.rs", "#[cfg(test)]\n#[path = \"x.rs\"]\nmod kube;"),
         (
             "reconcile/plan/maintain.rs",
             "use super::{Step, Facts}; use crate::provider::{Order, OrderState};",
@@ -162,16 +162,16 @@ fn what_follows_the_rules_is_let_through() {
             "use kube::Resource; use crate::{AccountKind, word::Word}; use super::PhoneNumber; use telephony::number::Owner;",
         ),
         (
-            "pass.rs",
+            "outcome.rs",
             "use phonenumber_api::Reason; use crate::api::Class;",
         ),
         (
             "cluster/observations.rs",
-            "use crate::pass::{Memory, Outcome}; use super::Cluster;",
+            "use crate::outcome::{Memory, Outcome}; use super::Cluster;",
         ),
         (
             "reconcile/number.rs",
-            "use super::plan::plan; use crate::cluster::Cluster; use crate::pass::Outcome;",
+            "use super::plan::plan; use crate::cluster::Cluster; use crate::outcome::Outcome;",
         ),
         (
             "controller/reconciler.rs",
@@ -194,7 +194,7 @@ fn what_follows_the_rules_is_let_through() {
 #[test]
 fn what_follows_a_test_is_judged_again() {
     let text = "#[cfg(test)] mod tests { fn a() {} } use crate::cluster::Cluster;";
-    assert_eq!(judged("pass.rs", text), 1);
+    assert_eq!(judged("outcome.rs", text), 1);
 }
 
 #[test]

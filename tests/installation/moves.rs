@@ -208,7 +208,7 @@ async fn what_an_owner_takes_away_keeps_its_number_unless_the_spec_says_release(
     }
     for (name, e164, releases, reason, told) in [
         ("nyc", kept, 0, "Retained", "deleted while it had owners"),
-        ("asked", released, 1, "Released", "was given back"),
+        ("asked", released, 1, "Released", "was released"),
     ] {
         until_gone(&plane, &["pn", name, "-n", "owned"]).await;
         assert_eq!(emulator.releases(e164).await, releases, "{name}");

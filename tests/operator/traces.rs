@@ -115,7 +115,7 @@ async fn a_purchase_is_a_call_in_a_step_in_a_pass() {
         (said["kind"].as_str(), &said["namespace"]),
         ("PhoneNumber", &world.namespace)
     );
-    assert!(pass.parent_span_id.is_empty(), "a pass begins a trace");
+    assert!(pass.parent_span_id.is_empty(), "a reconcile begins a trace");
     let assigned = collector.until("call", "operation", "assign").await;
     assert_eq!(
         attributes(&collector.parent_of(&assigned).await)["step"],

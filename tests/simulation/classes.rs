@@ -20,7 +20,7 @@ pub enum Class {
     OthersFinalizers,
     /// A Secret is gone for a while.
     SecretsGone,
-    /// A pass panics.
+    /// A reconcile panics.
     Panics,
     /// Resources are created with claims that somebody made up.
     HostileClaims,

@@ -1,4 +1,4 @@
-//! The crash matrix: every request of every kind of pass, as found by running it, with every end that it can have, and
+//! The crash matrix: every request of every kind of reconcile, as found by running it, with every end that it can have, and
 //! whoever goes on afterwards.
 
 use std::collections::BTreeMap;

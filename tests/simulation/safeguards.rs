@@ -60,13 +60,13 @@ const NEEDED: [(&str, Out, &str, &str); 16] = [
         "Configure by twilio",
     ),
     (
-        "one resource at a time goes for a number",
+        "one resource at a time claims a number",
         Out::Rule(Safeguard::OneAtATime),
         "two_resources_that_claim_one_number_at_one_moment",
         "belongs to PhoneNumber support/another",
     ),
     (
-        "whoever claimed a number first has it, as is known when the next claim is written",
+        "the first to claim a number has it, as is known when the next claim is written",
         Out::Rule(Safeguard::FirstComeFirstServed),
         "two_resources_that_declare_one_number_and_one_of_them_looks_slowly",
         "belongs to PhoneNumber support/another",

@@ -270,7 +270,7 @@ pub enum AdoptionPolicy {
 /// What happens to the number when its object is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
-    /// It is given back, for good.
+    /// It is released, for good.
     Release,
     /// It stays in the account.
     Retain,

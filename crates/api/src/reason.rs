@@ -91,7 +91,7 @@ reasons! {
         Configuring,
         /// Burki is being told which assistant answers.
         Assigning,
-        /// The number is being given back.
+        /// The number is being released.
         Releasing,
         /// The provider asked to slow down.
         RateLimited,
@@ -105,7 +105,7 @@ reasons! {
         ReleaseLimitReached,
         /// No number that is on sale is as wanted.
         NoNumbersFound,
-        /// A fault of the operator itself ended the last pass.
+        /// A fault of the operator itself ended the last reconcile.
         InternalError,
     }
     Stalled {
@@ -155,7 +155,7 @@ reasons! {
         AlreadyOwned,
         /// The number carries another resource's mark.
         OwnedByAnother,
-        /// Another PhoneNumber goes for the same number and was there first.
+        /// Another PhoneNumber claims the same number and was there first.
         ClaimedByAnother,
         /// The number costs more than it may.
         CostLimitExceeded,
@@ -165,7 +165,7 @@ reasons! {
         Lost,
         /// `deletionProtection` forbids the release.
         ReleaseProtected,
-        /// The number cannot be given back.
+        /// The number cannot be released.
         ReleaseBlocked,
         /// Many numbers are missing at once (accounts only).
         InventorySuspect,

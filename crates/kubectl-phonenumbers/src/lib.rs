@@ -29,7 +29,7 @@ const ONLY_READS: &str = "kubectl phonenumbers only reads";
 
 /// Shows what provider accounts hold beside what the cluster declares. Only reads.
 ///
-/// The cluster is read with your own rights: get on the account, on its Secret and on what a command names besides. Nothing
+/// The cluster is read with your own rights: get on the account, on its Secret and on what else a command names. Nothing
 /// is ever written, neither to the cluster nor at a provider.
 #[derive(Parser, Debug)]
 #[command(

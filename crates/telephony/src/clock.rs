@@ -81,7 +81,7 @@ impl Clock for MonotonicClock {
 /// neither a reply of an intermediary, nor one that was held up, nor one of several servers that disagree makes it jump.
 ///
 /// # Caveats
-/// It is up to a second and the way of a reply behind. A server whose clock is set anew is followed slowly.
+/// It is up to a second and the way of a reply behind. A server whose clock is set again is followed slowly.
 #[derive(Default)]
 pub struct RemoteClock {
     first: Vec<Timestamp>,

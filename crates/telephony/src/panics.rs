@@ -24,7 +24,7 @@ pub fn text(payload: &(dyn Any + Send)) -> String {
     shown::line(said.unwrap_or("no text"), shown::MOST)
 }
 
-/// What `work` comes to. What it held is free again after a panic: locks, permits and turns are given back when they are
+/// What `work` comes to. What it held is free again after a panic: locks, permits and turns are returned when they are
 /// dropped.
 ///
 /// # Errors

@@ -19,9 +19,9 @@ pub enum Safeguard {
     ForeignMark,
     /// A candidate of a search is given to one resource only.
     Reservation,
-    /// One resource at a time goes for a number.
+    /// One resource at a time claims a number.
     OneAtATime,
-    /// Of those that go for a number, whoever claimed it first has it, as far as is known when the next claim is written.
+    /// Of those that claim a number, the first to claim it has it, as far as is known when the next claim is written.
     FirstComeFirstServed,
     /// A number is touched only in the account that it was bought in.
     PinnedAccount,
@@ -35,7 +35,7 @@ pub enum Safeguard {
     ReleaseFence,
     /// The count of purchases and releases is taken by compare-and-swap.
     CountBySwap,
-    /// An assistant is assigned only where the same pass has announced it, by compare-and-swap.
+    /// An assistant is assigned only where the same reconcile has announced it, by compare-and-swap.
     Announcement,
 }
 

@@ -9,8 +9,8 @@ use crate::api::{PhoneNumber, owner};
 use crate::claim::{Claim, Stored};
 use crate::clock::Instant;
 use crate::number::AccountId;
+use crate::outcome::Doubt;
 use crate::panics::lock;
-use crate::pass::Doubt;
 
 /// A purchase that may have been made.
 pub(super) struct Attempt {

@@ -7,7 +7,7 @@ use crate::api::owner;
 use crate::claim::Claim;
 use crate::clock::BootClock;
 use crate::number::AccountId;
-use crate::pass::Doubt;
+use crate::outcome::Doubt;
 use telephony::testing::ManualClock;
 
 fn at_version(version: &str) -> Arc<PhoneNumber> {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::OBJECT;
 use crate::number::AccountId;
-use crate::pass::clock_time;
+use crate::outcome::clock_time;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

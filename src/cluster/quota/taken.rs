@@ -34,7 +34,7 @@ pub(super) struct Standing {
 
 pub(super) type Shared = Arc<Turnstile>;
 
-/// One quota, of which one pass at a time takes.
+/// One quota, of which one reconcile at a time takes.
 #[derive(Default)]
 pub(super) struct Turnstile {
     pub(super) quota: tokio::sync::Mutex<HourlyQuota>,

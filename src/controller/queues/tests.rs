@@ -287,7 +287,7 @@ async fn a_watch_that_fails_holds_up_nothing_that_is_woken() {
     }
 }
 
-/// A restored manifest without claim and finalizer: kube has to compare it with what a pass has written.
+/// A restored manifest without claim and finalizer: kube has to compare it with what a reconcile has written.
 #[tokio::test]
 async fn an_object_that_is_set_back_to_what_it_was_before_a_pass_is_due() {
     let world = World::new();
@@ -315,12 +315,15 @@ async fn an_object_that_is_set_back_to_what_it_was_before_a_pass_is_due() {
     assert_eq!(version(due.next().await).as_deref(), Some("5"));
     observations.written(&Arc::new(written.clone()), true);
     events.unbounded_send(Ok(Event::Apply(written))).unwrap();
-    assert!(due.next().now_or_never().is_none(), "a pass wakes nobody");
+    assert!(
+        due.next().now_or_never().is_none(),
+        "a reconcile wakes nobody"
+    );
     events.unbounded_send(Ok(Event::Apply(restored))).unwrap();
     assert_eq!(version(due.next().await).as_deref(), Some("7"));
 }
 
-/// Otherwise a pass would be made over what the cache had before, or none over what is new, and no other be due.
+/// Otherwise a reconcile would be made over what the cache had before, or none over what is new, and no other be due.
 #[tokio::test]
 async fn what_a_list_of_several_pages_shows_is_due_once_the_cache_has_it() {
     let object = |name: &str, phone_number: &str, version: &str| {

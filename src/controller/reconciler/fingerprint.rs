@@ -1,4 +1,4 @@
-//! What of an object a pass depends on: it is due when that changes.
+//! What of an object a reconcile depends on: it is due when that changes.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -7,7 +7,7 @@ use kube::{Resource, ResourceExt};
 use crate::api::PhoneNumber;
 use crate::claim::ANNOTATION;
 
-/// What of a number a pass depends on: it is due when this changes. Our own status writes wake nobody.
+/// What of a number a reconcile depends on: it is due when this changes. Our own status writes wake nobody.
 pub fn number_fingerprint(number: &PhoneNumber) -> u64 {
     let claim = number.annotations().get(ANNOTATION);
     fingerprint(number, &claim)

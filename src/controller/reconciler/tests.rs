@@ -37,7 +37,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// One that has begun. At most one pass of each account at once.
+    /// One that has begun. At most one reconcile of each account at once.
     pub(crate) fn new() -> Self {
         let mut world = Self::without_namespaces();
         world.tell_namespace(Event::Init);

@@ -32,7 +32,7 @@ impl Reconciler {
         match event {
             Event::Apply(number) => {
                 self.cluster.note(number);
-                // What forbade another to go for its number may not any more.
+                // What forbade another to claim its number may not any more.
                 if self.is_foreign_change(number) {
                     self.cluster.requeue_others_that_declare(number);
                 }
@@ -63,7 +63,7 @@ impl Reconciler {
         gone.into_iter().for_each(|gone| self.cluster.forget(gone));
     }
 
-    /// True if `number`, as a watch has it, is news: a pass that has written this version or a later one knew it.
+    /// True if `number`, as a watch has it, is news: a reconcile that has written this version or a later one knew it.
     pub fn is_foreign_change(&self, number: &PhoneNumber) -> bool {
         !self.cluster.observations.knows(number)
     }

@@ -129,7 +129,7 @@ pub(super) async fn lookup(
     }
     let order = match state.facts.provider {
         Provider::Twilio => None,
-        // It is not waited for without end: its number may have been given back.
+        // It is not waited for without end: its number may have been released.
         Provider::Telnyx if is_doubted => None,
         Provider::Telnyx => our_order(&account, &number, state).await?,
     };
@@ -204,7 +204,7 @@ pub(super) async fn count(
 
 /// The number that an order of ours for this search is on, or has brought, where no claim tells of it: the resource was lost
 /// with its claim and declared again, and the number itself carries no mark yet. What an order has brought that is not shown may
-/// be hidden, or have been given back: it is a doubt.
+/// be hidden, or have been released: it is a doubt.
 ///
 /// That is asked once for each name. Of what it has seen a claim on, this process knows.
 async fn ordered_number(

@@ -13,7 +13,7 @@ use crate::cluster::process::Process;
 use crate::cluster::quota::{HourlyQuotas, QuotaKind, Slot};
 use crate::cluster::writer::Writer;
 use crate::number::NumberId;
-use crate::pass::{Outcome, Retry};
+use crate::outcome::{Outcome, Retry};
 use crate::provider::{Error, Released};
 use crate::safeguards::{Safeguard, is_enabled};
 use crate::server_time::ServerTime;
@@ -69,7 +69,7 @@ pub(super) async fn record_release(
     Ok(())
 }
 
-/// Reads the object that somebody has changed, whatever the watch has brought of that: the next pass decides on it.
+/// Reads the object that somebody has changed, whatever the watch has brought of that: the next reconcile decides on it.
 pub(super) async fn read_again(
     state: &ReconcileState,
     cluster: &Cluster,

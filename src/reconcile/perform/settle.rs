@@ -14,7 +14,7 @@ use crate::cluster::observations::Observations;
 use crate::cluster::process::Process;
 use crate::cluster::writer::Writer;
 use crate::number::{Field, Holding, NumberId};
-use crate::pass::{Outcome, RefusedSetup, Retry, Setup};
+use crate::outcome::{Outcome, RefusedSetup, Retry, Setup};
 use crate::provider::{Error, Order, RefusalKind, Renamed, Unmarked, Unproven, WebhookOwner};
 use crate::safeguards::{Safeguard, is_enabled};
 use crate::server_time::ServerTime;

@@ -24,7 +24,7 @@ use crate::cluster::process::Process;
 use crate::cluster::quota::{HourlyQuotas, QuotaKind, Slot};
 use crate::cluster::writer::Writer;
 use crate::number::{Amount, Configuration, Currency, Origin, Price};
-use crate::pass::{Outcome, Retry};
+use crate::outcome::{Outcome, Retry};
 use crate::provider::{Error, OrderState, Refusal, RefusalKind, Reply};
 use crate::safeguards::{Safeguard, is_enabled};
 use crate::server_time::ServerTime;
@@ -45,7 +45,7 @@ pub(super) async fn claim(
     let price = offer.and_then(|offer| offer.price.clone());
     let permit = account.permit(Priority::High).await?;
     let spending = reserve(&account, intent, price.as_ref(), state, cluster)?;
-    // Who was there first may have come while this pass looked and waited.
+    // Who was there first may have come while this reconcile looked and waited.
     state.facts.rival = cluster.competing_claim(&state.object, &account.names());
     if let Some(stop) = state.facts.rival_blocker(Retry::Backoff)
         && is_enabled(Safeguard::FirstComeFirstServed)

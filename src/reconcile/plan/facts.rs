@@ -72,7 +72,7 @@ pub struct Facts {
     pub rival: Option<String>,
     /// The live resource that has recorded the number we see, as people may name it.
     pub recorded_by: Option<String>,
-    /// What was learned in this pass.
+    /// What was learned in this reconcile.
     pub findings: Findings,
 }
 
@@ -129,20 +129,20 @@ pub struct Refused {
     pub is_same: bool,
 }
 
-/// What was learned in this pass.
+/// What was learned in this reconcile.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     /// The number with the recorded id.
     pub fetched: Option<Option<Holding>>,
     /// The number in the account, with our orders for it.
     pub look: Option<Lookup>,
-    /// True once what the account holds was counted in this pass.
+    /// True once what the account holds was counted in this reconcile.
     pub counted: bool,
     /// The number on sale, with its price if that is known; `Some(None)` if it is not on sale.
     pub offer: Option<Option<Offer>>,
     /// What a search came to.
     pub choice: Option<SearchResult>,
-    /// How many candidates of the search were refused in this pass.
+    /// How many candidates of the search were refused in this reconcile.
     pub refused_candidates: usize,
     /// True while a fresh claim token is at hand.
     pub token: bool,
@@ -150,23 +150,23 @@ pub struct Findings {
     pub last_look: Option<Option<Holding>>,
     /// What the purchase came to, unless it was bought or ordered.
     pub attempt: Option<Attempt>,
-    /// The assistant that the status names as the one that Burki is going to be told of, by a write of this pass on the version
-    /// that the pass decides on.
+    /// The assistant that the status names as the one that Burki is going to be told of, by a write of this reconcile on the version
+    /// that the reconcile decides on.
     pub announced: Option<i64>,
-    /// True once Burki was told who answers in this pass: it rewrites the webhooks meanwhile.
+    /// True once Burki was told who answers in this reconcile: it rewrites the webhooks meanwhile.
     pub assigned: bool,
-    /// True once the number was configured in this pass.
+    /// True once the number was configured in this reconcile.
     pub configured: bool,
-    /// True once the mark was restored in this pass.
+    /// True once the mark was restored in this reconcile.
     pub marked: bool,
-    /// The time of a change of a number's name in this pass, by the clock that dates its creation; `Some(None)` if the provider
+    /// The time of a change of a number's name in this reconcile, by the clock that dates its creation; `Some(None)` if the provider
     /// did not show it.
     pub renamed: Option<Option<Timestamp>>,
-    /// True once the order was asked to be cancelled in this pass.
+    /// True once the order was asked to be cancelled in this reconcile.
     pub cancelled: bool,
     /// True while a fresh right to release the number is at hand.
     pub release_token: bool,
-    /// True once the provider confirmed the release in this pass.
+    /// True once the provider confirmed the release in this reconcile.
     pub released: bool,
 }
 
@@ -357,7 +357,7 @@ impl Facts {
     }
 
     /// The order that was found, unless it only tells of an earlier resource of this name: its number came, and has been
-    /// given back since. What comes later under that number is not ours.
+    /// released since. What comes later under that number is not ours.
     pub(crate) fn order<'a>(&self, look: &'a Lookup) -> Option<&'a Order> {
         look.order.as_ref().filter(|order| {
             let is_history = match (&self.claim, order.created) {
@@ -394,7 +394,7 @@ impl Facts {
         })
     }
 
-    /// True if `holding` is what `order` has brought, and nobody has marked it. A number that came much later was given back and
+    /// True if `holding` is what `order` has brought, and nobody has marked it. A number that came much later was released and
     /// bought again by somebody.
     pub(crate) fn brought_unmarked(&self, order: &Order, holding: &Holding) -> bool {
         let is_unmarked = self.mark.whose(&holding.marked_text) == Whose::Unmarked;

@@ -209,7 +209,7 @@ pub(crate) fn destination(service: &MessagingService) -> &'static str {
 
 /// Who answers comes before the webhooks, because Burki rewrites them when it takes a number.
 /// An assistant that cannot be asked about is no reason to disturb an assignment that stands. Each assignment is announced in
-/// its own pass, also where the status announces it already: that write shows that the assistant is still declared.
+/// its own reconcile, also where the status announces it already: that write shows that the assistant is still declared.
 fn assistant(facts: &Facts) -> Option<Step> {
     let wanted = match &facts.assistant {
         Some((wanted, Ok(()))) => Some(*wanted),

@@ -192,7 +192,7 @@ fn unrecorded(facts: &Facts) -> Step {
         Some(order) if order.state == OrderState::Success && facts.is_overdue(order) => wait(
             Reason::ReleaseBlocked,
             format!(
-                "Order {} bought {}, which the account has not shown since: it was given back or ported away, or the \
+                "Order {} bought {}, which the account has not shown since: it was released or ported away, or the \
                  provider hides it. Look for it there. To let this PhoneNumber go without a release, set \
                  spec.deletionPolicy: Retain.",
                 order.id,

@@ -67,7 +67,7 @@ pub enum Step {
     Release(NumberId),
     /// Let the resource go.
     RemoveFinalizer(FinalizerRemoval),
-    /// Nothing more in this pass.
+    /// Nothing more in this reconcile.
     Done(Outcome),
 }
 

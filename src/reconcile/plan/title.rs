@@ -55,7 +55,7 @@ impl Facts {
             Whose::Ours(Origin::Adopted) => {
                 let claim = self.claim.claim();
                 let is_taken = claim.is_some_and(|claim| claim.intent == Intent::Adopt);
-                // Without a claim the status was lost, or the resource declared again; it is given back only on purpose.
+                // Without a claim the status was lost, or the resource declared again; it is released only on purpose.
                 let is_kept = self.attempted_since().is_none()
                     && self.deletion_policy != Some(DeletionPolicy::Release);
                 let adopts = self.adopts && !self.deleting;

@@ -7,7 +7,7 @@ use crate::api::{
 };
 use crate::claim::{Claim, Stored};
 use crate::number::{Configuration, Holding, Line, Price, Settings, Shown};
-use crate::pass::Outcome;
+use crate::outcome::Outcome;
 use crate::provider::{OrderState, Reply};
 use crate::reconcile::conditions::{seconds, set_condition};
 use crate::reconcile::plan::Facts;

@@ -64,7 +64,7 @@ pub(super) fn report_removal(
 ) {
     let number = state.facts.title();
     let (reason, note) = match removal {
-        FinalizerRemoval::Released => ("Released", format!("{number} was given back.")),
+        FinalizerRemoval::Released => ("Released", format!("{number} was released.")),
         FinalizerRemoval::Retained => (
             "Retained",
             format!("{number} stays in the account, by deletionPolicy Retain."),

@@ -114,7 +114,7 @@ pub(crate) fn provider_blocker(error: &Error) -> StatusReason {
     }
 }
 
-/// What a rule that does not hold means for the object of a pass.
+/// What a rule that does not hold means for the object of a reconcile.
 fn broken_rule(why: &str) -> StatusReason {
     StatusReason::new(
         Reason::InternalError,

@@ -88,13 +88,13 @@ metrics! {
     PROVIDER_REQUEST_DURATION: Histogram "phonenumber_provider_request_duration_seconds" ["provider", "operation"]
         "How long requests to providers took, to the end of the answer";
     RECONCILE_DURATION: Histogram "phonenumber_reconcile_duration_seconds" ["kind"]
-        "How long passes over an object took, waits for the account's requests included";
+        "How long reconciles of an object took, waits for the account's requests included";
     RECONCILE_FAILURES: Counter "phonenumber_reconcile_failures_total" ["kind", "reason"]
-        "Passes that ended with a reason that asks for a person or for the provider, or with KubernetesApi";
+        "Reconciles that ended with a reason that asks for a person or for the provider, or with KubernetesApi";
     INTERNAL_ERRORS: Counter "phonenumber_internal_errors_total" ["kind", "cause"]
-        "Faults of the operator itself: passes over an object, or rounds of a loop (kind loop), that panicked or broke a rule (invariant)";
+        "Faults of the operator itself: reconciles of an object, or rounds of a loop (kind loop), that panicked or broke a rule (invariant)";
     OBJECTS_FAILING: Gauge "phonenumber_objects_failing" ["kind"]
-        "Objects whose last pass the API server failed; each is tried again after a pause that grows to 5 minutes";
+        "Objects whose last reconcile the API server failed; each is tried again after a pause that grows to 5 minutes";
     DEFINITION_LACKS: Gauge "phonenumber_definition_fields_missing" []
         "Fields of our kinds that this version knows and that the installed definitions drop, because they are older";
     WATCH_SILENCE: Gauge "phonenumber_watch_silence_seconds" ["kind", "scope"]

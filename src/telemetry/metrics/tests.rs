@@ -38,7 +38,7 @@ impl Listener for One {
 fn everything() -> (Metrics, Arc<One>) {
     let metrics = Metrics::default();
     let account = || "support/twilio".to_owned();
-    metrics.passed("PhoneNumber", Duration::from_millis(10));
+    metrics.reconciled("PhoneNumber", Duration::from_millis(10));
     metrics.failed("PhoneNumber", KUBERNETES_API.to_owned());
     metrics.failing("PhoneNumber", 1);
     let took = Duration::from_millis(20);

@@ -24,7 +24,7 @@ use super::watch::{Watch, cache, empty, event, read_all};
 use crate::cluster::Cluster;
 use crate::process::{Process, STALL_ASKED_AFTER};
 
-/// How many passes an operator makes at once.
+/// How many reconciles an operator makes at once.
 const AT_ONCE: usize = 4;
 
 /// The longest that a watch lags behind, most of the time.

@@ -1,4 +1,4 @@
-//! What the watches of a process show, and what is due for a pass since.
+//! What the watches of a process show, and what is due for a reconcile since.
 
 use futures::channel::mpsc::{UnboundedSender, unbounded};
 use futures::stream::BoxStream;
@@ -15,7 +15,7 @@ use crate::cluster::Change;
 pub(super) struct Watch<K: Resource<DynamicType = ()> + Clone + 'static> {
     pub(super) store: Store<K>,
     pub(super) events: UnboundedSender<WatchResult<K>>,
-    /// What a pass is due for.
+    /// What a reconcile is due for.
     pub(super) due: BoxStream<'static, Result<K, watcher::Error>>,
 }
 
@@ -36,7 +36,7 @@ where
 }
 
 impl<K: Resource<DynamicType = ()> + Clone + 'static> Watch<K> {
-    /// Tells an event, and returns what is due for a pass since.
+    /// Tells an event, and returns what is due for a reconcile since.
     pub(super) fn tell(&mut self, event: Event<K>) -> Vec<ObjectRef<K>> {
         self.events.unbounded_send(Ok(event)).unwrap();
         let mut due = Vec::new();

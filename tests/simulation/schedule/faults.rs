@@ -35,7 +35,7 @@ pub(super) struct FaultState {
 /// For how long after a wrong list a process gets right ones.
 const RIGHT_FOR: Duration = Duration::from_secs(30);
 
-/// So many passes of a schedule panic at most.
+/// So many reconciles of a schedule panic at most.
 const MOST_PANICS: usize = 8;
 
 impl Faults {

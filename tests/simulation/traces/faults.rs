@@ -1,4 +1,4 @@
-//! Faults of the operator itself: a panic costs one pass over one object.
+//! Faults of the operator itself: a panic costs one reconcile of one object.
 
 use super::*;
 

@@ -116,7 +116,7 @@ pub fn a_search_that_is_lost_and_declared_again_while_its_order_lasts() {
             world.start(Options::default());
             world.number("bos", spec);
             if !is_taken {
-                // It is looked at when the order is too old to tell whether its number was given back since: a person decides.
+                // It is looked at when the order is too old to tell whether its number was released since: a person decides.
                 until_reason(&world, "bos", "AlreadyOwned").await;
                 world.run_for(secs(3600)).await;
                 assert_eq!(deeds(&world, Deed::Order), 1, "{}", world.shown());
@@ -172,7 +172,7 @@ pub fn a_search_whose_claim_goes_while_its_status_is_refused() {
     });
 }
 
-/// The number of a search was given back minutes ago, and the process that knew it is gone. The order still says that it
+/// The number of a search was released minutes ago, and the process that knew it is gone. The order still says that it
 /// succeeded: the next resource of the name gets another number once the old one would be shown.
 #[test]
 pub fn a_search_that_is_declared_again_after_its_number_was_given_back() {

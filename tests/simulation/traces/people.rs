@@ -277,7 +277,7 @@ pub fn what_another_has_recorded_meanwhile_stays() {
     });
 }
 
-/// Found by a schedule: the candidate was claimed anew every two seconds, for ever.
+/// Found by a schedule: the candidate was claimed again every two seconds, for ever.
 #[test]
 pub fn a_refused_candidate_that_may_have_been_bought_before_rests() {
     in_simulated_time(async {

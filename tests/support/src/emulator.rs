@@ -136,7 +136,7 @@ impl Emulator {
         self.entries("purchase", number).await
     }
 
-    /// How often `number` was given back.
+    /// How often `number` was released.
     pub async fn releases(&self, number: &str) -> usize {
         self.entries("release", number).await
     }

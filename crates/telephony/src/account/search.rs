@@ -1,4 +1,4 @@
-//! Candidates: numbers on sale that searches have shown, each given to one pass at a time.
+//! Candidates: numbers on sale that searches have shown, each given to one reconcile at a time.
 //!
 //! A page is taken for what a provider shows of its stock, never for the stock: about 30 rows, perhaps always the same ones
 //! until they are sold. A page that is used up is asked for again; nothing is on sale only if an answer has no fitting row.
@@ -25,7 +25,7 @@ const NEWS: Duration = Duration::from_secs(1);
 /// How long a page that was given out is not asked for again while most of it is still being bought.
 const PACE: Duration = Duration::from_secs(1);
 
-/// How long a pass waits for candidates. It has a turn of its account, which others wait for.
+/// How long a reconcile waits for candidates. It has a turn of its account, which others wait for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long a number that a purchase was sent for is not given out again by this process: the provider may go on showing it.
@@ -43,7 +43,7 @@ pub enum Found {
     TooDear(Price),
 }
 
-/// A number that no other pass is given while this is kept.
+/// A number that no other reconcile is given while this is kept.
 pub struct Candidate {
     /// The number, with its price if the search tells it.
     pub offer: Offer,
@@ -53,7 +53,7 @@ pub struct Candidate {
     pub reservation: Reservation,
 }
 
-/// Keeps a number from other passes until this is dropped, or for [`TRIED_FOR`] if a purchase of it was sent.
+/// Keeps a number from other reconciles until this is dropped, or for [`TRIED_FOR`] if a purchase of it was sent.
 pub struct Reservation {
     shared: Arc<Shared>,
     number: E164,
@@ -103,7 +103,7 @@ pub(super) struct Candidates {
 
 #[derive(Clone, Copy)]
 enum Given {
-    /// To a pass that may buy it.
+    /// To a reconcile that may buy it.
     Out,
     /// A purchase of it was sent at this instant.
     Tried(Instant),

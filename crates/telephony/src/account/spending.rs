@@ -1,5 +1,5 @@
 //! Purchases that are under way, and those whose number or cost is not counted elsewhere yet: so that many purchases at
-//! once never pass a limit together, and two never go for one number.
+//! once never pass a limit together, and two never claim one number.
 
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -75,7 +75,7 @@ pub struct Usage {
 pub(super) struct Purchases(Mutex<HashMap<E164, Purchase>>);
 
 /// A purchase under way. It is counted until this is dropped, or longer if it may have taken place. Until then nobody else may
-/// go for its number.
+/// claim its number.
 pub struct PendingPurchase {
     shared: Arc<Shared>,
     number: E164,

@@ -159,7 +159,7 @@ async fn a_secret_that_is_written_again_is_tried_at_once() {
     assert_eq!(company.requests(), 2);
 }
 
-/// Every pass would wait its ten seconds after all the others.
+/// Every reconcile would wait its ten seconds after all the others.
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_swallows_requests_is_waited_for_once() {
     let silent = || Err(TransportError::Lost("no answer".into()));

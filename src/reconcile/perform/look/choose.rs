@@ -6,7 +6,7 @@ use crate::account::{Account, Candidate, Found};
 use crate::api::Reason;
 use crate::cluster::Cluster;
 use crate::number::{E164, Kind, Place, Price};
-use crate::pass::{Outcome, Retry};
+use crate::outcome::{Outcome, Retry};
 use crate::provider::{Error, RefusalKind};
 use crate::random::Random;
 use crate::reconcile::plan::acquire::refusal;

@@ -27,7 +27,7 @@ pub(super) fn ordered(facts: &Facts, order: &Order, looked_at: Option<Timestamp>
         OrderState::Success if facts.is_overdue(order) => wait(
             Reason::Lost,
             format!(
-                "Order {} bought {}, which the account has not shown since: it was given back or ported away, or the \
+                "Order {} bought {}, which the account has not shown since: it was released or ported away, or the \
                  provider hides it. It is not bought again. If it is shown, this clears itself; to give it up, delete \
                  this PhoneNumber.",
                 order.id,

@@ -118,7 +118,7 @@ fn claimed(
     }
 }
 
-/// True if another candidate of the search was chosen in this pass than the one of `claim`.
+/// True if another candidate of the search was chosen in this reconcile than the one of `claim`.
 fn is_another_candidate(facts: &Facts, claim: &Claim) -> bool {
     let is_chosen = facts.findings.choice == Some(SearchResult::Chosen);
     facts.search.is_some() && is_chosen && facts.number != Some(claim.number)

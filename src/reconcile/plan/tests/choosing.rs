@@ -215,7 +215,7 @@ fn a_limit_on_cost_refuses_what_is_dearer_or_of_unknown_price() {
     }
 }
 
-/// A candidate is another one at each pass: the status would be written each time.
+/// A candidate is another one at each reconcile: the status would be written each time.
 #[test]
 fn what_a_limit_on_cost_says_names_the_number_that_is_declared_and_no_candidate() {
     for (facts, named) in [

@@ -1,4 +1,4 @@
-//! Deletions: what is given back, what is kept, and what is waited for.
+//! Deletions: what is released, what is kept, and what is waited for.
 
 use super::*;
 

@@ -230,7 +230,7 @@ fn a_number_that_is_written_otherwise_is_said_and_released() {
         plan(&with(other(1), true)),
         Step::Record(Box::new(other(1)))
     );
-    // One that was kept of an earlier life is not given back by this one.
+    // One that was kept of an earlier life is not released by this one.
     let mut facts = with(other(-600), true);
     assert_eq!(plan(&facts), Step::Rename(NumberId::new("PN1")));
     facts.findings.renamed = Some(Some(at(20)));

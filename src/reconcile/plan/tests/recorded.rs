@@ -51,7 +51,7 @@ fn who_answers_is_settled_before_the_webhooks() {
     assert_eq!(
         plan(&facts),
         Step::RecordPendingAssignment(102),
-        "what an earlier pass has announced may not be declared any more"
+        "what an earlier reconcile has announced may not be declared any more"
     );
     facts.findings.announced = Some(102);
     assert_eq!(plan(&facts), Step::Assign(102));

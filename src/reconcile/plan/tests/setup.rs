@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::number::{Inbound, MessagingService};
-use crate::pass::RefusedSetup;
+use crate::outcome::RefusedSetup;
 use crate::provider::RefusalKind;
 
 fn held(change: impl FnOnce(&mut Holding)) -> Facts {

@@ -129,7 +129,7 @@ fn candidate(found: Found) -> Candidate {
     }
 }
 
-/// How many searches it takes until `count` have bought one each by passes of which `at_once` run at once, and the longest
+/// How many searches it takes until `count` have bought one each by reconciles of which `at_once` run at once, and the longest
 /// that one of them was without a candidate.
 async fn all_buy(shop: &Arc<Shop>, count: usize, at_once: usize) -> (usize, Duration) {
     let account = shop.account().await;

@@ -173,7 +173,7 @@ async fn an_account_that_nobody_has_any_more_is_forgotten_once_its_purchases_are
     let id = AccountId::new(SID);
     let account = accounts.open(&token("t")).await.unwrap();
     accounts.keep_only(&nobody, |_| false);
-    assert!(accounts.known(&id).is_some(), "a pass has it");
+    assert!(accounts.known(&id).is_some(), "a reconcile has it");
     buys(&account, "+12125550101", "a").unwrap().stands();
     drop(account);
     accounts.keep_only(&nobody, |_| false);

@@ -53,7 +53,7 @@ pub(super) fn query(search: &Search) -> Vec<(&'static str, String)> {
 }
 
 /// The pattern of numbers that begin with an area: a leading plus sign holds it to the beginning, `%` is any digits.
-/// Digits that are wanted besides are looked for behind the area.
+/// Digits that are also wanted are looked for behind the area.
 fn pattern(country: &str, area: &str, contains: Option<&str>) -> String {
     let code = phonenumber::metadata::DATABASE
         .by_id(country)
@@ -99,7 +99,7 @@ impl Available {
     }
 }
 
-/// What each kind of number costs in a country, every month. There is nothing to pay besides.
+/// What each kind of number costs in a country, every month. There is nothing else to pay.
 #[derive(Deserialize)]
 pub(super) struct PriceList {
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! What a pass over one number begins and ends with: what this process remembers of the number, how long each wait is, and the
+//! What a reconcile of one number begins and ends with: what this process remembers of the number, how long each wait is, and the
 //! outcome. The plan decides with these values and the cluster keeps them; neither knows the other.
 
 use std::time::Duration;
@@ -111,7 +111,7 @@ pub struct Timeouts {
     pub visibility: Duration,
 }
 
-/// How a pass ends.
+/// How a reconcile ends.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// All is as declared.
