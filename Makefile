@@ -15,8 +15,8 @@ help: ## List the targets
 demo: ## Run the main job on a real kube-apiserver with an emulated phone company (KEEP=1 leaves it running)
 	KEEP=$(KEEP) $(CARGO) test --quiet --test demo
 
-bench: ## Measure what the operator costs, beside its budgets (N=1000 numbers; several minutes)
-	N=$(N) $(CARGO) test --quiet --release --test bench
+bench: ## Measure what the operator costs, beside its budgets (N=1000 numbers; PART=operator or peer; several minutes)
+	N=$(N) PART=$(PART) $(CARGO) test --quiet --release --test bench
 
 unit: check ## Run what needs Rust alone: the first command for a change
 	$(CARGO) test --lib --test architecture --test crds --test docs --test providers --test hostile
