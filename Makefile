@@ -49,6 +49,7 @@ mutants: ## Break what decides about money, one place at a time, and expect a te
 check: ## Formatting, compiler and clippy warnings
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --all-features -- -D warnings
+	$(CARGO) clippy --test bench --test demo --all-features -- -D warnings
 
 check-release: ## What a release is checked for besides (CHECKS="sbom image": only these); says at the end what could not be run
 	CHECKS="$(CHECKS)" tests/release/all

@@ -11,6 +11,7 @@ mod numbers;
 mod office;
 mod policy;
 mod reading;
+mod refusals;
 mod roles;
 mod row;
 mod rules;

@@ -8,18 +8,11 @@ use crate::cluster::{Cluster, poll};
 use crate::deletion::{DEFINITION, PROTECTED};
 use crate::manifests::{Kind, least};
 use crate::office::{Office, held, plain};
+use crate::refusals::{
+    CLAIM, FINALIZERS, LABELS, OWN_ANNOTATIONS, OWN_FINALIZERS, OWN_OWNERS, SPEC,
+};
 use crate::roles::{ADOPTION, OWNERS, RESTORES};
 
-const CLAIM: &str = "the annotation telephony.burki.dev/claim is the operator's: it keeps a paid number from being lost. \
-     Leave it as it is: kubectl replace drops it, and so does a manifest that was applied with it and now comes without it";
-const FINALIZERS: &str = "the finalizers telephony.burki.dev/... are the operator's: they keep a paid number from being lost. \
-                          Use kubectl apply or patch instead of replace; to let a PhoneNumber go without releasing its number, \
-                          set spec.deletionPolicy: Retain";
-const OWN_ANNOTATIONS: &str = "the operator changes no annotation but telephony.burki.dev/claim";
-const OWN_OWNERS: &str = "the operator does not change owners";
-const OWN_FINALIZERS: &str = "the operator changes no finalizer but telephony.burki.dev/...";
-const SPEC: &str = "the operator does not change a spec";
-const LABELS: &str = "the operator does not change labels";
 /// The group that `config/install.yaml` lets pass.
 const BREAK_GLASS: &str = "--as-group=phonenumber-operator:break-glass";
 const NO_FINALIZERS: &str = r#"{"metadata": {"finalizers": null}}"#;

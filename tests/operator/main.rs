@@ -22,3 +22,4 @@ mod signals;
 mod traces;
 mod trust;
 mod upgrade;
+mod waiting;
