@@ -378,7 +378,7 @@ fn claimed(number: &PhoneNumber, claim: Claim, is_counted: bool) -> Option<Claim
     }
     let status = number.status.as_ref();
     let attempt = status.and_then(|status| status.attempt.as_ref());
-    if attempt.is_some_and(|it| it.nonce == claim.nonce && it.counts_for_nothing()) {
+    if attempt.is_some_and(|it| it.nonce == claim.nonce && it.outcome.is_in_vain()) {
         return None;
     }
     let telnyx = status.and_then(|status| status.telnyx.as_ref());

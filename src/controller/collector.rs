@@ -210,7 +210,7 @@ fn open_since(number: &PhoneNumber) -> Option<Timestamp> {
     };
     let attempt = status.and_then(|status| status.attempt.as_ref());
     let known_not_purchased = attempt.is_some_and(|attempt| {
-        Some(&attempt.nonce) == nonce.as_ref() && attempt.counts_for_nothing()
+        Some(&attempt.nonce) == nonce.as_ref() && attempt.outcome.is_in_vain()
     });
     let waits_for_a_look = matches!(
         reason(number),

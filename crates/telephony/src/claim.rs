@@ -142,13 +142,13 @@ impl Claim {
         self.intent == Intent::Buy || self.attempts_before > 0
     }
 
-    /// How many attempts on `number` this claim tells of, its own included.
+    /// How many attempts on `number` this claim tells of, its own included if it is one.
     pub fn attempts_on(&self, number: &E164) -> u32 {
-        if self.intent == Intent::Buy && self.number == *number {
-            self.attempts_before.saturating_add(1)
-        } else {
-            0
+        if self.number != *number {
+            return 0;
         }
+        let own = u32::from(self.intent == Intent::Buy);
+        self.attempts_before.saturating_add(own)
     }
 
     /// The nonce of the next attempt on the same number: it begins like the nonce of this one and ends like `fresh`. So the
@@ -302,6 +302,26 @@ impl ReleaseToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A takeover that is claimed again, or that a purchase follows on, may still be of what an attempt has bought.
+    #[test]
+    fn a_claim_of_any_intent_carries_the_attempts_before_it_on() {
+        let number: E164 = "+12125550100".parse().unwrap();
+        let other: E164 = "+12125550101".parse().unwrap();
+        let at = Timestamp::UNIX_EPOCH;
+        let account = AccountId::new("AC1");
+        let bought = Claim::to_buy(number, account, &owner(), "u1", "n1".into(), at, at);
+        for (claim, attempts) in [
+            (bought.clone(), 1),
+            (bought.clone().after(2), 3),
+            (bought.clone().to_adopt(), 0),
+            (bought.to_adopt().after(2), 2),
+        ] {
+            assert_eq!(claim.attempts_on(&number), attempts, "{claim:?}");
+            assert_eq!(claim.may_have_bought(), attempts > 0);
+            assert_eq!(claim.attempts_on(&other), 0);
+        }
+    }
 
     fn owner() -> Owner {
         Owner {

@@ -100,8 +100,8 @@ fn what_others_claimed_of_late_counts_unless_it_came_to_nothing() {
         (Intent::Buy, 0, attempt("n1", "Unknown"), at, true),
         (Intent::Buy, 0, attempt("n0", "Rejected"), at, true),
         (Intent::Buy, 0, attempt("n1", "Rejected"), at, false),
-        // An attempt before the one that was refused may have bought the number.
-        (Intent::Buy, 1, after_another, at, true),
+        // What is refused costs the neighbours nothing, however often it is tried.
+        (Intent::Buy, 1, after_another, at, false),
         (Intent::Buy, 0, json!({}), hour(1), false),
         (Intent::Buy, 0, pending, hour(1), true),
         (Intent::Adopt, 0, json!({}), at, false),

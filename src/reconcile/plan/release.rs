@@ -235,7 +235,7 @@ fn doubt(facts: &Facts, looked_at: Timestamp) -> Step {
             facts.waits.visibility.saturating_sub(unreadable_for)
         }
         // Nothing was spent on it, and the number does not carry our mark.
-        Stored::Ours(claim) if !claim.may_have_bought() => {
+        Stored::Ours(claim) | Stored::EarlierUid(claim) if !claim.may_have_bought() => {
             return Step::RemoveFinalizer(FinalizerRemoval::NotPurchased);
         }
         Stored::Ours(claim) | Stored::EarlierUid(claim) => facts.hidden_for(claim, looked_at),

@@ -217,12 +217,6 @@ pub struct AttemptStatus {
 }
 
 impl AttemptStatus {
-    /// True if neither this attempt nor one before it on the same number counts against a limit: each ended so that it bought
-    /// nothing, as far as limits are concerned.
-    pub fn counts_for_nothing(&self) -> bool {
-        self.outcome.is_in_vain() && self.earlier.is_none()
-    }
-
     /// True if neither this attempt nor one before it on the same number may have bought it.
     pub fn bought_nothing(&self) -> bool {
         let is_certain = matches!(

@@ -62,6 +62,15 @@ fn on_deletion_a_takeover_after_attempts_is_waited_for() {
         };
         let step = plan(&looked(facts.clone(), None, None));
         assert_eq!(reason(&step), wanted, "{step:?}");
+        let Stored::Ours(claim) = facts.claim.clone() else {
+            panic!("it has one");
+        };
+        let restored = Facts {
+            claim: Stored::EarlierUid(claim),
+            ..facts.clone()
+        };
+        let step = plan(&looked(restored, None, None));
+        assert_eq!(reason(&step), wanted, "restored: {step:?}");
         let later = Facts {
             now: at(600),
             ..facts
