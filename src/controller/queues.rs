@@ -159,7 +159,7 @@ pub async fn run(
         reconciler.catch_up().await;
     };
     let filling = async {
-        // Nothing is in flight before all is prepared, and a controller whose first list fails does not note_rate_limit `stop`.
+        // Nothing is in flight before all is prepared, and a controller whose first list fails does not heed `stop`.
         tokio::select! {
             () = preparing => reconciler.begin(),
             () = stop.clone() => return Ok(()),

@@ -210,7 +210,7 @@ impl Inventory {
         }
         let known = state.rows.get(&holding.id).map_or(seen, |row| row.known);
         state.vanished.take(&holding.id);
-        state.disable(&holding.id);
+        state.take_out(&holding.id);
         state.put_into_indexes(holding);
         let row = Row {
             holding: holding.clone(),
@@ -224,7 +224,7 @@ impl Inventory {
     /// until a listing lacks it too.
     pub(super) fn gone(&self, id: &NumberId, released: Option<Instant>) {
         let mut state = lock(&self.state);
-        let known = state.disable(id);
+        let known = state.take_out(id);
         match (released, known) {
             (Some(at), _) => {
                 state.vanished.take(id);
@@ -356,7 +356,7 @@ impl State {
         }
     }
 
-    fn disable(&mut self, id: &NumberId) -> Option<Holding> {
+    fn take_out(&mut self, id: &NumberId) -> Option<Holding> {
         let row = self.rows.remove(id)?;
         let number = &row.holding.number;
         if self.by_number.get(number) == Some(id) {
