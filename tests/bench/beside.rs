@@ -3,22 +3,13 @@
 use std::time::Instant;
 
 use serde_json::json;
-use test_support::emulator::TWILIO_ACCOUNT;
 
 use crate::process::{cpu_seconds, peak_memory, until_quiet};
 use crate::table::Table;
 use crate::witness::Witness;
-use crate::world::{INTERVAL, Limits, World};
-
-/// What ours may take, as a multiple of the plain operator in the same run.
-const MOST_TIME: f64 = 1.15;
-const MOST_PROCESSOR: f64 = 0.8;
-const MOST_MEMORY: f64 = 0.8;
-const MOST_OF_THE_API_SERVER: f64 = 1.35;
-const MOST_CALLS: f64 = 0.55;
+use crate::world::{INTERVAL, Limits, World, twilio_keys, twilio_search};
 
 /// What many purchases took.
-#[derive(Clone, Copy)]
 struct Taken {
     last_ready: f64,
     processor: f64,
@@ -27,110 +18,115 @@ struct Taken {
     calls: f64,
 }
 
+/// What is compared, and how much of it ours may take as a multiple of the plain operator in the same run.
+type Budget = (&'static str, fn(&Taken) -> f64, f64);
+
+const BUDGETS: [Budget; 5] = [
+    ("last Ready, as a multiple", |it| it.last_ready, 1.15),
+    ("processor, as a multiple", |it| it.processor, 0.8),
+    ("peak memory, as a multiple", |it| it.memory, 0.8),
+    (
+        "processor of the API server, as a multiple",
+        |it| it.api_server,
+        1.35,
+    ),
+    ("provider calls, as a multiple", |it| it.calls, 0.55),
+];
+
 /// Which operator buys, and under which circumstances.
 #[derive(Clone, Copy)]
-enum Buyer {
-    Peer,
-    Ours { limits: Limits, has_prices: bool },
+enum Buyer<'a> {
+    /// The plain one, whose program is here.
+    Peer(&'a str),
+    Ours(Ours),
 }
 
-/// Both buy `count` numbers by search that wait for them: the plain operator first and last, and ours between with and without
-/// limits, and with and without a price list.
+/// Ours, in an account with these limits, at a provider that tells its prices or does not.
+#[derive(Clone, Copy)]
+struct Ours {
+    what: &'static str,
+    namespace: &'static str,
+    limits: Limits,
+    has_prices: bool,
+}
+
+/// Two at a time run between two runs of the plain operator.
+const OURS: [[Ours; 2]; 2] = [
+    [
+        Ours {
+            what: "beside a plain one",
+            namespace: "limits-prices",
+            limits: Limits::All,
+            has_prices: true,
+        },
+        Ours {
+            what: "beside it, without limits",
+            namespace: "prices",
+            limits: Limits::None,
+            has_prices: true,
+        },
+    ],
+    [
+        Ours {
+            what: "beside it, without prices",
+            namespace: "limits",
+            limits: Limits::Numbers,
+            has_prices: false,
+        },
+        Ours {
+            what: "beside it, without either",
+            namespace: "neither",
+            limits: Limits::None,
+            has_prices: false,
+        },
+    ],
+];
+
+/// Both buy `count` numbers by search that wait for them, in turn. Ours is compared with the mean of the runs of the plain
+/// operator before and after it.
 pub async fn beside_a_peer(world: &mut World, table: &mut Table, count: usize) {
     println!("\nBuying {count} numbers at Twilio by search, in turn with a plain operator");
     let program = World::built_peer();
-    let ours = |limits, has_prices| Buyer::Ours { limits, has_prices };
-    let mut taken = Vec::new();
-    let turns = [
-        ("peer-first", Buyer::Peer),
-        ("limits-prices", ours(Limits::All, true)),
-        ("prices", ours(Limits::None, true)),
-        ("peer-between", Buyer::Peer),
-        ("limits", ours(Limits::Numbers, false)),
-        ("plain", ours(Limits::None, false)),
-        ("peer-last", Buyer::Peer),
-    ];
-    for (namespace, buyer) in turns {
-        taken.push(turn(world, &program, namespace, buyer, count).await);
-    }
-    let [first, a, b, between, c, d, last] = taken[..] else {
-        unreachable!("there are seven turns");
-    };
-    for (what, taken, peers) in [
-        ("beside a plain one", a, [first, between]),
-        ("beside it, without limits", b, [first, between]),
-        ("beside it, without prices", c, [between, last]),
-        ("beside it, without either", d, [between, last]),
-    ] {
-        let times = |figure: fn(&Taken) -> f64| {
-            figure(&taken) * 2.0 / (figure(&peers[0]) + figure(&peers[1]))
-        };
-        table
-            .part(what)
-            .guide("last Ready", taken.last_ready, "s", None)
-            .count(
-                "last Ready, as a multiple",
-                times(|it| it.last_ready),
-                MOST_TIME,
-            )
-            .count(
-                "processor, as a multiple",
-                times(|it| it.processor),
-                MOST_PROCESSOR,
-            )
-            .count(
-                "peak memory, as a multiple",
-                times(|it| it.memory),
-                MOST_MEMORY,
-            )
-            .count(
-                "processor of the API server, as a multiple",
-                times(|it| it.api_server),
-                MOST_OF_THE_API_SERVER,
-            )
-            .count(
-                "provider calls, as a multiple",
-                times(|it| it.calls),
-                MOST_CALLS,
-            );
+    let peer = Buyer::Peer(&program);
+    let mut before = turn(world, "peer-0", peer, count).await;
+    for (at, pair) in OURS.into_iter().enumerate() {
+        let mut taken = Vec::new();
+        for ours in pair {
+            let one = turn(world, ours.namespace, Buyer::Ours(ours), count).await;
+            taken.push((ours.what, one));
+        }
+        let after = turn(world, &format!("peer-{}", at + 1), peer, count).await;
+        for (what, taken) in taken {
+            let mut part = table.part(what);
+            part.guide("last Ready", taken.last_ready, "s", None);
+            for (name, figure, most) in BUDGETS {
+                let mean = (figure(&before) + figure(&after)) / 2.0;
+                part.count(name, figure(&taken) / mean, most);
+            }
+        }
+        before = after;
     }
 }
 
-async fn turn(
-    world: &mut World,
-    program: &str,
-    namespace: &str,
-    buyer: Buyer,
-    count: usize,
-) -> Taken {
-    let account = TWILIO_ACCOUNT;
-    let token = "emulator-token";
-    let keys = json!({"accountSid": account, "authToken": token});
-    let limits = match buyer {
-        Buyer::Ours { limits, .. } => limits,
-        Buyer::Peer => Limits::None,
+async fn turn(world: &mut World, namespace: &str, buyer: Buyer<'_>, count: usize) -> Taken {
+    let (limits, has_prices) = match buyer {
+        Buyer::Ours(ours) => (ours.limits, ours.has_prices),
+        Buyer::Peer(_) => (Limits::None, true),
     };
     world
-        .limited_account(namespace, "twilio", keys, limits)
+        .limited_account(namespace, "twilio", twilio_keys(), limits)
         .await;
     let witness = Witness::of(world.client.clone(), namespace);
-    let spec = json!({"provider": "twilio", "search": {"country": "US", "areaCode": "212"}});
-    world.many(namespace, count, &spec).await;
-    if matches!(
-        buyer,
-        Buyer::Ours {
-            has_prices: false,
-            ..
-        }
-    ) {
+    world.many(namespace, count, &twilio_search()).await;
+    if !has_prices {
         let rule = json!({"dialect": "twilio", "operation": "pricing", "kind": "refused", "status": 404, "code": 20404});
         world.emulator.fault(rule).await;
     }
     world.begin().await;
     let begun = Instant::now();
     let pid = match buyer {
-        Buyer::Peer => world.start_peer(program, namespace, account, token).await,
-        Buyer::Ours { .. } => {
+        Buyer::Peer(program) => world.start_peer(program, namespace).await,
+        Buyer::Ours(_) => {
             let own = [
                 "--watch-namespace",
                 namespace,

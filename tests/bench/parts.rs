@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
 use kube::api::ListParams;
-use serde_json::{Value, json};
-use test_support::emulator::{TWILIO_ACCOUNT, is_purchase, number_of};
+use serde_json::json;
+use test_support::emulator::{is_purchase, number_of};
 
 use crate::beside::beside_a_peer;
 use crate::floor::Pattern;
 use crate::process::{cpu_seconds, peak_memory, until_quiet};
 use crate::table::{Part, Table};
 use crate::witness::Witness;
-use crate::world::{INTERVAL, Spent, World};
+use crate::world::{INTERVAL, Spent, World, twilio_keys, twilio_search};
 
 /// How many numbers a page of a Twilio listing holds.
 const TWILIO_PAGE: usize = 1000;
@@ -69,15 +69,10 @@ fn budgets(count: usize) -> [Option<f64>; 3] {
     }
 }
 
-fn search() -> Value {
-    json!({"provider": "twilio", "search": {"country": "US", "areaCode": "212"}})
-}
-
 impl Bench {
     pub async fn start(count: usize) -> Self {
         let world = World::start().await;
-        let keys = json!({"accountSid": TWILIO_ACCOUNT, "authToken": "emulator-token"});
-        world.account(NAMESPACE, "twilio", keys).await;
+        world.account(NAMESPACE, "twilio", twilio_keys()).await;
         Self {
             count,
             witness: Witness::of(world.client.clone(), NAMESPACE),
@@ -96,7 +91,7 @@ impl Bench {
     pub async fn purchases_of_what_stands(&mut self) {
         let count = self.count;
         println!("\nBuying {count} numbers at Twilio by search, which all wait for the operator");
-        let created = self.world.many(NAMESPACE, count, &search()).await;
+        let created = self.world.many(NAMESPACE, count, &twilio_search()).await;
         self.world.begin().await;
         let begun = Instant::now();
         self.pid = self.world.start_operator(INTERVAL, &[]).await;
@@ -137,7 +132,7 @@ impl Bench {
         self.witness = Witness::of(self.world.client.clone(), NAMESPACE);
         self.world.begin().await;
         let begun = Instant::now();
-        let created = self.world.many(NAMESPACE, count, &search()).await;
+        let created = self.world.many(NAMESPACE, count, &twilio_search()).await;
         let creating = begun.elapsed().as_secs_f64();
         self.witness.until_ready(count).await;
         until_quiet(self.pid).await;
@@ -172,7 +167,7 @@ impl Bench {
             processor,
         } = self.standing.take().expect("something was bought");
         self.world.namespace(FLOOR).await;
-        let created = self.world.many(FLOOR, count, &search()).await;
+        let created = self.world.many(FLOOR, count, &twilio_search()).await;
         let names: Vec<_> = created.into_iter().map(|(name, _)| name).collect();
         self.world.begin().await;
         let cpu = cpu_seconds(std::process::id());
@@ -325,7 +320,7 @@ impl Bench {
     pub async fn restart(&mut self) {
         println!("\nKilling the operator and starting it again, with one PhoneNumber more");
         self.world.kill_operator();
-        self.world.number(NAMESPACE, "new", search()).await;
+        self.world.number(NAMESPACE, "new", twilio_search()).await;
         self.world.begin().await;
         let begun = Instant::now();
         self.pid = self.world.start_operator(INTERVAL, &[]).await;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use kube::{Api, Client, ResourceExt};
 use phonenumber_operator::api::{PhoneNumber, ProviderAccount};
 use serde_json::{Value, json};
 use test_support::control_plane::ControlPlane;
-use test_support::emulator::Emulator;
+use test_support::emulator::{Emulator, TWILIO_ACCOUNT};
 use test_support::kubectl::{OPERATOR_NAMESPACE, install};
 use test_support::objects::create;
 use test_support::process::Process;
@@ -34,6 +34,18 @@ pub const REQUESTS_OF_AN_ACCOUNT: usize = 64;
 
 /// How many requests that create or delete objects are under way at once.
 const REQUESTS_AT_ONCE: usize = 16;
+
+const TWILIO_TOKEN: &str = "emulator-token";
+
+/// The keys of the account that most is bought in.
+pub fn twilio_keys() -> Value {
+    json!({"accountSid": TWILIO_ACCOUNT, "authToken": TWILIO_TOKEN})
+}
+
+/// Numbers at Twilio by search.
+pub fn twilio_search() -> Value {
+    json!({"provider": "twilio", "search": {"country": "US", "areaCode": "212"}})
+}
 
 /// Which limits an account sets on what it holds. They are never reached, but counted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -212,34 +224,17 @@ impl World {
         }
     }
 
-    /// Starts the operator with the rights of its ServiceAccount, which looks at its accounts every `interval`, and
-    /// returns its process id.
+    /// Starts the operator, which looks at its accounts every `interval`, and returns its process id.
     pub async fn start_operator(&mut self, interval: Duration, flags: &[&str]) -> u32 {
-        let kubeconfig = self
-            .plane
-            .kubeconfig_for_service_account(OPERATOR_NAMESPACE, "phonenumber-operator")
-            .await
-            .unwrap();
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.log())
-            .unwrap();
-        let child = Command::new(program("phonenumber-operator"))
+        let mut command = Command::new(program("phonenumber-operator"));
+        command
             .arg("run")
             .args(self.emulator.endpoint_flags())
             .arg(format!("--inventory-interval={}s", interval.as_secs()))
             .args(["--listen=127.0.0.1:0", "--leader-elect=false"])
-            .args(flags)
-            .env("KUBECONFIG", kubeconfig)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let id = child.id();
-        self.operator = Some(Process(child));
-        id
+            .args(flags);
+        let log = self.log();
+        self.start_logging_to(&log, command).await
     }
 
     /// The plain operator of `peer/`, built if it is missing.
@@ -253,25 +248,27 @@ impl World {
         String::from_utf8(built.stdout).unwrap().trim().to_owned()
     }
 
-    /// Starts the plain operator for one namespace, with the rights of ours, and returns its process id.
-    pub async fn start_peer(
-        &mut self,
-        program: &str,
-        namespace: &str,
-        account: &str,
-        token: &str,
-    ) -> u32 {
+    /// Starts the plain operator for one namespace, and returns its process id.
+    pub async fn start_peer(&mut self, program: &str, namespace: &str) -> u32 {
+        let mut command = Command::new(program);
+        command
+            .args(["-namespace", namespace, "-twilio", &self.emulator.twilio])
+            .env("TWILIO_ACCOUNT_SID", TWILIO_ACCOUNT)
+            .env("TWILIO_AUTH_TOKEN", TWILIO_TOKEN);
+        let log = self.folder.path().join(format!("{namespace}.log"));
+        self.start_logging_to(&log, command).await
+    }
+
+    /// Starts an operator with the rights of the chart's ServiceAccount in place of the one that runs.
+    async fn start_logging_to(&mut self, log: &Path, mut command: Command) -> u32 {
         let kubeconfig = self
             .plane
             .kubeconfig_for_service_account(OPERATOR_NAMESPACE, "phonenumber-operator")
             .await
             .unwrap();
-        let log = File::create(self.folder.path().join(format!("{namespace}.log"))).unwrap();
-        let child = Command::new(program)
-            .args(["-namespace", namespace, "-twilio", &self.emulator.twilio])
+        let log = File::options().create(true).append(true).open(log).unwrap();
+        let child = command
             .env("KUBECONFIG", kubeconfig)
-            .env("TWILIO_ACCOUNT_SID", account)
-            .env("TWILIO_AUTH_TOKEN", token)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
