@@ -14,7 +14,7 @@ const TELNYX_NUMBER: &str = "+12125550102";
 /// Connection of the emulator's default world.
 fn telnyx(change: serde_json::Value) -> serde_json::Value {
     let mut spec = json!({"telnyx": {"connectionId": CONNECTION}});
-    merge(&mut spec, change);
+    merge(&mut spec, &change);
     spec
 }
 

@@ -269,7 +269,7 @@ async fn two_managers_of_one_part_conflict_instead_of_mixing() {
     let apply = async |manager: &str, name: &str, spec: Value| {
         let mut whole =
             json!({"provider": "twilio", "phoneNumber": "+12125558311", "suspend": true});
-        test_support::objects::merge(&mut whole, spec);
+        test_support::objects::merge(&mut whole, &spec);
         let object = json!({"apiVersion": "telephony.burki.dev/v1alpha1", "kind": "PhoneNumber",
             "metadata": {"name": name}, "spec": whole});
         let numbers: Api<PhoneNumber> = world.numbers();

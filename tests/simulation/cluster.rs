@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::Instant;
+
+use test_support::objects::merge;
 
 use crate::watched::Watched;
 
@@ -436,24 +438,6 @@ pub fn finalizers(object: &Value) -> Vec<String> {
 fn remove(object: &mut Value, name: &str) {
     if let Some(object) = object.as_object_mut() {
         object.remove(name);
-    }
-}
-
-/// RFC 7386.
-pub fn merge(into: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        into.clone_from(patch);
-        return;
-    };
-    if !into.is_object() {
-        *into = Value::Object(Map::new());
-    }
-    for (name, value) in patch {
-        if value.is_null() {
-            remove(into, name);
-        } else {
-            merge(&mut into[name.as_str()], value);
-        }
     }
 }
 

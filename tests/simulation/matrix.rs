@@ -10,11 +10,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::audit::{self, Diary};
-use crate::cluster::merge;
 use crate::operator::Options;
 use crate::process::{Call, Fate};
 use crate::schedule::{SERVICE, without_profiles};
 use crate::world::{CONNECTION, PROFILE, World, is_ready};
+use test_support::objects::merge;
 
 /// What a request may come to. A process that dies after an answer dies before its next request.
 const ENDS: [(&str, Fate); 9] = [

@@ -9,9 +9,10 @@ use phonenumber_operator::random::Random;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::cluster::{Cluster, Place, merge};
+use crate::cluster::{Cluster, Place};
 use crate::operator::{Operator, Options};
 use crate::process::{SimulatedClock, Stage};
+use test_support::objects::merge;
 
 pub const OPERATOR_NAMESPACE: &str = "phonenumber-operator-system";
 pub const INSTALLATION: &str = "simulated";

@@ -59,7 +59,7 @@ impl Work {
             actions.push((created, at, Action::Create));
             for moment in moments {
                 let change = resource.change(random);
-                merge(&mut resource.wanted, change.clone());
+                merge(&mut resource.wanted, &change);
                 actions.push((moment, at, Action::Change(change)));
             }
             if resource.is_deleted {

@@ -2,7 +2,7 @@
 
 use super::rest::{OWN, webhook, writes};
 use super::*;
-use crate::cluster::merge;
+use test_support::objects::merge;
 
 #[test]
 pub fn two_accounts_that_manage_one_connection_do_not_write_against_each_other() {

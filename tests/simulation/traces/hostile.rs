@@ -12,7 +12,7 @@ fn forged(name: &str, number: &str, change: Value) -> String {
         "owner": format!("{NAMESPACE}/{name}"), "uid": "x", "nonce": "x",
         "at": "2020-01-01T00:00:00Z", "since": "2020-01-01T00:00:00Z",
     });
-    crate::cluster::merge(&mut claim, &change);
+    test_support::objects::merge(&mut claim, &change);
     claim.to_string()
 }
 
@@ -45,7 +45,7 @@ pub fn forged_claims_with_amounts_without_bounds_stop_nobody() {
         for (place, mut change) in changes.into_iter().enumerate() {
             let name = format!("forged-{place}");
             let number = format!("+1212555010{place}");
-            crate::cluster::merge(&mut change, &now);
+            test_support::objects::merge(&mut change, &now);
             create(&world, &name, &number, forged(&name, &number, change));
         }
         world.start(Options::default());

@@ -6,8 +6,8 @@ mod traits;
 use phonenumber_emulator::Number;
 
 use super::*;
-use crate::cluster::merge;
 use crate::world::TWILIO_ACCOUNTS;
+use test_support::objects::merge;
 use traits::{TELNYX, TWILIO, Trait};
 
 const SERVICE: &str = "MG00000000000000000000000000000001";

@@ -86,33 +86,29 @@ impl Emulator {
 
     /// Asks the control side.
     pub async fn get(&self, path: &str) -> Value {
-        let reply = self
-            .http
-            .get(format!("{}{path}", self.control))
-            .send()
-            .await
-            .unwrap();
-        let status = reply.status();
-        let text = reply.text().await.unwrap();
-        assert!(status.is_success(), "GET {path}: {status} {text}");
+        let text = self.answer(Method::GET, path, None).await;
         serde_json::from_str(&text).unwrap()
     }
 
     /// Sends a request to the control side. The reply may be empty.
     pub async fn send(&self, method: Method, path: &str, body: Value) -> Value {
-        let request = self
-            .http
-            .request(method.clone(), format!("{}{path}", self.control));
-        let reply = request
-            .header("content-type", "application/json")
-            .body(body.to_string())
-            .send()
-            .await
-            .unwrap();
+        let text = self.answer(method, path, Some(body)).await;
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    async fn answer(&self, method: Method, path: &str, body: Option<Value>) -> String {
+        let url = format!("{}{path}", self.control);
+        let mut request = self.http.request(method.clone(), url);
+        if let Some(body) = body {
+            request = request
+                .header("content-type", "application/json")
+                .body(body.to_string());
+        }
+        let reply = request.send().await.unwrap();
         let status = reply.status();
         let text = reply.text().await.unwrap();
         assert!(status.is_success(), "{method} {path}: {status} {text}");
-        serde_json::from_str(&text).unwrap_or(Value::Null)
+        text
     }
 
     /// Sends a POST to the control side.

@@ -27,18 +27,23 @@ where
     changed.unwrap();
 }
 
-/// Merges `change` into `value` as a JSON merge patch does.
-pub fn merge(value: &mut Value, change: Value) {
-    match (value, change) {
-        (Value::Object(value), Value::Object(change)) => {
-            for (key, change) in change {
-                if change.is_null() {
-                    value.remove(&key);
-                } else {
-                    merge(value.entry(key).or_insert(Value::Null), change);
-                }
-            }
+/// Merges `patch` into `value` as RFC 7386 says: what is null in it is removed.
+pub fn merge(value: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        value.clone_from(patch);
+        return;
+    };
+    if !value.is_object() {
+        *value = json!({});
+    }
+    let Value::Object(fields) = value else {
+        return;
+    };
+    for (name, change) in patch {
+        if change.is_null() {
+            fields.remove(name);
+        } else {
+            merge(fields.entry(name).or_insert(Value::Null), change);
         }
-        (value, change) => *value = change,
     }
 }

@@ -67,7 +67,7 @@ impl World {
             "limits": {"purchasesPerHour": 100_000, "releasesPerHour": 100_000},
             "burki": {"url": self.emulator.burki, "credentialsSecretRef": {"name": "burki"}},
         });
-        merge(&mut spec, change);
+        merge(&mut spec, &change);
         let body = json!({"metadata": {"name": name}, "spec": spec});
         create(&self.accounts(), body).await;
     }
@@ -90,7 +90,7 @@ impl World {
     }
 
     async fn declare(&self, name: &str, mut spec: Value, change: Value) {
-        merge(&mut spec, change);
+        merge(&mut spec, &change);
         let body = json!({"metadata": {"name": name}, "spec": spec});
         create(&self.numbers(), body).await;
     }
