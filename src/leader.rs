@@ -1,6 +1,6 @@
 //! The Lease, taken and kept by compare-and-swap, so that one process at a time works.
 //!
-//! Whoever waits counts from the last change it *saw*, whoever holds from the last renewal it *sent*, both by their own
+//! A replica that waits counts from the last change it *saw*, the leader from the last renewal it *sent*, both by their own
 //! clock since boot: the times written in the Lease are for people, and are never compared with anything. Decides nothing
 //! about what a leader does.
 
@@ -185,7 +185,7 @@ impl Elector {
             let round = async {
                 sleep(pause).await;
                 let remaining = tenure.remaining(self.clock.now());
-                // Not begun once the time is over: nobody may have taken the Lease yet, but whoever asked was told no.
+                // Not begun once the time is over: nobody may have taken the Lease yet, but the caller was told no.
                 if remaining.is_zero() {
                     Renewal::TooLate
                 } else {

@@ -28,7 +28,7 @@ use crate::panics::lock;
 use metrics::Metrics;
 use traces::Traces;
 
-/// kube logs every failed request as an error of its own, without saying what it was for. Whoever made the request logs
+/// kube logs every failed request as an error of its own, without saying what it was for. The caller of the request logs
 /// what matters. Spans of [`traces::SPANS`] are for traces alone. What was written at a provider is told at every level,
 /// unless a directive names `audit` itself.
 const UNLESS_DIRECTED: &str = "kube_client::client::builder=off,spans=off,audit=info";

@@ -37,7 +37,7 @@ pub(crate) enum Key {
     Account(AccountKey),
 }
 
-/// References by key. A reference may be of an object that is gone or has changed: whoever follows it looks again.
+/// References by key. A reference may be of an object that is gone or has changed: the caller that follows it looks again.
 #[derive(Default)]
 pub(crate) struct Index(Mutex<Maps>);
 
@@ -207,15 +207,15 @@ impl Index {
         self.lock().cost_of(account, currency)
     }
 
-    /// The same without what the number of `besides` costs.
-    pub(crate) fn cost_besides(
+    /// The same without what the number of `excluded` costs.
+    pub(crate) fn cost_excluding(
         &self,
-        besides: &PhoneNumber,
+        excluded: &PhoneNumber,
         account: &[AccountId],
         currency: &Currency,
     ) -> Amount {
         let maps = self.lock();
-        let own = maps.entries.get(&reference_to(besides));
+        let own = maps.entries.get(&reference_to(excluded));
         let own = own.and_then(|entry| entry.cost.as_ref());
         let own = own.filter(|cost| cost.is_in(account) && cost.currency == currency.as_str());
         let own = own.map(|cost| cost.monthly).unwrap_or_default();
@@ -289,11 +289,11 @@ impl Maps {
         sums.sum()
     }
 
-    /// True if another than `besides` that has claimed or holds `number` tells what it costs.
-    fn counts_besides(&self, besides: &Reference, number: &E164) -> bool {
+    /// True if another than `excluded` that has claimed or holds `number` tells what it costs.
+    fn counts_excluding(&self, excluded: &Reference, number: &E164) -> bool {
         let counts = |reference: &Arc<Reference>| {
             let entry = self.entries.get(reference);
-            **reference != *besides && entry.is_some_and(|entry| entry.cost.is_some())
+            **reference != *excluded && entry.is_some_and(|entry| entry.cost.is_some())
         };
         match self.by_key.get(&Key::Declared(number.to_string())) {
             None => false,

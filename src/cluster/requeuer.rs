@@ -21,7 +21,7 @@ struct Channels {
 }
 
 impl Requeuer {
-    /// Numbers that are woken are sent to `channel` too. Whoever listens ignores what its cache does not hold.
+    /// Numbers that are woken are sent to `channel` too. The listener ignores what its cache does not hold.
     pub fn add_numbers(&self, channel: UnboundedSender<ObjectRef<PhoneNumber>>) {
         self.lock().numbers.push(channel);
     }

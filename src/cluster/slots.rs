@@ -13,7 +13,7 @@ use super::requeuer::Requeuer;
 use crate::api::{AccountKey, PhoneNumber};
 use crate::panics::lock;
 
-/// When a number that waits asks by itself: whoever was woken instead of it may be gone.
+/// When a number that waits asks by itself: the number that was woken instead may be gone.
 pub(crate) const ASKS_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
 pub(crate) struct AccountSlots {
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(next(), Some("d".into()));
     }
 
-    /// Numbers come by themselves too, end, and go, in any order: whoever was told to wait is woken at last.
+    /// Numbers come by themselves too, end, and go, in any order: each that was told to wait is woken at last.
     #[test]
     fn nobody_waits_while_there_are_slots() {
         for seed in 0..1000 {

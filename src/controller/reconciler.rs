@@ -1,5 +1,5 @@
-//! What is done with each object, and what a change of one means for others; without queues and watches. Whoever drives
-//! it fills the caches, tells what came, and passes objects in when they are due.
+//! What is done with each object, and what a change of one means for others; without queues and watches. The queues
+//! fill the caches, report what came, and pass objects in when they are due.
 
 mod fingerprint;
 mod triggers;
@@ -329,7 +329,7 @@ impl Reconciler {
         self.schedule.setbacks.add(object, error)
     }
 
-    /// Shows that whoever drives this moves.
+    /// Shows that the queues move.
     pub(super) fn beat(&self) {
         self.heartbeat.beat();
     }
@@ -352,7 +352,7 @@ impl Reconciler {
         .await;
     }
 
-    /// Makes no more reconciles of numbers, also not those that wait for their turn: whoever follows makes them. Reconciles under
+    /// Makes no more reconciles of numbers, also not those that wait for their turn: the next leader makes them. Reconciles under
     /// way go on.
     pub(super) fn stop(&self) {
         self.schedule.slots.end();

@@ -1,4 +1,4 @@
-//! What a Lease says, and what follows from it for whoever waits and whoever holds. Pure: no I/O, time comes in as a value.
+//! What a Lease says, and what follows from it for a replica that waits and for the leader. Pure: no I/O, time comes in as a value.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;

@@ -152,7 +152,7 @@ impl Cluster {
             .iter()
             .filter_map(|(currency, amount)| {
                 let (names, tally) = used.as_ref()?;
-                let spent = index.cost_besides(number, names, currency);
+                let spent = index.cost_excluding(number, names, currency);
                 let budget = Budget {
                     amount: *amount,
                     currency: currency.clone(),

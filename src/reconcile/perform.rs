@@ -170,7 +170,7 @@ async fn record(holding: Holding, state: &mut ReconcileState) -> Result<Checkpoi
     }
     state.holds(holding);
     if was_ordered && !state.facts.deleting {
-        // The order that is written down leads back to the number: the id is written with what the reconcile comes to.
+        // The order that is written down leads back to the number: the id is written with the outcome of the reconcile.
         return Ok(Checkpoint::NotNeeded);
     }
     Ok(Checkpoint::Needed)

@@ -8,7 +8,7 @@ use futures::FutureExt;
 
 use crate::shown;
 
-/// Logs every panic of the process from now on, with where it was. Whoever catches it logs what it was about.
+/// Logs every panic of the process from now on, with where it was. The code that catches it logs what it was about.
 pub fn log() {
     std::panic::set_hook(Box::new(|panic| {
         let at = panic.location().map(ToString::to_string);
@@ -24,7 +24,7 @@ pub fn text(payload: &(dyn Any + Send)) -> String {
     shown::line(said.unwrap_or("no text"), shown::MOST)
 }
 
-/// What `work` comes to. What it held is free again after a panic: locks, permits and turns are returned when they are
+/// The result of `work`. What it held is free again after a panic: locks, permits and turns are returned when they are
 /// dropped.
 ///
 /// # Errors

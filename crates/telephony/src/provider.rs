@@ -80,7 +80,7 @@ pub trait ProviderApi: Send + Sync {
     /// A refusal is as in [`ProviderApi::search`].
     async fn offer(&self, number: &E164) -> Result<Option<Offer>, Error>;
 
-    /// Numbers on sale by `search`: one page, and none that only nearly fits. Whoever picks one looks at its digits
+    /// Numbers on sale by `search`: one page, and none that only nearly fits. The caller that picks one looks at its digits
     /// ([`Search::fits`]). A refusal with [`RefusalKind::NotOnSale`] says that there is no coverage, one with
     /// [`RefusalKind::Invalid`] that the search itself is refused.
     async fn search(&self, search: &Search) -> Result<Vec<Offer>, Error>;

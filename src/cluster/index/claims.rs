@@ -56,12 +56,12 @@ impl Claims {
         self.settled_by.retain(|id, _| accounts.contains(id));
     }
 
-    /// Tells `visitor` what others than `besides` claimed in the account with these ids at `since` or later, but what counts as
-    /// held anyway. `is_credible` tells whether who claimed can buy in it; `is_counted`, whether somebody besides tells the cost
+    /// Has `visitor` visit what others than `excluded` claimed in the account with these ids at `since` or later, but what counts as
+    /// held anyway. `is_credible` tells whether who claimed can buy in it; `is_counted`, whether somebody else tells the cost
     /// of a number.
     pub(super) fn tell(
         &mut self,
-        besides: &Reference,
+        excluded: &Reference,
         account: &[AccountId],
         since: Timestamp,
         is_credible: impl Fn(&Reference, &Claimed) -> bool,
@@ -81,7 +81,7 @@ impl Claims {
         self.open.retain(|_, claimed| claimed.at >= since);
         let settled = self.open.extract_if(|who, claimed| {
             let is_here = account.contains(&claimed.account);
-            if **who == *besides || !is_here || !is_credible(who, claimed) {
+            if **who == *excluded || !is_here || !is_credible(who, claimed) {
                 return false;
             }
             let counts = claimed.is_counted || is_counted(&claimed.number);

@@ -12,7 +12,7 @@ use crate::number::{AccountId, E164, Provider};
 
 struct Excluding<'a> {
     index: &'a Index,
-    besides: Reference,
+    excluded: Reference,
     own: BTreeSet<String>,
     account: Vec<AccountId>,
     since: Timestamp,
@@ -34,7 +34,7 @@ impl Index {
     ) -> impl OtherClaims + use<'a> {
         Excluding {
             index: self,
-            besides: reference_to(number),
+            excluded: reference_to(number),
             own: numbers_of(number),
             account,
             since,
@@ -48,22 +48,22 @@ impl OtherClaims for Excluding<'_> {
         self.own.contains(number.as_str())
     }
 
-    /// True if what `number` costs is part of [`Index::cost_besides`].
+    /// True if what `number` costs is part of [`Index::cost_excluding`].
     fn is_counted(&self, number: &E164) -> bool {
-        self.index.lock().counts_besides(&self.besides, number)
+        self.index.lock().counts_excluding(&self.excluded, number)
     }
 
     fn visit_claims(&self, visitor: &mut dyn ClaimVisitor) {
         let mut maps = self.index.lock();
         let mut claims = std::mem::take(&mut maps.claims);
-        let is_counted = |number: &E164| maps.counts_besides(&self.besides, number);
+        let is_counted = |number: &E164| maps.counts_excluding(&self.excluded, number);
         let is_credible = |who: &Reference, claimed: &Claimed| {
             let (account, provider) = claimed.user.as_ref();
             let namespace = who.namespace.as_deref().unwrap_or_default();
             (self.is_credible)(namespace, account, *provider)
         };
         claims.tell(
-            &self.besides,
+            &self.excluded,
             &self.account,
             self.since,
             is_credible,

@@ -169,7 +169,7 @@ fn reserve(
     let may = is_limited.then_some(|tally: Usage| {
         over = is_over(limits, tally.numbers, |currency| {
             let index = &cluster.caches.index;
-            let spent = index.cost_besides(&state.object, &names, currency);
+            let spent = index.cost_excluding(&state.object, &names, currency);
             spent.plus(tally.monthly)
         });
         over.is_none()

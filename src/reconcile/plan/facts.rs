@@ -173,7 +173,7 @@ pub struct Findings {
 /// The number in the account, and our order for it.
 #[derive(Clone, Debug, Default)]
 pub struct Lookup {
-    /// The number, whoever it belongs to; for a search without a number, one that carries our mark.
+    /// The number, whether or not it is ours; for a search without a number, one that carries our mark.
     pub holding: Option<Holding>,
     /// Another number that carries our mark, and that no other resource has recorded.
     pub marked: Option<Holding>,

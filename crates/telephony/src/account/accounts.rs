@@ -215,7 +215,7 @@ impl Accounts {
             by_id.insert(id.clone(), Arc::clone(&shared));
             lock(&shared.names).insert(id.clone());
         }
-        // Slightly less than the interval, so that whoever asks once an interval gets a fresh answer.
+        // Slightly less than the interval, so that a caller that asks once an interval gets a fresh answer.
         let lifetime = self.interval.mul_f64(0.9);
         Account {
             identity,

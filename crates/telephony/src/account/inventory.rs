@@ -196,7 +196,7 @@ impl Inventory {
             }
         }
         rows.extend(newer.drain());
-        state.index_anew();
+        state.reindex();
         state.listed = Some(begun);
         state.version = state.version.next();
         hidden
@@ -370,7 +370,7 @@ impl State {
         Some(row.holding)
     }
 
-    fn index_anew(&mut self) {
+    fn reindex(&mut self) {
         self.by_number.clear();
         self.by_owner.clear();
         let rows = std::mem::take(&mut self.rows);

@@ -185,7 +185,7 @@ impl Account {
     /// Lists the account, unless a listing that began at `not_before` or later is known or under way.
     ///
     /// # Errors
-    /// Those of the provider; whoever waited for the listing shares them.
+    /// Those of the provider; all callers that waited for the listing share them.
     pub async fn list(&self, not_before: Instant) -> Result<(), Error> {
         let inventory = &self.shared.inventory;
         if inventory

@@ -111,7 +111,7 @@ impl Permits {
                 return;
             };
             if let Err(mut unwanted) = next.send(Permit(Some(Arc::clone(self)))) {
-                // Whoever waited is gone.
+                // The one that waited is gone.
                 unwanted.0 = None;
                 lock(&self.state).out -= 1;
             }

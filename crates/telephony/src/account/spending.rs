@@ -116,7 +116,7 @@ impl Account {
     }
 
     /// Counts a purchase of `number` at `monthly` for `whom`, if `may`, where there is a limit, agrees to what the account
-    /// then holds and may have bought. Whoever asks at the same time sees the other's.
+    /// then holds and may have bought. Of two callers at the same time each sees the purchase of the other.
     ///
     /// # Errors
     /// [`BeginError`]; nothing is counted then.
@@ -262,7 +262,7 @@ impl Shared {
         let mut count = Count {
             inventory: &self.inventory,
             version: self.inventory.version(),
-            besides: others,
+            others,
             going_for,
             unseen: HashSet::new(),
             uncounted: HashMap::new(),
@@ -285,7 +285,7 @@ impl Shared {
 struct Count<'a> {
     inventory: &'a Inventory,
     version: Version,
-    besides: &'a dyn OtherClaims,
+    others: &'a dyn OtherClaims,
     going_for: Option<&'a E164>,
     unseen: HashSet<E164>,
     uncounted: HashMap<E164, Amount>,
@@ -298,7 +298,7 @@ impl ClaimVisitor for Count<'_> {
 
     fn visit(&mut self, number: &E164, monthly: Amount, is_counted: bool) -> bool {
         let is_held = self.inventory.counts(number);
-        let is_own = Some(number) != self.going_for && self.besides.is_own(number);
+        let is_own = Some(number) != self.going_for && self.others.is_own(number);
         if !is_own && !is_held {
             self.unseen.insert(*number);
         }

@@ -81,7 +81,7 @@ pub type WriteGate = Arc<dyn Fn() -> Result<(), &'static str> + Send + Sync>;
 /// How requests get to a provider and answers back.
 #[async_trait]
 pub trait Transport: Send + Sync {
-    /// Sends `request` at most once and reads the whole answer. Whoever calls sets the time limit, by dropping the future.
+    /// Sends `request` at most once and reads the whole answer. The caller sets the time limit, by dropping the future.
     ///
     /// # Errors
     /// [`TransportError::NotSent`] only if not one byte of the request can have reached the provider.

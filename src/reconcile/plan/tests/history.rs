@@ -92,7 +92,7 @@ fn the_order_of_an_earlier_resource_does_not_hold_up_a_deletion() {
     assert_eq!(reason(&plan(&facts)), Some(Reason::Releasing));
 }
 
-/// Where the claim is lost, the number that an order has brought is told from one that was released and bought again.
+/// Where the claim is lost, the number that an order has brought is distinguished from one that was released and bought again.
 #[test]
 fn what_an_order_has_brought_and_nobody_has_marked_blocks_its_search() {
     const DAY: i64 = 24 * 3600;

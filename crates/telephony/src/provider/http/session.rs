@@ -266,7 +266,7 @@ impl Session {
         Ok(Answer { response })
     }
 
-    /// Lets a request leave while the gate is open, before `ends`, and only in the time that the request has: whoever waits for
+    /// Lets a request leave while the gate is open, before `ends`, and only in the time that the request has: a caller that waits for
     /// that time to pass may rely on it.
     fn departure(&self, sent: Instant, limit: Duration, ends: Option<Instant>) -> SendGuard {
         let (gate, clock) = (self.client.gate.clone(), self.client.clock.clone());
