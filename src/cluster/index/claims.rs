@@ -24,6 +24,13 @@ pub(in crate::cluster) struct Claimed {
     pub(super) is_counted: bool,
 }
 
+impl Claimed {
+    /// True if it adds nothing to what the numbers that are held cost.
+    fn costs_nothing_more(&self) -> bool {
+        self.is_counted || self.monthly == Amount::ZERO
+    }
+}
+
 /// Claims, by who made them.
 #[derive(Default)]
 pub(super) struct Claims {
@@ -86,7 +93,7 @@ impl Claims {
             }
             let counts = claimed.is_counted || is_counted(&claimed.number);
             let is_held = visitor.visit(&claimed.number, claimed.monthly, counts);
-            is_held && claimed.is_counted
+            is_held && claimed.costs_nothing_more()
         });
         self.settled.extend(settled);
     }
@@ -98,6 +105,9 @@ mod tests {
 
     use super::*;
     use crate::api::AccountKind;
+
+    /// What a number costs that has a price.
+    const MONTHLY: &str = "1.15";
 
     /// Holds numbers, and counts what it is told.
     #[derive(Default)]
@@ -138,7 +148,7 @@ mod tests {
                 Provider::Twilio,
             )),
             number: number(index),
-            monthly: Amount::default(),
+            monthly: Amount::read(MONTHLY).unwrap(),
             at: Timestamp::UNIX_EPOCH,
             is_counted,
         }
@@ -190,6 +200,22 @@ mod tests {
         let mut told = 0;
         for index in 0..1000 {
             claims.put(&who(index), claimed(index, true));
+            held.numbers = vec![number(index)];
+            told += ask(&mut claims, &mut held);
+        }
+        assert_eq!(told, 1000);
+    }
+
+    #[test]
+    fn what_has_no_price_takes_no_time_of_each_purchase_either() {
+        let (mut claims, mut held) = (Claims::default(), Held::default());
+        let mut told = 0;
+        for index in 0..1000 {
+            let unpriced = Claimed {
+                monthly: Amount::ZERO,
+                ..claimed(index, false)
+            };
+            claims.put(&who(index), unpriced);
             held.numbers = vec![number(index)];
             told += ask(&mut claims, &mut held);
         }
