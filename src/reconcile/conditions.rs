@@ -3,8 +3,25 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use crate::api::{StatusReason, condition};
+use crate::api::{Reason, StatusReason, condition};
 use crate::shown::{self, MOST_OF_MESSAGE};
+
+/// Sets one of the conditions that are there only while they say something: Reconciling and Stalled are left out where they
+/// would be False, as kstatus reads it, unless they say that the object is suspended.
+pub(super) fn set_while_true(
+    conditions: &mut Vec<Condition>,
+    kind: &str,
+    truth: bool,
+    why: &StatusReason,
+    generation: Option<i64>,
+    now: Timestamp,
+) {
+    if truth || (kind == condition::RECONCILING && why.reason == Reason::Suspended) {
+        set_condition(conditions, kind, truth, why, generation, now);
+    } else {
+        conditions.retain(|found| found.type_ != kind);
+    }
+}
 
 /// Sets a condition. Where a person must act, its message names the section of the documentation that says how.
 pub(super) fn set_condition(
@@ -64,7 +81,33 @@ pub(crate) fn seconds(at: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Reason;
+
+    #[test]
+    fn what_is_not_under_way_and_not_stalled_says_nothing_of_it() {
+        let mut conditions = Vec::new();
+        let mut set = |kind, truth, reason| {
+            let why = StatusReason::new(reason, "so it is".to_owned());
+            let now = Timestamp::UNIX_EPOCH;
+            set_while_true(&mut conditions, kind, truth, &why, None, now);
+            let shown = conditions.iter();
+            shown
+                .map(|it| (it.type_.clone(), it.status.clone()))
+                .collect::<Vec<_>>()
+        };
+        let is = |kind: &str, status: &str| vec![(kind.to_owned(), status.to_owned())];
+        let reconciling = condition::RECONCILING;
+        assert_eq!(
+            set(reconciling, true, Reason::Verifying),
+            is(reconciling, "True")
+        );
+        assert_eq!(set(reconciling, false, Reason::Ready), []);
+        assert_eq!(
+            set(reconciling, false, Reason::Suspended),
+            is(reconciling, "False")
+        );
+        assert_eq!(set(reconciling, false, Reason::Ready), []);
+        assert_eq!(set(condition::STALLED, false, Reason::Suspended), []);
+    }
 
     #[test]
     fn a_message_is_bounded_and_shows_all_that_it_says() {

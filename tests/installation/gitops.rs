@@ -83,16 +83,20 @@ fn object(kind: &str, reason: Reason, ready: bool) -> Value {
         json!({"type": kind, "status": if truth { "True" } else { "False" }, "reason": reason.to_string(),
             "message": "Why.", "observedGeneration": 2, "lastTransitionTime": "2026-01-01T00:00:00Z"})
     };
+    let mut conditions = vec![condition("Ready", ready)];
+    let is_reconciling = matches!(class, Class::Working | Class::Waiting);
+    if is_reconciling || reason == Reason::Suspended {
+        conditions.push(condition("Reconciling", is_reconciling));
+    }
+    if class == Class::Stalled {
+        conditions.push(condition("Stalled", true));
+    }
     json!({
         "apiVersion": "telephony.burki.dev/v1alpha1",
         "kind": kind,
         "metadata": {"name": "nyc", "namespace": "support", "generation": 2},
         "spec": {"provider": "twilio", "suspend": reason == Reason::Suspended},
-        "status": {"observedGeneration": 2, "conditions": [
-            condition("Ready", ready),
-            condition("Reconciling", matches!(class, Class::Working | Class::Waiting)),
-            condition("Stalled", class == Class::Stalled),
-        ]},
+        "status": {"observedGeneration": 2, "conditions": conditions},
     })
 }
 

@@ -28,10 +28,10 @@ fn table() -> Vec<[String; 6]> {
 fn waits_for(number: &PhoneNumber, wanted: &str) -> bool {
     let conditions = &number.status.as_ref().unwrap().conditions;
     // A suspended number keeps its Ready; what it waits for is told by the other conditions.
-    let told = conditions
+    let mut told = conditions
         .iter()
-        .find(|found| found.type_ == condition::RECONCILING);
-    reason(number) == wanted || told.is_some_and(|found| found.reason == wanted)
+        .filter(|found| [condition::RECONCILING, condition::STALLED].contains(&&*found.type_));
+    reason(number) == wanted || told.any(|found| found.reason == wanted)
 }
 
 /// One number in one state.

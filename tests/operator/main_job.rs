@@ -56,7 +56,7 @@ async fn a_twilio_number_is_bought_once_set_up_and_assigned() {
     ] {
         assert_eq!(truth(&number, kind), "True", "{kind}");
     }
-    assert_eq!(truth(&number, condition::STALLED), "False");
+    assert_eq!(truth(&number, condition::STALLED), "", "it is not there");
     assert_eq!(world.emulator.purchases(TWILIO_NUMBER).await, 1);
     assert_eq!(world.emulator.assistant_of(TWILIO_NUMBER).await, Some(101));
 

@@ -58,8 +58,7 @@ pub fn what_keeps_panicking_says_so_is_tried_less_and_less_often_and_goes_on_onc
         assert!(is_ready(&world.get("bos")), "{}", world.shown());
         for broken in [world.get("nyc"), account()] {
             assert_eq!(reason(&broken), "InternalError", "{broken:#}");
-            let stalled = condition(&broken, "Stalled");
-            assert_eq!(stalled.map(|it| it.0), Some("False".to_owned()));
+            assert!(condition(&broken, "Stalled").is_none(), "{broken:#}");
         }
         let calls = world.stage.calls();
         let tries = calls.iter().filter(|call| call.operation == "list");

@@ -393,15 +393,11 @@ pub fn a_number_whose_state_changes_at_telnyx_says_so_and_recovers() {
         until_ready(&world, "bos").await;
         let configured = deeds(&world, Deed::Configure);
         for (word, wanted, stalls) in [
-            (
-                "requirement-info-exception",
-                "RegulatoryRequirement",
-                "True",
-            ),
-            ("requirement-info-pending", "RegulatoryRequirement", "True"),
-            ("requirement-info-under-review", "OrderPending", "False"),
-            ("emergency-only", "EmergencyOnly", "True"),
-            ("port-out-pending", "PortOutPending", "True"),
+            ("requirement-info-exception", "RegulatoryRequirement", true),
+            ("requirement-info-pending", "RegulatoryRequirement", true),
+            ("requirement-info-under-review", "OrderPending", false),
+            ("emergency-only", "EmergencyOnly", true),
+            ("port-out-pending", "PortOutPending", true),
         ] {
             let state = |word: &str| {
                 let word = word.to_owned();
@@ -409,8 +405,8 @@ pub fn a_number_whose_state_changes_at_telnyx_says_so_and_recovers() {
             };
             state(word);
             until_reason(&world, "bos", wanted).await;
-            let stalled = condition(&world.get("bos"), "Stalled").unwrap();
-            assert_eq!(stalled.0, stalls, "{word}");
+            let stalled = condition(&world.get("bos"), "Stalled");
+            assert_eq!(stalled.is_some(), stalls, "{word}");
             let version = world.get("bos")["metadata"]["resourceVersion"].clone();
             let calls = world.stage.count();
             world.run_for(secs(300)).await;
