@@ -259,11 +259,7 @@ async fn the_api_server_fills_in_defaults_and_a_waiting_status() {
         cluster.create(&manifest).await.unwrap();
         let made = cluster.get(Kind::of(&manifest), &name);
         assert_eq!(made["spec"], spec);
-        let mut expected = waiting();
-        if Kind::of(&manifest) == Kind::PhoneNumber {
-            expected["adopted"] = json!(false);
-        }
-        assert_eq!(made["status"], expected, "{}", manifest["kind"]);
+        assert_eq!(made["status"], waiting(), "{}", manifest["kind"]);
     }
 }
 

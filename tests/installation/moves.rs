@@ -279,7 +279,7 @@ async fn a_number_restored_without_status_is_found_by_its_mark_also_in_a_new_clu
         apply(&new, &manifest);
         let found = until_ready(&new, "restored", "nyc").await;
         assert_eq!(found["status"]["id"], id);
-        assert_eq!(found["status"]["adopted"], false, "bought, then and now");
+        assert_eq!(found["status"]["origin"], "Bought", "then and now");
         assert_eq!(emulator.purchases(e164).await, 1);
         let_go(&new, "restored").await;
     }

@@ -216,7 +216,7 @@ impl Cluster {
         metadata["generation"] = json!(1);
         remove(metadata, "deletionTimestamp");
         if has_status(&place.plural) {
-            object["status"] = first_status(&place.plural);
+            object["status"] = first_status();
         }
         let stored = state.put(place, object);
         self.tell(state);
@@ -416,17 +416,12 @@ fn has_status(plural: &str) -> bool {
 }
 
 /// The defaults of the definitions.
-fn first_status(plural: &str) -> Value {
+fn first_status() -> Value {
     let condition = |kind: &str, status: &str| {
         json!({"type": kind, "status": status, "reason": "Pending", "message": "Waiting for the operator.",
             "lastTransitionTime": "1970-01-01T00:00:00Z"})
     };
-    let mut status =
-        json!({"conditions": [condition("Ready", "Unknown"), condition("Reconciling", "True")]});
-    if plural == "phonenumbers" {
-        status["adopted"] = json!(false);
-    }
-    status
+    json!({"conditions": [condition("Ready", "Unknown"), condition("Reconciling", "True")]})
 }
 
 pub fn finalizers(object: &Value) -> Vec<String> {

@@ -99,7 +99,7 @@ const NEEDED: [(&str, Out, &str, &str); 16] = [
         "an adopted number is marked as one",
         Out::Rule(Safeguard::AdoptedMark),
         "a_number_that_was_written_over_is_never_released",
-        "left: Bool(false)\n right: true",
+        "left: String(\"Bought\")\n right: \"Adopted\"",
     ),
     (
         "the hourly quota is counted by compare-and-swap",

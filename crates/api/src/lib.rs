@@ -86,6 +86,10 @@ fn finish(
     let mut value = serde_json::to_value(definition)?;
     forbid_null(&mut value);
     bound_conditions(&mut value);
+    let fields = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties";
+    if let Some(fields) = value.pointer_mut(fields).and_then(Value::as_object_mut) {
+        fields.values_mut().for_each(record_is_atomic);
+    }
     if let Some(status) =
         value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/status")
         && let Some(status) = status.as_object_mut()
@@ -101,6 +105,20 @@ fn finish(
         status.insert("default".into(), json!({"conditions": conditions}));
     }
     serde_json::from_value(value)
+}
+
+/// Has the API server keep track of a record in a status, or of an item of a list there, as a whole: the operator alone writes
+/// it. A condition is still owned one by one, by its type.
+fn record_is_atomic(field: &mut Value) {
+    let record = match field.get_mut("items") {
+        Some(_) => field.get_mut("items"),
+        None => Some(field),
+    };
+    if let Some(record) = record.and_then(Value::as_object_mut)
+        && record.get("type") == Some(&json!("object"))
+    {
+        record.insert("x-kubernetes-map-type".into(), json!("atomic"));
+    }
 }
 
 /// Holds conditions to the limits that `metav1.Condition` states.

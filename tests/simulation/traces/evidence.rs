@@ -57,7 +57,7 @@ pub fn a_number_that_was_written_over_is_never_released() {
                         spec["adoptionPolicy"] = json!("Adopt");
                         world.patch("nyc", json!({ "spec": spec }));
                         until_ready(&world, "nyc").await;
-                        assert_eq!(world.get("nyc")["status"]["adopted"], true);
+                        assert_eq!(world.get("nyc")["status"]["origin"], "Adopted");
                     }
                     goes_and_comes_back(&world, &spec).await;
                     assert_kept(&world);
@@ -150,7 +150,7 @@ pub fn clocks_of_one_provider_that_lie_apart() {
                 world.number("nyc", spec.clone());
                 until_ready(&world, "nyc").await;
                 assert!(world.elapsed() < secs(120), "{switches} {spec} {reply:?}");
-                assert_eq!(world.get("nyc")["status"]["adopted"], false);
+                assert_eq!(world.get("nyc")["status"]["origin"], "Bought");
                 world.delete("nyc");
                 until_gone(&world, "nyc").await;
                 assert_eq!(deeds(&world, Deed::Purchase), 1, "{switches} {spec}");
@@ -172,7 +172,7 @@ async fn paid_once(switches: Value, spec: &Value, fate: Fate) -> Duration {
     world.number("nyc", spec.clone());
     until_ready(&world, "nyc").await;
     let ready_after = world.elapsed();
-    assert_eq!(world.get("nyc")["status"]["adopted"], false);
+    assert_eq!(world.get("nyc")["status"]["origin"], "Bought");
     world.run_for(secs(300)).await;
     assert_eq!(deeds(&world, Deed::Purchase), 1, "{}", world.shown());
     assert_right(&world);

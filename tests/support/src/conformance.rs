@@ -154,7 +154,7 @@ impl Server {
             condition("Ready", "Unknown"),
             condition("Reconciling", "True"),
         ];
-        let first = json!({"adopted": false, "conditions": conditions});
+        let first = json!({"conditions": conditions});
         assert_eq!(made["status"], first, "{made:#}");
         let metadata = &made["metadata"];
         assert_eq!(metadata["generation"], 1);

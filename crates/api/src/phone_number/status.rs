@@ -49,7 +49,7 @@ pub struct PhoneNumberStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub telnyx: Option<TelnyxStatus>,
     /// True if the number was in the account before and was taken over. Deprecated: read origin.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopted: bool,
     /// Where the number comes from: Bought, or Adopted if it was in the account before and was taken over. Absent while no
     /// number is recorded.
@@ -65,7 +65,7 @@ pub struct PhoneNumberStatus {
     /// The last purchase attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<AttemptStatus>,
-    /// Ready, Reconciling and Stalled; Purchased, WebhooksConfigured and AssistantAssigned.
+    /// Ready; Purchased, WebhooksConfigured and AssistantAssigned; Reconciling and Stalled while they are True.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
