@@ -29,9 +29,11 @@ use metrics::Metrics;
 use traces::Traces;
 
 /// kube logs every failed request as an error of its own, without saying what it was for. The caller of the request logs
-/// what matters. Spans of [`traces::SPANS`] are for traces alone. What was written at a provider is told at every level,
-/// unless a directive names `audit` itself.
-const UNLESS_DIRECTED: &str = "kube_client::client::builder=off,spans=off,audit=info";
+/// what matters. kube's span around each reconcile names the object once more, and would be formatted whether a line is
+/// written or not. Spans of [`traces::SPANS`] are for traces alone. What was written at a provider is told at every
+/// level, unless a directive names `audit` itself.
+const UNLESS_DIRECTED: &str =
+    "kube_client::client::builder=off,kube_runtime::controller=warn,spans=off,audit=info";
 
 /// The form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -305,6 +307,24 @@ mod tests {
                     && answer.ends_with(end),
                 "{answer}"
             );
+        }
+    }
+
+    #[test]
+    fn the_span_of_a_reconcile_costs_nothing_unless_somebody_asks_for_it() {
+        for (level, is_wanted) in [
+            ("info", false),
+            ("debug", false),
+            ("info,kube_runtime::controller=info", true),
+        ] {
+            let subscriber = Registry::default().with(filter(level).unwrap());
+            let (span, warning) = tracing::subscriber::with_default(subscriber, || {
+                (
+                    tracing::enabled!(target: "kube_runtime::controller", tracing::Level::INFO),
+                    tracing::enabled!(target: "kube_runtime::controller", tracing::Level::WARN),
+                )
+            });
+            assert_eq!((span, warning), (is_wanted, true), "{level}");
         }
     }
 
