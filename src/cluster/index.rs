@@ -88,6 +88,8 @@ impl PartialOrd for Named {
 struct Entry {
     keys: Box<[Arc<Key>]>,
     cost: Option<Cost>,
+    /// The version of which all was noted.
+    version: Option<u64>,
 }
 
 /// What the number of a resource costs each month.
@@ -129,10 +131,18 @@ impl Index {
     /// Notes `number` as it is now. What was claimed before `since` is settled by now; what was claimed after `until`, which lies
     /// in the future, is made up.
     pub(super) fn put(&self, number: &PhoneNumber, since: Timestamp, until: Timestamp) -> Noted {
+        let version = version_of(number);
+        // Each write of ours is seen several times: in its answer, as the next one begins, and by the watch.
+        if version.is_some() && self.lock().version_of(&reference_to(number)) == version {
+            return Noted::default();
+        }
         let claim = claim_of(number);
         let keys = keys_of(number, claim.as_ref());
         let cost = cost_of(number, claim.as_ref());
+        let known = claim.is_some();
         let claim = claim.filter(|claim| claim.at <= until);
+        // A claim that was left out may count later.
+        let version = version.filter(|_| claim.is_some() == known);
         let claimed = claim.and_then(|claim| claimed(number, claim, cost.is_some()));
         let mut maps = self.lock();
         let (reference, before) = maps.take(number);
@@ -159,7 +169,12 @@ impl Index {
             let keys = keys.into_iter();
             keys.map(|key| maps.add_key(key, &reference)).collect()
         };
-        maps.entries.insert(reference, Entry { keys, cost });
+        let entry = Entry {
+            keys,
+            cost,
+            version,
+        };
+        maps.entries.insert(reference, entry);
         noted
     }
 
@@ -273,6 +288,11 @@ impl Maps {
         }
     }
 
+    /// The version of which all was noted.
+    fn version_of(&self, reference: &Reference) -> Option<u64> {
+        self.entries.get(reference)?.version
+    }
+
     /// Takes out what was noted of `number`, to be put back.
     fn take(&mut self, number: &PhoneNumber) -> (Arc<Reference>, Entry) {
         let reference = reference_to(number);
@@ -364,6 +384,11 @@ pub(super) fn claim_of(number: &PhoneNumber) -> Option<Claim> {
     let uid = number.uid().unwrap_or_default();
     let stored = Claim::read(number.annotations(), &owner(number), &uid);
     stored.claim().cloned()
+}
+
+/// The version of the resource. No two of one kind ever have the same.
+fn version_of(number: &PhoneNumber) -> Option<u64> {
+    number.metadata.resource_version.as_deref()?.parse().ok()
 }
 
 fn reference_to(number: &PhoneNumber) -> Reference {

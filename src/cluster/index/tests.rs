@@ -64,6 +64,46 @@ fn a_resource_is_found_by_what_it_is_now() {
 }
 
 #[test]
+fn a_version_is_noted_once_unless_something_of_it_was_left_out() {
+    let at: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+    let mut one = number("one", None);
+    one.metadata.resource_version = Some("7".into());
+    let owner = owner(&one);
+    let claim = Claim::to_buy(
+        "+12125550100".parse().unwrap(),
+        AccountId::new("AC1"),
+        &owner,
+        "u1",
+        "n1".into(),
+        at,
+        at,
+    );
+    let claim = claim.to_annotation().unwrap();
+    one.annotations_mut()
+        .insert(crate::claim::ANNOTATION.into(), claim);
+    let index = Index::default();
+    let is_counted = || {
+        let mut costs = Costs::default();
+        let account = vec![AccountId::new("AC1")];
+        let nobody = number("nobody", None);
+        let others = index.claims_excluding(&nobody, account, at, Box::new(|_, _, _| true));
+        others.visit_claims(&mut costs);
+        costs.0.len() == 1
+    };
+    let before = at - jiff::SignedDuration::from_secs(1);
+    assert!(index.put(&one, at, before).is_new_user);
+    assert!(!is_counted(), "it is made up as long as it lies ahead");
+    index.put(&one, at, at);
+    assert!(is_counted());
+    index.lock().claims.remove(&reference_to(&one));
+    index.put(&one, at, at);
+    assert!(!is_counted(), "nothing is done for what is known");
+    one.metadata.resource_version = Some("8".into());
+    index.put(&one, at, at);
+    assert!(is_counted());
+}
+
+#[test]
 fn what_others_claimed_of_late_counts_unless_it_came_to_nothing() {
     let at: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
     let number = |name: &str, intent: Intent, earlier: u32, status: serde_json::Value| {

@@ -320,12 +320,13 @@ async fn who_refers_to_another_account_leaves_the_queue_of_the_first() {
 #[tokio::test]
 async fn who_lets_go_of_a_number_wakes_those_that_wait_for_it() {
     let mut world = World::new();
-    let holder = number(
+    let mut holder = number(
         "holder",
         ONE,
         json!({"spec": {"phoneNumber": null, "search": {"country": "US"}}}),
     );
     let mut claimed = holder.clone();
+    holder.metadata.resource_version = Some("2".into());
     let at = jiff::Timestamp::UNIX_EPOCH;
     let claim = Claim::to_buy(
         ONE.parse().unwrap(),

@@ -236,6 +236,7 @@ async fn a_claim_counts_only_in_the_account_that_its_resource_opens() {
     let at_telnyx =
         |name: &str| json!({"spec": {"provider": "telnyx", "accountRef": {"name": name}}});
     let now = Timestamp::now();
+    let mut version = 1;
     for (change, account, counts) in [
         (refers("twilio"), "AC1", 1),
         (refers("other"), "AC1", 0),
@@ -248,7 +249,10 @@ async fn a_claim_counts_only_in_the_account_that_its_resource_opens() {
         (shared, "AC1", 0),
         (refers("other"), "AC2", 0),
     ] {
-        let made_up = claimed(number("other", NUMBER, change.clone()), account, "x", now);
+        let mut made_up = claimed(number("other", NUMBER, change.clone()), account, "x", now);
+        // Each is another version of the resource.
+        version += 1;
+        made_up.metadata.resource_version = Some(version.to_string());
         world.list(std::slice::from_ref(&made_up));
         let others = world
             .cluster
