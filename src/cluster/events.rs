@@ -1,4 +1,5 @@
-//! Events, written one after the other in the background: what they tell has happened already, so no reconcile waits for them.
+//! Events, written in the background: what they tell has happened already, so no reconcile waits for them. One task writes them
+//! one after the other; where many wait, a few more help, so that none is lost when thousands of numbers change at once.
 //!
 //! They are pending on transitions only, so nothing is gathered into series, and nothing is remembered once it is written.
 
@@ -28,6 +29,10 @@ const LONGEST_NOTE: usize = 1000;
 
 /// How many may wait. More are dropped: they are not worth the memory, and the status and the log tell the same.
 const MOST_WAITING: usize = 10_000;
+
+/// How many may wait for each task that writes them before another one helps, and how many tasks there are at most.
+const WAITING_PER_WRITER: usize = 100;
+const MOST_WRITERS: usize = 8;
 
 /// How long what waits is still written when the program ends.
 const TO_FINISH: Duration = Duration::from_secs(1);
@@ -64,7 +69,8 @@ pub(crate) struct Events {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<PendingEvent>,
-    writing: bool,
+    /// How many tasks write.
+    writers: usize,
     /// How many were ever recorded; no two Events have the same name.
     count: u64,
     dropped: u64,
@@ -99,7 +105,10 @@ impl Events {
                 return;
             }
             queue.waiting.push_back(pending);
-            !std::mem::replace(&mut queue.writing, true)
+            let wanted = queue.waiting.len().div_ceil(WAITING_PER_WRITER);
+            let must_start = queue.writers < wanted.min(MOST_WRITERS);
+            queue.writers += usize::from(must_start);
+            must_start
         };
         if must_start {
             tokio::spawn(self.clone().write_all());
@@ -109,7 +118,7 @@ impl Events {
     /// Waits a moment for those that are not written yet.
     pub(crate) async fn finish(&self) {
         let written = async {
-            while self.lock().writing {
+            while self.lock().writers > 0 {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
@@ -134,7 +143,7 @@ impl Events {
                 Some((pending, queue.count))
             }
             None => {
-                queue.writing = false;
+                queue.writers = queue.writers.saturating_sub(1);
                 queue.waiting.shrink_to_fit();
                 let dropped = std::mem::take(&mut queue.dropped);
                 if dropped > 0 {
@@ -297,8 +306,27 @@ mod tests {
         events.finish().await;
         let count = written.lock().unwrap().len();
         assert!(
-            (50..=101).contains(&count),
+            (50 * MOST_WRITERS..=101 * MOST_WRITERS).contains(&count),
             "{count} in a second, then it ends"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn thousands_of_events_in_a_minute_are_all_written() {
+        let written = Arc::default();
+        let events = Events::new(slow_server(Arc::clone(&written)), "operator-0");
+        // Four times as fast as one task writes.
+        for _ in 0..20_000 {
+            events.record(pending("Released"));
+            tokio::time::sleep(Duration::from_micros(2500)).await;
+        }
+        while events.lock().writers > 0 {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        let written = written.lock().unwrap();
+        assert_eq!(written.len(), 20_000);
+        let names: std::collections::HashSet<_> =
+            written.iter().map(|event| &event.metadata.name).collect();
+        assert_eq!(names.len(), 20_000);
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Observations {
     clock: Arc<dyn Clock>,
     by_uid: Mutex<HashMap<String, Box<Entry>>>,
     /// The purchases that resources of each name may have made, also of one that is gone.
-    attempts: Mutex<HashMap<Owner, Attempt>>,
+    attempts: Mutex<HashMap<Owner, Box<Attempt>>>,
     /// The names of whose orders this process knows, and since when.
     ordered: Mutex<HashMap<Owner, Instant>>,
 }

@@ -45,7 +45,7 @@ impl Observations {
             .map(|attempt| attempt.known);
         if known.is_none() {
             let claim = claim.clone();
-            attempts.insert(owner(object), Attempt { claim, known: now });
+            attempts.insert(owner(object), Box::new(Attempt { claim, known: now }));
         }
         known.map_or(Duration::ZERO, |known| now.since(known))
     }
