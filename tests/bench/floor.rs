@@ -7,7 +7,7 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use phonenumber_operator::api::PhoneNumberStatus;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::{REQUESTS_OF_AN_ACCOUNT, World};
 
@@ -16,6 +16,8 @@ pub struct Pattern {
     claim: String,
     status: Option<PhoneNumberStatus>,
     event: Event,
+    /// What the API server stores for the PhoneNumber, in bytes of JSON, and how many of those keep track of fields.
+    pub stored: (usize, usize),
 }
 
 impl Pattern {
@@ -26,7 +28,11 @@ impl Pattern {
         let events = Api::<Event>::namespaced(world.client.clone(), namespace);
         let events = events.list(&ListParams::default().fields(&about)).await;
         let event = events.unwrap().items.into_iter().next();
+        let bytes = |value: &Value| value.to_string().len();
+        let shown = serde_json::to_value(&number).unwrap();
+        let tracked = &shown["metadata"]["managedFields"];
         Self {
+            stored: (bytes(&shown), bytes(tracked)),
             claim: number.annotations().values().map(String::as_str).collect(),
             status: number.status,
             event: event.expect("a purchase is told in an Event"),

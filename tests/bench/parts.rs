@@ -35,6 +35,12 @@ const MOST_OF_THE_SECOND_HALF: f64 = 1.5;
 /// What a request of a purchase may take of the processor, compared with one of a client that decides nothing.
 const MOST_PER_REQUEST: f64 = 3.0;
 
+/// What the API server stores for a number that is Ready, in bytes of JSON.
+const MOST_STORED: f64 = 3600.0;
+
+/// The Events of a release: that it begins, and that it is done.
+const EVENTS_OF_A_RELEASE: usize = 2;
+
 /// For fewer numbers the start of the operator takes more than the purchases.
 const ENOUGH: usize = 1000;
 
@@ -114,9 +120,15 @@ impl Bench {
             MOST_OF_THE_SECOND_HALF,
         );
         counts(&mut part, &spent, count, 2.0, MOST_CALLS);
+        let lost = count.saturating_sub(spent.writes.events);
+        part.count("Events that did not come", lost as f64, 0.0);
+        let pattern = Pattern::of(&self.world, NAMESPACE, &created[0].0).await;
+        let (stored, tracked) = pattern.stored;
+        part.count("stored of a resource (bytes)", stored as f64, MOST_STORED)
+            .show("of these, managed fields", tracked as f64);
         self.check_ledger(count).await;
         self.standing = Some(Standing {
-            pattern: Pattern::of(&self.world, NAMESPACE, &created[0].0).await,
+            pattern,
             last_ready: at(&waits, 1.0),
             processor,
         });
@@ -383,6 +395,7 @@ impl Bench {
         let owned = self.world.emulator.get("/numbers").await;
         assert_eq!(owned, json!([]), "the account holds nothing any more");
         let each = count as f64;
+        let lost = (EVENTS_OF_A_RELEASE * count).saturating_sub(spent.writes.events);
         self.table
             .part("delete all")
             .guide("all gone", gone, "s", None)
@@ -400,7 +413,7 @@ impl Bench {
                 spent.writes.numbers as f64 / each,
                 2.1,
             )
-            .show("Events per release", spent.writes.events as f64 / each);
+            .count("Events that did not come", lost as f64, 0.0);
     }
 }
 

@@ -30,7 +30,7 @@ const LATENCY: u64 = 20;
 pub const INTERVAL: Duration = Duration::from_secs(10);
 
 /// How many requests to the phone company an account allows at once.
-pub const REQUESTS_OF_AN_ACCOUNT: usize = 64;
+pub const REQUESTS_OF_AN_ACCOUNT: usize = 32;
 
 /// How many requests that create or delete objects are under way at once.
 const REQUESTS_AT_ONCE: usize = 16;
@@ -232,6 +232,8 @@ impl World {
             .args(self.emulator.endpoint_flags())
             .arg(format!("--inventory-interval={}s", interval.as_secs()))
             .args(["--listen=127.0.0.1:0", "--leader-elect=false"])
+            // As the chart has it.
+            .arg("--log-format=json")
             .args(flags);
         let log = self.log();
         self.start_logging_to(&log, command).await
