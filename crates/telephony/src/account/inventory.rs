@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -24,15 +25,16 @@ pub fn is_suspect(missing: usize, all: usize) -> bool {
     missing > (all / 10).max(3)
 }
 
-/// Which numbers are known, by how often numbers may have got lost: while this is the same, more may have come, and none is gone
-/// but what was released.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Which numbers are known: while this is the same, more may have come, and none is gone but what was released. No two
+/// inventories ever have the same, also not one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version(u64);
 
-impl Version {
-    /// What is known after numbers may have got lost.
-    pub fn next(self) -> Self {
-        Self(self.0 + 1)
+impl Default for Version {
+    /// What is known from now on, after numbers may have got lost.
+    fn default() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -198,7 +200,7 @@ impl Inventory {
         rows.extend(newer.drain());
         state.reindex();
         state.listed = Some(begun);
-        state.version = state.version.next();
+        state.version = Version::default();
         hidden
     }
 
@@ -232,7 +234,7 @@ impl Inventory {
             }
             (None, known) => {
                 known.into_iter().for_each(|it| state.vanished.put(it));
-                state.version = state.version.next();
+                state.version = Version::default();
             }
         }
     }

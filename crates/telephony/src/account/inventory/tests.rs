@@ -276,3 +276,13 @@ fn a_number_counts_as_held_until_two_witnesses_say_that_it_is_gone() {
     inventory.gone(&NumberId::new("a"), Some(at(19)));
     assert_eq!(counts(), (0, false));
 }
+
+#[test]
+fn no_two_inventories_are_taken_for_one() {
+    let (one, other) = (Inventory::default(), Inventory::default());
+    assert_ne!(one.version(), other.version());
+    let before = one.version();
+    one.gone(&NumberId::new("PN1".to_owned()), None);
+    assert_ne!(one.version(), before);
+    assert_ne!(one.version(), other.version());
+}
