@@ -132,7 +132,8 @@ impl Index {
     /// in the future, is made up.
     pub(super) fn put(&self, number: &PhoneNumber, since: Timestamp, until: Timestamp) -> Noted {
         let version = version_of(number);
-        // Each write of ours is seen several times: in its answer, as the next one begins, and by the watch.
+        // Each write of ours is seen several times: in its answer, as the next one begins, and by the watch. What was settled
+        // when a version was noted stays settled.
         if version.is_some() && self.lock().version_of(&reference_to(number)) == version {
             return Noted::default();
         }
@@ -309,17 +310,27 @@ impl Maps {
         sums.sum()
     }
 
-    /// True if another than `excluded` that has claimed or holds `number` tells what it costs.
-    fn counts_excluding(&self, excluded: &Reference, number: &E164) -> bool {
+    /// What was claimed, and whether another than `excluded` that has claimed or holds a number tells what it costs.
+    fn claims_and_counts_excluding<'a>(
+        &'a mut self,
+        excluded: &'a Reference,
+    ) -> (&'a mut Claims, impl Fn(&E164) -> bool + 'a) {
+        let Self {
+            by_key,
+            entries,
+            claims,
+            ..
+        } = self;
         let counts = |reference: &Arc<Reference>| {
-            let entry = self.entries.get(reference);
+            let entry = entries.get(reference);
             **reference != *excluded && entry.is_some_and(|entry| entry.cost.is_some())
         };
-        match self.by_key.get(&Key::Declared(number.to_string())) {
+        let is_counted = move |number: &E164| match by_key.get(&Key::Declared(number.to_string())) {
             None => false,
             Some(Found::One(holder)) => counts(holder),
             Some(Found::Many(holders)) => holders.iter().any(|named| counts(&named.0)),
-        }
+        };
+        (claims, is_counted)
     }
 
     fn add_cost(&mut self, cost: Option<&Cost>) {

@@ -50,13 +50,14 @@ impl OtherClaims for Excluding<'_> {
 
     /// True if what `number` costs is part of [`Index::cost_excluding`].
     fn is_counted(&self, number: &E164) -> bool {
-        self.index.lock().counts_excluding(&self.excluded, number)
+        let mut maps = self.index.lock();
+        let (_, is_counted) = maps.claims_and_counts_excluding(&self.excluded);
+        is_counted(number)
     }
 
     fn visit_claims(&self, visitor: &mut dyn ClaimVisitor) {
         let mut maps = self.index.lock();
-        let mut claims = std::mem::take(&mut maps.claims);
-        let is_counted = |number: &E164| maps.counts_excluding(&self.excluded, number);
+        let (claims, is_counted) = maps.claims_and_counts_excluding(&self.excluded);
         let is_credible = |who: &Reference, claimed: &Claimed| {
             let (account, provider) = claimed.user.as_ref();
             let namespace = who.namespace.as_deref().unwrap_or_default();
@@ -70,6 +71,5 @@ impl OtherClaims for Excluding<'_> {
             is_counted,
             visitor,
         );
-        maps.claims = claims;
     }
 }
