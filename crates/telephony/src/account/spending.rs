@@ -303,7 +303,9 @@ impl ClaimVisitor for Count<'_> {
             self.unseen.insert(*number);
         }
         if !is_own && !is_counted {
-            self.uncounted.insert(*number, monthly);
+            // Of two claims on it one may tell no price.
+            let most = self.uncounted.entry(*number).or_insert(monthly);
+            *most = monthly.max(*most);
         }
         is_held
     }

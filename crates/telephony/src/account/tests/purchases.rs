@@ -166,6 +166,37 @@ async fn what_a_purchase_without_a_price_is_compared_with_does_not_grow() {
     assert_eq!(account.tally(&others).numbers, 200);
 }
 
+/// Two resources that claim the same numbers, of which one tells no price.
+struct Twice;
+
+impl OtherClaims for Twice {
+    fn is_own(&self, _: &E164) -> bool {
+        false
+    }
+
+    fn is_counted(&self, _: &E164) -> bool {
+        false
+    }
+
+    fn visit_claims(&self, visitor: &mut dyn ClaimVisitor) {
+        let number = |last: &str| format!("+121255501{last}").parse().unwrap();
+        let monthly = Amount::read("1.15").unwrap();
+        visitor.visit(&number("01"), monthly, false);
+        visitor.visit(&number("01"), Amount::ZERO, false);
+        visitor.visit(&number("02"), Amount::ZERO, false);
+        visitor.visit(&number("02"), monthly, false);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_claims_on_a_number_the_dearer_counts() {
+    let (_, accounts) = world(Duration::ZERO, opens);
+    let account = accounts.open(&token("t")).await.unwrap();
+    let tally = account.tally(&Twice);
+    assert_eq!(tally.numbers, 2);
+    assert_eq!(tally.monthly, Amount::read("2.30").unwrap());
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_account_that_nobody_has_any_more_is_forgotten_once_its_purchases_are_settled() {
     let (_, accounts) = world(Duration::ZERO, opens);
