@@ -17,9 +17,9 @@ use super::*;
 use crate::api::{Adoption, DeletionPolicy, Reason, StatusReason};
 use crate::claim::{Claim, Intent, Stored};
 use crate::number::{
-    AccountId, Configuration, E164, Field, Holding, Installation, Line, Mark, NumberId, Offer,
-    OrderId, Origin, Owner, Price, Provider, RegulatoryDocuments, Routing, Search, Settings,
-    TwilioSettings,
+    AccountId, Configuration, Description, E164, Field, Holding, Installation, Line, Mark,
+    NumberId, Offer, OrderId, Origin, Owner, Price, Provider, RegulatoryDocuments, Routing, Search,
+    Settings, TwilioSettings,
 };
 use crate::provider::{Identity, Order, OrderPapers, OrderState, Refusal, WebhookOwner};
 
@@ -112,6 +112,7 @@ fn offer() -> Offer {
     Offer {
         number: number(),
         price: None,
+        description: Description::default(),
     }
 }
 

@@ -8,6 +8,8 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde::{Deserialize, Serialize};
 
+use super::{Capabilities, E164};
+
 /// A currency, as ISO 4217, such as `USD`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Currency(String);
@@ -140,9 +142,22 @@ impl Price {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
     /// The number.
-    pub number: super::E164,
+    pub number: E164,
     /// What it costs, where the offer itself tells.
     pub price: Option<Price>,
+    /// What else the offer tells.
+    pub description: Description,
+}
+
+/// What an offer tells of its number besides the price. A provider's texts are as they came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Description {
+    /// What the number can do, as far as the offer says so.
+    pub capabilities: Capabilities,
+    /// The place that it belongs to.
+    pub locality: Option<String>,
+    /// The state or province.
+    pub region: Option<String>,
 }
 
 #[cfg(test)]

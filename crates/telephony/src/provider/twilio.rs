@@ -26,8 +26,8 @@ use super::{
 };
 use crate::claim::{Claim, ReleaseToken, Token};
 use crate::number::{
-    AccountId, Configuration, E164, Holding, Inbound, Kind, Mark, MessagingService, NumberId,
-    Offer, OrderId, Price, Provider, RegulatoryDocuments, Routing, Search, Settings,
+    AccountId, Configuration, Description, E164, Holding, Inbound, Kind, Mark, MessagingService,
+    NumberId, Offer, OrderId, Price, Provider, RegulatoryDocuments, Routing, Search, Settings,
 };
 use classify::Asked;
 use requests::PAGE_SIZE;
@@ -244,6 +244,7 @@ impl ProviderApi for Twilio {
         Ok(Some(Offer {
             number: *number,
             price: None,
+            description: Description::default(),
         }))
     }
 

@@ -1,7 +1,7 @@
 //! Searches, and the limits of an account.
 
 use super::*;
-use crate::number::{Amount, Capabilities, Capability, Currency, Kind};
+use crate::number::{Amount, Capabilities, Capability, Currency, Description, Kind};
 use crate::provider::RefusalKind;
 
 pub(super) fn search() -> Search {
@@ -194,6 +194,7 @@ fn a_limit_on_cost_refuses_what_is_dearer_or_of_unknown_price() {
         facts.findings.offer = Some(Some(Offer {
             number: number(),
             price: known.clone(),
+            description: Description::default(),
         }));
         let step = plan(&facts);
         assert_eq!(reason(&step), expected, "{known:?}");
@@ -228,6 +229,7 @@ fn what_a_limit_on_cost_says_names_the_number_that_is_declared_and_no_candidate(
             facts.findings.offer = Some(Some(Offer {
                 number: number(),
                 price: known,
+                description: Description::default(),
             }));
             let Step::Done(Outcome::Wait { message, .. }) = plan(&facts) else {
                 panic!("{:?}", plan(&facts));

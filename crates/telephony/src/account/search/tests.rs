@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::account::{Accounts, Credentials, Endpoints};
-use crate::number::{Amount, Provider};
+use crate::number::{Amount, Description, Provider};
 use crate::provider::http::{Client, Request, Response, Transport, TransportError};
 use crate::testing::TokioClock;
 
@@ -319,6 +319,7 @@ fn only_what_fits_in_every_point_is_given_out_and_only_once() {
     let offer = |number: &str, monthly: &str| Offer {
         number: number.parse().unwrap(),
         price: Price::read(monthly, "0", "USD"),
+        description: Description::default(),
     };
     let search = r#"{"country": "US", "areaCode": "212", "contains": "5550"}"#;
     let search: Search = serde_json::from_str(search).unwrap();

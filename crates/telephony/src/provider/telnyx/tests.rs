@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use super::Telnyx;
 use super::classify::{MAY_BE_OURS, TABLE};
 use crate::number::{
-    Configuration, Line, NumberId, OrderId, RegulatoryDocuments, Routing, Settings, Shown,
+    Configuration, Description, Line, NumberId, OrderId, RegulatoryDocuments, Routing, Settings,
+    Shown,
 };
 use crate::provider::http::fake::{Fake, NUMBER, json, mark_of, release_token, text, token};
 use crate::provider::http::{Response, TransportError};

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::number::{
-    Capabilities, E164, Holding, Line, NumberId, Offer, OrderId, Price, Search, Settings, Shown,
-    TelnyxSettings,
+    Capabilities, Description, E164, Holding, Line, NumberId, Offer, OrderId, Price, Search,
+    Settings, Shown, TelnyxSettings,
 };
 use crate::provider::http::Response;
 use crate::provider::{Order, OrderPapers, OrderState, Webhook};
@@ -249,6 +249,8 @@ pub(super) struct Hit {
     features: Option<Vec<Feature>>,
     #[serde(default)]
     cost_information: Option<Cost>,
+    #[serde(default)]
+    region_information: Value,
 }
 
 #[derive(Deserialize)]
@@ -271,6 +273,10 @@ struct Cost {
 impl Hit {
     /// True if the hit shows all the capabilities that `search` wants.
     pub(super) fn can_do_what_is_wanted(&self, search: &Search) -> bool {
+        search.is_met_by(&self.capabilities())
+    }
+
+    fn capabilities(&self) -> Capabilities {
         let can = |name: &str| {
             let mut features = self.features.iter().flatten();
             features.any(|feature| {
@@ -280,13 +286,24 @@ impl Hit {
                     .is_some_and(|found| found.eq_ignore_ascii_case(name))
             })
         };
-        let capabilities = Capabilities {
+        Capabilities {
             voice: can("voice"),
             sms: can("sms"),
             mms: can("mms"),
             fax: can("fax"),
-        };
-        search.is_met_by(&capabilities)
+        }
+    }
+
+    /// The region of one of these types; an earlier type is preferred.
+    fn region(&self, types: &[&str]) -> Option<String> {
+        let regions = self.region_information.as_array();
+        let text = |region: &Value, field: &str| region.get(field)?.as_str().map(str::to_owned);
+        let mut found = types.iter().filter_map(|wanted| {
+            let mut regions = regions.into_iter().flatten();
+            let is = |region: &&Value| text(region, "region_type").as_deref() == Some(*wanted);
+            text(regions.find(is)?, "region_name").filter(|name| !name.is_empty())
+        });
+        found.next()
     }
 
     /// The number with its price; `None` if it is redacted, or only nearly what was asked for.
@@ -294,6 +311,11 @@ impl Hit {
         if self.best_effort == Some(true) {
             return None;
         }
+        let description = Description {
+            capabilities: self.capabilities(),
+            locality: self.region(&["location", "rate_center"]),
+            region: self.region(&["state"]),
+        };
         let price = self.cost_information.and_then(|cost| {
             let amount = |value: Value| match value {
                 Value::String(text) => Some(text),
@@ -306,6 +328,7 @@ impl Hit {
         Some(Offer {
             number: self.phone_number.parse().ok()?,
             price,
+            description,
         })
     }
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::wire::capabilities;
-use crate::number::{Capability, E164, Kind, Offer, Price, Search};
+use crate::number::{Capability, Description, E164, Kind, Offer, Price, Search};
 
 /// The last segment of the path of a kind.
 pub(super) fn segment(kind: Kind) -> &'static str {
@@ -78,6 +78,10 @@ struct Row {
     iso_country: Option<String>,
     #[serde(default)]
     capabilities: Value,
+    #[serde(default)]
+    locality: Value,
+    #[serde(default)]
+    region: Value,
 }
 
 impl Available {
@@ -89,10 +93,17 @@ impl Available {
             let is_there = row
                 .iso_country
                 .is_none_or(|country| country == search.country);
-            let fits = is_there && search.is_met_by(&capabilities(&row.capabilities));
-            fits.then_some(Offer {
+            let capabilities = capabilities(&row.capabilities);
+            let place = |value: &Value| value.as_str().map(str::to_owned);
+            let fits = is_there && search.is_met_by(&capabilities);
+            fits.then(|| Offer {
                 number,
                 price: None,
+                description: Description {
+                    capabilities,
+                    locality: place(&row.locality),
+                    region: place(&row.region),
+                },
             })
         });
         fitting.collect()
@@ -142,6 +153,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::number::Capabilities;
 
     fn search(change: Value) -> Search {
         let mut whole = json!({"country": "US", "capabilities": ["voice", "sms"]});
@@ -190,7 +202,8 @@ mod tests {
     #[test]
     fn only_what_can_do_what_is_wanted_is_offered() {
         let page = json!({"available_phone_numbers": [
-            {"phone_number": "+12125550100", "iso_country": "US", "capabilities": {"voice": true, "SMS": true}},
+            {"phone_number": "+12125550100", "iso_country": "US", "capabilities": {"voice": true, "SMS": true, "fax": false},
+                "locality": "New York", "region": null},
             {"phone_number": "+12125550101", "iso_country": "US", "capabilities": {"voice": true, "SMS": false}},
             {"phone_number": "+12125550103", "iso_country": "CA", "capabilities": {"voice": true, "sms": true}},
             {"phone_number": "212-LETTERS", "capabilities": {"voice": true, "sms": true}},
@@ -198,8 +211,20 @@ mod tests {
         ]});
         let page: Available = serde_json::from_value(page).unwrap();
         let offers = page.offers(&search(json!({"areaCode": "212", "contains": "5550"})));
-        let numbers: Vec<_> = offers.iter().map(|offer| offer.number.as_str()).collect();
-        assert_eq!(numbers, ["+12125550100"]);
+        let offer = Offer {
+            number: "+12125550100".parse().unwrap(),
+            price: None,
+            description: Description {
+                capabilities: Capabilities {
+                    voice: true,
+                    sms: true,
+                    ..Capabilities::default()
+                },
+                locality: Some("New York".into()),
+                region: None,
+            },
+        };
+        assert_eq!(offers, [offer]);
     }
 
     #[test]

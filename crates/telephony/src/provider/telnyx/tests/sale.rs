@@ -77,12 +77,24 @@ async fn a_search_offers_only_what_can_do_what_is_wanted_each_with_its_own_price
         hit
     };
     let hits = json!([
-        hit("+12125550100", json!({})),
+        hit(
+            "+12125550100",
+            json!({"region_information": [
+                {"region_type": "country_code", "region_name": "US"},
+                {"region_type": "state", "region_name": "NY"},
+                {"region_type": "rate_center", "region_name": "NWYRCYZN01"},
+                {"region_type": "location", "region_name": "New York"},
+            ]})
+        ),
         hit(
             "+12125550101",
-            json!({"cost_information": cost(json!(2.5), "EUR")})
+            json!({"cost_information": cost(json!(2.5), "EUR"), "features": [{"name": "SMS"}, {"name": "voice"}, {"name": "mms"}],
+                "region_information": [7, {"region_type": "rate_center", "region_name": "NWYRCYZN01"}, {"region_type": "state"}]})
         ),
-        hit("+12125550102", json!({"cost_information": null})),
+        hit(
+            "+12125550102",
+            json!({"cost_information": null, "region_information": "none"})
+        ),
         hit(
             "+12125550103",
             json!({"cost_information": cost(json!("free"), "USD")})
@@ -115,5 +127,25 @@ async fn a_search_offers_only_what_can_do_what_is_wanted_each_with_its_own_price
     assert_eq!(
         shown,
         wanted.map(|(number, price)| (number, price.to_owned()))
+    );
+    let described: Vec<_> = offers
+        .iter()
+        .map(|offer| {
+            let Description {
+                capabilities: can,
+                locality,
+                region,
+            } = &offer.description;
+            assert!(can.voice && can.sms && !can.fax, "{offer:?}");
+            (can.mms, locality.as_deref(), region.as_deref())
+        })
+        .collect();
+    assert_eq!(
+        described[..3],
+        [
+            (false, Some("New York"), Some("NY")),
+            (true, Some("NWYRCYZN01"), None),
+            (false, None, None),
+        ]
     );
 }
