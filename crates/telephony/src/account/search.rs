@@ -260,6 +260,15 @@ impl Page {
 }
 
 impl Account {
+    /// What the provider shows of its stock that is as `search` wants it, as far as its answer tells; the digits are not
+    /// checked, see [`Search::fits`]. Nothing is kept from others.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn on_sale(&self, search: &Search) -> Result<Vec<Offer>, Error> {
+        self.call(self.provider_api.search(search)).await
+    }
+
     /// Picks a number on sale that is as `search` wants it, that `is_free` and that `is_cheap`, and keeps it from others. One
     /// search serves all that want the same for [`SEARCH_HOLDS`], and one runs at a time; the pick is random, so that two
     /// programs that buy alike seldom meet.
