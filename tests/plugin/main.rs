@@ -6,3 +6,4 @@ mod adopting;
 mod errors;
 mod orphans;
 mod plugin;
+mod search;

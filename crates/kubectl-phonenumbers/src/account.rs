@@ -9,11 +9,11 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Secret;
 use phonenumber_api::{AccountKind, AccountSpec, SecretRef};
 use secrecy::SecretString;
-use telephony::account::{Accounts, Credentials, Endpoints};
-use telephony::clock::{Clock, MonotonicClock};
-use telephony::number::{Holding, Provider};
-use telephony::provider::Error as ProviderError;
+use telephony::account::{Account, Accounts, Credentials, Endpoints};
+use telephony::clock::{Clock, Instant, MonotonicClock};
+use telephony::number::{Holding, Offer, Provider, Search};
 use telephony::provider::http::{Client, Reqwest, Transport};
+use telephony::provider::{Error as ProviderError, RefusalKind};
 
 use super::cluster::Cluster;
 use super::error::Error;
@@ -56,6 +56,17 @@ fn kind_of(text: &str) -> Result<AccountKind, String> {
         }
         _ => Err("the kinds are provideraccount and clusterprovideraccount".to_owned()),
     }
+}
+
+/// What an account shows of what is on sale.
+#[derive(Debug, Default)]
+pub(super) struct Sale {
+    /// What is on sale.
+    pub(super) offers: Vec<Offer>,
+    /// The provider's words where it has nothing there.
+    pub(super) refusal: Option<String>,
+    /// Why the price list could not be read, if it was needed.
+    pub(super) no_prices: Option<String>,
 }
 
 /// An account as the cluster declares it.
@@ -113,18 +124,64 @@ impl DeclaredAccount {
         cluster: &Cluster,
         endpoints: Endpoints,
     ) -> Result<Vec<Holding>, Error> {
+        let (account, begun) = self.open(cluster, endpoints).await?;
+        let listed = account.list(begun).await;
+        listed.map_err(|error| self.unanswered(&error))?;
+        Ok(account.holdings())
+    }
+
+    /// What it shows of what is on sale that is as `search` wants, as far as its answer tells, now. The prices are those by
+    /// which the operator buys: the offer's own, else that of the price list.
+    pub(super) async fn on_sale(
+        &self,
+        search: &Search,
+        cluster: &Cluster,
+        endpoints: Endpoints,
+    ) -> Result<Sale, Error> {
+        let (account, _) = self.open(cluster, endpoints).await?;
+        let (provider, title) = (self.provider(), self.title());
+        let mut sale = Sale::default();
+        match account.on_sale(search).await {
+            Ok(offers) => sale.offers = offers,
+            Err(ProviderError::Refused(refusal)) if refusal.kind == RefusalKind::NotOnSale => {
+                sale.refusal = Some(refusal.to_string());
+            }
+            Err(ProviderError::Refused(refusal)) => {
+                return Err(Error::Provider(format!(
+                    "{provider} refuses to search for {} for {title}: {refusal}. Ask for something else, or mend what it names",
+                    search.title()
+                )));
+            }
+            Err(error) => return Err(self.unanswered(&error)),
+        }
+        if sale.offers.iter().any(|offer| offer.price.is_none()) {
+            match account.price(&search.country, search.kind).await {
+                Ok(listed) => {
+                    for offer in &mut sale.offers {
+                        offer.price = offer.price.take().or_else(|| listed.clone());
+                    }
+                }
+                Err(error) => sale.no_prices = Some(error.to_string()),
+            }
+        }
+        Ok(sale)
+    }
+
+    /// The account at the provider, and when asking for it began.
+    async fn open(
+        &self,
+        cluster: &Cluster,
+        endpoints: Endpoints,
+    ) -> Result<(Arc<Account>, Instant), Error> {
         let credentials = self.credentials(cluster).await?;
         let clock = Arc::new(MonotonicClock::default());
         let begun = clock.now();
         let transport = Reqwest::new().map_err(|error| Error::Provider(error.to_string()))?;
         let client = reader(Arc::new(transport), Arc::clone(&clock) as Arc<dyn Clock>);
         let accounts = Accounts::new(client, endpoints, clock, Duration::ZERO, Duration::ZERO);
-        let listed = async {
-            let account = accounts.open(&credentials).await?;
-            account.list(begun).await?;
-            Ok(account.holdings())
-        };
-        listed.await.map_err(|error| self.unanswered(&error))
+        let opened = accounts.open(&credentials).await;
+        let account = opened.map_err(|error| self.unanswered(&error))?;
+        Ok((account, begun))
     }
 
     async fn credentials(&self, cluster: &Cluster) -> Result<Credentials, Error> {

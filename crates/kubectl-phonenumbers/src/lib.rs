@@ -1,12 +1,15 @@
-//! The kubectl plugin: what provider accounts hold, seen beside what the cluster declares. It only reads, in the cluster
-//! with the user's own rights and at the provider.
+//! The kubectl plugin: what provider accounts hold, seen beside what the cluster declares, and what they have on sale. It
+//! only reads, in the cluster with the user's own rights and at the provider.
 
 mod account;
 mod cluster;
 mod error;
 mod manifest;
+mod purchase;
+mod search;
 mod survey;
 mod table;
+mod wishes;
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,6 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use phonenumber_api::AccountKind;
 use serde_json::Value;
+use telephony::account::Endpoints;
 use telephony::endpoints::EndpointOptions;
 use telephony::number::{Holding, Installation, Origin, Provider};
 
@@ -21,13 +25,14 @@ use account::{AccountName, DeclaredAccount};
 use cluster::{Cluster, Connection};
 pub use error::Error;
 use manifest::Destination;
+use search::Request;
 use survey::{Known, Orphan};
 use table::{NONE, age, answered_by, shown};
 
 /// Why nothing is written.
 const ONLY_READS: &str = "kubectl phonenumbers only reads";
 
-/// Shows what provider accounts hold beside what the cluster declares. Only reads.
+/// Shows what provider accounts hold beside what the cluster declares, and what is on sale. Only reads.
 ///
 /// The cluster is read with your own rights: get on the account, on its Secret and on what else a command names. Nothing
 /// is ever written, neither to the cluster nor at a provider.
@@ -74,6 +79,17 @@ enum Command {
         #[arg(long, env = "PHONENUMBER_INSTALLATION_ID", value_name = "ID")]
         installation_id: Option<String>,
     },
+
+    /// List numbers on sale with what they cost, the cheapest first. Buys nothing.
+    ///
+    /// The prices are those by which the operator buys. Each account shows a part of what it has, perhaps the same part each
+    /// time: where little is shown there may be more.
+    ///
+    /// With -o yaml or -o json, print a PhoneNumber manifest for each number that is shown, to look through and then to apply
+    /// with kubectl apply -f -. Each of them BUYS A NUMBER when it is applied. It asks for a number like these, whichever is on
+    /// sale then, for at most the highest monthly price that is shown of the account; with --pin it names the very number.
+    /// The same command prints the same names: for more numbers, choose another --name-prefix.
+    Search(Request),
 }
 
 #[derive(Args, Debug)]
@@ -82,6 +98,13 @@ struct Question {
     #[arg(value_name = "ACCOUNT")]
     account: AccountName,
 
+    #[command(flatten)]
+    scope: Scope,
+}
+
+/// Which accounts are meant, how they are reached, and how the answer is printed.
+#[derive(Args, Debug)]
+struct Scope {
     /// ACCOUNT is the name of a ClusterProviderAccount.
     #[arg(long)]
     cluster: bool,
@@ -144,6 +167,18 @@ pub struct Answer {
     pub notes: Vec<String>,
 }
 
+/// What is said of a command line that cannot be read, in one line where it is about a value; `None` leaves it to clap.
+pub fn bad_value(error: &clap::Error) -> Option<String> {
+    use clap::error::ErrorKind::{InvalidValue, ValueValidation};
+    if !matches!(error.kind(), InvalidValue | ValueValidation) {
+        return None;
+    }
+    let text = error.to_string();
+    let lines = text.lines().map(str::trim);
+    let first: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+    Some(first.join(" "))
+}
+
 /// Answers what `arguments` ask.
 ///
 /// # Errors
@@ -157,6 +192,7 @@ pub async fn run(arguments: Arguments) -> Result<Answer, Error> {
             question,
             installation_id,
         } => orphans(question, installation_id).await,
+        Command::Search(request) => search::search(request).await,
     }
 }
 
@@ -218,37 +254,51 @@ async fn orphans(question: Question, installation_id: Option<String>) -> Result<
     Ok(answer)
 }
 
+impl Scope {
+    /// Where the providers are.
+    fn endpoints(&self) -> Result<Endpoints, Error> {
+        let endpoints = self.endpoints.endpoints();
+        let (endpoints, _) = endpoints.map_err(|error| Error::Flag(error.to_string()))?;
+        Ok(endpoints)
+    }
+
+    /// The kind of the account that `named` means.
+    fn kind(&self, named: &AccountName) -> Result<AccountKind, Error> {
+        match (named.kind, self.cluster) {
+            (Some(AccountKind::ProviderAccount), true) => {
+                let why = "--cluster is for ClusterProviderAccounts: leave it out, or name the account alone";
+                Err(Error::Flag(why.to_owned()))
+            }
+            (_, true) => Ok(AccountKind::ClusterProviderAccount),
+            (kind, false) => Ok(kind.unwrap_or_default()),
+        }
+    }
+}
+
 /// A question with the cluster and the account that it is about.
 struct Asked {
     cluster: Cluster,
     account: DeclaredAccount,
-    endpoints: telephony::account::Endpoints,
+    endpoints: Endpoints,
     output: Option<Output>,
     no_headers: bool,
 }
 
 impl Asked {
     async fn open(question: Question) -> Result<Self, Error> {
-        let endpoints = question.endpoints.endpoints();
-        let (endpoints, _) = endpoints.map_err(|error| Error::Flag(error.to_string()))?;
-        let AccountName { kind, name } = question.account;
-        let kind = match (kind, question.cluster) {
-            (Some(AccountKind::ProviderAccount), true) => {
-                let why = "--cluster is for ClusterProviderAccounts: leave it out, or name the account alone";
-                return Err(Error::Flag(why.to_owned()));
-            }
-            (_, true) => AccountKind::ClusterProviderAccount,
-            (kind, false) => kind.unwrap_or_default(),
-        };
-        let cluster = Cluster::open(question.connection).await?;
-        let namespace = &question.operator_namespace;
+        let scope = question.scope;
+        let endpoints = scope.endpoints()?;
+        let kind = scope.kind(&question.account)?;
+        let name = question.account.name;
+        let cluster = Cluster::open(scope.connection).await?;
+        let namespace = &scope.operator_namespace;
         let account = DeclaredAccount::read(kind, &name, namespace, &cluster).await?;
         Ok(Self {
             cluster,
             account,
             endpoints,
-            output: question.output,
-            no_headers: question.no_headers,
+            output: scope.output,
+            no_headers: scope.no_headers,
         })
     }
 

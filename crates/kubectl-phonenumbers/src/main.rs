@@ -4,12 +4,22 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use kubectl_phonenumbers::{Answer, Arguments, run};
+use kubectl_phonenumbers::{Answer, Arguments, bad_value, run};
 use telephony::shown::{MOST_OF_MESSAGE, line};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let Some(said) = bad_value(&error) else {
+                error.exit();
+            };
+            eprintln!("{}", line(&said, MOST_OF_MESSAGE));
+            return ExitCode::from(2);
+        }
+    };
+    match run(arguments).await {
         Ok(answer) => print(&answer).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS),
         Err(error) => {
             eprintln!("error: {}", line(&error.to_string(), MOST_OF_MESSAGE));

@@ -1,5 +1,5 @@
 //! PhoneNumber manifests that take over numbers which an account holds already, such that admission accepts them as they
-//! are, whatever somebody once named the numbers. Pure.
+//! are, whatever somebody once named the numbers; and how manifests are printed. Pure.
 
 use std::collections::{HashMap, HashSet};
 
@@ -69,17 +69,23 @@ fn stem(holding: &Holding, provider: Provider) -> Option<String> {
     if !name.chars().any(char::is_alphabetic) {
         return None;
     }
+    let mut label = label(&name);
+    label.truncate(STEM);
+    let label = label.trim_end_matches('-');
+    (!label.is_empty()).then(|| label.to_owned())
+}
+
+/// What of `text` a DNS label may have, however long; empty if that is nothing.
+pub(super) fn label(text: &str) -> String {
     let mut label = String::new();
-    for c in name.chars() {
+    for c in text.chars() {
         if c.is_ascii_alphanumeric() {
             label.push(c.to_ascii_lowercase());
         } else if !label.is_empty() && !label.ends_with('-') {
             label.push('-');
         }
     }
-    label.truncate(STEM);
-    let label = label.trim_end_matches('-');
-    (!label.is_empty()).then(|| label.to_owned())
+    label.trim_end_matches('-').to_owned()
 }
 
 /// The name at the provider without a mark, as far as `spec.friendlyName` may have it.
@@ -128,18 +134,25 @@ pub(super) fn manifests(
 /// The manifest that takes `holding` over as the PhoneNumber `name`.
 fn manifest(holding: &Holding, name: &str, to: &Destination) -> Value {
     let mut spec = json!({
-        "provider": to.provider,
         "phoneNumber": holding.number,
         "adoptionPolicy": AdoptionPolicy::Adopt,
     });
+    if let Some(name) = friendly_name(holding, to.provider)
+        && let Some(spec) = spec.as_object_mut()
+    {
+        spec.insert("friendlyName".to_owned(), json!(name));
+    }
+    object(name, to, spec)
+}
+
+/// The PhoneNumber `name` with this `spec`, which lacks the provider and the account.
+pub(super) fn object(name: &str, to: &Destination, mut spec: Value) -> Value {
     let mut set = |field: &str, value: Value| {
         if let Some(spec) = spec.as_object_mut() {
             spec.insert(field.to_owned(), value);
         }
     };
-    if let Some(name) = friendly_name(holding, to.provider) {
-        set("friendlyName", json!(name));
-    }
+    set("provider", json!(to.provider));
     let is_default =
         to.kind == AccountKind::ProviderAccount && to.account == to.provider.to_string();
     if !is_default {
