@@ -237,7 +237,7 @@ async fn a_number_that_changed_hands_is_neither_repaired_nor_released() {
     world.until_gone("nyc").await;
     assert_eq!(world.emulator.number("+12125550411").await, before);
     assert_eq!(world.emulator.releases("+12125550411").await, 0);
-    assert!(world.events("nyc").await.contains(&"NotOwned".to_owned()));
+    world.until_event("nyc", "NotOwned").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,6 +53,12 @@ impl World {
         .await
     }
 
+    /// Waits until an Event with this reason is about the PhoneNumber: Events are written behind what they tell.
+    pub async fn until_event(&self, name: &str, reason: &str) {
+        let is_told = async || self.events(name).await.iter().any(|it| it == reason);
+        until(PATIENCE, reason, is_told).await;
+    }
+
     /// Waits until the PhoneNumber has this reason.
     pub async fn until_reason(&self, name: &str, wanted: &str) -> PhoneNumber {
         self.until(name, wanted, |number| reason(number) == wanted)
