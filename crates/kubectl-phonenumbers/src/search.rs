@@ -203,7 +203,7 @@ fn table_of(stalls: &[Stall], search: &Search, wide: bool, bare: bool) -> String
         .iter()
         .flat_map(|stall| stall.offers.iter().map(|offer| (offer, &stall.account)));
     let mut rows: Vec<_> = rows.collect();
-    rows.sort_by(|(one, _), (other, _)| order(one).cmp(&order(other)));
+    rows.sort_by_cached_key(|(offer, _)| order(offer));
     let row = |(offer, account): &(&Offer, &DeclaredAccount)| {
         let mut row = vec![
             offer.number.to_string(),
