@@ -11,7 +11,7 @@ use tracing::Instrument;
 
 use super::audit;
 use super::checks::{Checks, InventoryChecks};
-use super::conditions::{set_condition, set_while_true};
+use super::conditions::set_condition;
 use super::fault;
 use super::inspect;
 use super::providers::Providers;
@@ -303,12 +303,11 @@ fn set_ready(
     now: Timestamp,
 ) {
     let why = StatusReason { reason, message };
+    let mut set = |kind: &str, truth: bool| {
+        set_condition(conditions, kind, truth, &why, generation, now);
+    };
     let stalled = !ready && reason.class() == crate::api::Class::Stalled;
-    set_condition(conditions, condition::READY, ready, &why, generation, now);
-    for (kind, truth) in [
-        (condition::RECONCILING, !ready && !stalled),
-        (condition::STALLED, stalled),
-    ] {
-        set_while_true(conditions, kind, truth, &why, generation, now);
-    }
+    set(condition::READY, ready);
+    set(condition::RECONCILING, !ready && !stalled);
+    set(condition::STALLED, stalled);
 }

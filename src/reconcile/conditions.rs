@@ -6,24 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use crate::api::{Reason, StatusReason, condition};
 use crate::shown::{self, MOST_OF_MESSAGE};
 
-/// Sets one of the conditions that are there only while they say something: Reconciling and Stalled are left out where they
-/// would be False, as kstatus reads it, unless they say that the object is suspended.
-pub(super) fn set_while_true(
-    conditions: &mut Vec<Condition>,
-    kind: &str,
-    truth: bool,
-    why: &StatusReason,
-    generation: Option<i64>,
-    now: Timestamp,
-) {
-    if truth || (kind == condition::RECONCILING && why.reason == Reason::Suspended) {
-        set_condition(conditions, kind, truth, why, generation, now);
-    } else {
-        conditions.retain(|found| found.type_ != kind);
-    }
-}
-
-/// Sets a condition. Where a person must act, its message names the section of the documentation that says how.
+/// Sets a condition. Where a person must act, its message names the section of the documentation that says how. Reconciling and
+/// Stalled are left out where they would be False, as kstatus reads them, except that a suspended object has Reconciling.
 pub(super) fn set_condition(
     conditions: &mut Vec<Condition>,
     kind: &str,
@@ -32,6 +16,15 @@ pub(super) fn set_condition(
     generation: Option<i64>,
     now: Timestamp,
 ) {
+    let is_left_out = match kind {
+        condition::RECONCILING => !truth && why.reason != Reason::Suspended,
+        condition::STALLED => !truth,
+        _ => false,
+    };
+    if is_left_out {
+        conditions.retain(|found| found.type_ != kind);
+        return;
+    }
     let status = if truth { "True" } else { "False" };
     let before = conditions
         .iter()
@@ -88,7 +81,7 @@ mod tests {
         let mut set = |kind, truth, reason| {
             let why = StatusReason::new(reason, "so it is".to_owned());
             let now = Timestamp::UNIX_EPOCH;
-            set_while_true(&mut conditions, kind, truth, &why, None, now);
+            set_condition(&mut conditions, kind, truth, &why, None, now);
             let shown = conditions.iter();
             shown
                 .map(|it| (it.type_.clone(), it.status.clone()))

@@ -10,7 +10,7 @@ use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::conditions::{set_condition, set_while_true};
+use super::conditions::set_condition;
 use crate::api::{PhoneNumber, Reason, StatusReason, condition, reason_of};
 use crate::cluster::Cluster;
 use crate::cluster::any_account::AnyAccount;
@@ -150,10 +150,12 @@ where
             .to_owned(),
     };
     let generation = object.meta().generation;
-    let all = conditions(&mut shown);
-    set_condition(all, condition::READY, false, &why, generation, now);
-    for (kind, truth) in [(condition::RECONCILING, true), (condition::STALLED, false)] {
-        set_while_true(all, kind, truth, &why, generation, now);
+    for (kind, truth) in [
+        (condition::READY, false),
+        (condition::RECONCILING, true),
+        (condition::STALLED, false),
+    ] {
+        set_condition(conditions(&mut shown), kind, truth, &why, generation, now);
     }
     if *conditions(&mut shown) == before {
         return None;

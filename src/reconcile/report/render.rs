@@ -9,7 +9,7 @@ use crate::claim::{Claim, Stored};
 use crate::number::{Configuration, Holding, Line, Price, Settings, Shown};
 use crate::outcome::Outcome;
 use crate::provider::{OrderState, Reply};
-use crate::reconcile::conditions::{seconds, set_condition, set_while_true};
+use crate::reconcile::conditions::{seconds, set_condition};
 use crate::reconcile::plan::Facts;
 use crate::reconcile::plan::maintain::destination;
 use crate::reconcile::plan::release::{Deletion, on_deletion};
@@ -265,22 +265,18 @@ pub(super) fn conditions(
         ),
     };
     let class = why.reason.class();
-    let generation = Some(facts.generation);
-    for (kind, truth) in [
-        (
-            condition::RECONCILING,
-            matches!(class, Class::Working | Class::Waiting),
-        ),
-        (condition::STALLED, class == Class::Stalled),
-    ] {
-        set_while_true(conditions, kind, truth, &why, generation, now);
-    }
     let mut set = |kind: &str, truth: bool, why: &StatusReason| {
-        set_condition(conditions, kind, truth, why, generation, now);
+        set_condition(conditions, kind, truth, why, Some(facts.generation), now);
     };
     if let Some(ready) = ready {
         set(condition::READY, ready, &why);
     }
+    set(
+        condition::RECONCILING,
+        matches!(class, Class::Working | Class::Waiting),
+        &why,
+    );
+    set(condition::STALLED, class == Class::Stalled, &why);
     let purchased = match (&facts.record.id, &why.reason) {
         (Some(_), Reason::Lost) => StatusReason {
             reason: Reason::Lost,
