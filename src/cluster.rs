@@ -57,6 +57,12 @@ pub(crate) struct Cluster {
     pub(crate) requeuer: Requeuer,
 }
 
+/// A resource version as a number; 0 where there is none. Those of one resource can be compared as numbers since Kubernetes 1.35
+/// (KEP-5504), and no two objects of one kind ever have the same.
+pub(crate) fn resource_version(text: Option<&str>) -> u128 {
+    text.and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
 /// An account as a PhoneNumber refers to it.
 pub(crate) struct AccountView {
     pub(crate) spec: AccountSpec,

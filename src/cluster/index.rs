@@ -19,6 +19,7 @@ use kube::runtime::reflector::ObjectRef;
 use self::claims::{Claimed, Claims};
 use crate::api::{AccountKey, OrderStatus, PhoneNumber, owner};
 use crate::claim::Claim;
+use crate::cluster::resource_version;
 use crate::number::{AccountId, Amount, Currency, E164, Installation, Mark, Origin};
 use crate::panics::lock;
 
@@ -88,8 +89,8 @@ impl PartialOrd for Named {
 struct Entry {
     keys: Box<[Arc<Key>]>,
     cost: Option<Cost>,
-    /// The version of which all was noted.
-    version: Option<u64>,
+    /// The version of which all was noted; 0 if there is none.
+    version: u128,
 }
 
 /// What the number of a resource costs each month.
@@ -131,19 +132,24 @@ impl Index {
     /// Notes `number` as it is now. What was claimed before `since` is settled by now; what was claimed after `until`, which lies
     /// in the future, is made up.
     pub(super) fn put(&self, number: &PhoneNumber, since: Timestamp, until: Timestamp) -> Noted {
-        let version = version_of(number);
+        let version = resource_version(number.metadata.resource_version.as_deref());
         // Each write of ours is seen several times: in its answer, as the next one begins, and by the watch. What was settled
         // when a version was noted stays settled.
-        if version.is_some() && self.lock().version_of(&reference_to(number)) == version {
+        let noted = |maps: &Maps| Some(maps.entries.get(&reference_to(number))?.version);
+        if version > 0 && noted(&self.lock()) == Some(version) {
             return Noted::default();
         }
         let claim = claim_of(number);
         let keys = keys_of(number, claim.as_ref());
         let cost = cost_of(number, claim.as_ref());
-        let known = claim.is_some();
-        let claim = claim.filter(|claim| claim.at <= until);
-        // A claim that was left out may count later.
-        let version = version.filter(|_| claim.is_some() == known);
+        // A claim that is left out may count later.
+        let is_early = |claim: &Claim| claim.at > until;
+        let version = if claim.as_ref().is_some_and(is_early) {
+            0
+        } else {
+            version
+        };
+        let claim = claim.filter(|claim| !is_early(claim));
         let claimed = claim.and_then(|claim| claimed(number, claim, cost.is_some()));
         let mut maps = self.lock();
         let (reference, before) = maps.take(number);
@@ -289,11 +295,6 @@ impl Maps {
         }
     }
 
-    /// The version of which all was noted.
-    fn version_of(&self, reference: &Reference) -> Option<u64> {
-        self.entries.get(reference)?.version
-    }
-
     /// Takes out what was noted of `number`, to be put back.
     fn take(&mut self, number: &PhoneNumber) -> (Arc<Reference>, Entry) {
         let reference = reference_to(number);
@@ -395,11 +396,6 @@ pub(super) fn claim_of(number: &PhoneNumber) -> Option<Claim> {
     let uid = number.uid().unwrap_or_default();
     let stored = Claim::read(number.annotations(), &owner(number), &uid);
     stored.claim().cloned()
-}
-
-/// The version of the resource. No two of one kind ever have the same.
-fn version_of(number: &PhoneNumber) -> Option<u64> {
-    number.metadata.resource_version.as_deref()?.parse().ok()
 }
 
 fn reference_to(number: &PhoneNumber) -> Reference {

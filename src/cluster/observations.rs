@@ -13,6 +13,7 @@ use kube::ResourceExt;
 use crate::api::PhoneNumber;
 use crate::claim::Stored;
 use crate::clock::{Clock, Instant};
+use crate::cluster::resource_version;
 use crate::number::{E164, NumberId, Owner};
 use crate::outcome::{MAX_REPAIRS, Memory, Outcome, RefusedSetup, Retry};
 use crate::panics::lock;
@@ -392,14 +393,8 @@ fn uid(object: &PhoneNumber) -> String {
     object.uid().unwrap_or_default()
 }
 
-/// Resource versions of one resource can be compared as numbers since Kubernetes 1.35 (KEP-5504).
 fn version(object: &PhoneNumber) -> u128 {
-    object
-        .metadata
-        .resource_version
-        .as_deref()
-        .and_then(|version| version.parse().ok())
-        .unwrap_or_default()
+    resource_version(object.metadata.resource_version.as_deref())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
 use crate::api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, resource_version};
 
 /// How soon a cache that lags is looked at again.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
@@ -90,13 +90,8 @@ where
 }
 
 fn entry(object: &ObjectMeta) -> Option<(String, u128)> {
-    let version = version(object.resource_version.as_deref());
+    let version = resource_version(object.resource_version.as_deref());
     Some((object.uid.clone()?, version))
-}
-
-/// Resource versions of one resource can be compared as numbers since Kubernetes 1.35 (KEP-5504).
-fn version(text: Option<&str>) -> u128 {
-    text.and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 /// What the API server has, as of now and not of a cache of its own; and as of which version.
@@ -113,7 +108,7 @@ where
         match found.metadata.continue_ {
             Some(next) if !next.is_empty() => page = page.continue_token(&next),
             _ => {
-                let as_of = version(found.metadata.resource_version.as_deref());
+                let as_of = resource_version(found.metadata.resource_version.as_deref());
                 return Ok((live, as_of));
             }
         }
