@@ -98,14 +98,15 @@ async fn the_manifests_of_a_search_apply_as_they_are() {
     world.account_named("second", "twilio", json!({})).await;
     let ask = |arguments: &[&str]| search(&world, plane, arguments);
 
-    let twenty = ask(&[
+    let of_twenty = [
         "telnyx",
         "--country=US",
         "--limit=20",
         "-o",
         "yaml",
         "--assistant=7",
-    ]);
+    ];
+    let twenty = ask(&of_twenty);
     assert_eq!(twenty.error, "");
     let twenty = twenty.worked();
     assert_eq!(tried(plane, &twenty), 20, "{twenty}");
@@ -119,14 +120,7 @@ async fn the_manifests_of_a_search_apply_as_they_are() {
         });
         assert_eq!(*document, wanted);
     }
-    let again = ask(&[
-        "telnyx",
-        "--country=US",
-        "--limit=20",
-        "-o",
-        "yaml",
-        "--assistant=7",
-    ]);
+    let again = ask(&of_twenty);
     assert_eq!(
         again.worked(),
         twenty,
