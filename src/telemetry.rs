@@ -30,7 +30,7 @@ use traces::Traces;
 
 /// kube logs every failed request as an error of its own, without saying what it was for. The caller of the request logs
 /// what matters. kube's span around each reconcile names the object once more, and would be formatted whether a line is
-/// written or not. Spans of [`traces::SPANS`] are for traces alone. What was written at a provider is told at every
+/// written or not. Spans of [`traces::SPANS`] are for traces alone. What was written at a provider is logged at every
 /// level, unless a directive names `audit` itself.
 const UNLESS_DIRECTED: &str =
     "kube_client::client::builder=off,kube_runtime::controller=warn,spans=off,audit=info";
