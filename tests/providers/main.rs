@@ -4,4 +4,5 @@
 
 mod listener;
 mod setup;
+mod usage;
 mod wire;

@@ -11,6 +11,7 @@ use super::ledger::{Deed, Entry, Ledger};
 use super::message::iso8601;
 use super::numbers::{Number, Numbers, Shown};
 use super::state::State;
+use super::usage::Record;
 
 /// A Telnyx order.
 #[derive(Clone, Debug)]
@@ -76,6 +77,8 @@ pub struct World {
     pub(super) searched: BTreeMap<(String, String), Instant>,
     /// Which assistant answers which number.
     pub(super) assigned: BTreeMap<String, i64>,
+    /// The calls and messages that took place.
+    pub(super) records: Vec<Record>,
     begun: (SystemTime, Instant),
     count: u64,
 }
@@ -119,6 +122,7 @@ impl World {
             gone: BTreeSet::new(),
             searched: BTreeMap::new(),
             assigned: BTreeMap::new(),
+            records: Vec::new(),
             begun: (time, Instant::now()),
             count: 0,
         }

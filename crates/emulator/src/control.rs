@@ -10,6 +10,7 @@ use super::ledger::Deed;
 use super::message::{Reply, Request};
 use super::numbers::Number;
 use super::state::Assistant;
+use super::usage::Record;
 
 /// What can be asked for here.
 const HELP: &[(&str, &str)] = &[
@@ -62,6 +63,10 @@ const HELP: &[(&str, &str)] = &[
     (
         "POST /console/orders/NUMBER",
         "edit the papers of the order of a number: requirementsMet, requirementsStatus",
+    ),
+    (
+        "POST /console/usage",
+        "a call or message took place: kind (call, message), from, to, at",
     ),
     (
         "POST /console/accounts/ID",
@@ -140,6 +145,10 @@ fn answered(world: &mut World, request: &Request) -> Answer {
             Ok(Value::Null)
         }
         ("POST", ["console", "orders", number]) => order(world, number, request),
+        ("POST", ["console", "usage"]) => {
+            world.records.push(read::<Record>(request)?);
+            Ok(Value::Null)
+        }
         ("POST", ["console", "accounts", id]) => account(world, id, request),
         _ => Err(missing(&format!(
             "{} {}; GET / lists what there is",

@@ -18,6 +18,7 @@ mod telnyx;
 #[cfg(test)]
 mod tests;
 mod twilio;
+mod usage;
 mod wrong;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -122,6 +122,8 @@ pub struct Switches {
     pub currency: String,
     /// No price is told.
     pub prices_unknown: bool,
+    /// Records of calls and messages are shown with the oldest first. Their order is not documented.
+    pub records_oldest_first: bool,
     /// So many of the next purchases come too late: somebody else has just bought the number.
     pub sold_meanwhile: u64,
     /// How many numbers a search shows at most, whatever it asks for. Unset: 30 at Twilio, and at Telnyx as many as it asks for.
@@ -174,6 +176,7 @@ impl Default for Switches {
             monthly_price: None,
             currency: "USD".into(),
             prices_unknown: false,
+            records_oldest_first: false,
             sold_meanwhile: 0,
             on_sale: None,
             search_rotates: false,

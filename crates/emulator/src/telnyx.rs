@@ -3,6 +3,7 @@
 mod homes;
 mod orders;
 mod shop;
+mod usage;
 
 use serde_json::{Value, json};
 
@@ -42,6 +43,7 @@ pub(super) fn operation(request: &Request) -> &'static str {
         ["v2", "messaging_profiles"] => "profiles",
         ["v2", "messaging_profiles", _] => "profile",
         ["v2", "balance"] => "balance",
+        ["v2", "detail_records"] => "usage",
         _ => "unknown",
     }
 }
@@ -110,6 +112,7 @@ fn answered(world: &mut World, operation: &str, request: &Request) -> Reply {
                 .filter(|home| home.is_profile && home.account == organization);
             page(rows.collect(), shown_home, request)
         }
+        ("usage", "GET") => usage::list(world, request),
         ("balance", "GET") => data(
             &json!({"record_type": "balance", "balance": "100.00", "credit_limit": "0.00",
             "available_credit": if account.solvent { "100.00" } else { "0.00" }, "currency": "USD"}),

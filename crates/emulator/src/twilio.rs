@@ -4,6 +4,7 @@
 mod messaging;
 mod settings;
 mod shop;
+mod usage;
 
 use std::time::SystemTime;
 
@@ -14,6 +15,7 @@ use super::catalogue::{Kind, abilities, kind_of};
 use super::ledger::Deed;
 use super::message::{Reply, Request, rfc2822};
 use super::numbers::Number;
+use super::usage::RecordKind;
 use settings::{
     change, configure, no_messages, papers_error, refuses_messages, set, unreachable_webhook,
 };
@@ -48,6 +50,7 @@ pub(super) fn operation(request: &Request) -> &'static str {
             "AvailablePhoneNumbers.json" | "AvailablePhoneNumbers",
             ..,
         ] => "search",
+        ["2010-04-01", "Accounts", _, "Calls.json" | "Messages.json"] if method == "GET" => "usage",
         ["v1", "Services"] => "services",
         ["v1", "Services", _] => "service",
         ["v1", "Services", _, "PhoneNumbers"] if method == "GET" => "members",
@@ -96,6 +99,8 @@ pub(super) fn answer(world: &mut World, operation: &str, request: &Request) -> R
         "configure" => configure(world, &account, &last, request),
         "release" => release(world, &account, &last, request),
         "search" => shop::search(world, &account, request),
+        "usage" if last == "Calls" => usage::list(world, RecordKind::Call, &account, request),
+        "usage" => usage::list(world, RecordKind::Message, &account, request),
         "pricing" => shop::pricing(world, request),
         "services" | "service" | "members" | "attach" | "member" | "detach" => {
             messaging::answer(world, operation, &account, request)

@@ -5,6 +5,7 @@
 pub mod http;
 pub mod telnyx;
 pub mod twilio;
+mod usage;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::number::{
 };
 use crate::safeguards::{Safeguard, is_enabled};
 use http::{Answer, Call, Session};
+pub use usage::{LastUse, Period, Seen};
 
 /// One account at one provider.
 ///
@@ -87,6 +89,9 @@ pub trait ProviderApi: Send + Sync {
 
     /// What a number of this kind costs in a country, where the provider has a price list (Twilio).
     async fn price(&self, country: &str, kind: Kind) -> Result<Option<Price>, Error>;
+
+    /// When `number` was used last, by the provider's records of calls and messages. What happened a few minutes ago may be missing.
+    async fn last_use(&self, number: &E164, period: Period) -> Result<LastUse, Error>;
 
     /// Buys the claimed number, with mark and webhooks inside the one request that is sent.
     /// The token is refused ([`Reply::NotSent`]) unless it is fresh.

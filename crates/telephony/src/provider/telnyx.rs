@@ -8,6 +8,7 @@ mod requests;
 mod search;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod wire;
 
 use std::collections::HashSet;
@@ -22,8 +23,9 @@ use url::Url;
 
 use super::http::{Answer, Body, Call, Client, Method, Session, segment};
 use super::{
-    Error, Identity, Listing, Order, OrderState, Ours, ProviderApi, Refusal, RefusalKind, Released,
-    Renamed, Reply, Unmarked, Unproven, Webhook, WebhookOwner, purchase, release_ends,
+    Error, Identity, LastUse, Listing, Order, OrderState, Ours, Period, ProviderApi, Refusal,
+    RefusalKind, Released, Renamed, Reply, Unmarked, Unproven, Webhook, WebhookOwner, purchase,
+    release_ends,
 };
 use crate::claim::{Claim, ReleaseToken, Token};
 use crate::number::{
@@ -231,6 +233,13 @@ impl ProviderApi for Telnyx {
     /// There is no price list: what is offered tells what it costs.
     async fn price(&self, _: &str, _: Kind) -> Result<Option<Price>, Error> {
         Ok(None)
+    }
+
+    async fn last_use(&self, number: &E164, period: Period) -> Result<LastUse, Error> {
+        Ok(LastUse {
+            call: self.seen(&usage::CALLS, number, period).await?,
+            message: self.seen(&usage::MESSAGES, number, period).await?,
+        })
     }
 
     async fn buy(&self, token: Token, configuration: &Configuration) -> Reply {

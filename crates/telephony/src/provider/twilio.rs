@@ -9,6 +9,7 @@ mod requests;
 mod search;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod wire;
 
 use std::collections::HashSet;
@@ -21,8 +22,8 @@ use url::Url;
 
 use super::http::{Answer, Body, Call, Client, Method, Session, segment};
 use super::{
-    Error, Identity, Listing, Order, Ours, ProviderApi, Refusal, RefusalKind, Released, Renamed,
-    Reply, Unmarked, Unproven, Webhook, WebhookOwner, purchase, release_ends,
+    Error, Identity, LastUse, Listing, Order, Ours, Period, ProviderApi, Refusal, RefusalKind,
+    Released, Renamed, Reply, Unmarked, Unproven, Webhook, WebhookOwner, purchase, release_ends,
 };
 use crate::claim::{Claim, ReleaseToken, Token};
 use crate::number::{
@@ -289,6 +290,13 @@ impl ProviderApi for Twilio {
         }
         let list: search::PriceList = self.body(&answer, &[200])?;
         Ok(list.price(kind))
+    }
+
+    async fn last_use(&self, number: &E164, period: Period) -> Result<LastUse, Error> {
+        Ok(LastUse {
+            call: self.seen(&usage::CALLS, number, period).await?,
+            message: self.seen(&usage::MESSAGES, number, period).await?,
+        })
     }
 
     async fn buy(&self, token: Token, configuration: &Configuration) -> Reply {

@@ -409,7 +409,7 @@ fn set(field: Option<String>) -> Option<String> {
 }
 
 /// ISO 8601; without a zone it is UTC.
-fn time(text: Option<&str>) -> Option<Timestamp> {
+pub(super) fn time(text: Option<&str>) -> Option<Timestamp> {
     let text = text?;
     text.parse().or_else(|_| format!("{text}Z").parse()).ok()
 }

@@ -198,7 +198,7 @@ impl Number {
     }
 }
 
-fn date(text: Option<&str>) -> Option<Timestamp> {
+pub(super) fn date(text: Option<&str>) -> Option<Timestamp> {
     let zoned = jiff::fmt::rfc2822::parse(text?).ok()?;
     Some(zoned.timestamp())
 }
