@@ -125,7 +125,13 @@ fn every_list_and_every_reference_says_how_it_merges() {
             let is_whole = !path.starts_with(".status")
                 && field["type"] == "object"
                 && (last.ends_with("Ref")
-                    || ["maxMonthlyCost", "search", "allowedNamespaces"].contains(&last));
+                    || [
+                        "maxMonthlyCost",
+                        "maxUpfrontCost",
+                        "search",
+                        "allowedNamespaces",
+                    ]
+                    .contains(&last));
             if is_whole {
                 wholes += 1;
                 let kind = &field["x-kubernetes-map-type"];

@@ -3,11 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::plan::{self, Allowed, Budget};
 use super::purchasers::Opened;
 use crate::account::Account;
-use crate::api::{AccountKey, AccountKind, Adoption, Limits, PhoneNumber, Reason, account_name};
+use crate::api::{
+    AccountKey, AccountKind, Adoption, Limits, Money, PhoneNumber, Reason, account_name,
+};
 use crate::cluster::Cluster;
 use crate::cluster::any_account::AnyAccount;
 use crate::number::{AccountId, Amount, Currency, Kind};
@@ -17,9 +20,12 @@ use crate::number::{AccountId, Amount, Currency, Kind};
 pub(crate) struct AccountLimits {
     pub(crate) purchases_per_hour: i64,
     pub(crate) releases_per_hour: i64,
+    pub(super) release_delay: Duration,
     pub(crate) max_numbers: Option<i64>,
     /// What the numbers that are billed in a currency may cost each month. Amounts are not converted, so each holds.
     pub(crate) monthly_cost: BTreeMap<Currency, Amount>,
+    /// What a number that is billed in a currency may cost once.
+    pub(super) upfront_cost: BTreeMap<Currency, Amount>,
     /// The countries that all allow; `None` where nobody restricts them.
     pub(super) countries: Option<BTreeSet<String>>,
     /// The kinds that all allow; `None` where nobody restricts them.
@@ -35,12 +41,8 @@ pub(crate) struct AccountLimits {
 impl AccountLimits {
     /// The limits that one account declares, which is called `title`. An empty list restricts nothing.
     pub(crate) fn of(declared: &Limits, title: &str) -> Self {
-        let cost = declared.max_monthly_cost.as_ref();
-        let cost = cost.and_then(|money| {
-            // An amount that cannot be read allows nothing.
-            let amount = Amount::read(&money.amount).unwrap_or_default();
-            Some((Currency::new(&money.currency)?, amount))
-        });
+        let monthly = declared.max_monthly_cost.as_ref().and_then(limit_of);
+        let upfront = declared.max_upfront_cost.as_ref().and_then(limit_of);
         let by = |is_empty: bool| {
             let title = (!is_empty).then(|| title.to_owned());
             title.into_iter().collect()
@@ -48,8 +50,10 @@ impl AccountLimits {
         Self {
             purchases_per_hour: i64::from(declared.purchases_per_hour),
             releases_per_hour: i64::from(declared.releases_per_hour),
+            release_delay: declared.release_delay(),
             max_numbers: declared.max_numbers,
-            monthly_cost: cost.into_iter().collect(),
+            monthly_cost: monthly.into_iter().collect(),
+            upfront_cost: upfront.into_iter().collect(),
             countries: listed(&declared.allowed_countries),
             kinds: listed(&declared.allowed_types),
             adoption: declared.adoption,
@@ -61,18 +65,17 @@ impl AccountLimits {
         }
     }
 
-    /// The lower of each.
+    /// The lower of each limit, and the longer delay.
     fn and(mut self, other: Self) -> Self {
-        for (currency, amount) in other.monthly_cost {
-            let lowest = self.monthly_cost.entry(currency).or_insert(amount);
-            *lowest = (*lowest).min(amount);
-        }
+        add_lower(&mut self.monthly_cost, other.monthly_cost);
+        add_lower(&mut self.upfront_cost, other.upfront_cost);
         self.countries_by.extend(other.countries_by);
         self.kinds_by.extend(other.kinds_by);
         let most = self.max_concurrent_requests;
         Self {
             purchases_per_hour: self.purchases_per_hour.min(other.purchases_per_hour),
             releases_per_hour: self.releases_per_hour.min(other.releases_per_hour),
+            release_delay: self.release_delay.max(other.release_delay),
             max_numbers: match (self.max_numbers, other.max_numbers) {
                 (Some(one), Some(other)) => Some(one.min(other)),
                 (one, other) => one.or(other),
@@ -86,6 +89,20 @@ impl AccountLimits {
             max_concurrent_requests: most.min(other.max_concurrent_requests),
             ..self
         }
+    }
+}
+
+/// The currency and the amount of a limit. An amount that cannot be read allows nothing.
+pub(super) fn limit_of(money: &Money) -> Option<(Currency, Amount)> {
+    let amount = Amount::read(&money.amount).unwrap_or_default();
+    Some((Currency::new(&money.currency)?, amount))
+}
+
+/// Adds the limits of `others`; of two in one currency the lower holds.
+fn add_lower(limits: &mut BTreeMap<Currency, Amount>, others: BTreeMap<Currency, Amount>) {
+    for (currency, amount) in others {
+        let lowest = limits.entry(currency).or_insert(amount);
+        *lowest = (*lowest).min(amount);
     }
 }
 
@@ -159,6 +176,11 @@ impl Cluster {
                 };
                 Some((budget, spent.plus(tally.monthly)))
             });
+        let upfront = declared.upfront_cost.iter();
+        let upfront = upfront.map(|(currency, amount)| Budget {
+            amount: *amount,
+            currency: currency.clone(),
+        });
         plan::Limits {
             countries: declared.countries.clone().map(|values| Allowed {
                 values,
@@ -173,6 +195,7 @@ impl Cluster {
                 .unwrap_or(Adoption::unless_said(account_name(number).0)),
             numbers: declared.max_numbers.zip(held),
             monthly_cost: costs.collect(),
+            upfront_cost: upfront.collect(),
         }
     }
 
@@ -201,7 +224,7 @@ pub(crate) fn waits_for_a_limit(number: &PhoneNumber) -> bool {
         let reason = Reason::read(&condition.reason);
         matches!(
             reason,
-            Some(Reason::LimitReached | Reason::ReleaseLimitReached)
+            Some(Reason::LimitReached | Reason::ReleaseLimitReached | Reason::ReleaseDelayed)
         )
     })
 }

@@ -3,11 +3,13 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 use tracing::Instrument;
 
 use super::audit;
 use super::fault;
+use super::limits::limit_of;
 use super::perform::{AFTER_A_CHANGE, Checkpoint, perform};
 use super::plan::{Budget, Facts, Step, plan};
 use super::providers::Providers;
@@ -25,7 +27,7 @@ use crate::cluster::observations::{Observations, Verified};
 use crate::cluster::process::Process;
 use crate::cluster::quota::HourlyQuotas;
 use crate::cluster::writer::Writer;
-use crate::number::{AccountId, Amount, Configuration, Currency, E164, NumberId, OrderId, Origin};
+use crate::number::{AccountId, Configuration, E164, NumberId, OrderId, Origin};
 use crate::outcome::{Memory, Outcome, RequeueAfter};
 use crate::provider::Error;
 use crate::provider::http::{AuditContext, with_audit_context};
@@ -231,6 +233,7 @@ async fn begin(
         number: number_in_question(number, &claim),
         search: number.spec.search.clone(),
         budget: budget(number.spec.max_monthly_cost.as_ref()),
+        upfront_budget: budget(number.spec.max_upfront_cost.as_ref()),
         adopts: number.spec.adoption_policy == AdoptionPolicy::Adopt,
         adopted: false,
         limits: cluster.limits_on(number, &resolved.limits, resolved.account.as_ref().ok()),
@@ -244,6 +247,7 @@ async fn begin(
             .and_then(|account| account.provider_api().provider_time()),
         generation: number.metadata.generation.unwrap_or_default(),
         deleting,
+        release_due: release_due(number, &resolved),
         finalizer: has_finalizer(number.as_ref(), NUMBER_FINALIZER),
         claim,
         suspended: number.spec.suspend,
@@ -320,13 +324,17 @@ fn number_in_question(number: &PhoneNumber, claim: &Stored) -> Option<E164> {
     }
 }
 
-/// The budget that a limit sets. An amount that cannot be read allows nothing.
+/// When the account allows to release the number of an object that is being deleted: never, as far as no later time can be told.
+fn release_due(number: &PhoneNumber, resolved: &Resolved) -> Option<Timestamp> {
+    let deleted = number.metadata.deletion_timestamp.as_ref()?;
+    let due = deleted.0.checked_add(resolved.limits.release_delay);
+    Some(due.unwrap_or(Timestamp::MAX))
+}
+
+/// The budget that a limit sets.
 fn budget(money: Option<&Money>) -> Option<Budget> {
-    let money = money?;
-    Some(Budget {
-        amount: Amount::read(&money.amount).unwrap_or_default(),
-        currency: Currency::new(&money.currency)?,
-    })
+    let (currency, amount) = limit_of(money?)?;
+    Some(Budget { amount, currency })
 }
 
 /// The account that the status names, by the id that `account`, which is the same, is proved to have: a hash of a key ends with

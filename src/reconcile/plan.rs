@@ -69,6 +69,9 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// An order is not asked about sooner than this.
 const ORDER_TAKES: Duration = Duration::from_millis(500);
 
+/// A wait that is longer than this is planned again in between: no timer runs for months.
+const LONGEST_TIMER: Duration = Duration::from_secs(24 * 3600);
+
 /// Within this time of its claim a number that was ordered need not be shown yet: nothing is said of it.
 const SHOWN_WITHIN: Duration = Duration::from_secs(10);
 

@@ -187,6 +187,24 @@ pub fn rows(kind: Kind) -> Vec<Row> {
         Some(256),
     ));
     rows.extend(money(twilio(), "limits.maxMonthlyCost"));
+    rows.extend(money(twilio(), "limits.maxUpfrontCost"));
+    let delay = "limits.releaseDelay";
+    for (good, bad) in [("72h", "3d"), ("1h30m", "30m1h"), ("90m", "-90m")] {
+        let forms = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$";
+        rows.push(pattern(twilio(), delay, good, bad, forms));
+    }
+    rows.push(length(twilio(), delay, 16, |n| {
+        format!("{}h", "1".repeat(n - 1))
+    }));
+    rows.push(row(
+        format!("{delay} is not empty"),
+        twilio(),
+        at(delay, "0s"),
+        at(delay, ""),
+        format!(
+            r#"spec.{delay}: Invalid value: "": spec.{delay} in body should be at least 2 chars long"#
+        ),
+    ));
     let limited = |field: &str, values: Vec<Value>| json!({"limits": {field: values}});
     for (field, good, bad, says) in [
         (

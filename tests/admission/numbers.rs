@@ -200,6 +200,7 @@ pub fn rows() -> Vec<Row> {
         &["Never", "Adopt"],
     ));
     rows.extend(money(number("twilio"), "maxMonthlyCost"));
+    rows.extend(money(number("twilio"), "maxUpfrontCost"));
     rows.extend(searches());
     rows.extend(object_name(number("twilio"), "accountRef.name"));
     for path in ["webhooks.voiceUrl", "webhooks.smsUrl"] {

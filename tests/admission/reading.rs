@@ -312,12 +312,22 @@ async fn numbers_are_listed_with_what_people_ask_first() {
     );
     assert_eq!(
         wide[0].join(" "),
-        "NAME NUMBER PROVIDER ASSISTANT READY REASON SUSPEND DELETION MONTHLY AGE MESSAGE ID ORDER ACCOUNT ACCOUNT-ID"
+        "NAME NUMBER PROVIDER ASSISTANT READY REASON SUSPEND DELETION MONTHLY AGE MESSAGE ID ORDER SETUP CURRENCY ACCOUNT ACCOUNT-ID"
     );
-    assert_eq!(wide[1][10..], ["Waiting for the operator.", "", "", "", ""]);
+    assert_eq!(
+        wide[1][10..],
+        ["Waiting for the operator.", "", "", "", "", "", ""]
+    );
     assert_eq!(
         wide[2][11..],
-        ["1293384261075731461", "order-1", "shared", "organization-1",]
+        [
+            "1293384261075731461",
+            "order-1",
+            "0",
+            "USD",
+            "shared",
+            "organization-1"
+        ]
     );
 }
 

@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod account;
+mod undo;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -46,6 +47,7 @@ async fn main() {
     demo.change_an_assistant().await;
     demo.repair_a_webhook().await;
     demo.kill_in_the_middle_of_a_purchase().await;
+    demo.undo_a_deletion().await;
     demo.delete_a_manifest().await;
     demo.retain_a_number().await;
     demo.sum_up().await;

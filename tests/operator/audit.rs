@@ -132,6 +132,8 @@ async fn an_account_shows_what_it_holds_and_what_that_costs() {
             "MESSAGE",
             "ID",
             "ORDER",
+            "SETUP",
+            "CURRENCY",
             "ACCOUNT",
             "ACCOUNT-ID"
         ]

@@ -123,6 +123,45 @@ async fn what_costs_too_much_is_not_bought_until_it_may_cost_that() {
     assert_eq!(world.attempts().await, 4);
 }
 
+/// Telnyx asks a dollar for each number, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_costs_too_much_once_is_not_bought_until_it_may_cost_that() {
+    let world = World::new("too-dear-once").await;
+    let most = |amount: &str| json!({"maxUpfrontCost": {"amount": amount, "currency": "USD"}});
+    let (search, number) = (json!({"country": "US", "areaCode": "617"}), "+16175556101");
+    world.create("exact", "telnyx", number, most("0.99")).await;
+    world
+        .create_wanting("any", "telnyx", search.clone(), most("0.99"))
+        .await;
+    for name in ["exact", "any"] {
+        let number = world.until_reason(name, "CostLimitExceeded").await;
+        let said = message(&number);
+        assert!(
+            said.contains("The setup fee of") && said.contains("1 USD"),
+            "{said}"
+        );
+        assert!(said.contains("spec.maxUpfrontCost of 0.99"), "{said}");
+    }
+    assert_eq!(world.attempts().await, 0);
+    world
+        .change_account("telnyx", json!({"limits": most("0.5")}))
+        .await;
+    for name in ["exact", "any"] {
+        world.change(name, most("1")).await;
+        let number = world.until_reason(name, "LimitReached").await;
+        let said = message(&number);
+        assert!(said.contains("spec.limits.maxUpfrontCost"), "{said}");
+    }
+    assert_eq!(world.attempts().await, 0);
+    world
+        .change_account("telnyx", json!({"limits": most("1.00")}))
+        .await;
+    for name in ["exact", "any"] {
+        world.until_ready(name).await;
+    }
+    assert_eq!(world.attempts().await, 2);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_price_that_cannot_be_compared_is_not_paid() {
     for (case, switches, words) in [

@@ -16,7 +16,7 @@ enum Out {
 }
 
 /// A safeguard for people, how it is taken out, the trace that misses it, and what that trace finds then.
-const NEEDED: [(&str, Out, &str, &str); 16] = [
+const NEEDED: [(&str, Out, &str, &str); 17] = [
     (
         "the claim is stored by compare-and-swap",
         Out::CompareAndSwap,
@@ -100,6 +100,12 @@ const NEEDED: [(&str, Out, &str, &str); 16] = [
         Out::Rule(Safeguard::AdoptedMark),
         "a_number_that_was_written_over_is_never_released",
         "left: String(\"Bought\")\n right: \"Adopted\"",
+    ),
+    (
+        "a deleted number is kept for as long as the account says",
+        Out::Rule(Safeguard::ReleaseDelay),
+        "a_deleted_number_is_kept_for_the_delay_by_one_write_and_then_released",
+        "the number was released before its time",
     ),
     (
         "the hourly quota is counted by compare-and-swap",

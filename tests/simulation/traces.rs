@@ -15,6 +15,7 @@ mod refusals;
 mod rest;
 mod rights;
 mod rivals;
+mod undone;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -149,6 +150,12 @@ macro_rules! traces {
 }
 
 traces! {
+    undone {
+        a_deleted_number_is_kept_for_the_delay_by_one_write_and_then_released,
+        a_deletion_is_undone_by_retain_and_the_next_object_takes_the_number_up,
+        a_delay_is_ended_by_the_policy_and_by_the_account,
+        a_delay_holds_while_the_account_cannot_be_asked,
+    }
     crashes {
         two_that_both_believe_to_lead,
         two_that_both_believe_to_lead_and_the_quota,

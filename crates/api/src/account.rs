@@ -1,9 +1,11 @@
 //! `ProviderAccount` and `ClusterProviderAccount`: who pays, and where calls go.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
-    Condition, LabelSelector, LabelSelectorRequirement,
+    Condition, LabelSelector, LabelSelectorRequirement, Time,
 };
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -226,6 +228,15 @@ pub struct Limits {
     #[serde(default = "releases_per_hour")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub releases_per_hour: i32,
+    /// How long a bought number is kept after its PhoneNumber was deleted, such as 72h, 90m or 1h30m. Calls and messages go on
+    /// meanwhile. deletionPolicy Retain ends the wait and keeps the number, Release ends it and releases the number. Unset: no
+    /// wait. More than 9999h counts as 9999h. Where several accounts open one account at the provider, the longest holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 2, max = 16),
+        regex(pattern = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$")
+    )]
+    pub release_delay: Option<String>,
     /// How many numbers the account may hold, also those that no operator manages. No number is bought beyond.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000_000))]
@@ -234,6 +245,10 @@ pub struct Limits {
     /// known or in another currency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_monthly_cost: Option<Money>,
+    /// What each number may cost once, with its purchase: the setup fee. No number is bought whose fee is higher, nor one whose
+    /// price is not known or in another currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_upfront_cost: Option<Money>,
     /// The countries (ISO 3166 alpha-2) that numbers may be bought in. Absent: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -282,6 +297,9 @@ impl Adoption {
     }
 }
 
+/// The longest releaseDelay that counts: 9 999 hours.
+const LONGEST_RELEASE_DELAY: Duration = Duration::from_secs(9_999 * 3_600);
+
 fn purchases_per_hour() -> i32 {
     100
 }
@@ -294,13 +312,28 @@ fn max_concurrent_requests() -> i32 {
     16
 }
 
+impl Limits {
+    /// `releaseDelay` as a duration: zero if it is unset, and the longest that counts if it is longer or cannot be read.
+    pub fn release_delay(&self) -> Duration {
+        match &self.release_delay {
+            None => Duration::ZERO,
+            Some(text) => match text.parse::<SignedDuration>() {
+                Ok(delay) => delay.unsigned_abs().min(LONGEST_RELEASE_DELAY),
+                Err(_) => LONGEST_RELEASE_DELAY,
+            },
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             purchases_per_hour: purchases_per_hour(),
             releases_per_hour: releases_per_hour(),
+            release_delay: None,
             max_numbers: None,
             max_monthly_cost: None,
+            max_upfront_cost: None,
             allowed_countries: Vec::new(),
             allowed_types: Vec::new(),
             adoption: None,
@@ -443,6 +476,18 @@ pub struct MonthlyCost {
     pub display: Option<String>,
 }
 
+impl MonthlyCost {
+    /// `amount` of `currency`, with both as people read them.
+    pub fn new(amount: String, currency: String) -> Self {
+        let display = Some(format!("{amount} {currency}"));
+        Self {
+            amount,
+            currency,
+            display,
+        }
+    }
+}
+
 /// An amount of money.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -454,4 +499,35 @@ pub struct Money {
     /// The currency, as ISO 4217, such as USD.
     #[schemars(length(max = 3), regex(pattern = r"^[A-Z]{3}$"))]
     pub currency: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_delay_that_cannot_be_read_is_the_longest() {
+        let delay = |text: &str| {
+            let release_delay = Some(text.to_owned());
+            let limits = Limits {
+                release_delay,
+                ..Limits::default()
+            };
+            limits.release_delay().as_secs()
+        };
+        assert_eq!(Limits::default().release_delay(), Duration::ZERO);
+        for (text, seconds) in [
+            ("72h", 72 * 3_600),
+            ("1h30m", 5_400),
+            ("90m", 5_400),
+            ("1h1m1s", 3_661),
+            ("0s", 0),
+            ("9999h9999m9999s", 9_999 * 3_600),
+            ("three days", 9_999 * 3_600),
+            ("", 9_999 * 3_600),
+            ("99999999999999999999h", 9_999 * 3_600),
+        ] {
+            assert_eq!(delay(text), seconds, "{text}");
+        }
+    }
 }

@@ -69,6 +69,18 @@ pub use status::{
         priority = 1
     ),
     printcolumn(
+        name = "Setup",
+        type_ = "string",
+        json_path = ".status.cost.upfront",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Currency",
+        type_ = "string",
+        json_path = ".status.cost.currency",
+        priority = 1
+    ),
+    printcolumn(
         name = "Account",
         type_ = "string",
         json_path = ".status.accountRef.name",
@@ -143,6 +155,11 @@ pub struct PhoneNumberSpec {
     /// or in another currency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_monthly_cost: Option<Money>,
+
+    /// The most that the number may cost once, with its purchase: the setup fee. No number is bought whose fee is higher, or whose
+    /// price is not known or in another currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_upfront_cost: Option<Money>,
 
     /// Adopt: a number that the account holds already, and that nobody has marked as theirs, is taken over instead of
     /// bought. Never: it is left alone.

@@ -103,6 +103,8 @@ reasons! {
         LimitReached,
         /// No more may be released for now.
         ReleaseLimitReached,
+        /// The number is released after a time in which its deletion can be undone.
+        ReleaseDelayed,
         /// No number that is on sale is as wanted.
         NoNumbersFound,
         /// A fault of the operator itself ended the last reconcile.

@@ -33,6 +33,8 @@ pub enum Safeguard {
     AdoptedMark,
     /// A release leaves only after a write on the version that it was decided on.
     ReleaseFence,
+    /// A number whose object was deleted is released no sooner than the account says.
+    ReleaseDelay,
     /// The count of purchases and releases is taken by compare-and-swap.
     CountBySwap,
     /// An assistant is assigned only where the same reconcile has announced it, by compare-and-swap.

@@ -51,8 +51,10 @@ async fn the_lowest_of_each_limit_holds_whichever_account_has_it() {
     let table = [
         ("purchasesPerHour", json!(7), json!(3)),
         ("releasesPerHour", json!(7), json!(3)),
+        ("releaseDelay", json!("90m"), json!("2h")),
         ("maxNumbers", json!(7), json!(3)),
         ("maxMonthlyCost", usd("10"), usd("9.99")),
+        ("maxUpfrontCost", usd("10"), usd("9.99")),
         ("allowedCountries", json!(["US", "CA"]), json!(["CA", "US"])),
         (
             "allowedTypes",
@@ -67,8 +69,10 @@ async fn the_lowest_of_each_limit_holds_whichever_account_has_it() {
         let shown = |limits: &AccountLimits| match limit {
             "purchasesPerHour" => limits.purchases_per_hour.to_string(),
             "releasesPerHour" => limits.releases_per_hour.to_string(),
+            "releaseDelay" => format!("{:?}", limits.release_delay),
             "maxNumbers" => format!("{:?}", limits.max_numbers),
             "maxMonthlyCost" => format!("{:?}", limits.monthly_cost),
+            "maxUpfrontCost" => format!("{:?}", limits.upfront_cost),
             "allowedCountries" => format!("{:?}", limits.countries),
             "allowedTypes" => format!("{:?}", limits.kinds),
             "adoption" => format!("{:?}", limits.adoption),

@@ -22,6 +22,8 @@ pub struct Facts {
     pub search: Option<Search>,
     /// The most that it may cost each month.
     pub budget: Option<Budget>,
+    /// The most that it may cost once.
+    pub upfront_budget: Option<Budget>,
     /// True if a number that nobody has marked may be taken over.
     pub adopts: bool,
     /// True if the number was taken over.
@@ -40,6 +42,8 @@ pub struct Facts {
     pub generation: i64,
     /// True if the deletion timestamp is set.
     pub deleting: bool,
+    /// When a number may be released of which the spec does not say what its deletion does, if it is being deleted.
+    pub release_due: Option<Timestamp>,
     /// True if our finalizer is there.
     pub finalizer: bool,
     /// The claim on the resource.

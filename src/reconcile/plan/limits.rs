@@ -8,7 +8,7 @@ use super::{Facts, PERSON_AGAIN_AFTER, Retry, Step, wait};
 use crate::api::{Adoption, Reason};
 use crate::number::{Amount, Currency, Kind, Price};
 
-/// An amount each month that must not be exceeded.
+/// An amount that a part of a price must not exceed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// The amount.
@@ -30,6 +30,41 @@ pub struct Limits {
     pub adoption: Adoption,
     /// What its numbers may cost each month, in each currency in which somebody limits it, and what they cost.
     pub monthly_cost: Vec<(Budget, Amount)>,
+    /// What a number may cost once, in each currency in which somebody limits it.
+    pub upfront_cost: Vec<Budget>,
+}
+
+/// A part of a price.
+#[derive(Clone, Copy)]
+enum Part {
+    Monthly,
+    Upfront,
+}
+
+impl Part {
+    fn of(self, price: &Price) -> Amount {
+        match self {
+            Self::Monthly => price.monthly,
+            Self::Upfront => price.upfront,
+        }
+    }
+
+    /// The limit of it, in a spec.
+    fn field(self) -> &'static str {
+        match self {
+            Self::Monthly => "maxMonthlyCost",
+            Self::Upfront => "maxUpfrontCost",
+        }
+    }
+
+    /// This part of the price of what the resource wants, as the beginning of a sentence.
+    fn is(self, facts: &Facts, price: &Price) -> String {
+        let (wanted, amount, currency) = (wanted(facts), self.of(price), &price.currency);
+        match self {
+            Self::Monthly => format!("The price of {wanted} is {amount} {currency} a month"),
+            Self::Upfront => format!("The setup fee of {wanted} is {amount} {currency}"),
+        }
+    }
 }
 
 /// What may be bought, which may be nothing.
@@ -75,6 +110,13 @@ impl Limits {
 }
 
 impl Facts {
+    /// True if a purchase depends on its price.
+    pub(crate) fn limits_price(&self) -> bool {
+        let limits = &self.limits;
+        let is_own = self.budget.is_some() || self.upfront_budget.is_some();
+        is_own || !limits.monthly_cost.is_empty() || !limits.upfront_cost.is_empty()
+    }
+
     /// True if neither the resource's own limit nor the account's forbids a number at `price`.
     pub(crate) fn may_cost(&self, price: &Price) -> bool {
         forbids_price(self, Some(price)).is_none()
@@ -183,74 +225,97 @@ pub(super) fn forbids(facts: &Facts) -> Option<Step> {
 
 /// The limit that forbids a purchase at `price`.
 pub(super) fn forbids_price(facts: &Facts, price: Option<&Price>) -> Option<Step> {
-    let person = Retry::After(PERSON_AGAIN_AFTER);
-    if facts.budget.is_none() && facts.limits.monthly_cost.is_empty() {
-        return None;
-    }
-    let Some(price) = price else {
-        return Some(wait(
-            Reason::PriceUnknown,
-            format!(
-                "{} tells no price for {}, so it is not bought while maxMonthlyCost is set.",
-                facts.provider,
-                wanted(facts)
-            ),
-            person,
-        ));
+    let (Some(price), true) = (price, facts.limits_price()) else {
+        return facts.limits_price().then(|| no_price(facts));
     };
-    let unknown = |budget: &Budget| {
-        wait(
-            Reason::PriceUnknown,
-            format!(
-                "The price of {} is {} {} a month, and maxMonthlyCost is in {}. Amounts are not converted.",
-                wanted(facts),
-                price.monthly,
-                price.currency,
-                budget.currency
-            ),
-            person,
-        )
-    };
-    if let Some(budget) = &facts.budget {
+    let own = [
+        (Part::Monthly, &facts.budget),
+        (Part::Upfront, &facts.upfront_budget),
+    ];
+    for (part, budget) in own {
+        let Some(budget) = budget else { continue };
         if budget.currency != price.currency {
-            return Some(unknown(budget));
+            return Some(other_currency(facts, part, price, budget));
         }
-        if price.monthly > budget.amount {
-            return Some(too_dear(facts, price, budget));
+        if part.of(price) > budget.amount {
+            return Some(too_dear(facts, part, price, budget));
         }
     }
     for (budget, spent) in &facts.limits.monthly_cost {
         if budget.currency != price.currency {
-            return Some(unknown(budget));
+            return Some(other_currency(facts, Part::Monthly, price, budget));
         }
         if spent.plus(price.monthly) > budget.amount {
-            return Some(wait(
-                Reason::LimitReached,
+            return Some(limit_reached(
+                facts,
                 format!(
-                    "The price of {} is {} {} a month; with the {spent} that the account's numbers cost, that is more \
-                     than {} (spec.limits.maxMonthlyCost of the account). This goes on when a number is released or \
-                     the limit is raised.",
-                    wanted(facts),
-                    price.monthly,
-                    price.currency,
+                    "{}; with the {spent} that the account's numbers cost, that is more than {} (spec.limits.maxMonthlyCost of \
+                     the account). This goes on when a number is released or the limit is raised.",
+                    Part::Monthly.is(facts, price),
                     budget.amount
                 ),
-                Retry::After(facts.waits.interval),
+            ));
+        }
+    }
+    for budget in &facts.limits.upfront_cost {
+        if budget.currency != price.currency {
+            return Some(other_currency(facts, Part::Upfront, price, budget));
+        }
+        if price.upfront > budget.amount {
+            return Some(limit_reached(
+                facts,
+                format!(
+                    "{}, more than {} (spec.limits.maxUpfrontCost of the account). This goes on when the limit is raised.",
+                    Part::Upfront.is(facts, price),
+                    budget.amount
+                ),
             ));
         }
     }
     None
 }
 
+fn limit_reached(facts: &Facts, message: String) -> Step {
+    wait(
+        Reason::LimitReached,
+        message,
+        Retry::After(facts.waits.interval),
+    )
+}
+
+fn no_price(facts: &Facts) -> Step {
+    wait(
+        Reason::PriceUnknown,
+        format!(
+            "{} tells no price for {}, so it is not bought while maxMonthlyCost or maxUpfrontCost is set.",
+            facts.provider,
+            wanted(facts)
+        ),
+        Retry::After(PERSON_AGAIN_AFTER),
+    )
+}
+
+fn other_currency(facts: &Facts, part: Part, price: &Price, budget: &Budget) -> Step {
+    wait(
+        Reason::PriceUnknown,
+        format!(
+            "{}, and {} is in {}. Amounts are not converted.",
+            part.is(facts, price),
+            part.field(),
+            budget.currency
+        ),
+        Retry::After(PERSON_AGAIN_AFTER),
+    )
+}
+
 /// `price` is more than the resource may cost.
-fn too_dear(facts: &Facts, price: &Price, budget: &Budget) -> Step {
+fn too_dear(facts: &Facts, part: Part, price: &Price, budget: &Budget) -> Step {
     wait(
         Reason::CostLimitExceeded,
         format!(
-            "The price of {} is {} {} a month, more than spec.maxMonthlyCost of {}. Nothing is bought.",
-            wanted(facts),
-            price.monthly,
-            price.currency,
+            "{}, more than spec.{} of {}. Nothing is bought.",
+            part.is(facts, price),
+            part.field(),
             budget.amount
         ),
         Retry::After(PERSON_AGAIN_AFTER),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    ABSENCE_CONFIRMED_AFTER, ASK_AGAIN_AFTER, Facts, FinalizerRemoval, Outcome, PERSON_AGAIN_AFTER,
-    Retry, Step, Title, wait,
+    ABSENCE_CONFIRMED_AFTER, ASK_AGAIN_AFTER, Facts, FinalizerRemoval, LONGEST_TIMER, Outcome,
+    PERSON_AGAIN_AFTER, Retry, Step, Title, wait,
 };
 use crate::api::{DeletionPolicy, Reason};
 use crate::claim::Stored;
@@ -71,6 +71,9 @@ pub(super) fn release(facts: &Facts) -> Step {
     if facts.suspended {
         return Step::Done(Outcome::Suspended);
     }
+    if let Some(step) = delayed(facts) {
+        return step;
+    }
     if let Some(step) = facts.account_blocker() {
         return with_the_way_out(step);
     }
@@ -78,6 +81,27 @@ pub(super) fn release(facts: &Facts) -> Step {
         Some(id) => recorded(facts, id),
         None => unrecorded(facts),
     }
+}
+
+/// A number that is held is kept for as long as the account delays releases, unless the spec says Release.
+fn delayed(facts: &Facts) -> Option<Step> {
+    facts.record.id.as_ref()?;
+    let due = facts.release_due?;
+    let left = Duration::try_from(due.duration_since(facts.now)).unwrap_or_default();
+    let waits = facts.deletion_policy.is_none() && !left.is_zero();
+    (waits && is_enabled(Safeguard::ReleaseDelay)).then(|| {
+        wait(
+            Reason::ReleaseDelayed,
+            format!(
+                "{} is released at {} (spec.limits.releaseDelay of the account). Until then it stays as it is, and calls and \
+                 messages go on. To keep the number in the account, set spec.deletionPolicy: Retain. To release it now, set \
+                 spec.deletionPolicy: Release.",
+                facts.title(),
+                due.strftime("%Y-%m-%d %H:%M:%S UTC"),
+            ),
+            Retry::After(left.min(LONGEST_TIMER)),
+        )
+    })
 }
 
 /// What stands in the way of a release is told together with how to do without one.

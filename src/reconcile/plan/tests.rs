@@ -69,6 +69,7 @@ fn fresh() -> Facts {
         number: Some(number()),
         search: None,
         budget: None,
+        upfront_budget: None,
         adopts: false,
         adopted: false,
         limits: Limits {
@@ -81,6 +82,7 @@ fn fresh() -> Facts {
         provider_now: None,
         generation: 1,
         deleting: false,
+        release_due: None,
         finalizer: false,
         claim: Stored::Nothing,
         suspended: false,

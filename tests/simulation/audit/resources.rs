@@ -220,6 +220,7 @@ fn has_come_to_an_end(object: &Value) -> bool {
         let waits = [
             "LimitReached",
             "ReleaseLimitReached",
+            "ReleaseDelayed",
             "NoNumbersFound",
             "Suspended",
         ];

@@ -91,7 +91,7 @@ async fn price(
     kind: Kind,
     state: &ReconcileState,
 ) -> Result<Option<Price>, Interrupted> {
-    let matters = state.facts.budget.is_some() || !state.facts.limits.monthly_cost.is_empty();
+    let matters = state.facts.limits_price();
     match account.price(country, kind).await {
         Err(error) if matters => Err(error.into()),
         listed => Ok(listed.unwrap_or_default()),

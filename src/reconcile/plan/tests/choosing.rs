@@ -216,6 +216,43 @@ fn a_limit_on_cost_refuses_what_is_dearer_or_of_unknown_price() {
     }
 }
 
+#[test]
+fn a_limit_on_the_setup_fee_refuses_what_is_dearer_or_of_unknown_price() {
+    let fee = |upfront: &str, currency: &str| Price::read("1", upfront, currency).unwrap();
+    for (known, expected) in [
+        (Some(fee("2.00", "USD")), None),
+        (Some(fee("2.01", "USD")), Some(Reason::CostLimitExceeded)),
+        (Some(fee("0", "EUR")), Some(Reason::PriceUnknown)),
+        (None, Some(Reason::PriceUnknown)),
+    ] {
+        for is_of_the_account in [false, true] {
+            let mut facts = looked(fresh(), None, None);
+            if is_of_the_account {
+                facts.limits.upfront_cost = vec![budget("2")];
+            } else {
+                facts.upfront_budget = Some(budget("2"));
+            }
+            facts.findings.offer = Some(Some(Offer {
+                number: number(),
+                price: known.clone(),
+                description: Description::default(),
+            }));
+            assert!(facts.limits_price());
+            let expected = match expected {
+                Some(Reason::CostLimitExceeded) if is_of_the_account => Some(Reason::LimitReached),
+                other => other,
+            };
+            let step = plan(&facts);
+            assert_eq!(reason(&step), expected, "{known:?}");
+            if let Step::Done(Outcome::Wait { message, .. }) = &step {
+                assert!(message.contains("maxUpfrontCost"), "{message}");
+            } else {
+                assert_eq!(step, buys(None));
+            }
+        }
+    }
+}
+
 /// A candidate is another one at each reconcile: the status would be written each time.
 #[test]
 fn what_a_limit_on_cost_says_names_the_number_that_is_declared_and_no_candidate() {

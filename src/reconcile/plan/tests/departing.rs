@@ -192,6 +192,67 @@ fn without_our_finalizer_nothing_is_done_to_a_departing_resource() {
     assert_eq!(plan(&facts), Step::Done(Outcome::NotManaged));
 }
 
+#[test]
+fn a_bought_number_waits_for_the_account_unless_the_spec_says_what_its_deletion_does() {
+    let mut facts = Facts {
+        deleting: true,
+        release_due: Some(at(7_200)),
+        now: at(7_199),
+        account: Err(StatusReason::new(Reason::CredentialsInvalid, "no")),
+        ..recorded()
+    };
+    let Step::Done(Outcome::Wait {
+        reason: Reason::ReleaseDelayed,
+        message,
+        retry: Retry::After(left),
+    }) = plan(&facts)
+    else {
+        panic!("{:?}", plan(&facts));
+    };
+    assert_eq!(left, Duration::from_secs(1));
+    let due = at(7_200).strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+    assert!(message.contains(&due), "{message}");
+    facts.release_due = Some(Timestamp::MAX);
+    let step = plan(&facts);
+    let day = Duration::from_secs(24 * 3600);
+    assert!(
+        matches!(&step, Step::Done(Outcome::Wait { retry: Retry::After(left), .. }) if *left == day),
+        "{step:?}"
+    );
+    facts.account = recorded().account;
+    facts.deletion_policy = Some(DeletionPolicy::Release);
+    assert!(matches!(plan(&facts), Step::FetchById(_)));
+    facts.deletion_policy = Some(DeletionPolicy::Retain);
+    assert_eq!(
+        plan(&facts),
+        Step::RemoveFinalizer(FinalizerRemoval::Retained)
+    );
+    facts.deletion_policy = None;
+    facts.release_due = Some(facts.now);
+    assert!(matches!(plan(&facts), Step::FetchById(_)));
+}
+
+/// What was never bought has nothing to wait for, and an order is cancelled while that is possible.
+#[test]
+fn only_a_number_that_is_held_waits_for_the_account() {
+    let facts = Facts {
+        deleting: true,
+        release_due: Some(at(100_000)),
+        now: at(600),
+        ..claimed()
+    };
+    assert_eq!(
+        plan(&looked(facts.clone(), None, None)),
+        Step::RemoveFinalizer(FinalizerRemoval::NotPurchased)
+    );
+    let pending = looked(facts.clone(), None, Some(order(OrderState::Pending)));
+    assert!(matches!(plan(&pending), Step::Cancel(_)));
+    let mut found = looked(facts, Some(holding()), None);
+    assert!(matches!(plan(&found), Step::Record(_)));
+    found.record = recorded().record;
+    assert_eq!(reason(&plan(&found)), Some(Reason::ReleaseDelayed));
+}
+
 /// What happens to a held number whose webhook was changed at the provider.
 fn cell(
     suspended: bool,
