@@ -19,4 +19,5 @@ pub(crate) mod report;
 pub(crate) mod resolve;
 pub(crate) mod rivals;
 pub(crate) mod state;
+mod unheld;
 pub(crate) mod webhooks;

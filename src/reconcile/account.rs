@@ -16,7 +16,8 @@ use super::fault;
 use super::inspect;
 use super::providers::Providers;
 use super::resolve::{open_account, provider_blocker};
-use crate::account::{Account, is_suspect};
+use super::unheld::Prices;
+use crate::account::{Account, ListedNumber, is_suspect};
 use crate::api::{
     ACCOUNT_FINALIZER, AccountKind, AccountStatus, PhoneNumber, Reason, StatusReason, condition,
     finalizers_of, has_finalizer,
@@ -127,7 +128,8 @@ async fn reconcile_now<A: AnyAccount>(
                         &cluster.caches,
                         &checks.inventory,
                         process,
-                    );
+                    )
+                    .await;
                     let (ready, reason, message) = opened_as(opened.identity());
                     let note = note.map(|note| format!(" {note}")).unwrap_or_default();
                     (ready, reason, format!("{message}{note}"))
@@ -244,8 +246,8 @@ fn opened_as(identity: &Identity) -> (bool, Reason, String) {
     (true, Reason::AccountUnidentified, message.to_owned())
 }
 
-/// Puts the figures into the status, unless others were put there less than a minute ago.
-fn show_figures<A: AnyAccount>(
+/// Puts what the account holds into the status, unless that was done less than a minute ago.
+async fn show_figures<A: AnyAccount>(
     account: &A,
     opened: &Account,
     status: &mut AccountStatus,
@@ -261,13 +263,21 @@ fn show_figures<A: AnyAccount>(
     let figures = inspect::count(opened, caches, &process.settings.installation);
     let before = status.clone();
     status.managed = Some(figures.managed);
-    status.unmanaged = Some(figures.unmanaged);
-    status.orphaned = Some(figures.orphaned);
+    status.unmanaged = Some(count(&figures.unmanaged));
+    status.orphaned = Some(count(&figures.orphaned));
+    let mut prices = Prices::of(opened);
+    let (unmanaged, orphaned) = (&before.unmanaged_numbers, &before.orphaned_numbers);
+    status.unmanaged_numbers = prices.add_to(&figures.unmanaged, unmanaged).await;
+    status.orphaned_numbers = prices.add_to(&figures.orphaned, orphaned).await;
     status.foreign = Some(figures.foreign);
     status.monthly_cost = figures.monthly_cost;
     if *status != before {
         checks.writes(&uid, now);
     }
+}
+
+fn count(numbers: &[ListedNumber]) -> i64 {
+    i64::try_from(numbers.len()).unwrap_or(i64::MAX)
 }
 
 async fn keep_while_used<A: AnyAccount>(

@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use super::checks::{DependencyCache, InventoryChecks};
 use super::providers::Providers;
 use super::resolve::resolve;
-use crate::account::Account;
+use crate::account::{Account, ListedNumber};
 use crate::api::{MonthlyCost, PhoneNumber, Reason};
 use crate::clock::Instant;
 use crate::cluster::Cluster;
@@ -25,10 +25,10 @@ use crate::provider::Error;
 pub(super) struct InventoryCounts {
     /// Numbers that a resource of ours holds.
     pub(crate) managed: i64,
-    /// Numbers without any operator's mark.
-    pub(crate) unmanaged: i64,
-    /// Numbers with our mark that no resource holds.
-    pub(crate) orphaned: i64,
+    /// Numbers without any operator's mark, by number.
+    pub(crate) unmanaged: Vec<ListedNumber>,
+    /// Numbers with our mark that no resource holds, by number.
+    pub(crate) orphaned: Vec<ListedNumber>,
     /// Numbers with the mark of another installation.
     pub(crate) foreign: i64,
     /// What the managed numbers cost each month; `None` while no price is known.
@@ -256,9 +256,9 @@ pub(super) fn count(
     let mut figures = InventoryCounts::default();
     let mut held = HashSet::new();
     let mut costs: Vec<(Amount, String)> = Vec::new();
-    for (id, _, mark) in account.survey() {
-        let Some(mark) = mark else {
-            figures.unmanaged += 1;
+    for number in account.survey() {
+        let Some(mark) = &number.mark else {
+            figures.unmanaged.push(number);
             continue;
         };
         if !mark.is_of(installation) {
@@ -270,9 +270,10 @@ pub(super) fn count(
             .as_ref()
             .and_then(|owner| owner.status.as_ref()?.id.as_deref());
         // Two numbers may carry one mark; the resource holds the one that it has recorded.
-        let is_held = owner.is_some() && recorded.is_none_or(|recorded| recorded == id.as_str());
+        let is_held =
+            owner.is_some() && recorded.is_none_or(|recorded| recorded == number.id.as_str());
         if !is_held || !held.insert(mark.owner().to_owned()) {
-            figures.orphaned += 1;
+            figures.orphaned.push(number);
             continue;
         }
         figures.managed += 1;
@@ -280,6 +281,9 @@ pub(super) fn count(
         costs.extend(cost.and_then(|cost| Some((Amount::read(&cost.monthly)?, cost.currency))));
     }
     figures.monthly_cost = sum(&costs);
+    for numbers in [&mut figures.unmanaged, &mut figures.orphaned] {
+        numbers.sort_by(|one, other| (&one.number, &one.id).cmp(&(&other.number, &other.id)));
+    }
     figures
 }
 
@@ -288,11 +292,7 @@ fn sum(costs: &[(Amount, String)]) -> Option<MonthlyCost> {
     let (_, currency) = costs.first()?;
     let same = costs.iter().filter(|(_, other)| other == currency);
     let amount: Amount = same.map(|(amount, _)| *amount).sum();
-    Some(MonthlyCost {
-        amount: format!("{amount:.2}"),
-        currency: currency.clone(),
-        display: Some(format!("{amount:.2} {currency}")),
-    })
+    Some(MonthlyCost::new(format!("{amount:.2}"), currency.clone()))
 }
 
 #[cfg(test)]

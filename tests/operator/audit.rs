@@ -75,6 +75,21 @@ async fn an_account_shows_what_it_holds_and_what_that_costs() {
         assert!(begun.elapsed() < Duration::from_secs(150), "{account:#}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+    let account = world.accounts().get("twilio").await.unwrap();
+    let account = serde_json::to_value(account).unwrap();
+    let listed = |field: &str| {
+        let listed = account["status"][field].as_array().unwrap().iter();
+        let listed = listed.inspect(|number| {
+            assert!(number["since"].is_string(), "{number}");
+            assert!(number["id"].as_str().unwrap().starts_with("PN"), "{number}");
+            assert_eq!(number["monthlyCost"]["display"], "1.15 USD");
+        });
+        listed
+            .map(|number| number["phoneNumber"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(listed("unmanagedNumbers"), ["+12125558104", "+12125558105"]);
+    assert_eq!(listed("orphanedNumbers"), ["+12125558101"]);
     let minutes = begun.elapsed().as_secs() / 60;
     assert!(
         writes <= minutes + 2,

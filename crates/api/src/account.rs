@@ -450,6 +450,14 @@ pub struct AccountStatus {
     /// How many numbers of the account carry a mark of this installation, but no PhoneNumber holds them. They are paid for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orphaned: Option<i64>,
+    /// The numbers that `unmanaged` counts, by number: the first 100 of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "atomic"))]
+    pub unmanaged_numbers: Vec<UnheldNumber>,
+    /// The numbers that `orphaned` counts, by number: the first 100 of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "atomic"))]
+    pub orphaned_numbers: Vec<UnheldNumber>,
     /// How many numbers of the account carry a mark of another installation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreign: Option<i64>,
@@ -463,7 +471,23 @@ pub struct AccountStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// What the managed numbers of an account cost each month.
+/// A number of an account that no PhoneNumber holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnheldNumber {
+    /// The number, in E.164 form.
+    pub phone_number: String,
+    /// The provider's id of it.
+    pub id: String,
+    /// When the account got it, by the provider's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// What it costs each month by the provider's price list, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monthly_cost: Option<MonthlyCost>,
+}
+
+/// What a number, or what the managed numbers of an account, cost each month.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MonthlyCost {

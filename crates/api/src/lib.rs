@@ -12,7 +12,7 @@ pub use account::{
     AccountSpec, AccountStatus, Adoption, BurkiRef, ClusterProviderAccount,
     ClusterProviderAccountSpec, ConnectionWebhook, LabelOperator, LabelRequirement, Limits, Money,
     MonthlyCost, NamespaceSelector, ProviderAccount, ProviderAccountSpec, SecretRef, TelnyxAccount,
-    TwilioAccount, WebhookBase,
+    TwilioAccount, UnheldNumber, WebhookBase,
 };
 pub use phone_number::{
     AccountKind, AccountRef, AccountRefStatus, AdoptionPolicy, AssistantStatus, AttemptStatus,

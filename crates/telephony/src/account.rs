@@ -32,7 +32,7 @@ use cached::Cached;
 pub use credentials::{Credentials, Fingerprint, MissingKey, api_key};
 pub use directory::Directory;
 use inventory::Inventory;
-pub use inventory::{Surveyed, Version, is_suspect};
+pub use inventory::{ListedNumber, Version, is_suspect};
 pub use listings::fingerprint;
 use looks::Looks;
 use opening::Proof;

@@ -102,8 +102,18 @@ impl Vanished {
     }
 }
 
-/// A number in the account: its id, itself, and the mark on it.
-pub type Surveyed = (NumberId, E164, Option<Mark>);
+/// A number of an account, as its listings show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedNumber {
+    /// The provider's id of it.
+    pub id: NumberId,
+    /// The number.
+    pub number: E164,
+    /// The operator's mark on it, if it has one.
+    pub mark: Option<Mark>,
+    /// When the account got it, by the provider's clock; `None` if the provider did not say.
+    pub created: Option<Timestamp>,
+}
 
 impl Inventory {
     /// When the last listing that worked began.
@@ -291,12 +301,16 @@ impl Inventory {
     }
 
     /// Everything that is known.
-    pub(super) fn survey(&self) -> Vec<Surveyed> {
+    pub(super) fn survey(&self) -> Vec<ListedNumber> {
         let state = lock(&self.state);
         let rows = state.rows.values().map(|row| {
             let holding = &row.holding;
-            let mark = Mark::find_in(&holding.marked_text);
-            (holding.id.clone(), holding.number, mark)
+            ListedNumber {
+                id: holding.id.clone(),
+                number: holding.number,
+                mark: Mark::find_in(&holding.marked_text),
+                created: holding.created,
+            }
         });
         rows.collect()
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Account;
 use super::credentials::Fingerprint;
-use super::inventory::{self, Surveyed};
+use super::inventory::{self, ListedNumber};
 use super::permits::{Permit, Priority};
 use crate::clock::Instant;
 use crate::number::{E164, Holding, Mark, NumberId, Provider, Settings, Shown};
@@ -284,7 +284,7 @@ impl Account {
     }
 
     /// Everything that the account is known to hold.
-    pub fn survey(&self) -> Vec<Surveyed> {
+    pub fn survey(&self) -> Vec<ListedNumber> {
         self.shared.inventory.survey()
     }
 
