@@ -107,10 +107,10 @@ pub fn a_delay_holds_while_the_account_cannot_be_asked() {
     in_simulated_time(async {
         let world = deleted(&twilio()).await;
         let before = version(&world);
-        world.secret("twilio", credentials("twilio", 1));
+        world.secret("twilio", credentials("twilio", 2));
         world.run_for(secs(600)).await;
         assert_eq!(version(&world), before, "{}", world.shown());
-        world.secret("twilio", credentials("twilio", 0));
+        world.secret("twilio", credentials("twilio", 1));
         world.run_for(secs(600)).await;
         assert_eq!(version(&world), before, "{}", world.shown());
         world.run_for(DELAY / 2).await;
