@@ -1,5 +1,7 @@
 //! What the plugin says when it cannot answer: one line that names the next step, the exit code, and nothing secret.
 
+use std::process::Stdio;
+
 use serde_json::json;
 use test_support::control_plane::ControlPlane;
 use test_support::emulator::TWILIO_ACCOUNT;
@@ -27,6 +29,11 @@ async fn a_wrong_command_is_told_before_anything_is_asked() {
             &["unmanaged", "secret/twilio"],
             "the kinds are provideraccount and clusterprovideraccount",
         ),
+        (&["unmanaged", "twilio", "--cluster"], "--cluster <NAME>"),
+        (
+            &["unmanaged", "twilio", "--request-timeout", "soon"],
+            "it is a count of seconds, or a duration such as 2m",
+        ),
         (
             &["orphans", "twilio", "--provider-endpoint", "x"],
             "twilio=URL",
@@ -45,11 +52,6 @@ async fn a_wrong_command_is_told_before_anything_is_asked() {
     assert!(
         line.failed()
             .contains("not sent over plain http to other machines")
-    );
-    let both = ask(&["unmanaged", "pacc/twilio", "--cluster"]).failed();
-    assert!(
-        both.contains("--cluster is for ClusterProviderAccounts"),
-        "{both}"
     );
     let help = ask(&["unmanaged", "--help"]).worked();
     assert!(
@@ -77,7 +79,7 @@ async fn what_is_missing_is_named_with_the_next_step() {
         "ProviderAccount {namespace}/nosuch does not exist. kubectl get provideraccounts -n {namespace}"
     );
     assert!(line.starts_with(&wanted), "{line}");
-    let line = ask(&["nosuch", "--cluster"]);
+    let line = ask(&["clusterprovideraccount/nosuch"]);
     let wanted =
         "ClusterProviderAccount nosuch does not exist. kubectl get clusterprovideraccounts";
     assert!(line.starts_with(wanted), "{line}");
@@ -130,6 +132,10 @@ async fn what_is_missing_is_named_with_the_next_step() {
         "{no_cluster}"
     );
     assert!(no_cluster.ends_with("Choose one with --context or --kubeconfig"));
+    for flag in ["--cluster", "--user"] {
+        let unknown = ask(&["twilio", flag, "nosuch"]);
+        assert!(unknown.starts_with("no cluster to ask: "), "{unknown}");
+    }
     let no_context = ask(&["twilio", "--context", "nosuch"]);
     assert!(
         no_context.starts_with("no cluster to ask: "),
@@ -209,6 +215,39 @@ async fn the_plugin_has_the_rights_of_its_user_and_names_those_that_lack() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_is_impersonated_has_the_rights_of_that_user() {
+    let plane = ControlPlane::shared().await;
+    let world = World::new("impersonated").await;
+    let namespace = world.namespace.clone();
+    let ask = |flags: &[&str]| {
+        let own = ["unmanaged", "twilio", "-n", &namespace, "--as", "jane"];
+        phonenumbers(plane, &world.emulator, &[&own, flags].concat())
+    };
+    let line = ask(&[]).failed();
+    assert!(line.contains("is forbidden: User \"jane\""), "{line}");
+    assert_eq!(ask(&["--as-group", "system:masters"]).code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_goes_ends_the_answer_quietly() {
+    let plane = ControlPlane::shared().await;
+    let world = World::new("pipes").await;
+    world
+        .bought_by_somebody_else("twilio", "+12125556101")
+        .await;
+    for more in [&["--help"][..], &["twilio", "-n", &world.namespace]] {
+        let mut command = kubectl_with_plugin(plane, &world.emulator);
+        let command = command.args(["phonenumbers", "unmanaged"]).args(more);
+        let (stdout, stderr) = (Stdio::piped(), Stdio::piped());
+        let mut plugin = command.stdout(stdout).stderr(stderr).spawn().unwrap();
+        drop(plugin.stdout.take());
+        let ended = plugin.wait_with_output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!((ended.status.code(), said.as_str()), (Some(0), ""));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_account_for_many_namespaces_is_opened_by_the_secret_of_the_operators_namespace() {
     let plane = ControlPlane::shared().await;
     let world = World::new("many").await;
@@ -221,8 +260,9 @@ async fn an_account_for_many_namespaces_is_opened_by_the_secret_of_the_operators
     world
         .bought_by_somebody_else("telnyx", "+16175556001")
         .await;
+    let named = format!("clusterprovideraccount/{name}");
     let ask = |arguments: &[&str]| {
-        let own = ["unmanaged", name, "--cluster", "-n", namespace];
+        let own = ["unmanaged", &named, "-n", namespace];
         phonenumbers(plane, &world.emulator, &[&own, arguments].concat())
     };
     let line = ask(&[]).failed();
@@ -249,7 +289,6 @@ async fn an_account_for_many_namespaces_is_opened_by_the_secret_of_the_operators
     }
     assert_eq!(ask(&["--operator-namespace", namespace]).code, 0);
     let mut elsewhere = kubectl_with_plugin(plane, &world.emulator);
-    let named = format!("clusterprovideraccount/{name}");
     let elsewhere = ran(elsewhere.args(["phonenumbers", "unmanaged", &named, "-oname"]));
     assert_eq!(
         elsewhere.worked(),

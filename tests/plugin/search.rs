@@ -353,15 +353,6 @@ async fn a_search_that_cannot_be_made_says_why_in_one_line() {
     let unknown = search(&world, plane, &["twilio", "nosuch", "--country=US"]).failed();
     let wanted = format!("ProviderAccount {namespace}/nosuch does not exist.");
     assert!(unknown.starts_with(&wanted), "{unknown}");
-    let both = search(
-        &world,
-        plane,
-        &["twilio", "pacc/telnyx", "--cluster", "--country=US"],
-    );
-    assert!(
-        both.failed()
-            .contains("--cluster is for ClusterProviderAccounts")
-    );
     world.delete_secret("twilio").await;
     let wrong = json!({"accountSid": TWILIO_ACCOUNT, "authToken": "fake-secret"});
     world.secret("twilio", wrong).await;

@@ -1,15 +1,12 @@
 //! What the user may read in the cluster, with the user's own rights. There is no way to write from here: only gets and
 //! lists leave this module, and the connection refuses every request that is not a read.
 
-use std::path::PathBuf;
-use std::time::Duration;
+mod connection;
 
-use clap::Args;
 use http::{Method, Request};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::client::ClientBuilder;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, ResourceExt};
 use phonenumber_api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
 use serde::de::DeserializeOwned;
@@ -19,27 +16,10 @@ use tower::filter::FilterLayer;
 use super::error::{Error, causes};
 use super::survey::Known;
 
+pub(super) use connection::Connection;
+
 /// How many objects are asked for at once, as kubectl does.
 const PAGE: u32 = 500;
-
-/// How long a person waits for an API server that does not answer.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Which cluster is asked, and in which namespace.
-#[derive(Args, Clone, Debug)]
-pub(super) struct Connection {
-    /// The namespace. Default: that of the kubeconfig's context.
-    #[arg(short, long, value_name = "NAMESPACE")]
-    namespace: Option<String>,
-
-    /// The kubeconfig's context to use.
-    #[arg(long, value_name = "NAME")]
-    context: Option<String>,
-
-    /// The kubeconfig to use. Default: as kubectl.
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-}
 
 /// A cluster that can only be read.
 pub(super) struct Cluster {
@@ -50,24 +30,7 @@ pub(super) struct Cluster {
 impl Cluster {
     /// The cluster that `connection` leads to. Sends nothing yet.
     pub(super) async fn open(connection: Connection) -> Result<Self, Error> {
-        let options = KubeConfigOptions {
-            context: connection.context,
-            ..KubeConfigOptions::default()
-        };
-        let mut config = match connection.kubeconfig {
-            Some(file) => {
-                Config::from_custom_kubeconfig(Kubeconfig::read_from(file)?, &options).await?
-            }
-            None if options.context.is_some() => Config::from_kubeconfig(&options).await?,
-            None => Config::infer().await?,
-        };
-        config.default_retry = false;
-        config.connect_timeout = Some(PATIENCE);
-        config.read_timeout = Some(PATIENCE);
-        config.reset_reader_on_write = true;
-        let namespace = connection
-            .namespace
-            .unwrap_or_else(|| config.default_namespace.clone());
+        let (config, namespace) = connection.config().await?;
         let client = reader(config).map_err(|error| Error::NoCluster(causes(&error)))?;
         Ok(Self { client, namespace })
     }
@@ -92,7 +55,7 @@ impl Cluster {
             what: format!("ProviderAccount {namespace}/{name} does not exist"),
             next: format!(
                 "kubectl get provideraccounts -n {namespace} lists those there are; another namespace is chosen with -n, \
-                 a ClusterProviderAccount with --cluster"
+                 a ClusterProviderAccount as clusterprovideraccount/{name}"
             ),
         })
     }
@@ -135,7 +98,7 @@ impl Cluster {
     pub(super) async fn phone_numbers_here(&self) -> Result<Vec<Known>, Error> {
         let namespace = &self.namespace;
         let resource = ApiResource::erase::<PhoneNumber>(&());
-        list(
+        known(
             &Api::namespaced_with(self.client.clone(), namespace, &resource),
             &format!("list phonenumbers in namespace {namespace}"),
         )
@@ -145,7 +108,7 @@ impl Cluster {
     /// The PhoneNumbers of all namespaces.
     pub(super) async fn phone_numbers(&self) -> Result<Vec<Known>, Error> {
         let resource = ApiResource::erase::<PhoneNumber>(&());
-        list(
+        known(
             &Api::all_with(self.client.clone(), &resource),
             "list phonenumbers in all namespaces",
         )
@@ -191,7 +154,7 @@ where
 }
 
 /// Reads page after page. An object that this version cannot decode is still there.
-async fn list(api: &Api<DynamicObject>, right: &str) -> Result<Vec<Known>, Error> {
+async fn known(api: &Api<DynamicObject>, right: &str) -> Result<Vec<Known>, Error> {
     let mut known = Vec::new();
     let mut page = ListParams::default().limit(PAGE);
     loop {

@@ -15,24 +15,36 @@ async fn main() -> ExitCode {
             let Some(said) = bad_value(&error) else {
                 error.exit();
             };
-            eprintln!("{}", line(&said, MOST_OF_MESSAGE));
+            say(&line(&said, MOST_OF_MESSAGE));
             return ExitCode::from(2);
         }
     };
     match run(arguments).await {
-        Ok(answer) => print(&answer).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS),
+        Ok(answer) => match print(&answer) {
+            // The reader has what it wanted, as with `| head`.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Err(error) => {
+                say(&format!("error: the answer cannot be written: {error}"));
+                ExitCode::FAILURE
+            }
+            Ok(()) => ExitCode::from(answer.code),
+        },
         Err(error) => {
-            eprintln!("error: {}", line(&error.to_string(), MOST_OF_MESSAGE));
+            let error = line(&error.to_string(), MOST_OF_MESSAGE);
+            say(&format!("error: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Fails where the reader has gone, as with `| head`.
+/// Writes a line to standard error, if it is open.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 fn print(answer: &Answer) -> io::Result<()> {
-    let mut notes = io::stderr().lock();
     for note in &answer.notes {
-        writeln!(notes, "{}", line(note, MOST_OF_MESSAGE))?;
+        say(&line(note, MOST_OF_MESSAGE));
     }
     let mut output = io::stdout().lock();
     output.write_all(answer.output.as_bytes())?;

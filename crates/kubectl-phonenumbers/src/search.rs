@@ -3,17 +3,31 @@
 use clap::{Args, value_parser};
 use telephony::number::{Capabilities, Description, Offer, Search};
 
+use super::Answer;
 use super::account::{AccountName, DeclaredAccount, Sale};
 use super::cluster::Cluster;
 use super::error::Error;
 use super::manifest::Destination;
 use super::purchase::{self, Terms};
+use super::scope::{Form, Output, Scope};
 use super::table::{NONE, shown, table};
 use super::wishes::Wishes;
-use super::{Answer, Form, Output, Scope};
 
 /// What stands where a price is not known, as in kubectl.
 const UNKNOWN: &str = "<unknown>";
+
+/// The columns of the table; `-o wide` adds some.
+pub(super) const HEADINGS: &[&str] = &[
+    "NUMBER",
+    "ACCOUNT",
+    "PROVIDER",
+    "TYPE",
+    "PLACE",
+    "CAPABILITIES",
+    "MONTHLY",
+    "SETUP",
+    "CURRENCY",
+];
 
 /// What a person asks for.
 #[derive(Args, Debug)]
@@ -56,7 +70,7 @@ pub(super) async fn search(request: Request) -> Result<Answer, Error> {
     let endpoints = scope.endpoints()?;
     let mut named = Vec::new();
     for account in &request.accounts {
-        let account = (scope.kind(account)?, account.name.as_str());
+        let account = (account.kind.unwrap_or_default(), account.name.as_str());
         if !named.contains(&account) {
             named.push(account);
         }
@@ -185,17 +199,7 @@ fn order(offer: &Offer) -> impl Ord + use<> {
 }
 
 fn table_of(stalls: &[Stall], search: &Search, wide: bool, bare: bool) -> String {
-    let mut headings = vec![
-        "NUMBER",
-        "ACCOUNT",
-        "PROVIDER",
-        "TYPE",
-        "PLACE",
-        "CAPABILITIES",
-        "MONTHLY",
-        "SETUP",
-        "CURRENCY",
-    ];
+    let mut headings = HEADINGS.to_vec();
     if wide {
         headings.extend(["COUNTRY", "ACCOUNT-KIND"]);
     }

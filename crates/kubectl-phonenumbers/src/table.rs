@@ -11,6 +11,9 @@ pub(super) const NONE: &str = "<none>";
 /// Columns are parted by this much, as in kubectl.
 const GAP: usize = 3;
 
+/// No column but the last is narrower than this, its gap included, as in kubectl.
+const NARROWEST: usize = 6;
+
 /// The longest text in a column.
 const WIDEST: usize = 64;
 
@@ -31,7 +34,7 @@ pub(super) fn table(headings: &[&str], rows: &[Vec<String>], bare: bool) -> Stri
     for line in &lines {
         let cells = line.iter().zip(&widths);
         let padded: String = cells
-            .map(|(cell, width)| format!("{cell:<width$}", width = width + GAP))
+            .map(|(cell, width)| format!("{cell:<width$}", width = (width + GAP).max(NARROWEST)))
             .collect();
         text.push_str(padded.trim_end());
         text.push('\n');
@@ -55,19 +58,36 @@ pub(super) fn shown(text: &str) -> String {
     plain
 }
 
-/// How long ago `since` was, as kubectl tells it: the two or so digits that matter.
+/// How long ago `since` was, as kubectl prints it: the one or two units that matter.
 pub(super) fn age(since: Option<Timestamp>, now: Timestamp) -> String {
+    const MINUTE: i64 = 60;
+    const HOUR: i64 = 60 * MINUTE;
+    const DAY: i64 = 24 * HOUR;
+    const YEAR: i64 = 365 * DAY;
     let Some(since) = since else {
         return "<unknown>".to_owned();
     };
-    let seconds = now.duration_since(since).as_secs().max(0);
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    let seconds = now.duration_since(since).as_secs();
+    let in_units = |large: (i64, &str), small: (i64, &str)| {
+        let (whole, rest) = (seconds / large.0, seconds % large.0 / small.0);
+        match rest {
+            0 => format!("{whole}{}", large.1),
+            _ => format!("{whole}{}{rest}{}", large.1, small.1),
+        }
+    };
     match seconds {
-        0..=119 => format!("{seconds}s"),
-        120..=7_199 => format!("{minutes}m"),
-        7_200..=172_799 => format!("{hours}h"),
-        _ if days < 730 => format!("{days}d"),
-        _ => format!("{}y", days / 365),
+        // Two clocks may lie apart a little.
+        ..=-2 => "<invalid>".to_owned(),
+        -1 => "0s".to_owned(),
+        _ if seconds < 2 * MINUTE => format!("{seconds}s"),
+        _ if seconds < 10 * MINUTE => in_units((MINUTE, "m"), (1, "s")),
+        _ if seconds < 3 * HOUR => format!("{}m", seconds / MINUTE),
+        _ if seconds < 8 * HOUR => in_units((HOUR, "h"), (MINUTE, "m")),
+        _ if seconds < 2 * DAY => format!("{}h", seconds / HOUR),
+        _ if seconds < 8 * DAY => in_units((DAY, "d"), (HOUR, "h")),
+        _ if seconds < 2 * YEAR => format!("{}d", seconds / DAY),
+        _ if seconds < 8 * YEAR => in_units((YEAR, "y"), (DAY, "d")),
+        _ => format!("{}y", seconds / YEAR),
     }
 }
 
@@ -144,6 +164,8 @@ mod tests {
             "{bare}"
         );
         assert_eq!(table(&["NUMBER"], &[], true), "");
+        let short = [vec!["1".to_owned(), "2".to_owned()]];
+        assert_eq!(table(&["A", "B"], &short, false), "A     B\n1     2\n");
     }
 
     #[test]
@@ -165,21 +187,38 @@ mod tests {
         assert!(long.ends_with('…'));
     }
 
+    /// The expectations are those of `duration.HumanDuration` in k8s.io/apimachinery, which kubectl prints.
     #[test]
-    fn an_age_is_told_as_kubectl_does() {
+    fn an_age_is_printed_as_kubectl_does() {
         let now: Timestamp = "2026-11-25T00:00:00Z".parse().unwrap();
-        for (since, wanted) in [
-            (Some("2026-11-24T23:59:30Z"), "30s"),
-            (Some("2026-11-24T23:57:00Z"), "3m"),
-            (Some("2026-11-24T21:00:00Z"), "3h"),
-            (Some("2026-11-20T00:00:00Z"), "5d"),
-            (Some("2020-11-25T00:00:00Z"), "6y"),
-            (Some("2027-01-01T00:00:00Z"), "0s"),
-            (None, "<unknown>"),
+        let (minute, hour, day) = (60, 3600, 86_400);
+        for (seconds, wanted) in [
+            (-2, "<invalid>"),
+            (-1, "0s"),
+            (0, "0s"),
+            (45, "45s"),
+            (119, "119s"),
+            (120, "2m"),
+            (190, "3m10s"),
+            (10 * minute, "10m"),
+            (179 * minute, "179m"),
+            (3 * hour, "3h"),
+            (5 * hour + 7 * minute, "5h7m"),
+            (8 * hour + 7 * minute, "8h"),
+            (47 * hour, "47h"),
+            (51 * hour, "2d3h"),
+            (48 * hour, "2d"),
+            (8 * day + hour, "8d"),
+            (40 * day, "40d"),
+            (729 * day, "729d"),
+            (730 * day, "2y"),
+            (750 * day, "2y20d"),
+            (3000 * day, "8y"),
         ] {
-            let since = since.map(|since| since.parse().unwrap());
-            assert_eq!(age(since, now), wanted, "{since:?}");
+            let since = now - jiff::SignedDuration::from_secs(seconds);
+            assert_eq!(age(Some(since), now), wanted, "{seconds} s");
         }
+        assert_eq!(age(None, now), "<unknown>");
     }
 
     #[test]

@@ -1,0 +1,257 @@
+//! The numbers that an account holds at the provider beside what the cluster declares: those without a mark, and those with a mark
+//! of this installation that no PhoneNumber holds.
+
+use std::collections::{HashMap, HashSet};
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::Value;
+use telephony::account::Endpoints;
+use telephony::number::{Holding, Installation, Origin, Provider};
+
+use super::Answer;
+use super::account::{AccountName, DeclaredAccount};
+use super::cluster::Cluster;
+use super::error::Error;
+use super::manifest::{self, Destination};
+use super::scope::{Form, Output, Scope};
+use super::survey::{self, Known, Orphan};
+use super::table::{self, NONE, age, answered_by, shown};
+
+/// The columns of the table of orphans; `-o wide` adds some.
+pub(super) const ORPHANS: &[&str] = &["NUMBER", "ID", "REASON", "PHONENUMBER", "ORIGIN", "AGE"];
+
+#[derive(Args, Debug)]
+pub(super) struct Question {
+    /// The account: the name of a ProviderAccount of the namespace, or clusterprovideraccount/NAME.
+    #[arg(value_name = "ACCOUNT")]
+    account: AccountName,
+
+    #[command(flatten)]
+    scope: Scope,
+}
+
+pub(super) async fn unmanaged(question: Question) -> Result<Answer, Error> {
+    let asked = Asked::open(question).await?;
+    let found = survey::unmanaged(asked.holdings().await?);
+    let mut answer = Answer::default();
+    if found.is_empty() {
+        let title = asked.account.title();
+        answer.notes = vec![format!("No unmanaged numbers found in {title}.")];
+    }
+    match asked.output.map_or(Form::Table, Output::form) {
+        Form::Table => answer.output = asked.table_of_unmanaged(&found),
+        Form::Manifests(print) => {
+            let known = asked.cluster.phone_numbers_here().await?;
+            answer.output = print(&asked.manifests(found, &known, &mut answer.notes))?;
+        }
+    }
+    Ok(answer)
+}
+
+pub(super) async fn orphans(
+    question: Question,
+    installation_id: Option<String>,
+) -> Result<Answer, Error> {
+    let asked = Asked::open(question).await?;
+    let installation = match installation_id {
+        Some(id) => Installation::new(id),
+        None => asked.cluster.installation().await?,
+    };
+    // Before and after the provider: a number that is bought or released meanwhile is no orphan.
+    let mut known = asked.cluster.phone_numbers().await?;
+    let holdings = asked.holdings().await?;
+    let after = asked.cluster.phone_numbers().await?;
+    let seen: HashSet<_> = after.iter().map(|known| known.owner.clone()).collect();
+    known.retain(|known| !seen.contains(&known.owner));
+    known.extend(after);
+    let found = survey::orphans(holdings, &installation, &known);
+    let mut answer = Answer::default();
+    if found.is_empty() {
+        let title = asked.account.title();
+        answer.notes = vec![format!("No orphaned numbers found in {title}.")];
+    }
+    match asked.output.map_or(Form::Table, Output::form) {
+        Form::Table => answer.output = asked.table_of_orphans(&found),
+        Form::Manifests(print) => {
+            let mut without = Vec::new();
+            for orphan in found {
+                match &orphan.owner {
+                    None => without.push(orphan.holding),
+                    Some(owner) => answer.notes.push(format!(
+                        "{} is left out: it carries the mark of PhoneNumber {owner}, which exists and holds another number. \
+                         Release it at {}, or take the mark out of its name there and list it with unmanaged.",
+                        orphan.holding.number,
+                        asked.account.provider(),
+                    )),
+                }
+            }
+            answer.output = print(&asked.manifests(without, &known, &mut answer.notes))?;
+        }
+    }
+    Ok(answer)
+}
+
+/// Where manifests for the numbers of `account` go.
+pub(super) fn destination(cluster: &Cluster, account: &DeclaredAccount) -> Destination {
+    Destination {
+        namespace: cluster.namespace().to_owned(),
+        provider: account.provider(),
+        kind: account.kind,
+        account: account.name.clone(),
+    }
+}
+
+/// The manifests that take `found` over, except what `known` declare already.
+pub(super) fn manifests(
+    mut found: Vec<Holding>,
+    to: &Destination,
+    known: &[Known],
+    notes: &mut Vec<String>,
+) -> Vec<Value> {
+    let declared: HashMap<&str, &Known> = known
+        .iter()
+        .filter_map(|known| Some((known.number.as_deref()?, known)))
+        .collect();
+    found.retain(|holding| {
+        let declarer = declared.get(holding.number.as_str());
+        if let Some(known) = declarer {
+            notes.push(format!(
+                "{} is left out: PhoneNumber {} declares it already. To take it over there, set adoptionPolicy: Adopt.",
+                holding.number, known.owner
+            ));
+        }
+        declarer.is_none()
+    });
+    let here = known
+        .iter()
+        .filter(|known| known.owner.namespace == to.namespace);
+    let taken = here.map(|known| known.owner.name.clone()).collect();
+    manifest::manifests(&found, to, &taken)
+}
+
+/// A question with the cluster and the account that it is about.
+struct Asked {
+    cluster: Cluster,
+    account: DeclaredAccount,
+    endpoints: Endpoints,
+    output: Option<Output>,
+    no_headers: bool,
+}
+
+impl Asked {
+    async fn open(question: Question) -> Result<Self, Error> {
+        let scope = question.scope;
+        let endpoints = scope.endpoints()?;
+        let AccountName { kind, name } = question.account;
+        let cluster = Cluster::open(scope.connection).await?;
+        let namespace = &scope.operator_namespace;
+        let account =
+            DeclaredAccount::read(kind.unwrap_or_default(), &name, namespace, &cluster).await?;
+        Ok(Self {
+            cluster,
+            account,
+            endpoints,
+            output: scope.output,
+            no_headers: scope.no_headers,
+        })
+    }
+
+    async fn holdings(&self) -> Result<Vec<Holding>, Error> {
+        self.account
+            .holdings(&self.cluster, self.endpoints.clone())
+            .await
+    }
+
+    fn manifests(
+        &self,
+        found: Vec<Holding>,
+        known: &[Known],
+        notes: &mut Vec<String>,
+    ) -> Vec<Value> {
+        let to = destination(&self.cluster, &self.account);
+        manifests(found, &to, known, notes)
+    }
+
+    fn table_of_unmanaged(&self, found: &[Holding]) -> String {
+        let wide = self.is_wide();
+        let mut headings = unmanaged_headings(self.account.provider()).to_vec();
+        if wide {
+            headings.extend(["CALLS", "MESSAGES"]);
+        }
+        let now = Timestamp::now();
+        let row = |holding: &Holding| {
+            let mut row = vec![
+                holding.number.to_string(),
+                shown(holding.id.as_str()),
+                shown(&holding.marked_text),
+                age(holding.created, now),
+            ];
+            if wide {
+                row.extend(answered_by(holding));
+            }
+            row
+        };
+        let rows: Vec<_> = found.iter().map(row).collect();
+        self.table(&headings, &rows)
+    }
+
+    fn table_of_orphans(&self, found: &[Orphan]) -> String {
+        let wide = self.is_wide();
+        let mut headings = ORPHANS.to_vec();
+        if wide {
+            headings.extend([name_heading(self.account.provider()), "CALLS", "MESSAGES"]);
+        }
+        let now = Timestamp::now();
+        let row = |orphan: &Orphan| {
+            let (reason, owner) = match &orphan.owner {
+                None => ("NoPhoneNumber", NONE.to_owned()),
+                Some(owner) => ("HoldsAnother", owner.to_string()),
+            };
+            let origin = match orphan.mark.origin() {
+                Origin::Bought => "Bought",
+                Origin::Adopted => "Adopted",
+            };
+            let holding = &orphan.holding;
+            let mut row = vec![
+                holding.number.to_string(),
+                shown(holding.id.as_str()),
+                reason.to_owned(),
+                owner,
+                origin.to_owned(),
+                age(holding.created, now),
+            ];
+            if wide {
+                row.push(shown(&holding.marked_text));
+                row.extend(answered_by(holding));
+            }
+            row
+        };
+        let rows: Vec<_> = found.iter().map(row).collect();
+        self.table(&headings, &rows)
+    }
+
+    fn is_wide(&self) -> bool {
+        self.output == Some(Output::Wide)
+    }
+
+    fn table(&self, headings: &[&str], rows: &[Vec<String>]) -> String {
+        if rows.is_empty() {
+            return String::new();
+        }
+        table::table(headings, rows, self.no_headers)
+    }
+}
+
+/// The columns of the table of unmanaged numbers; `-o wide` adds some.
+pub(super) fn unmanaged_headings(provider: Provider) -> [&'static str; 4] {
+    ["NUMBER", "ID", name_heading(provider), "AGE"]
+}
+
+/// What the provider calls the field that people name numbers in, and the operator marks them in.
+fn name_heading(provider: Provider) -> &'static str {
+    match provider {
+        Provider::Twilio => "FRIENDLY NAME",
+        Provider::Telnyx => "CUSTOMER REFERENCE",
+    }
+}
