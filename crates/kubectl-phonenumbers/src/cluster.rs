@@ -2,6 +2,7 @@
 //! lists leave this module, and the connection refuses every request that is not a read.
 
 mod connection;
+mod objects;
 
 use http::{Method, Request};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
@@ -17,9 +18,7 @@ use super::error::{Error, causes};
 use super::survey::Known;
 
 pub(super) use connection::Connection;
-
-/// How many objects are asked for at once, as kubectl does.
-const PAGE: u32 = 500;
+pub(super) use objects::Selection;
 
 /// A cluster that can only be read.
 pub(super) struct Cluster {
@@ -153,21 +152,10 @@ where
         .map_err(|error| Error::of_cluster(&error, what, right))
 }
 
-/// Reads page after page. An object that this version cannot decode is still there.
+/// An object that this version cannot decode is still there.
 async fn known(api: &Api<DynamicObject>, right: &str) -> Result<Vec<Known>, Error> {
-    let mut known = Vec::new();
-    let mut page = ListParams::default().limit(PAGE);
-    loop {
-        let found = api
-            .list(&page)
-            .await
-            .map_err(|error| Error::of_cluster(&error, "phonenumbers", right))?;
-        known.extend(found.items.iter().map(seen));
-        match found.metadata.continue_ {
-            Some(next) if !next.is_empty() => page = page.continue_token(&next),
-            _ => return Ok(known),
-        }
-    }
+    let found = objects::pages(api, ListParams::default(), "phonenumbers", right).await?;
+    Ok(found.iter().map(seen).collect())
 }
 
 fn seen(object: &DynamicObject) -> Known {

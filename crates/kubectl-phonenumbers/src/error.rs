@@ -39,6 +39,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// An answer that has no form to be printed in.
+    pub(super) fn unprintable(error: &dyn std::error::Error) -> Self {
+        Self::Unanswered {
+            what: "the answer in that form".to_owned(),
+            why: error.to_string(),
+        }
+    }
+
     /// What an error of the API server means, where `right` is what the user must be allowed to do to read `what`.
     pub(super) fn of_cluster(error: &kube::Error, what: &str, right: &str) -> Self {
         match error {

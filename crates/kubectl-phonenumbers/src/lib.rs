@@ -2,16 +2,28 @@
 //! only reads, in the cluster with the user's own rights and at the provider.
 
 mod account;
+mod annotation;
 mod cluster;
+mod cost;
+mod declared;
+mod deletion;
+mod description;
 mod error;
 mod inventory;
 mod manifest;
 mod progress;
 mod purchase;
+mod redaction;
+mod release_preview;
+mod runbook;
 mod scope;
 mod search;
+mod status;
+mod subject;
 mod survey;
 mod table;
+mod total;
+mod why;
 mod wishes;
 
 use clap::{Parser, Subcommand};
@@ -81,6 +93,32 @@ enum Command {
     /// sale then, for at most the highest monthly price that is shown of the account; with --pin it names the very number.
     /// The same command prints the same names: for more numbers, choose another --name-prefix.
     Search(Request),
+
+    /// Show a PhoneNumber as it is declared, held, answered and paid, what differs, its claim and its Events.
+    ///
+    /// Reads the cluster alone: what is shown of the number is what the operator saw last. Needs the right to get the
+    /// PhoneNumber. What else you may not read, the account or the Events, is shown as unknown.
+    Status(status::Request),
+
+    /// Explain why a PhoneNumber is not as wanted, and what to do.
+    ///
+    /// Prints the conditions that are not as wanted, with the runbook's section on the reason and this object's values of
+    /// what the section names. Needs the right to get the PhoneNumber.
+    Why(why::Request),
+
+    /// Show what deleting PhoneNumbers would give away for good, keep or block. Deletes nothing.
+    ///
+    /// Release: the number is gone for good. Retain: it stays in the account, and is paid. Blocked: the deletion is refused or
+    /// waits. With -f, the objects that manifests declare are looked up in the cluster. Needs the right to list phonenumbers, with
+    /// -f to get them.
+    ReleasePreview(release_preview::Request),
+
+    /// Show what the held numbers cost each month, summed by namespace, account, provider, assistant or a label.
+    ///
+    /// The prices are those that the provider named when the number was bought, in status.cost. Amounts in several currencies are
+    /// not converted. With -o csv, print a row for each number in columns of FOCUS 1.2, for the present month. Needs the right to
+    /// list phonenumbers.
+    Cost(cost::Request),
 }
 
 /// What is printed.
@@ -124,6 +162,10 @@ async fn answer(command: Command) -> Result<Answer, Error> {
             installation_id,
         } => inventory::orphans(question, installation_id).await,
         Command::Search(request) => search::search(request).await,
+        Command::Status(request) => status::status(request).await,
+        Command::Why(request) => why::why(request).await,
+        Command::ReleasePreview(request) => release_preview::preview(request).await,
+        Command::Cost(request) => cost::cost(request).await,
     }
 }
 

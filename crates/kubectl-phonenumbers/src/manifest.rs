@@ -180,7 +180,8 @@ pub(super) fn resource_names(manifests: &[Value]) -> Result<String, Error> {
 pub(super) fn yaml(manifests: &[Value]) -> Result<String, Error> {
     let mut text = String::new();
     for manifest in manifests {
-        let document = serde_saphyr::to_string(manifest).map_err(|error| unprintable(&error))?;
+        let document =
+            serde_saphyr::to_string(manifest).map_err(|error| Error::unprintable(&error))?;
         text.push_str("---\n");
         text.push_str(&document);
     }
@@ -190,15 +191,8 @@ pub(super) fn yaml(manifests: &[Value]) -> Result<String, Error> {
 /// The manifests as one List, as kubectl prints it.
 pub(super) fn list(manifests: &[Value]) -> Result<String, Error> {
     let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": manifests});
-    let text = serde_json::to_string_pretty(&list).map_err(|error| unprintable(&error))?;
+    let text = serde_json::to_string_pretty(&list).map_err(|error| Error::unprintable(&error))?;
     Ok(text + "\n")
-}
-
-fn unprintable(error: &dyn std::error::Error) -> Error {
-    Error::Unanswered {
-        what: "the manifests".to_owned(),
-        why: error.to_string(),
-    }
 }
 
 #[cfg(test)]

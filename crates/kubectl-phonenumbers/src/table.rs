@@ -119,7 +119,7 @@ pub(super) fn answered_by(holding: &Holding) -> [String; 2] {
 }
 
 /// A webhook without what may be secret in it: user, password, query and fragment.
-fn webhook(url: &str) -> String {
+pub(super) fn webhook(url: &str) -> String {
     let Ok(url) = Url::parse(url) else {
         return "<not a URL>".to_owned();
     };

@@ -1,0 +1,168 @@
+//! Objects of any kind as the cluster has them, read one by one or page after page. An object that this version cannot decode is
+//! left out with a note, and keeps nobody from the others.
+
+use clap::Args;
+use kube::api::{ApiResource, DynamicObject, ListParams};
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+
+use super::Cluster;
+use crate::error::Error;
+
+/// How many objects are asked for at once, as kubectl does.
+const PAGE: u32 = 500;
+
+/// Which objects of a kind a command is about.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Selection {
+    /// The objects of all namespaces.
+    #[arg(short = 'A', long)]
+    pub(crate) all_namespaces: bool,
+
+    /// Only objects whose labels are as SELECTOR says, in kubectl's syntax.
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub(crate) selector: Option<String>,
+}
+
+impl Cluster {
+    /// The object of this kind and name; of a namespaced kind in `namespace`. `None` if it does not exist.
+    pub(crate) async fn find<K>(
+        &self,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<Option<K>, Error>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        let resource = ApiResource::erase::<K>(&());
+        let plural = K::plural(&());
+        let kind = K::kind(&());
+        let client = self.client.clone();
+        let (api, what, right): (Api<DynamicObject>, _, _) = match namespace {
+            Some(namespace) => (
+                Api::namespaced_with(client, namespace, &resource),
+                format!("{kind} {namespace}/{name}"),
+                format!("get {plural} in namespace {namespace}"),
+            ),
+            None => (
+                Api::all_with(client, &resource),
+                format!("{kind} {name}"),
+                format!("get {plural}"),
+            ),
+        };
+        let found = api.get_opt(name).await;
+        let found = found.map_err(|error| Error::of_cluster(&error, &what, &right))?;
+        found.map(|found| decoded(found, &what)).transpose()
+    }
+
+    /// The objects of a namespaced kind that `selection` means. Each that cannot be decoded is a note.
+    pub(crate) async fn list<K>(
+        &self,
+        selection: &Selection,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<K>, Error>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        let mut params = ListParams::default();
+        params.label_selector.clone_from(&selection.selector);
+        if selection.all_namespaces {
+            self.list_in(None, params, notes).await
+        } else {
+            self.list_in(Some(&self.namespace), params, notes).await
+        }
+    }
+
+    /// Where `selection` looks, for people.
+    pub(crate) fn place(&self, selection: &Selection) -> String {
+        let place = match selection.all_namespaces {
+            true => "in any namespace".to_owned(),
+            false => format!("in namespace {}", self.namespace),
+        };
+        match &selection.selector {
+            Some(selector) => format!("{place} with labels {selector}"),
+            None => place,
+        }
+    }
+
+    /// The objects of a kind in `namespace`, or in all; the latter is for kinds without a namespace too.
+    pub(crate) async fn list_in<K>(
+        &self,
+        namespace: Option<&str>,
+        params: ListParams,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<K>, Error>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        let kind = K::kind(&());
+        let mut items = Vec::new();
+        for object in self.dynamic::<K>(namespace, params).await? {
+            let what = match object.namespace() {
+                Some(namespace) => format!("{kind} {namespace}/{}", object.name_any()),
+                None => format!("{kind} {}", object.name_any()),
+            };
+            match decoded(object, &what) {
+                Ok(item) => items.push(item),
+                Err(error) => notes.push(format!("warning: {what} is left out: {error}")),
+            }
+        }
+        Ok(items)
+    }
+
+    async fn dynamic<K>(
+        &self,
+        namespace: Option<&str>,
+        params: ListParams,
+    ) -> Result<Vec<DynamicObject>, Error>
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        let resource = ApiResource::erase::<K>(&());
+        let plural = K::plural(&());
+        let client = self.client.clone();
+        let (api, right) = match namespace {
+            Some(namespace) => (
+                Api::namespaced_with(client, namespace, &resource),
+                format!("list {plural} in namespace {namespace}"),
+            ),
+            None => (
+                Api::all_with(client, &resource),
+                format!("list {plural} in the whole cluster"),
+            ),
+        };
+        pages(&api, params, &plural, &right).await
+    }
+}
+
+fn decoded<K>(object: DynamicObject, what: &str) -> Result<K, Error>
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned,
+{
+    object.try_parse().map_err(|error| Error::Missing {
+        what: format!("this version of the plugin cannot read {what}: {error}"),
+        next: "Install the plugin of the operator's version".to_owned(),
+    })
+}
+
+/// Every object, page after page.
+pub(super) async fn pages(
+    api: &Api<DynamicObject>,
+    params: ListParams,
+    plural: &str,
+    right: &str,
+) -> Result<Vec<DynamicObject>, Error> {
+    let mut items = Vec::new();
+    let mut page = params.limit(PAGE);
+    loop {
+        let found = api
+            .list(&page)
+            .await
+            .map_err(|error| Error::of_cluster(&error, plural, right))?;
+        items.extend(found.items);
+        match found.metadata.continue_ {
+            Some(next) if !next.is_empty() => page = page.continue_token(&next),
+            _ => return Ok(items),
+        }
+    }
+}

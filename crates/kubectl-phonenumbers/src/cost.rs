@@ -1,0 +1,300 @@
+//! What the held numbers cost each month, summed by what a person asks for. The prices are those of `status.cost`: what the provider
+//! said when the number was bought. Reads the cluster alone.
+
+pub(super) mod focus;
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use phonenumber_api::{PhoneNumber, account_name};
+use serde_json::{Value, json};
+
+use super::Answer;
+use super::cluster::{Cluster, Connection, Selection};
+use super::error::Error;
+use super::table::{NONE, shown, table};
+use super::total::{Total, price};
+
+/// The columns of the table.
+pub(super) const HEADINGS: &[&str] = &["GROUP", "NUMBERS", "MONTHLY", "SETUP", "CURRENCY"];
+
+/// What a person asks for.
+#[derive(Args, Debug)]
+pub(super) struct Request {
+    /// What the sums are by: namespace, account, provider, assistant, or label=KEY.
+    #[arg(long, value_name = "WHAT", default_value = "namespace")]
+    by: By,
+
+    /// How to print: a table, JSON, or a CSV row for each number in columns of FOCUS.
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Output,
+
+    /// Print tables and CSV without headings.
+    #[arg(long)]
+    no_headers: bool,
+
+    #[command(flatten)]
+    selection: Selection,
+
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Table,
+    Csv,
+    Json,
+}
+
+/// What numbers have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum By {
+    Namespace,
+    Account,
+    Provider,
+    Assistant,
+    Label(String),
+}
+
+impl FromStr for By {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some(("label", key)) if !key.is_empty() => return Ok(Self::Label(key.to_owned())),
+            _ => {}
+        }
+        match text {
+            "namespace" => Ok(Self::Namespace),
+            "account" => Ok(Self::Account),
+            "provider" => Ok(Self::Provider),
+            "assistant" => Ok(Self::Assistant),
+            _ => Err("it is namespace, account, provider, assistant or label=KEY".to_owned()),
+        }
+    }
+}
+
+impl By {
+    /// What `number` has of it; `None` if it has nothing.
+    fn of(&self, number: &PhoneNumber) -> Option<String> {
+        match self {
+            Self::Namespace => number.namespace(),
+            Self::Account => {
+                let status = number.status.as_ref();
+                let pinned = status.and_then(|status| status.account_ref.clone());
+                let (kind, name) = pinned.map(|it| (it.kind, it.name)).unwrap_or_else(|| {
+                    let (kind, name) = account_name(number);
+                    (kind.to_string(), name)
+                });
+                Some(match (kind.as_str(), number.namespace()) {
+                    ("ProviderAccount", Some(namespace)) => format!("{namespace}/{name}"),
+                    _ => format!("{kind}/{name}"),
+                })
+            }
+            Self::Provider => Some(number.spec.provider.to_string()),
+            Self::Assistant => number.spec.assistant_id.map(|id| id.to_string()),
+            Self::Label(key) => number.labels().get(key).cloned(),
+        }
+    }
+}
+
+pub(super) async fn cost(request: Request) -> Result<Answer, Error> {
+    let cluster = Cluster::open(request.connection).await?;
+    let mut answer = Answer::default();
+    let listed = cluster.list(&request.selection, &mut answer.notes);
+    let mut numbers: Vec<PhoneNumber> = listed.await?;
+    numbers.retain(is_held);
+    numbers.sort_by_cached_key(|number| {
+        let group = request.by.of(number);
+        (
+            group.is_none(),
+            group,
+            number.namespace(),
+            number.name_any(),
+        )
+    });
+    if numbers.is_empty() {
+        let place = cluster.place(&request.selection);
+        answer.notes.push(format!("No numbers are held {place}."));
+    }
+    let groups = groups(&numbers, &request.by);
+    answer.output = match request.output {
+        Output::Table => table_of(&groups, &numbers, request.no_headers),
+        Output::Json => json_of(&groups)?,
+        Output::Csv => focus::csv(&numbers, Timestamp::now(), request.no_headers)?,
+    };
+    Ok(answer)
+}
+
+/// True if the number is paid for.
+fn is_held(number: &PhoneNumber) -> bool {
+    let status = number.status.as_ref();
+    status.is_some_and(|status| status.id.is_some())
+}
+
+/// The sums by group; what belongs to none comes last.
+fn groups(numbers: &[PhoneNumber], by: &By) -> Vec<(Option<String>, Total)> {
+    let mut groups: BTreeMap<(bool, Option<String>), Total> = BTreeMap::new();
+    for number in numbers {
+        let group = by.of(number);
+        let total = groups.entry((group.is_none(), group)).or_default();
+        total.add(price_of(number).as_ref());
+    }
+    let groups = groups.into_iter();
+    groups.map(|((_, group), total)| (group, total)).collect()
+}
+
+fn price_of(number: &PhoneNumber) -> Option<telephony::number::Price> {
+    let status = number.status.as_ref();
+    price(status.and_then(|status| status.cost.as_ref()))
+}
+
+/// The groups, and below them the sums of all where there are several groups.
+fn table_of(groups: &[(Option<String>, Total)], numbers: &[PhoneNumber], bare: bool) -> String {
+    let mut rows = Vec::new();
+    for (group, total) in groups {
+        let group = group.as_deref().map_or(NONE.to_owned(), shown);
+        rows.extend(rows_of(&group, total));
+    }
+    if groups.len() > 1 {
+        let mut total = Total::default();
+        for number in numbers {
+            total.add(price_of(number).as_ref());
+        }
+        rows.extend(rows_of("<total>", &total));
+    }
+    match rows.is_empty() {
+        true => String::new(),
+        false => table(HEADINGS, &rows, bare),
+    }
+}
+
+fn rows_of(group: &str, total: &Total) -> Vec<Vec<String>> {
+    const UNKNOWN: &str = "<unknown>";
+    let mut rows: Vec<Vec<String>> = total
+        .sums()
+        .map(|(currency, sum)| {
+            vec![
+                group.to_owned(),
+                sum.numbers.to_string(),
+                sum.monthly.to_string(),
+                sum.upfront.to_string(),
+                currency.to_string(),
+            ]
+        })
+        .collect();
+    if total.unpriced > 0 {
+        let unknown = [UNKNOWN; 3].map(str::to_owned);
+        let mut row = vec![group.to_owned(), total.unpriced.to_string()];
+        row.extend(unknown);
+        rows.push(row);
+    }
+    rows
+}
+
+fn json_of(groups: &[(Option<String>, Total)]) -> Result<String, Error> {
+    let group = |(group, total): &(Option<String>, Total)| {
+        let sums: Vec<Value> = total
+            .sums()
+            .map(|(currency, sum)| {
+                json!({"currency": currency.as_str(), "numbers": sum.numbers,
+                    "monthly": sum.monthly.to_string(), "upfront": sum.upfront.to_string()})
+            })
+            .collect();
+        json!({"group": group, "sums": sums, "numbersWithoutPrice": total.unpriced})
+    };
+    let groups: Vec<Value> = groups.iter().map(group).collect();
+    let text = serde_json::to_string_pretty(&json!({"groups": groups}));
+    let text = text.map_err(|error| Error::unprintable(&error))?;
+    Ok(text + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(name: &str, cost: Option<[&str; 3]>, more: &Value) -> PhoneNumber {
+        let mut whole = json!({"metadata": {"name": name, "namespace": "support", "labels": {"team": "a"}},
+            "spec": {"provider": "twilio", "phoneNumber": "+12125550100"}, "status": {"id": "PN1"}});
+        if let Some([monthly, upfront, currency]) = cost {
+            whole["status"]["cost"] =
+                json!({"monthly": monthly, "upfront": upfront, "currency": currency});
+        }
+        for (pointer, value) in more.as_object().unwrap() {
+            let (parent, field) = pointer.rsplit_once('/').unwrap();
+            whole.pointer_mut(parent).unwrap()[field] = value.clone();
+        }
+        serde_json::from_value(whole).unwrap()
+    }
+
+    #[test]
+    fn groups_are_what_a_person_asks_for() {
+        let one = number(
+            "one",
+            None,
+            &json!({"/spec/assistantId": 7, "/spec/accountRef": {"kind": "ClusterProviderAccount", "name": "shared"}}),
+        );
+        let two = number("two", None, &json!({}));
+        for (by, wanted) in [
+            ("namespace", [Some("support"), Some("support")]),
+            (
+                "account",
+                [
+                    Some("ClusterProviderAccount/shared"),
+                    Some("support/twilio"),
+                ],
+            ),
+            ("provider", [Some("twilio"), Some("twilio")]),
+            ("assistant", [Some("7"), None]),
+            ("label=team", [Some("a"), Some("a")]),
+            ("label=app", [None, None]),
+        ] {
+            let by: By = by.parse().unwrap();
+            let found = [&one, &two].map(|number| by.of(number));
+            assert_eq!(found, wanted.map(|it| it.map(str::to_owned)), "{by:?}");
+        }
+        for wrong in ["", "label", "label=", "team", "Namespace"] {
+            assert!(wrong.parse::<By>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_table_has_a_row_for_each_group_and_currency_and_the_whole() {
+        let numbers = [
+            number("a", Some(["1.15", "0", "USD"]), &json!({})),
+            number("b", Some(["1", "0.5", "EUR"]), &json!({})),
+            number("c", None, &json!({})),
+            number(
+                "d",
+                Some(["1.15", "0", "USD"]),
+                &json!({"/metadata/namespace": "sales"}),
+            ),
+        ];
+        let groups = groups(&numbers, &By::Namespace);
+        assert_eq!(
+            table_of(&groups, &numbers, false),
+            "GROUP     NUMBERS   MONTHLY     SETUP       CURRENCY\n\
+             sales     1         1.15        0           USD\n\
+             support   1         1           0.5         EUR\n\
+             support   1         1.15        0           USD\n\
+             support   1         <unknown>   <unknown>   <unknown>\n\
+             <total>   1         1           0.5         EUR\n\
+             <total>   2         2.30        0           USD\n\
+             <total>   1         <unknown>   <unknown>   <unknown>\n"
+        );
+        let json: Value = serde_json::from_str(&json_of(&groups).unwrap()).unwrap();
+        assert_eq!(json["groups"][1]["numbersWithoutPrice"], 1);
+        assert_eq!(json["groups"][0]["sums"][0]["monthly"], "1.15");
+        assert_eq!(table_of(&[], &[], false), "");
+    }
+
+    #[test]
+    fn what_is_not_held_costs_nothing() {
+        assert!(is_held(&number("a", None, &json!({}))));
+        assert!(!is_held(&number("a", None, &json!({"/status/id": null}))));
+    }
+}

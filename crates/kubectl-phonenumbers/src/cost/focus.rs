@@ -1,0 +1,164 @@
+//! A row for each number in columns of FOCUS, the specification of the FinOps Foundation for cost data, version 1.2: the cost of the
+//! present month as far as the cluster knows it. Columns that nothing is known of are left out. Pure.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+use kube::ResourceExt;
+use phonenumber_api::PhoneNumber;
+use serde_json::{Map, Value};
+use telephony::number::{Price, Provider};
+
+use super::By;
+use crate::error::Error;
+
+/// The columns, in the order of the rows.
+pub(crate) const COLUMNS: &[&str] = &[
+    "BilledCost",
+    "BillingCurrency",
+    "BillingPeriodStart",
+    "BillingPeriodEnd",
+    "ChargeCategory",
+    "ChargeDescription",
+    "ChargeFrequency",
+    "ProviderName",
+    "ResourceId",
+    "ResourceName",
+    "ResourceType",
+    "ServiceCategory",
+    "ServiceName",
+    "SubAccountId",
+    "SubAccountName",
+    "Tags",
+];
+
+/// The rows of `numbers` for the month (UTC) of `now`. Where no price is known, cost and currency are empty.
+pub(super) fn csv(numbers: &[PhoneNumber], now: Timestamp, bare: bool) -> Result<String, Error> {
+    let broken = |error: &dyn std::error::Error| Error::unprintable(error);
+    let month = month(now).map_err(|error| broken(&error))?;
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    if !bare {
+        writer
+            .write_record(COLUMNS)
+            .map_err(|error| broken(&error))?;
+    }
+    for number in numbers {
+        let row = row(number, &month);
+        writer.write_record(row).map_err(|error| broken(&error))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| broken(&error))?;
+    String::from_utf8(bytes).map_err(|error| broken(&error))
+}
+
+/// The first moment of the month, and the first after it.
+fn month(now: Timestamp) -> Result<[String; 2], jiff::Error> {
+    let first = now.to_zoned(TimeZone::UTC).date().first_of_month();
+    let next = first.checked_add(1.month())?;
+    let text = |date: Date| format!("{date}T00:00:00Z");
+    Ok([text(first), text(next)])
+}
+
+fn row(number: &PhoneNumber, month: &[String; 2]) -> Vec<String> {
+    let status = number.status.clone().unwrap_or_default();
+    let price: Option<Price> = super::price_of(number);
+    let (cost, currency) = match &price {
+        Some(price) => (price.monthly.to_string(), price.currency.to_string()),
+        None => (String::new(), String::new()),
+    };
+    let provider = match number.spec.provider {
+        Provider::Twilio => "Twilio",
+        Provider::Telnyx => "Telnyx",
+    };
+    let [start, end] = month.clone();
+    vec![
+        cost,
+        currency,
+        start,
+        end,
+        "Purchase".to_owned(),
+        format!(
+            "Monthly price of {}",
+            status.phone_number.clone().unwrap_or_default()
+        ),
+        "Recurring".to_owned(),
+        provider.to_owned(),
+        status.id.unwrap_or_default(),
+        status.phone_number.unwrap_or_default(),
+        "Phone number".to_owned(),
+        "Networking".to_owned(),
+        "Phone numbers".to_owned(),
+        status.account_id.unwrap_or_default(),
+        By::Account.of(number).unwrap_or_default(),
+        tags(number),
+    ]
+}
+
+/// The labels of the object, with its namespace, its name and its assistant under the prefix of the API group.
+fn tags(number: &PhoneNumber) -> String {
+    let labels = number.labels().iter();
+    let mut tags: Map<String, Value> = labels
+        .map(|(key, value)| (key.clone(), value.clone().into()))
+        .collect();
+    let assistant = number.spec.assistant_id.map(|id| id.to_string());
+    for (name, value) in [
+        ("namespace", number.namespace()),
+        ("name", Some(number.name_any())),
+        ("assistant", assistant),
+    ] {
+        if let Some(value) = value {
+            tags.insert(format!("{}/{name}", phonenumber_api::GROUP), value.into());
+        }
+    }
+    Value::Object(tags).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn each_number_is_a_row_of_known_columns() {
+        let number = |cost: Value| -> PhoneNumber {
+            serde_json::from_value(json!({
+                "metadata": {"name": "nyc", "namespace": "support", "labels": {"team": "a"}},
+                "spec": {"provider": "twilio", "phoneNumber": "+12125550100", "assistantId": 7},
+                "status": {"id": "PN1", "phoneNumber": "+12125550100", "accountId": "AC1", "cost": cost}}))
+            .unwrap()
+        };
+        let priced = number(json!({"monthly": "1.15", "upfront": "0", "currency": "USD"}));
+        let now: Timestamp = "2026-12-31T23:00:00Z".parse().unwrap();
+        let text = csv(&[priced, number(Value::Null)], now, false).unwrap();
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        assert_eq!(reader.headers().unwrap(), COLUMNS);
+        let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+        assert_eq!(rows.len(), 2);
+        let wanted = [
+            "1.15",
+            "USD",
+            "2026-12-01T00:00:00Z",
+            "2027-01-01T00:00:00Z",
+            "Purchase",
+            "Monthly price of +12125550100",
+            "Recurring",
+            "Twilio",
+            "PN1",
+            "+12125550100",
+            "Phone number",
+            "Networking",
+            "Phone numbers",
+            "AC1",
+            "support/twilio",
+        ];
+        assert_eq!(rows[0].iter().take(15).collect::<Vec<_>>(), wanted);
+        let tags: Value = serde_json::from_str(&rows[0][15]).unwrap();
+        assert_eq!(
+            tags,
+            json!({"team": "a", "telephony.burki.dev/namespace": "support",
+                "telephony.burki.dev/name": "nyc", "telephony.burki.dev/assistant": "7"})
+        );
+        assert_eq!((&rows[1][0], &rows[1][1]), ("", ""));
+        let bare = csv(&[], now, true).unwrap();
+        assert_eq!(bare, "");
+    }
+}
