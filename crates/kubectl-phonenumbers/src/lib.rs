@@ -4,6 +4,7 @@
 mod account;
 mod annotation;
 mod cluster;
+mod completion;
 mod cost;
 mod declared;
 mod deletion;
@@ -11,6 +12,7 @@ mod description;
 mod error;
 mod inventory;
 mod manifest;
+mod operator;
 mod progress;
 mod purchase;
 mod redaction;
@@ -23,6 +25,7 @@ mod subject;
 mod survey;
 mod table;
 mod total;
+mod version;
 mod why;
 mod wishes;
 
@@ -119,6 +122,20 @@ enum Command {
     /// not converted. With -o csv, print a row for each number in columns of FOCUS 1.2, for the present month. Needs the right to
     /// list phonenumbers.
     Cost(cost::Request),
+
+    /// Show the version of the plugin, and those of the definitions and the operator in the cluster.
+    ///
+    /// What you may not read is shown as unknown.
+    Version(version::Request),
+
+    /// Print a script that completes kubectl-phonenumbers in a shell.
+    ///
+    /// kubectl completes `kubectl phonenumbers` by itself where it finds kubectl_complete-phonenumbers on the PATH.
+    Completion(completion::Request),
+
+    /// Print what may stand where the last word is being typed, in kubectl's protocol.
+    #[command(name = "__complete", hide = true)]
+    Complete(completion::Words),
 }
 
 /// What is printed.
@@ -166,6 +183,9 @@ async fn answer(command: Command) -> Result<Answer, Error> {
         Command::Why(request) => why::why(request).await,
         Command::ReleasePreview(request) => release_preview::preview(request).await,
         Command::Cost(request) => cost::cost(request).await,
+        Command::Version(request) => version::version(request).await,
+        Command::Completion(request) => completion::script(&request),
+        Command::Complete(words) => Ok(completion::candidates(&words)),
     }
 }
 
