@@ -2,6 +2,7 @@
 //! reads or writes a cluster.
 
 mod account;
+mod lacking;
 mod phone_number;
 mod reason;
 mod refs;
@@ -14,6 +15,7 @@ pub use account::{
     MonthlyCost, NamespaceSelector, ProviderAccount, ProviderAccountSpec, SecretRef, TelnyxAccount,
     TwilioAccount, UnheldNumber, WebhookBase,
 };
+pub use lacking::lacking;
 pub use phone_number::{
     AccountKind, AccountRef, AccountRefStatus, AdoptionPolicy, AssistantStatus, AttemptStatus,
     CapabilitiesStatus, CostStatus, DeletionPolicy, PhoneNumber, PhoneNumberSpec,

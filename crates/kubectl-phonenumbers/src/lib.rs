@@ -3,6 +3,7 @@
 
 mod account;
 mod annotation;
+mod check;
 mod cluster;
 mod completion;
 mod cost;
@@ -123,6 +124,13 @@ enum Command {
     /// list phonenumbers.
     Cost(cost::Request),
 
+    /// Check that an installation fits together: definitions, operator, leader, admission policies, accounts.
+    ///
+    /// The exit code is 0 if every line says ok, else 1. What you may not read is unknown. Needs the right to list
+    /// provideraccounts and clusterprovideraccounts, in the operator's namespace to list deployments and to get leases, and in
+    /// the cluster to get customresourcedefinitions and to list validatingadmissionpolicies and their bindings.
+    Check(check::Request),
+
     /// Show the version of the plugin, and those of the definitions and the operator in the cluster.
     ///
     /// What you may not read is shown as unknown.
@@ -183,6 +191,7 @@ async fn answer(command: Command) -> Result<Answer, Error> {
         Command::Why(request) => why::why(request).await,
         Command::ReleasePreview(request) => release_preview::preview(request).await,
         Command::Cost(request) => cost::cost(request).await,
+        Command::Check(request) => check::check(request).await,
         Command::Version(request) => version::version(request).await,
         Command::Completion(request) => completion::script(&request),
         Command::Complete(words) => Ok(completion::candidates(&words)),
