@@ -11,13 +11,16 @@ mod declared;
 mod deletion;
 mod description;
 mod error;
+mod folder;
 mod inventory;
 mod manifest;
+mod mask;
 mod operator;
 mod progress;
 mod purchase;
 mod redaction;
 mod release_preview;
+mod report;
 mod runbook;
 mod scope;
 mod search;
@@ -131,6 +134,12 @@ enum Command {
     /// the cluster to get customresourcedefinitions and to list validatingadmissionpolicies and their bindings.
     Check(check::Request),
 
+    /// Write a support bundle: the objects, their Events and the operator's, without Secrets.
+    ///
+    /// No Secret is read. URLs lose user, password, query and fragment, and variables that are not the operator's own lose their
+    /// values. What you may not read is in errors.txt. Look through the files before you hand them on.
+    Report(report::Request),
+
     /// Show the version of the plugin, and those of the definitions and the operator in the cluster.
     ///
     /// What you may not read is shown as unknown.
@@ -192,6 +201,7 @@ async fn answer(command: Command) -> Result<Answer, Error> {
         Command::ReleasePreview(request) => release_preview::preview(request).await,
         Command::Cost(request) => cost::cost(request).await,
         Command::Check(request) => check::check(request).await,
+        Command::Report(request) => report::report(request).await,
         Command::Version(request) => version::version(request).await,
         Command::Completion(request) => completion::script(&request),
         Command::Complete(words) => Ok(completion::candidates(&words)),

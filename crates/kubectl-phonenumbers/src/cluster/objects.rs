@@ -2,9 +2,10 @@
 //! left out with a note, and keeps nobody from the others.
 
 use clap::Args;
-use kube::api::{ApiResource, DynamicObject, ListParams};
+use kube::api::{ApiResource, DynamicObject, ListParams, TypeMeta};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::Cluster;
 use crate::error::Error;
@@ -108,6 +109,28 @@ impl Cluster {
             }
         }
         Ok(items)
+    }
+
+    /// The same as the API server has them, whether this version can decode them or not.
+    pub(crate) async fn values<K>(
+        &self,
+        namespace: Option<&str>,
+        params: ListParams,
+    ) -> Result<Vec<Value>, Error>
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        let mut values = Vec::new();
+        for mut object in self.dynamic::<K>(namespace, params).await? {
+            // The items of a list do not say it.
+            object.types = Some(TypeMeta {
+                api_version: K::api_version(&()).into_owned(),
+                kind: K::kind(&()).into_owned(),
+            });
+            let value = serde_json::to_value(object);
+            values.push(value.map_err(|error| Error::unprintable(&error))?);
+        }
+        Ok(values)
     }
 
     async fn dynamic<K>(
