@@ -12,6 +12,7 @@ mod deletion;
 mod description;
 mod error;
 mod folder;
+mod import;
 mod inventory;
 mod manifest;
 mod mask;
@@ -134,6 +135,12 @@ enum Command {
     /// the cluster to get customresourcedefinitions and to list validatingadmissionpolicies and their bindings.
     Check(check::Request),
 
+    /// Write a folder with a manifest for each number of an account that nobody manages, and the way back.
+    ///
+    /// The folder commits as it is. Applying it takes the numbers over: nothing is bought or released. ROLLBACK.md has what each
+    /// number had before, and how to go back. Needs get on the account and its Secret, and list on phonenumbers.
+    Import(import::Request),
+
     /// Write a support bundle: the objects, their Events and the operator's, without Secrets.
     ///
     /// No Secret is read. URLs lose user, password, query and fragment, and variables that are not the operator's own lose their
@@ -201,6 +208,7 @@ async fn answer(command: Command) -> Result<Answer, Error> {
         Command::ReleasePreview(request) => release_preview::preview(request).await,
         Command::Cost(request) => cost::cost(request).await,
         Command::Check(request) => check::check(request).await,
+        Command::Import(request) => import::import(request).await,
         Command::Report(request) => report::report(request).await,
         Command::Version(request) => version::version(request).await,
         Command::Completion(request) => completion::script(&request),
