@@ -3,7 +3,11 @@
 #![cfg(test)]
 
 mod adopting;
+mod completion;
 mod errors;
+mod import;
+mod installation;
 mod orphans;
 mod plugin;
+mod reading;
 mod search;

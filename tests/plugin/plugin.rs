@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use test_support::control_plane::ControlPlane;
 use test_support::emulator::Emulator;
 use test_support::kubectl::{kubectl, kubectl_with};
-use test_support::program;
+use test_support::{program, root};
 
 /// What came of a command.
 #[derive(Debug)]
@@ -50,7 +50,9 @@ pub fn kubectl_with_plugin(plane: &ControlPlane, emulator: &Emulator) -> Command
     let plugin = program("kubectl-phonenumbers");
     let folder = plugin.parent().unwrap().to_owned();
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let path = std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path)));
+    // What completes the plugin is beside it in a release.
+    let folders = [folder, root().join("crates/kubectl-phonenumbers")];
+    let path = std::env::join_paths(folders.into_iter().chain(std::env::split_paths(&path)));
     let endpoints = format!("twilio={},telnyx={}", emulator.twilio, emulator.telnyx);
     let mut command = plane.kubectl();
     command

@@ -1,0 +1,72 @@
+//! A whole account becomes a folder, which is applied as it is, and says how to go back.
+
+use std::fs;
+
+use serde_json::json;
+use test_support::control_plane::ControlPlane;
+use test_support::kubectl::kubectl;
+use test_support::world::World;
+
+use crate::plugin::{phonenumbers_as, user};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_becomes_a_folder_that_adopts_it_and_says_how_to_go_back() {
+    let plane = ControlPlane::shared().await;
+    let world = World::new("imported").await;
+    let namespace = world.namespace.clone();
+    for number in ["+12125556241", "+12125556242"] {
+        world.bought_by_somebody_else("twilio", number).await;
+    }
+    let before = json!({"friendly_name": "NYC Support", "voice_url": "https://old.example.com/a?token=fake-secret"});
+    world.emulator.edit("+12125556241", before).await;
+    let rights = [
+        ("get", "provideraccounts.telephony.burki.dev"),
+        ("get", "secrets"),
+        ("list", "phonenumbers.telephony.burki.dev"),
+    ];
+    let reader = user(plane, &namespace, "reader", &rights, &[]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let map = folder.path().join("assistants.yaml");
+    fs::write(&map, "\"+12125556241\": 101\n\"+12125556249\": 102\n").unwrap();
+    let out = folder.path().join("numbers");
+    let (map, place) = (map.to_str().unwrap(), out.to_str().unwrap());
+    let ask = || {
+        let own = [
+            "import",
+            "twilio",
+            "--kustomize",
+            "--out",
+            place,
+            "--assistant-map",
+            map,
+        ];
+        phonenumbers_as(&reader, plane, &world.emulator, &own)
+    };
+    let written = ask();
+    assert_eq!(written.code, 0, "{written:?}");
+    assert!(written.error.contains("Wrote 2 manifests"), "{written:?}");
+    assert!(
+        written
+            .error
+            .contains("warning: +12125556249 of the assistant map"),
+        "{written:?}"
+    );
+    let page = fs::read_to_string(out.join("ROLLBACK.md")).unwrap();
+    assert!(
+        page.contains("| NYC Support | https://old.example.com/a?… |"),
+        "{page}"
+    );
+    assert!(!page.contains("fake-secret"), "{page}");
+    assert!(ask().failed().contains("is not empty"));
+
+    kubectl(plane, &["apply", "--validate=strict", "-k", place]);
+    let adopted = world.until_ready("nyc-support").await;
+    assert_eq!(adopted.spec.assistant_id, Some(101));
+    world.until_ready("number-12125556242").await;
+    let bought = world.emulator.purchases("+12125556241").await;
+    assert_eq!(bought, 1, "by somebody else, and not again");
+    // The way back, as the page says.
+    kubectl(plane, &["delete", "-k", place]);
+    world.until_gone("nyc-support").await;
+    assert_eq!(world.emulator.releases("+12125556241").await, 0);
+}
