@@ -60,6 +60,7 @@ image: ## Build the static program and the image of it (IMAGE=name; needs builda
 generate: ## Rewrite the generated files: CRDs, rendered manifests, tables in the docs
 	GENERATE=1 $(CARGO) test --test crds
 	GENERATE=1 $(CARGO) test --test chart
+	GENERATE=1 $(CARGO) test --test docs the_help_of_every_command
 	GENERATE=1 $(CARGO) test --test installation -- who_may_do_what the_configmap_of_argo_cd
 	GENERATE=1 $(CARGO) test --lib the_table_of_deletion
 	GENERATE=1 $(SIMULATION) -- --test-threads=1 whatever_dies each_safeguard

@@ -10,6 +10,7 @@ use std::process::Command;
 use clap::CommandFactory;
 use kubectl_phonenumbers::Arguments;
 use serde_json::Value;
+use test_support::helm::compare;
 use test_support::{program, root};
 
 /// A page, by its path from the root.
@@ -258,6 +259,34 @@ fn every_subcommand_of_the_plugin_exists() {
         }
     }
     assert!(count > 3, "{count}");
+}
+
+#[test]
+fn the_help_of_every_command_of_the_plugin_is_on_its_page() {
+    let mut plugin = Arguments::command();
+    plugin.build();
+    let mut page = String::from(
+        "# Help of the kubectl plugin\n\nWhat `--help` prints of each command of `kubectl phonenumbers`; `make generate` writes this page. \
+         [plugin.md](plugin.md) explains the commands.\n",
+    );
+    let mut count = 0;
+    let commands = plugin.get_subcommands_mut();
+    for command in commands.filter(|it| !it.is_hide_set() && it.get_name() != "help") {
+        let help = command.render_long_help().to_string();
+        let lines = help.lines().map(|line| format!("{}\n", line.trim_end()));
+        let help: String = lines.collect();
+        let name = command.get_name();
+        page.push_str(&format!("\n## {name}\n\n```text\n{}```\n", help));
+        count += 1;
+    }
+    assert!(count > 10, "{count}");
+    compare("docs/reference/plugin-help.md", &page);
+    let explained = fs::read_to_string(root().join("docs/reference/plugin.md")).unwrap();
+    for command in plugin.get_subcommands().filter(|it| !it.is_hide_set()) {
+        let named = format!("kubectl phonenumbers {}", command.get_name());
+        let is_help = command.get_name() == "help";
+        assert!(is_help || explained.contains(&named), "{named}");
+    }
 }
 
 #[test]

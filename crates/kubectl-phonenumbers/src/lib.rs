@@ -220,6 +220,28 @@ async fn answer(command: Command) -> Result<Answer, Error> {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use telephony::number::Provider;
+
+    #[test]
+    fn the_columns_of_each_table_are_in_the_reference() {
+        let page = include_str!("../../../docs/reference/plugin.md");
+        let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+        for headings in [
+            check::HEADINGS,
+            cost::HEADINGS,
+            release_preview::HEADINGS,
+            search::HEADINGS,
+            inventory::ORPHANS,
+            &inventory::unmanaged_headings(Provider::Twilio),
+            &inventory::unmanaged_headings(Provider::Telnyx),
+        ] {
+            let columns = format!("`{}`", headings.join("` `"));
+            assert!(page.contains(&columns), "{columns}");
+        }
+        for column in cost::focus::COLUMNS {
+            assert!(page.contains(&format!("`{column}`")), "{column}");
+        }
+    }
 
     #[test]
     fn no_flag_means_something_else_in_kubectl() {
