@@ -19,5 +19,8 @@ async fn kubectl_completes_commands_flags_and_values() {
     };
     assert_eq!(ask(&["sta"]), ["status", ":4"]);
     assert_eq!(ask(&["cost", "-o", ""]), ["table", "csv", "json", ":4"]);
+    let own = ["search", "-n", &world.namespace, "t"];
+    assert_eq!(ask(&own), ["telnyx", "twilio", ":4"]);
+    assert_eq!(ask(&["why", "-n", &world.namespace, "t"]), [":4"]);
     assert_eq!(ask(&["why", "--as-g"]), ["--as-group", ":4"]);
 }

@@ -3,12 +3,21 @@
 //! are meant.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
-use clap::{Arg, Args, Command, CommandFactory};
+use clap::{Arg, Args, Command, CommandFactory, FromArgMatches};
 use clap_complete::Shell;
+use kube::Resource;
+use kube::api::ListParams;
+use phonenumber_api::{ClusterProviderAccount, PhoneNumber, ProviderAccount};
+use serde_json::Value;
 
+use super::cluster::{Cluster, Connection};
 use super::error::Error;
 use super::{Answer, Arguments};
+
+/// How long a person who types waits for names of objects.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// No names of files complete the word.
 const NO_FILES: &str = ":4";
@@ -59,8 +68,9 @@ pub(super) fn script(request: &Request) -> Result<Answer, Error> {
     })
 }
 
-/// The candidates for the last of the words, in kubectl's protocol.
-pub(super) fn candidates(words: &Words) -> Answer {
+/// The candidates for the last of the words, in kubectl's protocol. Names of objects are among them where the cluster answers
+/// soon enough.
+pub(super) async fn candidates(words: &Words) -> Answer {
     let words: Vec<&str> = words
         .words
         .iter()
@@ -69,7 +79,20 @@ pub(super) fn candidates(words: &Words) -> Answer {
     let (last, before) = words.split_last().unwrap_or((&"", &[]));
     let mut command = Arguments::command();
     command.build();
-    let (candidates, directive) = complete(&command, before, last);
+    let (mut candidates, directive) = complete(&command, before, last);
+    if directive == NO_FILES && !last.starts_with('-') {
+        let names = tokio::time::timeout(PATIENCE, names(&command, before)).await;
+        let names = names.unwrap_or_default().into_iter();
+        candidates.extend(names.map(|name| (name, String::new())));
+    }
+    Answer {
+        output: lines(candidates, last, directive),
+        ..Answer::default()
+    }
+}
+
+/// What of `candidates` begins with `last`, a line each, and the directive.
+fn lines(candidates: Candidates, last: &str, directive: &str) -> String {
     let mut output = String::new();
     for (candidate, about) in candidates {
         if candidate.starts_with(last) {
@@ -83,10 +106,78 @@ pub(super) fn candidates(words: &Words) -> Answer {
     }
     output.push_str(directive);
     output.push('\n');
-    Answer {
-        output,
-        ..Answer::default()
+    output
+}
+
+/// The objects whose names may stand behind `before`, by the cluster and the namespace that its flags name. Nothing where they
+/// cannot be read.
+async fn names(whole: &Command, before: &[&str]) -> Vec<String> {
+    let Some((wanted, connection)) = objects(whole, before) else {
+        return Vec::new();
+    };
+    let Ok(cluster) = Cluster::open(connection).await else {
+        return Vec::new();
+    };
+    match wanted {
+        Objects::Numbers => names_of::<PhoneNumber>(&cluster, true).await,
+        Objects::Accounts => {
+            let mut names = names_of::<ProviderAccount>(&cluster, true).await;
+            let shared = names_of::<ClusterProviderAccount>(&cluster, false).await;
+            names.extend(
+                shared
+                    .iter()
+                    .map(|name| format!("clusterprovideraccount/{name}")),
+            );
+            names
+        }
     }
+}
+
+async fn names_of<K: Resource<DynamicType = ()>>(
+    cluster: &Cluster,
+    is_namespaced: bool,
+) -> Vec<String> {
+    let namespace = is_namespaced.then(|| cluster.namespace());
+    let found = cluster.values::<K>(namespace, ListParams::default()).await;
+    let found = found.unwrap_or_default();
+    let names = found
+        .iter()
+        .filter_map(|object| object.pointer("/metadata/name").and_then(Value::as_str));
+    names.map(str::to_owned).collect()
+}
+
+/// What an argument names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Objects {
+    Numbers,
+    Accounts,
+}
+
+/// The kind of objects that the next word behind `before` names, and where they are; `None` if it names none.
+fn objects(whole: &Command, before: &[&str]) -> Option<(Objects, Connection)> {
+    let (name, command) = before
+        .iter()
+        .find_map(|word| Some((*word, whole.find_subcommand(word)?)))?;
+    let flag = before.last().and_then(|word| flag_of(command, word));
+    if flag.is_some_and(|arg| arg.get_action().takes_values()) {
+        return None;
+    }
+    let line = ["kubectl-phonenumbers"].iter().chain(before);
+    let parsed = whole.clone().ignore_errors(true);
+    let matches = parsed.try_get_matches_from(line).ok()?;
+    let matches = matches.subcommand_matches(name)?;
+    let open = command.get_positionals().find(|arg| {
+        let is_given = matches.get_raw(arg.get_id().as_str()).is_some();
+        let is_list = matches!(arg.get_action(), clap::ArgAction::Append);
+        is_list || !is_given
+    })?;
+    let title = open.get_value_names()?.first()?.as_str();
+    let wanted = match title {
+        "NAME" => Objects::Numbers,
+        "ACCOUNT" => Objects::Accounts,
+        _ => return None,
+    };
+    Some((wanted, Connection::from_arg_matches(matches).ok()?))
 }
 
 /// Words with what they are, for people.
@@ -161,14 +252,17 @@ fn about(arg: &Arg) -> String {
 mod tests {
     use super::*;
 
-    fn ask(words: &[&str]) -> String {
-        let words = words.iter().map(OsString::from).collect();
-        candidates(&Words { words }).output
+    fn whole() -> Command {
+        let mut command = Arguments::command();
+        command.build();
+        command
     }
 
     /// The words alone, with the directive.
     fn names(words: &[&str]) -> Vec<String> {
-        let text = ask(words);
+        let (last, before) = words.split_last().unwrap_or((&"", &[]));
+        let (candidates, directive) = complete(&whole(), before, last);
+        let text = lines(candidates, last, directive);
         let names = text.lines().map(|line| line.split('\t').next().unwrap());
         names.map(str::to_owned).collect()
     }
@@ -187,6 +281,25 @@ mod tests {
         assert_eq!(names(&["completion", "fi"]), ["fish", ":4"]);
         assert_eq!(names(&["status", "-A", "n"]), [":4"]);
         assert_eq!(names(&[]), names(&[""]));
+    }
+
+    #[test]
+    fn names_of_objects_stand_where_an_argument_names_them() {
+        let wanted = |words: &[&str]| objects(&whole(), words).map(|(wanted, _)| wanted);
+        for (words, objects) in [
+            (&["status"][..], Some(Objects::Numbers)),
+            (&["why", "-n", "support"], Some(Objects::Numbers)),
+            (&["why", "-n"], None),
+            (&["status", "nyc"], None),
+            (&["orphans"], Some(Objects::Accounts)),
+            (&["search", "twilio"], Some(Objects::Accounts)),
+            (&["import", "--out", "x"], Some(Objects::Accounts)),
+            (&["completion"], None),
+            (&["cost"], None),
+            (&[], None),
+        ] {
+            assert_eq!(wanted(words), objects, "{words:?}");
+        }
     }
 
     #[test]

@@ -212,7 +212,7 @@ async fn answer(command: Command) -> Result<Answer, Error> {
         Command::Report(request) => report::report(request).await,
         Command::Version(request) => version::version(request).await,
         Command::Completion(request) => completion::script(&request),
-        Command::Complete(words) => Ok(completion::candidates(&words)),
+        Command::Complete(words) => Ok(completion::candidates(&words).await),
     }
 }
 
