@@ -30,19 +30,22 @@ async fn an_account_becomes_a_folder_that_adopts_it_and_says_how_to_go_back() {
     fs::write(&map, "\"+12125556241\": 101\n\"+12125556249\": 102\n").unwrap();
     let out = folder.path().join("numbers");
     let (map, place) = (map.to_str().unwrap(), out.to_str().unwrap());
-    let ask = || {
-        let own = [
-            "import",
-            "twilio",
-            "--kustomize",
-            "--out",
-            place,
-            "--assistant-map",
-            map,
-        ];
+    let ask = |place: &str| {
+        let own = ["import", "twilio", "--kustomize", "--out", place];
+        let own = [&own[..], &["--assistant-map", map]].concat();
         phonenumbers_as(&reader, plane, &world.emulator, &own)
     };
-    let written = ask();
+    let never = json!({"limits": {"adoption": "Never"}});
+    world.change_account("twilio", never).await;
+    let warned = ask(folder.path().join("warned").to_str().unwrap());
+    assert!(
+        warned.error.contains("Set limits.adoption: Unmarked"),
+        "{warned:?}"
+    );
+    let unmarked = json!({"limits": {"adoption": "Unmarked"}});
+    world.change_account("twilio", unmarked).await;
+    let written = ask(place);
+    assert!(!written.error.contains("limits.adoption"), "{written:?}");
     assert_eq!(written.code, 0, "{written:?}");
     assert!(written.error.contains("Wrote 2 manifests"), "{written:?}");
     assert!(
@@ -57,7 +60,7 @@ async fn an_account_becomes_a_folder_that_adopts_it_and_says_how_to_go_back() {
         "{page}"
     );
     assert!(!page.contains("fake-secret"), "{page}");
-    assert!(ask().failed().contains("is not empty"));
+    assert!(ask(place).failed().contains("is not empty"));
 
     kubectl(plane, &["apply", "--validate=strict", "-k", place]);
     let adopted = world.until_ready("nyc-support").await;

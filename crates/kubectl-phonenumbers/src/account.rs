@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
-use phonenumber_api::{AccountKind, AccountSpec, SecretRef};
+use phonenumber_api::{AccountKind, AccountSpec, Adoption, SecretRef};
 use secrecy::SecretString;
 use telephony::account::{Account, Accounts, Credentials, Endpoints};
 use telephony::clock::{Clock, Instant, MonotonicClock};
@@ -106,6 +106,13 @@ impl DeclaredAccount {
 
     pub(super) fn provider(&self) -> Provider {
         self.spec.provider
+    }
+
+    /// True if it allows numbers without a mark to be taken over.
+    pub(super) fn may_adopt(&self) -> bool {
+        let adoption = self.spec.limits.adoption;
+        let adoption = adoption.unwrap_or_else(|| Adoption::unless_said(self.kind));
+        adoption >= Adoption::Unmarked
     }
 
     /// Its kind and name, for people.

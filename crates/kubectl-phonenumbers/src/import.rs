@@ -89,6 +89,11 @@ pub(super) async fn import(request: Request) -> Result<Answer, Error> {
             "warning: {number} of the assistant map is no unmanaged number of {title}"
         ));
     }
+    if !account.may_adopt() {
+        answer.notes.push(format!(
+            "warning: {title} lets nobody take its numbers over. Set limits.adoption: Unmarked before you apply the manifests"
+        ));
+    }
     let files = files(&manifests, &by_number, &title, request.kustomize)?;
     write_folder(&request.out, &files)?;
     answer.notes.push(format!(
