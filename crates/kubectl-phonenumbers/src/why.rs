@@ -4,7 +4,7 @@
 use clap::Args;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use phonenumber_api::{Reason, condition, owner};
+use phonenumber_api::{PhoneNumber, Reason, condition, owner};
 use serde_json::Value;
 
 use super::Answer;
@@ -12,7 +12,7 @@ use super::cluster::{Cluster, Connection};
 use super::description::Description;
 use super::error::Error;
 use super::runbook;
-use super::status::{next_try, said, unreadable};
+use super::status::{next_try, ready, said, unreadable};
 use super::subject::{NumberName, Subject};
 use super::table::{NONE, age, shown};
 
@@ -35,8 +35,7 @@ pub(super) async fn why(request: Request) -> Result<Answer, Error> {
     let conditions = conditions.map_or(&[][..], |status| &status.conditions);
     let unwanted = unwanted(conditions);
     if unwanted.is_empty() {
-        let title = owner(&subject.number);
-        answer.notes = vec![format!("PhoneNumber {title} is as wanted.")];
+        answer.notes = vec![as_wanted(&subject.number)];
     }
     let now = Timestamp::now();
     let parts: Vec<String> = unwanted
@@ -45,6 +44,22 @@ pub(super) async fn why(request: Request) -> Result<Answer, Error> {
         .collect();
     answer.output = parts.join("\n");
     Ok(answer)
+}
+
+/// What is said where no condition is unwanted: they may be of an earlier generation.
+fn as_wanted(number: &PhoneNumber) -> String {
+    let title = owner(number);
+    let status = number.status.as_ref();
+    let is_seen = status.is_some_and(|status| {
+        ready(&status.conditions).is_some()
+            && status.observed_generation == number.metadata.generation
+    });
+    match is_seen {
+        true => format!("PhoneNumber {title} is as wanted."),
+        false => format!(
+            "The operator has not seen the present generation of PhoneNumber {title}. If it stays so, see kubectl phonenumbers check."
+        ),
+    }
 }
 
 /// The conditions that are not as wanted, one for each reason, the most telling first.
@@ -175,6 +190,33 @@ mod tests {
         ];
         assert_eq!(unwanted(&suspended).len(), 1);
         assert!(unwanted(&suspended[..1]).is_empty());
+    }
+
+    #[test]
+    fn conditions_of_an_earlier_generation_do_not_count_as_wanted() {
+        let number = |status: Value| -> PhoneNumber {
+            serde_json::from_value(
+                json!({"metadata": {"name": "nyc", "namespace": "support", "generation": 2},
+                "spec": {"provider": "twilio", "phoneNumber": "+12125550100"}, "status": status}),
+            )
+            .unwrap()
+        };
+        let conditions = json!([condition("Ready", "True", "Ready")]);
+        for (status, wanted) in [
+            (
+                json!({"observedGeneration": 2, "conditions": conditions}),
+                true,
+            ),
+            (
+                json!({"observedGeneration": 1, "conditions": conditions}),
+                false,
+            ),
+            (json!({"observedGeneration": 2}), false),
+            (Value::Null, false),
+        ] {
+            let said = as_wanted(&number(status.clone()));
+            assert_eq!(said.ends_with("is as wanted."), wanted, "{status}: {said}");
+        }
     }
 
     #[test]
