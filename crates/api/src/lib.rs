@@ -2,6 +2,7 @@
 //! reads or writes a cluster.
 
 mod account;
+mod deletion;
 mod lacking;
 mod phone_number;
 mod reason;
@@ -15,6 +16,7 @@ pub use account::{
     MonthlyCost, NamespaceSelector, ProviderAccount, ProviderAccountSpec, SecretRef, TelnyxAccount,
     TwilioAccount, UnheldNumber, WebhookBase,
 };
+pub use deletion::Deletion;
 pub use lacking::lacking;
 pub use phone_number::{
     AccountKind, AccountRef, AccountRefStatus, AdoptionPolicy, AssistantStatus, AttemptStatus,

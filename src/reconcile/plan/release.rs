@@ -8,34 +8,20 @@ use super::{
     ABSENCE_CONFIRMED_AFTER, ASK_AGAIN_AFTER, Facts, FinalizerRemoval, LONGEST_TIMER, Outcome,
     PERSON_AGAIN_AFTER, Retry, Step, Title, wait,
 };
-use crate::api::{DeletionPolicy, Reason};
+use crate::api::{Deletion, Reason};
 use crate::claim::Stored;
 use crate::number::{NumberId, Origin, Whose};
 use crate::provider::OrderState;
 use crate::safeguards::{Safeguard, is_enabled};
 
-/// What the deletion of an object does to the number that it holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Deletion {
-    /// It releases the number.
-    Releases,
-    /// It removes the finalizer, and leaves the number in the account.
-    LetsGo(FinalizerRemoval),
-    /// It waits until the protection ends.
-    Waits,
-}
-
 /// What the deletion of the object does to its number, as the spec is now.
 pub(crate) fn on_deletion(facts: &Facts) -> Deletion {
-    match facts.deletion_policy {
-        Some(DeletionPolicy::Retain) => Deletion::LetsGo(FinalizerRemoval::Retained),
-        // The operator releases an adopted number only if the policy says so.
-        None if facts.adopted => Deletion::LetsGo(FinalizerRemoval::Retained),
-        // Nobody who only deletes an owner asks for a release.
-        None if facts.owned => Deletion::LetsGo(FinalizerRemoval::Owned),
-        Some(DeletionPolicy::Release) | None if facts.protected => Deletion::Waits,
-        Some(DeletionPolicy::Release) | None => Deletion::Releases,
-    }
+    Deletion::of(
+        facts.deletion_policy,
+        facts.adopted,
+        facts.owned,
+        facts.protected,
+    )
 }
 
 pub(super) fn release(facts: &Facts) -> Step {
@@ -43,7 +29,7 @@ pub(super) fn release(facts: &Facts) -> Step {
         return Step::RemoveFinalizer(FinalizerRemoval::DefinitionDeleted);
     }
     let deletion = on_deletion(facts);
-    if deletion == Deletion::LetsGo(FinalizerRemoval::Retained) {
+    if deletion == Deletion::Retains {
         return Step::RemoveFinalizer(FinalizerRemoval::Retained);
     }
     if facts.findings.released {
@@ -54,7 +40,8 @@ pub(super) fn release(facts: &Facts) -> Step {
         return Step::RemoveFinalizer(FinalizerRemoval::NotPurchased);
     }
     match deletion {
-        Deletion::LetsGo(removal) => return Step::RemoveFinalizer(removal),
+        Deletion::Retains => return Step::RemoveFinalizer(FinalizerRemoval::Retained),
+        Deletion::RetainsOwned => return Step::RemoveFinalizer(FinalizerRemoval::Owned),
         Deletion::Waits => {
             return wait(
                 Reason::ReleaseProtected,

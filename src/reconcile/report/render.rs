@@ -2,8 +2,8 @@
 
 use crate::api::{
     AccountRefStatus, AssistantStatus, AttemptOutcome, AttemptStatus, CapabilitiesStatus, Class,
-    CostStatus, NumberOrigin, OnDeletion, OrderStatus, PhoneNumberStatus, Reason, StatusReason,
-    TelnyxStatus, TwilioStatus, account_name, condition,
+    CostStatus, Deletion, NumberOrigin, OnDeletion, OrderStatus, PhoneNumberStatus, Reason,
+    StatusReason, TelnyxStatus, TwilioStatus, account_name, condition,
 };
 use crate::claim::{Claim, Stored};
 use crate::number::{Configuration, Holding, Line, Price, Settings, Shown};
@@ -12,7 +12,7 @@ use crate::provider::{OrderState, Reply};
 use crate::reconcile::conditions::{seconds, set_condition};
 use crate::reconcile::plan::Facts;
 use crate::reconcile::plan::maintain::destination;
-use crate::reconcile::plan::release::{Deletion, on_deletion};
+use crate::reconcile::plan::release::on_deletion;
 use crate::reconcile::state::{ReconcileState, order_id};
 use crate::shown::{self, MOST, MOST_OF_MESSAGE};
 use jiff::Timestamp;
@@ -99,7 +99,7 @@ pub(super) fn status(
     });
     status.on_deletion = is_held.then(|| match on_deletion(facts) {
         Deletion::Releases => OnDeletion::Release,
-        Deletion::LetsGo(_) => OnDeletion::Retain,
+        Deletion::Retains | Deletion::RetainsOwned => OnDeletion::Retain,
         Deletion::Waits => OnDeletion::Blocked,
     });
     let (kind, name) = account_name(&state.object);
