@@ -65,6 +65,7 @@ generate: ## Rewrite the generated files: CRDs, rendered manifests, tables in th
 	GENERATE=1 $(CARGO) test --lib the_table_of_deletion
 	GENERATE=1 $(SIMULATION) -- --test-threads=1 whatever_dies each_safeguard
 	GENERATE=1 $(CARGO) test --lib the_page_of_metrics
+	GENERATE=1 $(CARGO) test -p kubectl-phonenumbers --lib the_schema_of_a_plan
 
 control-plane: ## Build kube-apiserver, etcd, kube-controller-manager and kubectl (cached)
 	tests/control-plane/build

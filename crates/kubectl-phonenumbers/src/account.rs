@@ -73,9 +73,9 @@ pub(super) struct Sale {
 pub(super) struct DeclaredAccount {
     pub(super) kind: AccountKind,
     pub(super) name: String,
-    spec: AccountSpec,
+    pub(super) spec: AccountSpec,
     /// Where its Secrets live.
-    secrets_in: String,
+    pub(super) secrets_in: String,
 }
 
 impl DeclaredAccount {
@@ -175,7 +175,7 @@ impl DeclaredAccount {
     }
 
     /// The account at the provider, and when asking for it began.
-    async fn open(
+    pub(super) async fn open(
         &self,
         cluster: &Cluster,
         endpoints: Endpoints,
@@ -240,7 +240,7 @@ impl DeclaredAccount {
         }
     }
 
-    fn unanswered(&self, error: &ProviderError) -> Error {
+    pub(super) fn unanswered(&self, error: &ProviderError) -> Error {
         let (provider, title) = (self.provider(), self.title());
         Error::Provider(match error {
             ProviderError::Unauthorized(refusal) => {

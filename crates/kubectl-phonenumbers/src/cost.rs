@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::Answer;
 use super::cluster::{Cluster, Connection, Selection};
 use super::error::Error;
-use super::table::{NONE, shown, table};
+use super::table::{NONE, UNKNOWN, shown, table};
 use super::total::{Total, price};
 
 /// The columns of the table.
@@ -174,7 +174,6 @@ fn table_of(groups: &[(Option<String>, Total)], numbers: &[PhoneNumber], bare: b
 }
 
 fn rows_of(group: &str, total: &Total) -> Vec<Vec<String>> {
-    const UNKNOWN: &str = "<unknown>";
     let mut rows: Vec<Vec<String>> = total
         .sums()
         .map(|(currency, sum)| {

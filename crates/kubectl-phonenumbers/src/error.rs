@@ -33,6 +33,9 @@ pub enum Error {
     /// The provider gave no usable answer.
     #[error("{0}")]
     Provider(String),
+    /// Manifests, or a file beside them, that cannot be read.
+    #[error("{0}")]
+    Manifest(String),
     /// A flag that cannot be obeyed.
     #[error("{0}")]
     Flag(String),

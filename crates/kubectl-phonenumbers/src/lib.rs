@@ -17,6 +17,8 @@ mod inventory;
 mod manifest;
 mod mask;
 mod operator;
+mod plan;
+mod prices;
 mod progress;
 mod purchase;
 mod redaction;
@@ -102,6 +104,20 @@ enum Command {
     /// The same command prints the same names: for more numbers, choose another --name-prefix.
     Search(Request),
 
+    /// Show what numbers of accounts cost by country and type. Buys nothing.
+    ///
+    /// With -o json, print the file that plan --prices reads: keep it beside the manifests, and renew it each month.
+    Prices(prices::Request),
+
+    /// Show what manifests buy, adopt, change and release, and what that costs. Changes nothing.
+    ///
+    /// With --against-cluster, the manifests are compared with what the cluster has. With --base, they are compared with other
+    /// manifests, and neither a cluster nor a credential is needed; prices then come from --prices.
+    ///
+    /// The exit code is 0 if nothing is bought, adopted or released, 2 if something is, 3 if something is refused or a maximum is
+    /// passed, and 1 if there is no answer.
+    Plan(Box<plan::Request>),
+
     /// Show a PhoneNumber as it is declared, held, answered and paid, what differs, its claim and its Events.
     ///
     /// Reads the cluster alone: what is shown of the number is what the operator saw last. Needs the right to get the
@@ -185,6 +201,19 @@ pub fn bad_value(error: &clap::Error) -> Option<String> {
     Some(first.join(" "))
 }
 
+/// How a wrong command line of `plan` is answered, whose exit codes mean something else: the one line to print, and the exit
+/// code. `None` for other commands, and for what is no error.
+pub fn wrong_plan(error: &clap::Error, first: Option<&str>) -> Option<(String, u8)> {
+    if first != Some("plan") || !error.use_stderr() {
+        return None;
+    }
+    let text = error.to_string();
+    let lines = text.lines().map(str::trim);
+    let first: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+    let help = "See kubectl phonenumbers plan --help.";
+    Some((format!("{}. {help}", first.join(" ")), plan::NO_ANSWER))
+}
+
 /// Answers what `arguments` ask.
 ///
 /// # Errors
@@ -213,6 +242,8 @@ async fn answer(command: Command) -> Result<Answer, Error> {
         Command::Version(request) => version::version(request).await,
         Command::Completion(request) => completion::script(&request),
         Command::Complete(words) => Ok(completion::candidates(&words).await),
+        Command::Prices(request) => prices::prices(request).await,
+        Command::Plan(request) => plan::plan(*request).await,
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use kubectl_phonenumbers::{Answer, Arguments, bad_value, run};
+use kubectl_phonenumbers::{Answer, Arguments, bad_value, run, wrong_plan};
 use telephony::shown::{MOST_OF_MESSAGE, line};
 
 #[tokio::main(flavor = "current_thread")]
@@ -12,6 +12,12 @@ async fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
+            let first = std::env::args_os().nth(1);
+            let first = first.and_then(|word| word.into_string().ok());
+            if let Some((said, code)) = wrong_plan(&error, first.as_deref()) {
+                eprintln!("{}", line(&said, MOST_OF_MESSAGE));
+                return ExitCode::from(code);
+            }
             let Some(said) = bad_value(&error) else {
                 error.exit();
             };

@@ -10,11 +10,8 @@ use super::error::Error;
 use super::manifest::Destination;
 use super::purchase::{self, Terms};
 use super::scope::{Form, Output, Scope};
-use super::table::{NONE, shown, table};
+use super::table::{NONE, UNKNOWN, shown, table};
 use super::wishes::Wishes;
-
-/// What stands where a price is not known, as in kubectl.
-const UNKNOWN: &str = "<unknown>";
 
 /// The columns of the table; `-o wide` adds some.
 pub(super) const HEADINGS: &[&str] = &[

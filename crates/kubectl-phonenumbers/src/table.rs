@@ -8,6 +8,9 @@ use url::Url;
 /// What stands where there is nothing, as in kubectl.
 pub(super) const NONE: &str = "<none>";
 
+/// What stands where a price is not known, as in kubectl.
+pub(super) const UNKNOWN: &str = "<unknown>";
+
 /// Columns are parted by this much, as in kubectl.
 const GAP: usize = 3;
 

@@ -56,7 +56,8 @@ impl From<Wishes> for Search {
     }
 }
 
-fn country(text: &str) -> Result<String, String> {
+/// The country that `text` is; the error says what it may be.
+pub(super) fn country(text: &str) -> Result<String, String> {
     let is_code = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
     if is_code {
         Ok(text.to_owned())

@@ -106,6 +106,27 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// The namespace that is meant, without asking a cluster: that of the flag, else of the kubeconfig's context, else `default`.
+    pub(crate) fn namespace_without_cluster(&self) -> String {
+        let of_context = || {
+            let kubeconfig = match &self.kubeconfig {
+                Some(file) => Kubeconfig::read_from(file).ok()?,
+                None => Kubeconfig::read().ok()?,
+            };
+            let chosen = self
+                .context
+                .as_ref()
+                .or(kubeconfig.current_context.as_ref())?;
+            let mut contexts = kubeconfig.contexts.iter();
+            let context = contexts.find(|context| context.name == *chosen)?;
+            context.context.as_ref()?.namespace.clone()
+        };
+        let named = self.namespace.clone().or_else(of_context);
+        named.unwrap_or_else(|| "default".to_owned())
+    }
+}
+
 /// A user that the kubeconfig lacks would otherwise be nobody.
 fn check_user(kubeconfig: &Kubeconfig, user: Option<&str>) -> Result<(), Error> {
     let Some(user) = user else { return Ok(()) };

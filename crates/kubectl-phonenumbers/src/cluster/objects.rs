@@ -35,6 +35,33 @@ impl Cluster {
     where
         K: Resource<DynamicType = ()> + DeserializeOwned,
     {
+        let (found, what) = self.dynamic_one::<K>(namespace, name).await?;
+        found.map(|found| decoded(found, &what)).transpose()
+    }
+
+    /// The same as the API server has it, whether this version can decode it or not.
+    pub(crate) async fn value<K>(
+        &self,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<Option<Value>, Error>
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        let (found, _) = self.dynamic_one::<K>(namespace, name).await?;
+        let value = found.map(serde_json::to_value).transpose();
+        value.map_err(|error| Error::unprintable(&error))
+    }
+
+    /// The object with what it is called for people.
+    async fn dynamic_one<K>(
+        &self,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<(Option<DynamicObject>, String), Error>
+    where
+        K: Resource<DynamicType = ()>,
+    {
         let resource = ApiResource::erase::<K>(&());
         let plural = K::plural(&());
         let kind = K::kind(&());
@@ -53,7 +80,7 @@ impl Cluster {
         };
         let found = api.get_opt(name).await;
         let found = found.map_err(|error| Error::of_cluster(&error, &what, &right))?;
-        found.map(|found| decoded(found, &what)).transpose()
+        Ok((found, what))
     }
 
     /// The objects of a namespaced kind that `selection` means. Each that cannot be decoded is a note.

@@ -1,0 +1,301 @@
+//! What becomes of each PhoneNumber, by the rules of the operator. Pure.
+//!
+//! What only the provider knows is not decided here: whether a number is on sale, whether the account has money, what papers a
+//! country asks for. Neither is what Burki knows of assistants.
+
+mod acquire;
+mod blockers;
+mod tally;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use phonenumber_api::{AccountKey, AdoptionPolicy, Deletion, PhoneNumber, PhoneNumberSpec, Reason};
+use serde_json::Value;
+use telephony::number::Owner;
+
+use super::manifests::Kind;
+use super::situation::{
+    Action, After, Before, Came, Held, Standing, Surroundings, Verdict, Wanted, title,
+};
+use acquire::Buyer;
+use tally::Tally;
+
+/// What becomes of each PhoneNumber that exists or is wanted, by namespace and name.
+pub(super) fn decide(before: &Before, after: &After, around: &Surroundings) -> Vec<Verdict> {
+    let mut verdicts = BTreeMap::new();
+    let mut staying = Vec::new();
+    for (owner, standing) in before {
+        let verdict = match after.get(owner) {
+            None => gone(owner, standing),
+            Some(wanted) => match &standing.holds {
+                Some(held) => stays(owner, standing, held, wanted, around),
+                None => continue,
+            },
+        };
+        if !matches!(
+            verdict.action,
+            Action::Release | Action::Retain | Action::Forget
+        ) {
+            staying.push((owner, standing));
+        }
+        verdicts.insert(owner.clone(), verdict);
+    }
+    let mut tally = Tally::of(before, &verdicts, around);
+    let mut buyer = Buyer::new(around, &mut tally, before, &verdicts, &staying);
+    for (owner, wanted) in in_turn(before, after) {
+        let verdict = buyer.acquire(owner, before.get(owner), wanted);
+        verdicts.insert(owner.clone(), verdict);
+    }
+    verdicts.into_values().collect()
+}
+
+/// Those that hold nothing: first those that exist already, the oldest first, then the new ones by name.
+fn in_turn<'a>(before: &Before, after: &'a After) -> Vec<(&'a Owner, &'a Wanted)> {
+    let holds = |owner: &Owner| before.get(owner).is_some_and(|it| it.holds.is_some());
+    let mut turns: Vec<_> = after.iter().filter(|(owner, _)| !holds(owner)).collect();
+    turns.sort_by_key(|(owner, _)| {
+        let standing = before.get(*owner);
+        let created = standing.and_then(|standing| standing.created);
+        (standing.is_none(), created.is_none(), created, *owner)
+    });
+    turns
+}
+
+/// A verdict on `number`, to be completed.
+fn verdict(owner: &Owner, number: &PhoneNumber, action: Action, why: &str) -> Verdict {
+    Verdict {
+        kind: Kind::PhoneNumber,
+        owner: owner.clone(),
+        action,
+        wanted: wanted(&number.spec),
+        account: Some(AccountKey::of(number)),
+        reason: None,
+        why: why.to_owned(),
+        price: None,
+        changes: Vec::new(),
+        on_deletion: None,
+        notes: Vec::new(),
+        is_old: false,
+        may_buy: false,
+    }
+}
+
+/// What the API server refuses.
+fn invalid(owner: &Owner, standing: Option<&Standing>, why: &str, notes: &[String]) -> Verdict {
+    Verdict {
+        kind: Kind::PhoneNumber,
+        owner: owner.clone(),
+        action: Action::Refuse,
+        wanted: standing.map_or_else(String::new, |it| wanted(&it.number.spec)),
+        account: standing.map(|it| AccountKey::of(&it.number)),
+        reason: Some("Invalid".to_owned()),
+        why: why.to_owned(),
+        price: None,
+        changes: Vec::new(),
+        on_deletion: None,
+        notes: notes.to_vec(),
+        is_old: false,
+        may_buy: false,
+    }
+}
+
+/// What `spec` wants, for people.
+fn wanted(spec: &PhoneNumberSpec) -> String {
+    match (&spec.phone_number, &spec.search) {
+        (Some(number), _) => number.clone(),
+        (None, Some(search)) => search.title(),
+        (None, None) => String::new(),
+    }
+}
+
+/// The object is not wanted any more.
+fn gone(owner: &Owner, standing: &Standing) -> Verdict {
+    let spec = &standing.number.spec;
+    let mut verdict = verdict(
+        owner,
+        &standing.number,
+        Action::Forget,
+        "it holds no number",
+    );
+    let Some(held) = &standing.holds else {
+        return verdict;
+    };
+    if let Some(number) = &held.number {
+        verdict.wanted.clone_from(number);
+    }
+    verdict.price.clone_from(&held.price);
+    let (action, why) = match deletion(spec, held.origin, standing.is_owned) {
+        Deletion::Retains => (
+            Action::Retain,
+            "the number stays in the account, and is paid",
+        ),
+        Deletion::RetainsOwned => (
+            Action::Retain,
+            "the object has owners: the number stays in the account, and is paid",
+        ),
+        Deletion::Waits => {
+            return verdict.refuse(
+                Reason::ReleaseProtected,
+                "spec.deletionProtection is true: set it to false to release the number, or set spec.deletionPolicy to Retain",
+            );
+        }
+        Deletion::Releases if spec.suspend => {
+            return verdict.refuse(
+                Reason::Suspended,
+                "spec.suspend is true, so the number is not released and the object waits: set it to false first",
+            );
+        }
+        Deletion::Releases => (Action::Release, "the number is released for good"),
+    };
+    if held.origin == Came::Either && spec.deletion_policy.is_none() && action == Action::Release {
+        let note = "it stays in the account if it was adopted: manifests alone do not show it";
+        verdict.notes.push(note.to_owned());
+    }
+    verdict.action = action;
+    verdict.why = why.to_owned();
+    verdict
+}
+
+/// What the deletion of an object with `spec` does to its number. Where it is not known how the number came, it is released: a
+/// release that may take place is not concealed.
+fn deletion(spec: &PhoneNumberSpec, came: Came, is_owned: bool) -> Deletion {
+    let is_adopted = came == Came::Adopted;
+    Deletion::of(
+        spec.deletion_policy,
+        is_adopted,
+        is_owned,
+        spec.deletion_protection,
+    )
+}
+
+/// The word of `status.onDeletion` for that.
+fn word(deletion: Deletion) -> &'static str {
+    match deletion {
+        Deletion::Releases => "Release",
+        Deletion::Retains | Deletion::RetainsOwned => "Retain",
+        Deletion::Waits => "Blocked",
+    }
+}
+
+/// The object holds a number, and stays.
+fn stays(
+    owner: &Owner,
+    standing: &Standing,
+    held: &Held,
+    wanted: &Wanted,
+    around: &Surroundings,
+) -> Verdict {
+    let number = match &wanted.number {
+        Ok(number) => number,
+        Err(why) => return invalid(owner, Some(standing), why, &wanted.notes),
+    };
+    let changes = changes(&standing.number.spec, &number.spec);
+    let action = match changes.is_empty() {
+        true => Action::Keep,
+        false => Action::Change,
+    };
+    let mut verdict = verdict(owner, number, action, "");
+    verdict.is_old = changes.is_empty();
+    if let Some(number) = &held.number {
+        verdict.wanted.clone_from(number);
+    }
+    verdict.price.clone_from(&held.price);
+    verdict.notes.clone_from(&wanted.notes);
+    let deletion = deletion(&number.spec, held.origin, standing.is_owned);
+    verdict.on_deletion = Some(word(deletion));
+    verdict.why = why_changed(&standing.number, number, &changes);
+    verdict.changes = changes;
+    let key = AccountKey::of(number);
+    match around.accounts.get(&key) {
+        // The operator goes on when the account is there.
+        Some(None) => {
+            let why = format!(
+                "{} does not exist, so the number is left as it is",
+                title(&key)
+            );
+            verdict.refuse(Reason::AccountNotFound, why)
+        }
+        Some(Some(facts)) => match (&facts.id, &held.account_id) {
+            (Some(opened), Some(pinned)) if opened != pinned => {
+                let why = format!(
+                    "{} opens account {opened}, but the number belongs to account {pinned}",
+                    title(&key)
+                );
+                verdict.refuse(Reason::AccountMismatch, why)
+            }
+            _ => verdict,
+        },
+        None => verdict,
+    }
+}
+
+/// What a change means for the number that is held.
+fn why_changed(old: &PhoneNumber, new: &PhoneNumber, changes: &[String]) -> String {
+    let mut parts = Vec::new();
+    if !changes.is_empty() {
+        parts.push(changes.join(", "));
+    }
+    if new.spec.suspend && !changes.is_empty() {
+        parts.push("not carried out while spec.suspend is true".to_owned());
+    }
+    if AccountKey::of(old) != AccountKey::of(new) {
+        let why = "allowed only while both accounts open the same account at the provider";
+        parts.push(why.to_owned());
+    }
+    parts.join("; ")
+}
+
+/// The paths of the fields in which `new` differs from `old`, sorted.
+fn changes(old: &PhoneNumberSpec, new: &PhoneNumberSpec) -> Vec<String> {
+    let value = |spec| serde_json::to_value(spec).unwrap_or_default();
+    let mut paths = BTreeSet::new();
+    compare("spec", &value(old), &value(new), &mut paths);
+    paths.into_iter().collect()
+}
+
+fn compare(path: &str, old: &Value, new: &Value, paths: &mut BTreeSet<String>) {
+    match (old, new) {
+        (Value::Object(old), Value::Object(new)) => {
+            for name in old.keys().chain(new.keys()) {
+                let of = |fields: &serde_json::Map<String, Value>| {
+                    fields.get(name).cloned().unwrap_or_default()
+                };
+                compare(&format!("{path}.{name}"), &of(old), &of(new), paths);
+            }
+        }
+        (old, new) if old != new => {
+            paths.insert(path.to_owned());
+        }
+        _ => {}
+    }
+}
+
+/// The PhoneNumbers as they stand once `verdicts` on `after` have come true: what manifests alone let one assume.
+pub(super) fn assumed(after: &After, verdicts: &[Verdict]) -> Before {
+    let mut standing = Before::new();
+    for verdict in verdicts {
+        let wanted = after.get(&verdict.owner);
+        let Some(Ok(number)) = wanted.map(|wanted| &wanted.number) else {
+            continue;
+        };
+        let adopts = number.spec.adoption_policy == AdoptionPolicy::Adopt;
+        let holds = matches!(verdict.action, Action::Buy | Action::Adopt).then(|| Held {
+            number: number.spec.phone_number.clone(),
+            price: verdict.price.clone(),
+            origin: if adopts { Came::Either } else { Came::Bought },
+            account_id: None,
+        });
+        let new = Standing {
+            number: number.clone(),
+            holds,
+            is_owned: false,
+            created: None,
+            waits: verdict.reason.clone(),
+        };
+        standing.insert(verdict.owner.clone(), new);
+    }
+    standing
+}
+
+#[cfg(test)]
+mod tests;

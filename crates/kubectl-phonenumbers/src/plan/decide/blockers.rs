@@ -1,0 +1,107 @@
+//! What keeps a number from being bought, as far as one PhoneNumber and its account show it. Pure.
+
+use phonenumber_api::{AccountKey, PhoneNumberSpec, Reason};
+use telephony::number::{Amount, Price, Provider};
+
+use super::super::situation::{AccountFacts, place, title};
+
+/// What keeps a number from being bought: the reason and why.
+pub(super) type Blocker = (Reason, String);
+
+/// `price` is more than the PhoneNumber itself, or its account, may cost.
+pub(super) fn too_dear(is_own: bool, price: &Price, spent: Amount, most: Amount) -> Blocker {
+    let (monthly, currency) = (price.monthly, &price.currency);
+    if is_own {
+        let why = format!(
+            "the price is {monthly} {currency} a month, more than spec.maxMonthlyCost of {most}"
+        );
+        return (Reason::CostLimitExceeded, why);
+    }
+    let why = format!(
+        "the price is {monthly} {currency} a month; with the {spent} that the account's numbers cost, that is more than \
+         {most} (spec.limits.maxMonthlyCost)"
+    );
+    (Reason::LimitReached, why)
+}
+
+/// The limit that forbids numbers of the country or the type of the one that is wanted.
+pub(super) fn misplaced(spec: &PhoneNumberSpec, facts: &AccountFacts) -> Option<Blocker> {
+    let limits = &facts.spec.limits;
+    let (country, kind) = place(spec).map_or((None, None), |(country, kind)| (Some(country), kind));
+    if !limits.allowed_countries.is_empty()
+        && !country
+            .as_ref()
+            .is_some_and(|country| limits.allowed_countries.contains(country))
+    {
+        let why = format!(
+            "the account may buy {} only (spec.limits.allowedCountries), and this belongs to {}",
+            limits.allowed_countries.join(", "),
+            country.as_deref().unwrap_or("no known country")
+        );
+        return Some((Reason::LimitReached, why));
+    }
+    if !limits.allowed_types.is_empty()
+        && !kind.is_some_and(|kind| limits.allowed_types.contains(&kind))
+    {
+        let types: Vec<_> = limits
+            .allowed_types
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let why = format!(
+            "the account may buy {} only (spec.limits.allowedTypes), and this is {}",
+            types.join(", "),
+            kind.map_or("of no known type".to_owned(), |kind| kind.to_string())
+        );
+        return Some((Reason::LimitReached, why));
+    }
+    None
+}
+
+/// An account that has more numbers than it may takes none over.
+pub(super) fn over(facts: &AccountFacts, held: i64) -> Option<Blocker> {
+    let most = facts.spec.limits.max_numbers.filter(|most| held > *most)?;
+    let why =
+        format!("the account holds {held} numbers and may hold {most} (spec.limits.maxNumbers)");
+    Some((Reason::LimitReached, why))
+}
+
+/// Why it is not known where calls go, as far as manifests show it.
+pub(super) fn unroutable(
+    spec: &PhoneNumberSpec,
+    facts: &AccountFacts,
+    key: &AccountKey,
+) -> Option<Blocker> {
+    if spec.assistant_id.is_some() && facts.spec.burki.is_none() {
+        let why = format!(
+            "{} has no spec.burki, so no assistant can be looked up",
+            title(key)
+        );
+        return Some((Reason::AssistantUnverifiable, why));
+    }
+    let own = spec.webhooks.clone().unwrap_or_default();
+    let has_both = own.voice_url.is_some() && own.sms_url.is_some();
+    if facts.spec.webhooks.is_none() && !has_both {
+        let why = format!(
+            "nobody says where calls go: set spec.webhooks.baseUrl on {}, or spec.webhooks.voiceUrl and smsUrl here",
+            title(key)
+        );
+        return Some((Reason::WebhookBaseMissing, why));
+    }
+    let own = spec
+        .telnyx
+        .as_ref()
+        .and_then(|it| it.connection_id.as_ref());
+    let shared = facts.spec.telnyx.as_ref();
+    let shared = shared.and_then(|it| it.connection_id.as_ref());
+    let is_missing = spec.provider == Provider::Telnyx
+        && own.or(shared).is_none()
+        && spec.assistant_id.is_none();
+    is_missing.then(|| {
+        let why = format!(
+            "no Telnyx connection is declared: set spec.telnyx.connectionId here or on {}",
+            title(key)
+        );
+        (Reason::ConnectionMissing, why)
+    })
+}
