@@ -8,6 +8,8 @@ mod errors;
 mod import;
 mod installation;
 mod orphans;
+mod plan;
 mod plugin;
 mod reading;
+mod rights;
 mod search;

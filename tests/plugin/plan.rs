@@ -1,0 +1,538 @@
+//! A plan says what the operator then does: object by object, and cent by cent. Changes are made up, planned, applied and
+//! compared with the provider's ledger.
+//!
+//! `PLAN_BATCHES=n` plays n batches instead of a few, `PLAN_SEED=n` begins with this one. 16 batches are more than 2 000
+//! changes.
+
+mod changes;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use futures::{StreamExt, stream};
+use kube::ResourceExt;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use phonenumber_api::{Class, PhoneNumber, Reason};
+use phonenumber_operator::number::Amount;
+use serde_json::{Value, json};
+use test_support::control_plane::ControlPlane;
+use test_support::emulator::{is_purchase, number_of};
+use test_support::wait::{PATIENCE, until_ok};
+use test_support::world::{World, held, reason};
+
+use crate::plugin::{Ran, phonenumbers};
+use changes::{CAP, CAP_COSTS, Change, Object};
+
+/// How many requests are under way at the API server at once.
+const AT_ONCE: usize = 8;
+
+/// How many batches are played where nothing else is said.
+const BATCHES: u64 = 2;
+
+fn setting(name: &str, unless_set: u64) -> u64 {
+    let text = std::env::var(name).ok();
+    text.map_or(unless_set, |text| text.parse().unwrap())
+}
+
+/// What a plan says of an object.
+#[derive(Clone, Debug, PartialEq)]
+struct Said {
+    action: String,
+    reason: String,
+    /// What it costs each month and once, with the currency.
+    price: Option<[String; 3]>,
+}
+
+impl Said {
+    fn of(object: &Value) -> Self {
+        let text = |field: &str| object[field].as_str().unwrap_or_default().to_owned();
+        let price = ["monthly", "upfront", "currency"].map(text);
+        Self {
+            action: text("action"),
+            reason: text("reason"),
+            price: (!price[0].is_empty()).then_some(price),
+        }
+    }
+}
+
+/// A plan as JSON, by the names of its objects.
+struct Plan {
+    said: BTreeMap<String, Said>,
+    totals: Value,
+    notes: Value,
+}
+
+impl Plan {
+    fn of(ran: Ran) -> Self {
+        assert!([0, 2, 3].contains(&ran.code), "{ran:?}");
+        let json: Value = serde_json::from_str(&ran.output).unwrap();
+        let objects = json["objects"].as_array().unwrap().iter();
+        let said = objects.map(|it| (it["name"].as_str().unwrap().to_owned(), Said::of(it)));
+        Self {
+            said: said.collect(),
+            totals: json["totals"].clone(),
+            notes: json["notes"].clone(),
+        }
+    }
+}
+
+/// A batch on its way.
+struct Batch {
+    world: World,
+    folder: tempfile::TempDir,
+    change: Change,
+}
+
+impl Batch {
+    async fn begin(seed: u64) -> Self {
+        let world = World::alone("plan", &[]).await;
+        let change = Change::of(seed);
+        let only_us = json!({"limits": {"allowedCountries": ["US", "CA"]}});
+        world.change_account("twilio", only_us).await;
+        let second = json!({"accountSid": "AC00000000000000000000000000000002", "authToken": "emulator-token-2"});
+        world.secret("second", second).await;
+        // As many numbers cost as much.
+        let limits = match seed % 2 {
+            0 => json!({"maxNumbers": CAP}),
+            _ => json!({"maxMonthlyCost": {"amount": CAP_COSTS, "currency": "USD"}}),
+        };
+        let capped =
+            json!({"twilio": {"credentialsSecretRef": {"name": "second"}}, "limits": limits});
+        world.account_named("capped", "twilio", capped).await;
+        for number in &change.by_hand {
+            world.bought_by_somebody_else("twilio", number).await;
+        }
+        Self {
+            world,
+            folder: tempfile::tempdir().unwrap(),
+            change,
+        }
+    }
+
+    /// Writes what manifests of `objects` and of the accounts would be.
+    async fn write(&self, file: &str, objects: &[Object]) {
+        let accounts = self
+            .world
+            .accounts()
+            .list(&ListParams::default())
+            .await
+            .unwrap();
+        let numbers = objects
+            .iter()
+            .map(|object| manifest("PhoneNumber", &object.name, json!(object.spec)));
+        let accounts = accounts
+            .iter()
+            .map(|account| manifest("ProviderAccount", &account.name_any(), json!(account.spec)));
+        let items: Vec<Value> = accounts.chain(numbers).collect();
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+        std::fs::write(self.path(file), list.to_string()).unwrap();
+    }
+
+    fn path(&self, file: &str) -> std::path::PathBuf {
+        self.folder.path().join(file)
+    }
+
+    async fn ask(&self, arguments: &[&str]) -> Ran {
+        let plane = ControlPlane::shared().await;
+        let here = ["-n", self.world.namespace.as_str()];
+        phonenumbers(plane, &self.world.emulator, &[arguments, &here].concat())
+    }
+
+    /// Applies `objects`; returns the names of those that the API server refuses.
+    async fn apply(&self, objects: &[Object], before: &[Object]) -> Vec<String> {
+        let numbers = self.world.numbers();
+        let applied = stream::iter(objects.to_vec()).map(|object| {
+            let numbers = numbers.clone();
+            let old = before.iter().find(|it| it.name == object.name).cloned();
+            async move {
+                let written = match old {
+                    None => {
+                        let body = json!({"metadata": {"name": object.name}, "spec": object.spec});
+                        match serde_json::from_value::<PhoneNumber>(body) {
+                            Ok(number) => numbers
+                                .create(&PostParams::default(), &number)
+                                .await
+                                .map(drop),
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                    Some(old) if old.spec == object.spec => Ok(()),
+                    Some(old) => {
+                        let patch =
+                            Patch::Merge(json!({"spec": difference(&old.spec, &object.spec)}));
+                        numbers
+                            .patch(&object.name, &PatchParams::default(), &patch)
+                            .await
+                            .map(drop)
+                    }
+                };
+                match written {
+                    Ok(()) => None,
+                    Err(kube::Error::Api(status)) if status.code == 422 => Some(object.name),
+                    Err(error) => panic!("{}: {error}", object.name),
+                }
+            }
+        });
+        applied
+            .buffer_unordered(AT_ONCE)
+            .filter_map(async |name| name)
+            .collect()
+            .await
+    }
+
+    /// Waits until the operator has done all that it can do at once.
+    async fn until_settled(&self) -> BTreeMap<String, PhoneNumber> {
+        until_ok(PATIENCE, "every PhoneNumber settles", async || {
+            let list = self.world.numbers().list(&ListParams::default()).await;
+            let list = list.map_err(|error| error.to_string())?;
+            let busy: Vec<String> = list
+                .iter()
+                .filter(|it| !is_settled(it))
+                .map(|it| format!("{} {}", it.name_any(), reason(it)))
+                .collect();
+            match busy.is_empty() {
+                true => Ok(list.into_iter().map(|it| (it.name_any(), it)).collect()),
+                false => Err(format!("{} are busy: {:?}", busy.len(), busy.first())),
+            }
+        })
+        .await
+    }
+}
+
+fn manifest(kind: &str, name: &str, spec: Value) -> Value {
+    json!({"apiVersion": "telephony.burki.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})
+}
+
+/// The merge patch that makes `new` of `old`.
+fn difference(old: &Value, new: &Value) -> Value {
+    let mut patch = new.clone();
+    for field in old.as_object().unwrap().keys() {
+        if new.get(field).is_none() {
+            patch[field] = Value::Null;
+        }
+    }
+    patch
+}
+
+fn is_settled(number: &PhoneNumber) -> bool {
+    let status = number.status.as_ref();
+    let is_seen = status.is_some_and(|it| it.observed_generation == number.metadata.generation);
+    let class = Reason::read(&reason(number)).map(Reason::class);
+    // While it is suspended, Ready stays as it was.
+    is_seen && (class.is_some_and(|class| class != Class::Working) || says(number, "Suspended"))
+}
+
+/// True if a condition has this reason.
+fn says(number: &PhoneNumber, reason: &str) -> bool {
+    let mut conditions = number.status.iter().flat_map(|status| &status.conditions);
+    conditions.any(|condition| condition.reason == reason)
+}
+
+/// What the status says that the number costs.
+fn cost(number: &PhoneNumber) -> Option<[String; 3]> {
+    let cost = number.status.as_ref()?.cost.clone()?;
+    Some([cost.monthly, cost.upfront, cost.currency])
+}
+
+fn id(number: &PhoneNumber) -> Option<String> {
+    number.status.as_ref()?.id.clone()
+}
+
+fn sum<'a>(amounts: impl Iterator<Item = &'a [String; 3]>) -> Amount {
+    amounts
+        .map(|[monthly, ..]| Amount::read(monthly).unwrap())
+        .sum()
+}
+
+/// The sum of one kind of a plan in dollars.
+fn total(plan: &Plan, field: &str) -> Amount {
+    let currencies = plan.totals["currencies"].as_array().unwrap();
+    let amount = currencies
+        .first()
+        .map_or("0", |it| it[field].as_str().unwrap());
+    Amount::read(amount).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_plan_says_is_what_the_operator_then_does() {
+    let first = setting("PLAN_SEED", 1);
+    let mut played = 0;
+    for seed in first..first + setting("PLAN_BATCHES", BATCHES) {
+        let begun = std::time::Instant::now();
+        let count = play(seed).await;
+        played += count;
+        println!(
+            "seed {seed}: {count} changes in {:?}, {played} in all",
+            begun.elapsed()
+        );
+    }
+}
+
+/// Plays one batch. Returns how many changes it was about.
+async fn play(seed: u64) -> usize {
+    let batch = Batch::begin(seed).await;
+    let (change, world) = (&batch.change, &batch.world);
+    let refused = batch.apply(&change.before, &[]).await;
+    assert_eq!(refused, Vec::<String>::new(), "seed {seed}");
+    let before = batch.until_settled().await;
+    batch.write("old.json", &change.before).await;
+    batch.write("new.json", &change.after).await;
+    let [old, new, prices] = ["old.json", "new.json", "prices.json"].map(|file| {
+        let path = batch.path(file);
+        path.to_str().unwrap().to_owned()
+    });
+    let listed = [
+        "twilio",
+        "telnyx",
+        "capped",
+        "--country",
+        "US",
+        "--country",
+        "CA",
+        "--country",
+        "GB",
+        "-o",
+        "json",
+    ];
+    let listed = batch
+        .ask(&[&["prices"], &listed[..]].concat())
+        .await
+        .worked();
+    std::fs::write(Path::new(&prices), listed).unwrap();
+    let ours = ["--installation-id", &world.namespace];
+    let live = [
+        "plan",
+        "-f",
+        &new,
+        "--against-cluster",
+        "--prune",
+        "-o",
+        "json",
+    ];
+    let live = Plan::of(batch.ask(&[&live, &ours[..]].concat()).await);
+    let alone = [
+        "plan", "-f", &new, "--base", &old, "--prices", &prices, "-o", "json",
+    ];
+    let alone = Plan::of(batch.ask(&alone).await);
+    let seen = world.emulator.ledger().await.len();
+
+    let after_names: Vec<&String> = change.after.iter().map(|object| &object.name).collect();
+    let gone: Vec<String> = before
+        .keys()
+        .filter(|name| !after_names.contains(name))
+        .cloned()
+        .collect();
+    for name in &gone {
+        world.delete(name).await;
+    }
+    let refused = batch.apply(&change.after, &change.before).await;
+    let is_done = |said: &Said| {
+        said.action == "release" || said.action == "retain" || said.action == "forget"
+    };
+    for name in &gone {
+        if live.said.get(name).is_some_and(is_done) {
+            world.until_gone(name).await;
+        }
+    }
+    let after = batch.until_settled().await;
+    let ledger = world.emulator.ledger().await.split_off(seen);
+
+    let verdict = Verdict {
+        seed,
+        before,
+        after,
+        refused,
+        ledger,
+    };
+    for (name, said) in &live.said {
+        if !name.starts_with("capped") {
+            verdict.holds(name, said, world).await;
+        }
+    }
+    verdict.of_the_capped(&live);
+    verdict.of_sums(&live);
+    for (name, said) in &alone.said {
+        // Manifests do not show what the account has, whether an account exists that is not in them, and what a search found.
+        let shapes = ["adopted", "hand", "nowhere"];
+        let is_open = shapes.iter().any(|shape| name.starts_with(shape));
+        let is_exchanged = name.starts_with("found") && live.said[name].reason == "Invalid";
+        if !is_open && !is_exchanged {
+            assert_eq!(
+                said, &live.said[name],
+                "seed {seed} {name}: manifests alone say otherwise {}",
+                alone.notes
+            );
+        }
+    }
+    assert_eq!(live.said.len(), change.len(), "seed {seed}");
+    change.len()
+}
+
+/// What came of a change.
+struct Verdict {
+    seed: u64,
+    before: BTreeMap<String, PhoneNumber>,
+    after: BTreeMap<String, PhoneNumber>,
+    refused: Vec<String>,
+    ledger: Vec<Value>,
+}
+
+impl Verdict {
+    fn times(&self, deed: &str, number: &str) -> usize {
+        let fits = |entry: &&Value| entry["deed"] == deed && entry["number"] == number;
+        self.ledger.iter().filter(fits).count()
+    }
+
+    /// Compares what was said of an object with what came of it.
+    async fn holds(&self, name: &str, said: &Said, world: &World) {
+        let (before, after) = (self.before.get(name), self.after.get(name));
+        let now = after.map(reason).unwrap_or_default();
+        let context = format!("seed {} {name}: {said:?}, and now {now:?}", self.seed);
+        let had = before.and_then(id);
+        let has = after.and_then(id);
+        let number = before
+            .filter(|_| had.is_some())
+            .or(after)
+            .map(held)
+            .unwrap_or_default();
+        let deeds = (
+            self.times("purchase", &number),
+            self.times("release", &number),
+        );
+        match said.action.as_str() {
+            "buy" => {
+                assert!(has.is_some() && had.is_none(), "{context}");
+                assert_eq!(deeds, (1, 0), "{context}");
+                assert_eq!(after.and_then(cost), said.price, "{context}");
+                assert!(
+                    !after.unwrap().status.as_ref().unwrap().is_adopted(),
+                    "{context}"
+                );
+            }
+            "adopt" => {
+                assert!(has.is_some() && had.is_none(), "{context}");
+                assert_eq!(deeds, (0, 0), "{context}");
+                assert_eq!(after.and_then(cost), said.price, "{context}");
+                assert!(
+                    after.unwrap().status.as_ref().unwrap().is_adopted(),
+                    "{context}"
+                );
+            }
+            "release" => {
+                assert!(after.is_none() && had.is_some(), "{context}");
+                assert_eq!(deeds, (0, 1), "{context}");
+                assert_eq!(before.and_then(cost), said.price, "{context}");
+            }
+            "retain" => {
+                assert!(after.is_none() && had.is_some(), "{context}");
+                assert_eq!(deeds, (0, 0), "{context}");
+                assert!(!world.emulator.number(&number).await.is_null(), "{context}");
+            }
+            "forget" => {
+                assert!(after.is_none() && had.is_none(), "{context}");
+                assert_eq!(deeds, (0, 0), "{context}");
+            }
+            "keep" | "change" => {
+                assert_eq!(has, had, "{context}");
+                assert!(after.is_some(), "{context}");
+                if !said.reason.is_empty() {
+                    assert!(says(after.unwrap(), &said.reason), "{context}");
+                }
+            }
+            "refuse" => {
+                assert_eq!(has, had, "{context}");
+                match said.reason.as_str() {
+                    "Invalid" => assert!(self.refused.contains(&name.to_owned()), "{context}"),
+                    reason => assert!(says(after.unwrap(), reason), "{context}"),
+                }
+            }
+            other => panic!("{other}: {context}"),
+        }
+        let is_refused = self.refused.contains(&name.to_owned());
+        assert_eq!(is_refused, said.reason == "Invalid", "{context}");
+    }
+
+    /// Which of several objects a limit refuses is a matter of turns; how many is not.
+    fn of_the_capped(&self, plan: &Plan) {
+        let capped = plan
+            .said
+            .iter()
+            .filter(|(name, _)| name.starts_with("capped"));
+        let mut said: Vec<&str> = capped.map(|(_, said)| said.action.as_str()).collect();
+        said.sort_unstable();
+        let after = self
+            .after
+            .iter()
+            .filter(|(name, _)| name.starts_with("capped"));
+        let mut done: Vec<&str> = after
+            .map(
+                |(name, number)| match (self.before.get(name).and_then(id), id(number)) {
+                    (Some(_), Some(_)) => "keep",
+                    (None, Some(_)) => "buy",
+                    _ => {
+                        assert_eq!(reason(number), "LimitReached", "seed {} {name}", self.seed);
+                        "refuse"
+                    }
+                },
+            )
+            .collect();
+        done.sort_unstable();
+        assert_eq!(said, done, "seed {}", self.seed);
+    }
+
+    /// The sums are those of the ledger.
+    fn of_sums(&self, plan: &Plan) {
+        let of = |deed: &str| -> Vec<String> {
+            let deeds = self
+                .ledger
+                .iter()
+                .filter(|entry| entry["deed"] == deed && entry["by"] != "console");
+            deeds.map(number_of).collect()
+        };
+        let paid: Vec<_> = self
+            .ledger
+            .iter()
+            .filter(|entry| is_purchase(entry))
+            .collect();
+        let counted = |action: &str| {
+            usize::try_from(plan.totals["counts"][action].as_u64().unwrap()).unwrap()
+        };
+        assert_eq!(
+            paid.len(),
+            counted("buy"),
+            "seed {} {}",
+            self.seed,
+            plan.notes
+        );
+        assert_eq!(
+            of("release").len(),
+            counted("release"),
+            "seed {}",
+            self.seed
+        );
+        let costs = |numbers: &BTreeMap<String, PhoneNumber>, deed: &str| -> Vec<[String; 3]> {
+            let done = of(deed);
+            let numbers = numbers
+                .values()
+                .filter(|number| done.contains(&held(number)));
+            numbers
+                .filter(|number| id(number).is_some())
+                .filter_map(cost)
+                .collect()
+        };
+        let bought = costs(&self.after, "purchase");
+        let released = costs(&self.before, "release");
+        assert_eq!(
+            sum(bought.iter()),
+            total(plan, "monthlyIncrease"),
+            "seed {}",
+            self.seed
+        );
+        assert_eq!(
+            sum(released.iter()),
+            total(plan, "monthlyDecrease"),
+            "seed {}",
+            self.seed
+        );
+    }
+}
