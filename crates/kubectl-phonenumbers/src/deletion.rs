@@ -3,7 +3,7 @@
 use std::fmt;
 
 use kube::ResourceExt;
-use phonenumber_api::{AttemptStatus, DeletionPolicy, OnDeletion, PhoneNumber};
+use phonenumber_api::{AttemptStatus, Deletion, OnDeletion, PhoneNumber};
 
 use super::annotation::Annotation;
 
@@ -66,22 +66,22 @@ fn by_spec(number: &PhoneNumber) -> (Fate, String) {
     let spec = &number.spec;
     let status = number.status.as_ref();
     let is_adopted = status.is_some_and(phonenumber_api::PhoneNumberStatus::is_adopted);
-    let (fate, why) = match spec.deletion_policy {
-        Some(DeletionPolicy::Retain) => (Fate::Retain, "deletionPolicy is Retain"),
-        None if is_adopted => (
+    let is_owned = !number.owner_references().is_empty();
+    let policy = spec.deletion_policy;
+    let (fate, why) = match Deletion::of(policy, is_adopted, is_owned, spec.deletion_protection) {
+        Deletion::Retains if policy.is_some() => (Fate::Retain, "deletionPolicy is Retain"),
+        Deletion::Retains => (
             Fate::Retain,
             "it was adopted, and deletionPolicy is not set",
         ),
-        None if !number.owner_references().is_empty() => {
-            (Fate::Retain, "it has owners, and deletionPolicy is not set")
-        }
-        _ if spec.deletion_protection => (Fate::Blocked, "deletionProtection is true"),
-        _ if spec.suspend => (
+        Deletion::RetainsOwned => (Fate::Retain, "it has owners, and deletionPolicy is not set"),
+        Deletion::Waits => (Fate::Blocked, "deletionProtection is true"),
+        Deletion::Releases if spec.suspend => (
             Fate::Blocked,
             "suspend is true: once it is false, the number is released",
         ),
-        Some(DeletionPolicy::Release) => (Fate::Release, "deletionPolicy is Release"),
-        None => (
+        Deletion::Releases if policy.is_some() => (Fate::Release, "deletionPolicy is Release"),
+        Deletion::Releases => (
             Fate::Release,
             "it was bought, and deletionPolicy is not set",
         ),

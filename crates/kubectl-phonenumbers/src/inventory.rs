@@ -142,10 +142,10 @@ struct Asked {
 impl Asked {
     async fn open(question: Question) -> Result<Self, Error> {
         let scope = question.scope;
-        let endpoints = scope.endpoints()?;
+        let endpoints = scope.reach.endpoints()?;
         let AccountName { kind, name } = question.account;
-        let cluster = Cluster::open(scope.connection).await?;
-        let namespace = &scope.operator_namespace;
+        let cluster = Cluster::open(scope.reach.connection).await?;
+        let namespace = &scope.reach.operator_namespace;
         let account =
             DeclaredAccount::read(kind.unwrap_or_default(), &name, namespace, &cluster).await?;
         Ok(Self {

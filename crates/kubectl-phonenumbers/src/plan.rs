@@ -18,8 +18,8 @@ use jiff::Timestamp;
 
 use super::Answer;
 use super::error::Error;
-use super::prices::Reach;
 use super::prices::list::PriceList;
+use super::scope::Reach;
 use admission::Definitions;
 use manifests::Place;
 use money::{Maxima, Maximum};

@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use kube::api::ListParams;
 use phonenumber_api::{AccountKey, AccountKind, PhoneNumber};
 use telephony::account::{Account, Endpoints};
-use telephony::endpoints::EndpointOptions;
 use telephony::number::{Kind, Price, Provider, Search};
 use telephony::provider::Error as ProviderError;
 
 use super::account::{AccountName, DeclaredAccount};
-use super::cluster::{Cluster, Connection};
+use super::cluster::Cluster;
 use super::error::Error;
+use super::scope::Reach;
 use super::table::{UNKNOWN, table};
 use super::{Answer, wishes};
 use list::{AccountPrices, Entry, PriceList};
@@ -35,10 +35,6 @@ pub(super) struct Request {
     #[arg(long = "country", value_name = "COUNTRY", value_parser = wishes::country)]
     countries: Vec<String>,
 
-    /// ACCOUNT is the name of a ClusterProviderAccount.
-    #[arg(long)]
-    cluster: bool,
-
     /// How to print: a table, or the file that plan --prices reads.
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Output,
@@ -57,42 +53,11 @@ enum Output {
     Json,
 }
 
-/// How the cluster and the providers are reached.
-#[derive(Args, Clone, Debug)]
-pub(super) struct Reach {
-    #[command(flatten)]
-    pub(super) connection: Connection,
-
-    /// The namespace of the operator, where the Secrets of ClusterProviderAccounts are.
-    #[arg(
-        long,
-        env = "PHONENUMBER_OPERATOR_NAMESPACE",
-        default_value = "phonenumber-operator-system",
-        value_name = "NAMESPACE"
-    )]
-    pub(super) operator_namespace: String,
-
-    #[command(flatten)]
-    endpoints: EndpointOptions,
-}
-
-impl Reach {
-    /// Where the providers are.
-    pub(super) fn endpoints(&self) -> Result<Endpoints, Error> {
-        let endpoints = self.endpoints.endpoints();
-        let (endpoints, _) = endpoints.map_err(|error| Error::Flag(error.to_string()))?;
-        Ok(endpoints)
-    }
-}
-
 pub(super) async fn prices(request: Request) -> Result<Answer, Error> {
     let endpoints = request.reach.endpoints()?;
     let mut named = Vec::new();
     for account in &request.accounts {
-        let kind = match (account.kind, request.cluster) {
-            (_, true) => AccountKind::ClusterProviderAccount,
-            (kind, false) => kind.unwrap_or_default(),
-        };
+        let kind = account.kind.unwrap_or_default();
         if !named.contains(&(kind, account.name.as_str())) {
             named.push((kind, account.name.as_str()));
         }

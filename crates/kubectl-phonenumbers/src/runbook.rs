@@ -71,7 +71,10 @@ mod tests {
     #[test]
     fn the_fields_of_a_section_are_found() {
         let section = section("CostLimitExceeded").unwrap();
-        assert_eq!(fields(&section), ["spec.maxMonthlyCost"]);
+        assert_eq!(
+            fields(&section),
+            ["spec.maxMonthlyCost", "spec.maxUpfrontCost"]
+        );
         assert_eq!(
             fields("`spec.a: x` and `spec.b`, `status.c`, `spec.a`"),
             ["spec.a", "spec.b"]

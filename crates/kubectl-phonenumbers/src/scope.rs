@@ -20,6 +20,13 @@ pub(super) struct Scope {
     #[arg(long)]
     pub(super) no_headers: bool,
 
+    #[command(flatten)]
+    pub(super) reach: Reach,
+}
+
+/// How the cluster and the providers are reached.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Reach {
     /// The namespace of the operator, where the Secrets of ClusterProviderAccounts are.
     #[arg(
         long,
@@ -61,7 +68,7 @@ impl Output {
     }
 }
 
-impl Scope {
+impl Reach {
     /// Where the providers are.
     pub(super) fn endpoints(&self) -> Result<Endpoints, Error> {
         let endpoints = self.endpoints.endpoints();

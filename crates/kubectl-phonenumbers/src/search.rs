@@ -64,7 +64,7 @@ struct Stall {
 
 pub(super) async fn search(request: Request) -> Result<Answer, Error> {
     let scope = request.scope;
-    let endpoints = scope.endpoints()?;
+    let endpoints = scope.reach.endpoints()?;
     let mut named = Vec::new();
     for account in &request.accounts {
         let account = (account.kind.unwrap_or_default(), account.name.as_str());
@@ -72,10 +72,10 @@ pub(super) async fn search(request: Request) -> Result<Answer, Error> {
             named.push(account);
         }
     }
-    let cluster = Cluster::open(scope.connection).await?;
+    let cluster = Cluster::open(scope.reach.connection).await?;
     let mut accounts = Vec::new();
     for (kind, name) in named {
-        let namespace = &scope.operator_namespace;
+        let namespace = &scope.reach.operator_namespace;
         accounts.push(DeclaredAccount::read(kind, name, namespace, &cluster).await?);
     }
     let search = Search::from(request.wishes);

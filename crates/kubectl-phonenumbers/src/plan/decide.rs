@@ -5,6 +5,7 @@
 
 mod acquire;
 mod blockers;
+mod costs;
 mod tally;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +27,7 @@ pub(super) fn decide(before: &Before, after: &After, around: &Surroundings) -> V
     let mut staying = Vec::new();
     for (owner, standing) in before {
         let verdict = match after.get(owner) {
-            None => gone(owner, standing),
+            None => gone(owner, standing, around),
             Some(wanted) => match &standing.holds {
                 Some(held) => stays(owner, standing, held, wanted, around),
                 None => continue,
@@ -109,7 +110,7 @@ fn wanted(spec: &PhoneNumberSpec) -> String {
 }
 
 /// The object is not wanted any more.
-fn gone(owner: &Owner, standing: &Standing) -> Verdict {
+fn gone(owner: &Owner, standing: &Standing, around: &Surroundings) -> Verdict {
     let spec = &standing.number.spec;
     let mut verdict = verdict(
         owner,
@@ -151,9 +152,24 @@ fn gone(owner: &Owner, standing: &Standing) -> Verdict {
         let note = "it stays in the account if it was adopted: manifests alone do not show it";
         verdict.notes.push(note.to_owned());
     }
+    let delay = delay_of(&standing.number, around);
+    if let Some(delay) = delay.filter(|_| action == Action::Release) {
+        let note = format!(
+            "that is {delay} after the deletion (spec.limits.releaseDelay): until then it can be undone"
+        );
+        verdict.notes.push(note);
+    }
     verdict.action = action;
     verdict.why = why.to_owned();
     verdict
+}
+
+/// How long the account keeps the number of `number` after its deletion, if the spec does not say what the deletion does.
+fn delay_of(number: &PhoneNumber, around: &Surroundings) -> Option<String> {
+    let facts = around.accounts.get(&AccountKey::of(number))?.as_ref()?;
+    let limits = &facts.spec.limits;
+    let delays = number.spec.deletion_policy.is_none() && !limits.release_delay().is_zero();
+    limits.release_delay.clone().filter(|_| delays)
 }
 
 /// What the deletion of an object with `spec` does to its number. Where it is not known how the number came, it is released: a

@@ -7,14 +7,14 @@ use kube::core::{Selector, SelectorExt};
 use phonenumber_api::{
     AccountKey, AccountKind, Adoption, AdoptionPolicy, PhoneNumber, PhoneNumberSpec, Reason,
 };
-use telephony::number::{Amount, Currency, Mark, Origin, Owner, Provider};
+use telephony::number::{Currency, Mark, Origin, Owner, Provider};
 
 use super::super::situation::{
     AccountFacts, Action, Before, Came, Standing, Surroundings, Verdict, Wanted, title,
 };
-use super::blockers::{Blocker, misplaced, over, too_dear, unroutable};
+use super::blockers::{Blocker, misplaced, over, unroutable};
 use super::tally::Tally;
-use super::{changes, deletion, invalid, verdict, word};
+use super::{changes, costs, deletion, invalid, verdict, word};
 use crate::prices::list::Quote;
 
 /// Decides on purchases one after the other, and counts them.
@@ -364,40 +364,9 @@ impl<'a> Buyer<'a> {
                 return Some((Reason::LimitReached, why));
             }
         }
-        let own = spec.max_monthly_cost.as_ref();
-        let shared = facts.and_then(|facts| facts.spec.limits.max_monthly_cost.as_ref());
-        let price = match (own.or(shared), quote) {
-            (None, _) | (_, Quote::NotAsked) => return None,
-            (Some(_), Quote::Unpriced) => {
-                let why = "no price is known, and maxMonthlyCost is set".to_owned();
-                return Some((Reason::PriceUnknown, why));
-            }
-            (Some(_), Quote::Price(price)) => price,
-        };
-        let shown = |amount: Amount, currency: &Currency| format!("{amount} {currency}");
-        for (money, is_own) in own
-            .map(|money| (money, true))
-            .into_iter()
-            .chain(shared.map(|money| (money, false)))
-        {
-            if Currency::new(&money.currency).as_ref() != Some(&price.currency) {
-                let why = format!(
-                    "the price is {} a month, and maxMonthlyCost is in {}",
-                    shown(price.monthly, &price.currency),
-                    money.currency
-                );
-                return Some((Reason::PriceUnknown, why));
-            }
-            let most = Amount::read(&money.amount).unwrap_or_default();
-            let spent = match is_own {
-                true => Amount::ZERO,
-                false => self.tally.monthly(group, &price.currency),
-            };
-            if spent.plus(price.monthly) > most {
-                return Some(too_dear(is_own, price, spent, most));
-            }
-        }
-        None
+        let limits = facts.map(|facts| &facts.spec.limits);
+        let spent = |currency: &Currency| self.tally.monthly(group, currency);
+        costs::passed(spec, limits, spent, quote)
     }
 
     /// How long the purchases of the account take, where that is longer than an hour.

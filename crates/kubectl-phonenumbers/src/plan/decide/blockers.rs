@@ -1,28 +1,12 @@
 //! What keeps a number from being bought, as far as one PhoneNumber and its account show it. Pure.
 
 use phonenumber_api::{AccountKey, PhoneNumberSpec, Reason};
-use telephony::number::{Amount, Price, Provider};
+use telephony::number::Provider;
 
 use super::super::situation::{AccountFacts, place, title};
 
 /// What keeps a number from being bought: the reason and why.
 pub(super) type Blocker = (Reason, String);
-
-/// `price` is more than the PhoneNumber itself, or its account, may cost.
-pub(super) fn too_dear(is_own: bool, price: &Price, spent: Amount, most: Amount) -> Blocker {
-    let (monthly, currency) = (price.monthly, &price.currency);
-    if is_own {
-        let why = format!(
-            "the price is {monthly} {currency} a month, more than spec.maxMonthlyCost of {most}"
-        );
-        return (Reason::CostLimitExceeded, why);
-    }
-    let why = format!(
-        "the price is {monthly} {currency} a month; with the {spent} that the account's numbers cost, that is more than \
-         {most} (spec.limits.maxMonthlyCost)"
-    );
-    (Reason::LimitReached, why)
-}
 
 /// The limit that forbids numbers of the country or the type of the one that is wanted.
 pub(super) fn misplaced(spec: &PhoneNumberSpec, facts: &AccountFacts) -> Option<Blocker> {

@@ -133,6 +133,7 @@ fn one(change: Value, around: &Surroundings) -> String {
 #[test]
 fn a_new_object_is_bought_unless_something_forbids_it() {
     let cost = |amount: &str, currency: &str| json!({"maxMonthlyCost": {"amount": amount, "currency": currency}});
+    let fee = |amount: &str, currency: &str| json!({"maxUpfrontCost": {"amount": amount, "currency": currency}});
     let adopt = json!({"adoptionPolicy": "Adopt"});
     let any = || Some(facts(json!({})));
     let telnyx = || {
@@ -198,6 +199,14 @@ fn a_new_object_is_bought_unless_something_forbids_it() {
         (cost("1.15", "USD"), any(), "a buy"),
         (cost("1.14", "USD"), any(), "a refuse CostLimitExceeded"),
         (cost("9", "EUR"), any(), "a refuse PriceUnknown"),
+        (fee("0", "USD"), any(), "a buy"),
+        (fee("9", "EUR"), any(), "a refuse PriceUnknown"),
+        (json!({}), Some(limits(fee("0", "USD"))), "a buy"),
+        (
+            json!({}),
+            Some(limits(fee("9", "EUR"))),
+            "a refuse PriceUnknown",
+        ),
         (json!({"suspend": true}), any(), "a keep Suspended"),
         (json!({"suspend": true}), None, "a refuse AccountNotFound"),
         (adopt, any(), "a buy"),
@@ -310,6 +319,23 @@ fn an_object_that_goes_does_with_its_number_what_its_deletion_does() {
         &around(None),
     );
     assert_eq!(shown(&verdicts), ["a forget"]);
+}
+
+#[test]
+fn a_release_says_how_long_it_can_be_undone() {
+    let release = || json!({"deletionPolicy": "Release"});
+    for (delay, change, is_told) in [
+        (json!({"releaseDelay": "72h"}), json!({}), true),
+        (json!({"releaseDelay": "72h"}), release(), false),
+        (json!({"releaseDelay": "0s"}), json!({}), false),
+        (json!({}), json!({}), false),
+    ] {
+        let before = [(owner("a"), held(change, Came::Bought))].into();
+        let verdicts = decide(&before, &After::new(), &around(Some(limits(delay.clone()))));
+        assert_eq!(shown(&verdicts), ["a release"], "{delay}");
+        let mut notes = verdicts[0].notes.iter();
+        assert_eq!(notes.any(|note| note.contains("72h")), is_told, "{delay}");
+    }
 }
 
 #[test]
