@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod account;
+mod review;
 mod undo;
 
 use std::process::{Command, Stdio};
@@ -43,6 +44,7 @@ async fn main() {
     demo.apply_examples().await;
     demo.search_for_a_number().await;
     demo.refuse_what_costs_too_much().await;
+    demo.review_a_change().await;
     demo.adopt_a_number().await;
     demo.change_an_assistant().await;
     demo.repair_a_webhook().await;

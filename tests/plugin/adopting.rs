@@ -111,30 +111,38 @@ async fn numbers_are_listed_in_every_form_and_nothing_is_written() {
 
     let listed = ran(kubectl_with_plugin(&plane, emulator).args(["plugin", "list"]));
     assert!(listed.output.contains("kubectl-phonenumbers"), "{listed:?}");
-    let rows = ask(&["unmanaged", "twilio"]).rows();
+    let rows = ask(&["unmanaged", "--live", "twilio"]).rows();
     assert_eq!(rows[0], ["NUMBER", "ID", "FRIENDLY NAME", "AGE"]);
     assert_eq!(rows.len(), 1 + NAMES.len());
     assert_eq!(
         (&rows[1][0], &rows[1][2]),
         (&twilio_number(0), &"NYC Support".to_owned())
     );
-    let bare = ask(&["unmanaged", "pacc/twilio", "--no-headers", "-n", "world"]).rows();
+    let bare = ask(&[
+        "unmanaged",
+        "--live",
+        "pacc/twilio",
+        "--no-headers",
+        "-n",
+        "world",
+    ])
+    .rows();
     let first = |rows: &[Vec<String>]| rows.iter().map(|row| row[0].clone()).collect::<Vec<_>>();
     assert_eq!(first(&bare), first(&rows[1..]));
-    let wide = ask(&["unmanaged", "twilio", "-owide"]).worked();
+    let wide = ask(&["unmanaged", "--live", "twilio", "-owide"]).worked();
     assert!(wide.contains("https://old.example.com/voice?…"), "{wide}");
     assert!(
         !wide.contains("fake-secret") && !wide.contains('\u{1b}'),
         "{wide}"
     );
-    let telnyx = ask(&["unmanaged", "telnyx"]).rows();
+    let telnyx = ask(&["unmanaged", "--live", "telnyx"]).rows();
     assert_eq!(telnyx[0], ["NUMBER", "ID", "CUSTOMER REFERENCE", "AGE"]);
-    let names = ask(&["unmanaged", "twilio", "-o", "name"]).worked();
+    let names = ask(&["unmanaged", "--live", "twilio", "-o", "name"]).worked();
     let name = "phonenumber.telephony.burki.dev/number-12125553003\n";
     assert!(names.contains(name), "{names}");
-    let yaml = ask(&["unmanaged", "twilio", "-o", "yaml"]).worked();
+    let yaml = ask(&["unmanaged", "--live", "twilio", "-o", "yaml"]).worked();
     assert_eq!(yaml.matches("---\n").count(), NAMES.len(), "{yaml}");
-    let list = ask(&["unmanaged", "telnyx", "-o", "json"]).worked();
+    let list = ask(&["unmanaged", "--live", "telnyx", "-o", "json"]).worked();
     let list: Value = serde_json::from_str(&list).unwrap();
     assert_eq!(list["items"].as_array().unwrap().len(), NAMES.len());
 
@@ -157,7 +165,15 @@ async fn hundreds_of_numbers_come_over_by_manifests_that_apply_as_they_are() {
     let (twilio, telnyx) = (NAMES.len(), NAMES.len() + NAMELESS);
     bought_by_hand(&world, twilio, telnyx).await;
     let ask = |account: &str, form: &str| {
-        let arguments = ["unmanaged", account, "-n", &world.namespace, "-o", form];
+        let arguments = [
+            "unmanaged",
+            "--live",
+            account,
+            "-n",
+            &world.namespace,
+            "-o",
+            form,
+        ];
         phonenumbers(plane, &world.emulator, &arguments)
     };
 
@@ -198,7 +214,15 @@ async fn a_number_that_a_manifest_declares_already_is_left_out() {
     let number = twilio_number(0);
     world.create("ours", "twilio", &number, json!({})).await;
     world.until_reason("ours", "AlreadyOwned").await;
-    let arguments = ["unmanaged", "twilio", "-n", &world.namespace, "-o", "yaml"];
+    let arguments = [
+        "unmanaged",
+        "--live",
+        "twilio",
+        "-n",
+        &world.namespace,
+        "-o",
+        "yaml",
+    ];
     let left = phonenumbers(plane, &world.emulator, &arguments);
     assert_eq!((left.code, left.output.as_str()), (0, ""));
     let wanted = format!(

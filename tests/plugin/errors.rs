@@ -22,20 +22,23 @@ async fn a_wrong_command_is_told_before_anything_is_asked() {
         (&["unmanaged"], "<ACCOUNT>"),
         (&["adopt", "twilio"], "unrecognized subcommand"),
         (
-            &["unmanaged", "twilio", "-o", "xml"],
+            &["unmanaged", "--live", "twilio", "-o", "xml"],
             "[possible values: wide, yaml, json, name]",
         ),
         (
             &["unmanaged", "secret/twilio"],
             "the kinds are provideraccount and clusterprovideraccount",
         ),
-        (&["unmanaged", "twilio", "--cluster"], "--cluster <NAME>"),
         (
-            &["unmanaged", "twilio", "--request-timeout", "soon"],
+            &["unmanaged", "--live", "twilio", "--cluster"],
+            "--cluster <NAME>",
+        ),
+        (
+            &["unmanaged", "--live", "twilio", "--request-timeout", "soon"],
             "it is a count of seconds, or a duration such as 2m",
         ),
         (
-            &["orphans", "twilio", "--provider-endpoint", "x"],
+            &["orphans", "--live", "twilio", "--provider-endpoint", "x"],
             "twilio=URL",
         ),
     ] {
@@ -48,7 +51,11 @@ async fn a_wrong_command_is_told_before_anything_is_asked() {
         assert!(error.contains(says), "{arguments:?}: {error}");
     }
     let clear = ["--provider-endpoint", "twilio=http://10.0.0.1"];
-    let line = ask(&[&["unmanaged", "twilio", "-n", &world.namespace], &clear[..]].concat());
+    let line = ask(&[
+        &["unmanaged", "--live", "twilio", "-n", &world.namespace],
+        &clear[..],
+    ]
+    .concat());
     assert!(
         line.failed()
             .contains("not sent over plain http to other machines")
@@ -70,7 +77,7 @@ async fn what_is_missing_is_named_with_the_next_step() {
         phonenumbers(
             plane,
             &world.emulator,
-            &[&["unmanaged", "-n", &namespace], arguments].concat(),
+            &[&["unmanaged", "--live", "-n", &namespace], arguments].concat(),
         )
         .failed()
     };
@@ -166,32 +173,32 @@ async fn the_plugin_has_the_rights_of_its_user_and_names_those_that_lack() {
     for (kubeconfig, arguments, right) in [
         (
             &nobody,
-            &["unmanaged", "twilio"][..],
+            &["unmanaged", "--live", "twilio"][..],
             "get provideraccounts in namespace",
         ),
         (
             &half,
-            &["unmanaged", "twilio"],
+            &["unmanaged", "--live", "twilio"],
             "get the Secret twilio in namespace",
         ),
         (
             &whole,
-            &["unmanaged", "twilio", "-oyaml"],
+            &["unmanaged", "--live", "twilio", "-oyaml"],
             "list phonenumbers in namespace",
         ),
         (
             &whole,
-            &["orphans", "twilio"],
+            &["orphans", "--live", "twilio"],
             "get the namespace kube-system",
         ),
         (
             &whole,
-            &["orphans", "twilio", "--installation-id", "x"],
+            &["orphans", "--live", "twilio", "--installation-id", "x"],
             "list phonenumbers in all namespaces",
         ),
         (
             &whole,
-            &["unmanaged", "clusterprovideraccount/x"],
+            &["unmanaged", "--live", "clusterprovideraccount/x"],
             "get clusterprovideraccounts",
         ),
     ] {
@@ -201,7 +208,7 @@ async fn the_plugin_has_the_rights_of_its_user_and_names_those_that_lack() {
         assert!(line.starts_with(&wanted), "{arguments:?}: {line}");
         assert!(line.contains("is forbidden: User"), "{line}");
     }
-    assert_eq!(ask(&whole, &["unmanaged", "twilio"]).code, 0);
+    assert_eq!(ask(&whole, &["unmanaged", "--live", "twilio"]).code, 0);
     let seer = user(
         plane,
         &namespace,
@@ -210,7 +217,13 @@ async fn the_plugin_has_the_rights_of_its_user_and_names_those_that_lack() {
         &[all],
     )
     .await;
-    let own = ["orphans", "twilio", "--installation-id", &namespace];
+    let own = [
+        "orphans",
+        "--live",
+        "twilio",
+        "--installation-id",
+        &namespace,
+    ];
     assert_eq!(ask(&seer, &own).code, 0);
 }
 
@@ -220,7 +233,15 @@ async fn a_user_who_is_impersonated_has_the_rights_of_that_user() {
     let world = World::new("impersonated").await;
     let namespace = world.namespace.clone();
     let ask = |flags: &[&str]| {
-        let own = ["unmanaged", "twilio", "-n", &namespace, "--as", "jane"];
+        let own = [
+            "unmanaged",
+            "--live",
+            "twilio",
+            "-n",
+            &namespace,
+            "--as",
+            "jane",
+        ];
         phonenumbers(plane, &world.emulator, &[&own, flags].concat())
     };
     let line = ask(&[]).failed();
@@ -237,7 +258,9 @@ async fn a_reader_that_goes_ends_the_answer_quietly() {
         .await;
     for more in [&["--help"][..], &["twilio", "-n", &world.namespace]] {
         let mut command = kubectl_with_plugin(plane, &world.emulator);
-        let command = command.args(["phonenumbers", "unmanaged"]).args(more);
+        let command = command
+            .args(["phonenumbers", "unmanaged", "--live"])
+            .args(more);
         let (stdout, stderr) = (Stdio::piped(), Stdio::piped());
         let mut plugin = command.stdout(stdout).stderr(stderr).spawn().unwrap();
         drop(plugin.stdout.take());
@@ -262,7 +285,7 @@ async fn an_account_for_many_namespaces_is_opened_by_the_secret_of_the_operators
         .await;
     let named = format!("clusterprovideraccount/{name}");
     let ask = |arguments: &[&str]| {
-        let own = ["unmanaged", &named, "-n", namespace];
+        let own = ["unmanaged", "--live", &named, "-n", namespace];
         phonenumbers(plane, &world.emulator, &[&own, arguments].concat())
     };
     let line = ask(&[]).failed();

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod adopting;
+mod audit;
 mod completion;
 mod errors;
 mod import;

@@ -43,6 +43,7 @@ async fn orphans_are_numbers_with_a_mark_of_ours_that_no_phone_number_holds() {
     let orphans = |more: &[&str]| {
         let own = [
             "orphans",
+            "--live",
             "twilio",
             "-n",
             &namespace,
@@ -85,6 +86,7 @@ async fn orphans_are_numbers_with_a_mark_of_ours_that_no_phone_number_holds() {
 
     let elsewhere = [
         "orphans",
+        "--live",
         "twilio",
         "-n",
         &namespace,

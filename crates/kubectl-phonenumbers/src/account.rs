@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
-use phonenumber_api::{AccountKind, AccountSpec, Adoption, SecretRef};
+use phonenumber_api::{AccountKind, AccountSpec, AccountStatus, Adoption, SecretRef};
 use secrecy::SecretString;
 use telephony::account::{Account, Accounts, Credentials, Endpoints};
 use telephony::clock::{Clock, Instant, MonotonicClock};
@@ -74,6 +74,8 @@ pub(super) struct DeclaredAccount {
     pub(super) kind: AccountKind,
     pub(super) name: String,
     pub(super) spec: AccountSpec,
+    /// What the operator says of it.
+    pub(super) status: AccountStatus,
     /// Where its Secrets live.
     pub(super) secrets_in: String,
 }
@@ -86,20 +88,21 @@ impl DeclaredAccount {
         operator_namespace: &str,
         cluster: &Cluster,
     ) -> Result<Self, Error> {
-        let (spec, secrets_in) = match kind {
+        let (spec, status, secrets_in) = match kind {
             AccountKind::ProviderAccount => {
                 let account = cluster.provider_account(name).await?;
-                (account.spec.account, cluster.namespace())
+                (account.spec.account, account.status, cluster.namespace())
             }
             AccountKind::ClusterProviderAccount => {
                 let account = cluster.cluster_provider_account(name).await?;
-                (account.spec.account, operator_namespace)
+                (account.spec.account, account.status, operator_namespace)
             }
         };
         Ok(Self {
             kind,
             name: name.to_owned(),
             spec,
+            status: status.unwrap_or_default(),
             secrets_in: secrets_in.to_owned(),
         })
     }

@@ -8,15 +8,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
-use telephony::endpoints::EndpointOptions;
 use telephony::number::{E164, Holding};
 
 use super::Answer;
 use super::account::{AccountName, DeclaredAccount};
-use super::cluster::{Cluster, Connection};
+use super::cluster::Cluster;
 use super::error::Error;
 use super::folder::{TextFile, check_empty, write_folder};
-use super::operator::OperatorNamespace;
+use super::scope::Reach;
 use super::{inventory, manifest, survey};
 
 /// The file that says how to go back.
@@ -45,25 +44,19 @@ pub(super) struct Request {
     assistant_map: Option<PathBuf>,
 
     #[command(flatten)]
-    operator: OperatorNamespace,
-
-    #[command(flatten)]
-    endpoints: EndpointOptions,
-
-    #[command(flatten)]
-    connection: Connection,
+    reach: Reach,
 }
 
 pub(super) async fn import(request: Request) -> Result<Answer, Error> {
     check_empty(&request.out)?;
     let assistants = request.assistant_map.as_deref().map(read_assistants);
     let mut assistants = assistants.transpose()?.unwrap_or_default();
-    let endpoints = request.endpoints.endpoints();
-    let (endpoints, _) = endpoints.map_err(|error| Error::Flag(error.to_string()))?;
-    let cluster = Cluster::open(request.connection).await?;
+    let endpoints = request.reach.endpoints()?;
+    let cluster = Cluster::open(request.reach.connection).await?;
     let AccountName { kind, name } = request.account;
     let kind = kind.unwrap_or_default();
-    let account = DeclaredAccount::read(kind, &name, &request.operator.name, &cluster).await?;
+    let account =
+        DeclaredAccount::read(kind, &name, &request.reach.operator_namespace, &cluster).await?;
     let holdings = account.holdings(&cluster, endpoints).await?;
     let found = survey::unmanaged(holdings);
     let known = cluster.phone_numbers_here().await?;

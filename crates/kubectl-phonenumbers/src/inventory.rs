@@ -17,6 +17,7 @@ use super::manifest::{self, Destination};
 use super::scope::{Form, Output, Scope};
 use super::survey::{self, Known, Orphan};
 use super::table::{self, NONE, age, answered_by, shown};
+use super::unheld::{self, List};
 
 /// The columns of the table of orphans; `-o wide` adds some.
 pub(super) const ORPHANS: &[&str] = &["NUMBER", "ID", "REASON", "PHONENUMBER", "ORIGIN", "AGE"];
@@ -27,12 +28,20 @@ pub(super) struct Question {
     #[arg(value_name = "ACCOUNT")]
     account: AccountName,
 
+    /// Ask the provider, with the account's Secret. Without it a table shows what the operator lists in the status of the account, at
+    /// most 100 numbers. -o asks the provider too.
+    #[arg(long)]
+    live: bool,
+
     #[command(flatten)]
     scope: Scope,
 }
 
 pub(super) async fn unmanaged(question: Question) -> Result<Answer, Error> {
     let asked = Asked::open(question).await?;
+    if !asked.is_live {
+        return unheld::answer(&asked.account, List::Unmanaged, asked.no_headers);
+    }
     let found = survey::unmanaged(asked.holdings().await?);
     let mut answer = Answer::default();
     if found.is_empty() {
@@ -54,6 +63,9 @@ pub(super) async fn orphans(
     installation_id: Option<String>,
 ) -> Result<Answer, Error> {
     let asked = Asked::open(question).await?;
+    if !asked.is_live {
+        return unheld::answer(&asked.account, List::Orphaned, asked.no_headers);
+    }
     let installation = match installation_id {
         Some(id) => Installation::new(id),
         None => asked.cluster.installation().await?,
@@ -135,6 +147,7 @@ struct Asked {
     cluster: Cluster,
     account: DeclaredAccount,
     endpoints: Endpoints,
+    is_live: bool,
     output: Option<Output>,
     no_headers: bool,
 }
@@ -152,6 +165,7 @@ impl Asked {
             cluster,
             account,
             endpoints,
+            is_live: question.live || scope.output.is_some(),
             output: scope.output,
             no_headers: scope.no_headers,
         })

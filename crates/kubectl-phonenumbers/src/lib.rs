@@ -12,6 +12,7 @@ mod deletion;
 mod description;
 mod error;
 mod folder;
+mod idle;
 mod import;
 mod inventory;
 mod manifest;
@@ -32,6 +33,7 @@ mod subject;
 mod survey;
 mod table;
 mod total;
+mod unheld;
 mod version;
 mod why;
 mod wishes;
@@ -157,6 +159,13 @@ enum Command {
     /// number had before, and how to go back. Needs get on the account and its Secret, and list on phonenumbers.
     Import(import::Request),
 
+    /// List the numbers of an account that had no call and no message for some days. Releases nothing.
+    ///
+    /// By the provider's own records: four questions or more for each number, so that a large account takes minutes. A number that is
+    /// younger than that is not looked at. <none>: the records show no use at all; they may have been deleted, or be older than the
+    /// provider keeps them. Where the records of one number cannot be read, there is no answer.
+    Idle(idle::Request),
+
     /// Write a support bundle: the objects, their Events and the operator's, without Secrets.
     ///
     /// No Secret is read. URLs lose user, password, query and fragment, and variables that are not the operator's own lose their
@@ -238,6 +247,7 @@ async fn answer(command: Command) -> Result<Answer, Error> {
         Command::Cost(request) => cost::cost(request).await,
         Command::Check(request) => check::check(request).await,
         Command::Import(request) => import::import(request).await,
+        Command::Idle(request) => idle::idle(request).await,
         Command::Report(request) => report::report(request).await,
         Command::Version(request) => version::version(request).await,
         Command::Completion(request) => completion::script(&request),

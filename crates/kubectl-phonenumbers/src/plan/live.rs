@@ -339,6 +339,7 @@ async fn ask_providers(
             kind: key.kind,
             name: key.name.clone(),
             spec: facts.spec.clone(),
+            status: AccountStatus::default(),
             secrets_in: match &key.namespace {
                 Some(namespace) => namespace.clone(),
                 None => request.reach.operator_namespace.clone(),
