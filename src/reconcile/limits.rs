@@ -9,7 +9,8 @@ use super::plan::{self, Allowed, Budget};
 use super::purchasers::Opened;
 use crate::account::Account;
 use crate::api::{
-    AccountKey, AccountKind, Adoption, Limits, Money, PhoneNumber, Reason, account_name,
+    AccountKey, AccountKind, AccountStatus, Adoption, Limits, Money, PhoneNumber, Reason,
+    account_name,
 };
 use crate::cluster::Cluster;
 use crate::cluster::any_account::AnyAccount;
@@ -92,6 +93,12 @@ impl AccountLimits {
     }
 }
 
+/// The account at the provider that `status` names.
+fn id_of(status: Option<&AccountStatus>) -> Option<AccountId> {
+    let id = status?.account_id.as_ref()?;
+    Some(AccountId::new(id.clone()))
+}
+
 /// The currency and the amount of a limit. An amount that cannot be read allows nothing.
 pub(super) fn limit_of(money: &Money) -> Option<(Currency, Amount)> {
     let amount = Amount::read(&money.amount).unwrap_or_default();
@@ -146,7 +153,34 @@ impl Cluster {
         for (other, declared) in self.that_open(account) {
             limits = limits.and(AccountLimits::of(&declared, &title(&other, key)));
         }
+        limits.release_delay = limits.release_delay.max(self.longest_delay(account));
         limits
+    }
+
+    /// The longest delay of the accounts that open the account with these ids, or whose status says that they did. A credential that
+    /// does not work any more must not end a delay: a release cannot be undone.
+    fn longest_delay(&self, account: &[AccountId]) -> Duration {
+        let delays = self.caches.accounts_as(
+            |it| {
+                (
+                    id_of(it.status.as_ref()),
+                    it.spec.account.limits.release_delay(),
+                )
+            },
+            |it| {
+                (
+                    id_of(it.status.as_ref()),
+                    it.spec.account.limits.release_delay(),
+                )
+            },
+        );
+        let mut longest = Duration::ZERO;
+        for (id, delay) in delays {
+            if delay > longest && id.is_some_and(|id| account.contains(&id)) {
+                longest = delay;
+            }
+        }
+        longest
     }
 
     /// What `declared` sets a limit to for `number`, and how much of it is used in `account`.

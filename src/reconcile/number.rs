@@ -247,6 +247,7 @@ async fn begin(
             .and_then(|account| account.provider_api().provider_time()),
         generation: number.metadata.generation.unwrap_or_default(),
         deleting,
+        is_listed: false,
         release_due: release_due(number, &resolved),
         finalizer: has_finalizer(number.as_ref(), NUMBER_FINALIZER),
         claim,
@@ -288,6 +289,7 @@ async fn begin(
         (Ok(account), Some(id)) => account.fingerprint(id),
         _ => None,
     };
+    facts.is_listed = seen.is_some();
     let verified = seen.and_then(|seen| wanted(&facts, seen));
     facts.memory = cluster
         .observations

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::conditions::seconds;
 use crate::account::{Account, ListedNumber};
 use crate::api::{MonthlyCost, UnheldNumber};
 use crate::number::{Kind, Price};
+use crate::shown::{self, MOST as MOST_OF_TEXT};
 
 /// How many numbers a list of the status shows at most.
 pub(super) const MOST: usize = 100;
@@ -35,9 +37,13 @@ impl<'a> Prices<'a> {
         found: &[ListedNumber],
         before: &[UnheldNumber],
     ) -> Vec<UnheldNumber> {
-        let mut shown = Vec::new();
+        let mut listed = Vec::new();
         for number in found.iter().take(MOST) {
-            let id = number.id.to_string();
+            let id = shown::line(number.id.as_str(), MOST_OF_TEXT);
+            // The API server takes no date before year 0.
+            let since = number
+                .created
+                .filter(|since| *since >= Timestamp::UNIX_EPOCH);
             let before = before.iter().find(|before| before.id == id);
             let monthly_cost = match self.price(number).await {
                 Ok(price) => price.map(|price| {
@@ -45,14 +51,14 @@ impl<'a> Prices<'a> {
                 }),
                 Err(Unread) => before.and_then(|before| before.monthly_cost.clone()),
             };
-            shown.push(UnheldNumber {
+            listed.push(UnheldNumber {
                 phone_number: number.number.to_string(),
                 id,
-                since: number.created.map(|created| Time(seconds(created))),
+                since: since.map(|since| Time(seconds(since))),
                 monthly_cost,
             });
         }
-        shown
+        listed
     }
 
     async fn price(&mut self, number: &ListedNumber) -> Result<Option<Price>, Unread> {

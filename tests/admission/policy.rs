@@ -11,7 +11,7 @@ use crate::office::{Office, held, plain};
 use crate::refusals::{
     CLAIM, FINALIZERS, LABELS, OWN_ANNOTATIONS, OWN_FINALIZERS, OWN_OWNERS, SPEC,
 };
-use crate::roles::{ADOPTION, OWNERS, RESTORES};
+use crate::roles::{ADOPTION, OWNERS, RESTORES, WAITS};
 
 /// The group that `config/install.yaml` lets pass.
 const BREAK_GLASS: &str = "--as-group=phonenumber-operator:break-glass";
@@ -494,6 +494,7 @@ async fn no_message_of_a_policy_is_without_a_refusal() {
             OWN_ANNOTATIONS,
             OWN_OWNERS,
             OWN_FINALIZERS,
+            WAITS,
             OWNERS,
             RESTORES,
         ]

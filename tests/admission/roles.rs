@@ -7,6 +7,9 @@ use crate::cluster::{Cluster, poll};
 use crate::manifests::Kind;
 use crate::office::{Office, held, plain};
 
+pub const WAITS: &str = "this PhoneNumber is being deleted, and the change releases its number: only a user who may delete \
+                     PhoneNumbers in this namespace may set spec.deletionPolicy to Release, or spec.deletionProtection or \
+                     spec.suspend to false";
 pub const OWNERS: &str = "a PhoneNumber is deleted with its owners, and its number is released: only a user who may delete \
                       PhoneNumbers in this namespace may add or change metadata.ownerReferences";
 pub const RESTORES: &str = "the annotation telephony.burki.dev/claim says that a number may be paid already: only a user who may \
@@ -86,6 +89,29 @@ async fn who_may_not_delete_sets_no_owner() {
     cluster
         .kubectl(&["label", "pn", "kept", "team-", &editor])
         .unwrap();
+
+    // What ends the wait of a deleted object releases its number.
+    let change = |spec: Value, who: &str| {
+        let patch = json!({ "spec": spec }).to_string();
+        let patch = ["patch", "pn", "kept", "--type=merge", "-p", &patch, who];
+        cluster.kubectl(&patch)
+    };
+    let waits = json!({"deletionProtection": true, "suspend": true});
+    change(waits, &editor).unwrap();
+    let ends = [
+        json!({"deletionPolicy": "Release"}),
+        json!({"deletionProtection": false}),
+        json!({"suspend": false}),
+    ];
+    for spec in &ends {
+        forbidden("patch", change(spec.clone(), &editor), WAITS);
+    }
+    change(json!({"friendlyName": "NYC"}), &editor).unwrap();
+    for spec in ends {
+        change(spec, &releaser).unwrap();
+    }
+    // Keeping the number is for every editor.
+    change(json!({"deletionPolicy": "Retain"}), &editor).unwrap();
 }
 
 #[tokio::test]

@@ -155,6 +155,7 @@ traces! {
         a_deletion_is_undone_by_retain_and_the_next_object_takes_the_number_up,
         a_delay_is_ended_by_the_policy_and_by_the_account,
         a_delay_holds_while_the_account_cannot_be_asked,
+        a_number_that_is_gone_has_no_delay,
     }
     crashes {
         two_that_both_believe_to_lead,

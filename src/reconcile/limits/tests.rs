@@ -164,6 +164,19 @@ async fn only_accounts_that_open_it_now_limit_it() {
     }
 }
 
+/// A release cannot be undone: a credential that fails ends no delay.
+#[tokio::test]
+async fn the_delay_of_an_account_that_opened_it_once_holds() {
+    for ready in [
+        READY,
+        ("False", "CredentialsInvalid"),
+        ("False", "CredentialsMissing"),
+    ] {
+        let limits = lowest(json!({}), json!({"releaseDelay": "72h"}), ready);
+        assert_eq!(limits.release_delay.as_secs(), 72 * 3_600, "{ready:?}");
+    }
+}
+
 #[tokio::test]
 async fn who_uses_a_shared_account_is_not_told_of_other_namespaces() {
     let mut world = World::new();

@@ -42,6 +42,8 @@ pub struct Facts {
     pub generation: i64,
     /// True if the deletion timestamp is set.
     pub deleting: bool,
+    /// True if the listings of the account show the recorded number.
+    pub is_listed: bool,
     /// When a number may be released of which the spec does not say what its deletion does, if it is being deleted.
     pub release_due: Option<Timestamp>,
     /// True if our finalizer is there.

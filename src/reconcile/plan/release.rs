@@ -58,11 +58,11 @@ pub(super) fn release(facts: &Facts) -> Step {
     if facts.suspended {
         return Step::Done(Outcome::Suspended);
     }
-    if let Some(step) = delayed(facts) {
-        return step;
-    }
     if let Some(step) = facts.account_blocker() {
         return with_the_way_out(step);
+    }
+    if let Some(step) = delayed(facts) {
+        return step;
     }
     match &facts.record.id {
         Some(id) => recorded(facts, id),
@@ -70,9 +70,13 @@ pub(super) fn release(facts: &Facts) -> Step {
     }
 }
 
-/// A number that is held is kept for as long as the account delays releases, unless the spec says Release.
+/// A number that the account holds is kept for as long as the account delays releases, unless the spec says Release. What no listing
+/// shows is fetched first: a number that is gone has nothing to wait for.
 fn delayed(facts: &Facts) -> Option<Step> {
-    facts.record.id.as_ref()?;
+    let is_fetched = matches!(facts.findings.fetched, Some(Some(_)));
+    if !facts.is_listed && !is_fetched {
+        return None;
+    }
     let due = facts.release_due?;
     let left = Duration::try_from(due.duration_since(facts.now)).unwrap_or_default();
     let waits = facts.deletion_policy.is_none() && !left.is_zero();
@@ -80,9 +84,9 @@ fn delayed(facts: &Facts) -> Option<Step> {
         wait(
             Reason::ReleaseDelayed,
             format!(
-                "{} is released at {} (spec.limits.releaseDelay of the account). Until then it stays as it is, and calls and \
-                 messages go on. To keep the number in the account, set spec.deletionPolicy: Retain. To release it now, set \
-                 spec.deletionPolicy: Release.",
+                "{} is released at {} (spec.limits.releaseDelay of the account). Until then nothing is changed at it. To keep \
+                 the number in the account, set spec.deletionPolicy: Retain. To release it now, set spec.deletionPolicy: \
+                 Release.",
                 facts.title(),
                 due.strftime("%Y-%m-%d %H:%M:%S UTC"),
             ),
@@ -133,6 +137,9 @@ fn recorded(facts: &Facts, id: &NumberId) -> Step {
             Step::RemoveFinalizer(FinalizerRemoval::Retained)
         }
         Whose::Ours(_) | Whose::Foreign => {
+            if let Some(step) = delayed(facts) {
+                return step;
+            }
             match facts.record.assistant.or(facts.record.assigning) {
                 Some(assistant) => Step::Unassign(assistant),
                 None if facts.findings.release_token => Step::Release(id.clone()),

@@ -82,6 +82,7 @@ fn fresh() -> Facts {
         provider_now: None,
         generation: 1,
         deleting: false,
+        is_listed: false,
         release_due: None,
         finalizer: false,
         claim: Stored::Nothing,

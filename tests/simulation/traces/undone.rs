@@ -101,22 +101,47 @@ pub fn a_delay_is_ended_by_the_policy_and_by_the_account() {
     });
 }
 
-/// The account says when a release may take place, also where its credential does not work while the object is deleted.
+/// Nothing is released before its time, whatever the credential of the account does meanwhile.
 #[test]
 pub fn a_delay_holds_while_the_account_cannot_be_asked() {
     in_simulated_time(async {
         let world = deleted(&twilio()).await;
-        let before = version(&world);
         world.secret("twilio", credentials("twilio", 2));
+        until_reason(&world, "nyc", "AccountMismatch").await;
         world.run_for(secs(600)).await;
-        assert_eq!(version(&world), before, "{}", world.shown());
         world.secret("twilio", credentials("twilio", 1));
-        world.run_for(secs(600)).await;
-        assert_eq!(version(&world), before, "{}", world.shown());
-        world.run_for(DELAY / 2).await;
+        until_reason(&world, "nyc", "ReleaseDelayed").await;
+        world.run_for(DELAY - secs(1800)).await;
         assert_answered(&world);
         until_gone(&world, "nyc").await;
         assert!(world.elapsed() > DELAY, "{}", world.shown());
         assert_eq!(held(&world), 0, "{}", world.shown());
+    });
+}
+
+/// A number that is gone is not waited for, and no account is suspected for it.
+#[test]
+pub fn a_number_that_is_gone_has_no_delay() {
+    in_simulated_time(async {
+        for was_lost in [false, true] {
+            let mut world = World::new(1, json!({}));
+            world.limit("twilio", json!({"releaseDelay": "2h"}));
+            world.start(Options::default());
+            world.number("nyc", twilio());
+            until_ready(&world, "nyc").await;
+            if was_lost {
+                world.released_by_hand(NUMBER);
+                until_reason(&world, "nyc", "Lost").await;
+                world.delete("nyc");
+            } else {
+                world.delete("nyc");
+                until_reason(&world, "nyc", "ReleaseDelayed").await;
+                world.released_by_hand(NUMBER);
+            }
+            let begun = world.elapsed();
+            until_gone(&world, "nyc").await;
+            assert!(world.elapsed() - begun < secs(600), "{}", world.shown());
+            assert_eq!(world.account_reason("twilio"), "Ready");
+        }
     });
 }

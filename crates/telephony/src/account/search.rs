@@ -217,7 +217,8 @@ impl Page {
             }
             match &row.offer.price {
                 Some(price) if !is_cheap(price) => {
-                    let is_lower = |lowest: &Price| price.monthly < lowest.monthly;
+                    let parts = |price: &Price| (price.monthly, price.upfront);
+                    let is_lower = |lowest: &Price| parts(price) < parts(lowest);
                     if lowest.as_ref().is_none_or(is_lower) {
                         lowest = Some(price.clone());
                     }

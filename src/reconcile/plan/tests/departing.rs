@@ -196,9 +196,9 @@ fn without_our_finalizer_nothing_is_done_to_a_departing_resource() {
 fn a_bought_number_waits_for_the_account_unless_the_spec_says_what_its_deletion_does() {
     let mut facts = Facts {
         deleting: true,
+        is_listed: true,
         release_due: Some(at(7_200)),
         now: at(7_199),
-        account: Err(StatusReason::new(Reason::CredentialsInvalid, "no")),
         ..recorded()
     };
     let Step::Done(Outcome::Wait {
@@ -212,14 +212,10 @@ fn a_bought_number_waits_for_the_account_unless_the_spec_says_what_its_deletion_
     assert_eq!(left, Duration::from_secs(1));
     let due = at(7_200).strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
     assert!(message.contains(&due), "{message}");
-    facts.release_due = Some(Timestamp::MAX);
-    let step = plan(&facts);
     let day = Duration::from_secs(24 * 3600);
-    assert!(
-        matches!(&step, Step::Done(Outcome::Wait { retry: Retry::After(left), .. }) if *left == day),
-        "{step:?}"
-    );
-    facts.account = recorded().account;
+    let waits_a_day = |step: &Step| matches!(step, Step::Done(Outcome::Wait { retry: Retry::After(left), .. }) if *left == day);
+    facts.release_due = Some(Timestamp::MAX);
+    assert!(waits_a_day(&plan(&facts)), "{:?}", plan(&facts));
     facts.deletion_policy = Some(DeletionPolicy::Release);
     assert!(matches!(plan(&facts), Step::FetchById(_)));
     facts.deletion_policy = Some(DeletionPolicy::Retain);
@@ -230,6 +226,28 @@ fn a_bought_number_waits_for_the_account_unless_the_spec_says_what_its_deletion_
     facts.deletion_policy = None;
     facts.release_due = Some(facts.now);
     assert!(matches!(plan(&facts), Step::FetchById(_)));
+}
+
+/// Nobody is told to wait for a release that cannot take place, and what is gone is not waited for.
+#[test]
+fn a_delay_is_for_what_the_account_is_seen_to_hold() {
+    let mut facts = Facts {
+        deleting: true,
+        release_due: Some(at(7_200)),
+        ..recorded()
+    };
+    assert!(matches!(plan(&facts), Step::FetchById(_)), "not listed");
+    facts.findings.fetched = Some(Some(holding()));
+    assert_eq!(reason(&plan(&facts)), Some(Reason::ReleaseDelayed));
+    facts.findings.fetched = Some(None);
+    facts.memory.missing_for = Some(Duration::from_secs(60));
+    assert_eq!(
+        plan(&facts),
+        Step::RemoveFinalizer(FinalizerRemoval::AlreadyAbsent)
+    );
+    facts.is_listed = true;
+    facts.account = Err(StatusReason::new(Reason::CredentialsInvalid, "no"));
+    assert_eq!(reason(&plan(&facts)), Some(Reason::CredentialsInvalid));
 }
 
 /// What was never bought has nothing to wait for, and an order is cancelled while that is possible.
@@ -250,6 +268,7 @@ fn only_a_number_that_is_held_waits_for_the_account() {
     let mut found = looked(facts, Some(holding()), None);
     assert!(matches!(plan(&found), Step::Record(_)));
     found.record = recorded().record;
+    found.is_listed = true;
     assert_eq!(reason(&plan(&found)), Some(Reason::ReleaseDelayed));
 }
 
