@@ -298,6 +298,8 @@ pub(super) fn conditions(
     );
     let holding = facts.findings.fetched.as_ref().and_then(Option::as_ref);
     let configured = match (&facts.configuration, holding) {
+        // Nobody resolves what a deleted object wants: what was said of it before stays.
+        _ if facts.deleting => None,
         (Ok(configuration), Some(holding))
             if facts.webhooks.is_empty() && configuration.differences(holding).is_empty() =>
         {
