@@ -211,7 +211,6 @@ fn stays(
         false => Action::Change,
     };
     let mut verdict = verdict(owner, number, action, "");
-    verdict.is_old = changes.is_empty();
     if let Some(number) = &held.number {
         verdict.wanted.clone_from(number);
     }
@@ -222,7 +221,7 @@ fn stays(
     verdict.why = why_changed(&standing.number, number, &changes);
     verdict.changes = changes;
     let key = AccountKey::of(number);
-    match around.accounts.get(&key) {
+    let mut verdict = match around.accounts.get(&key) {
         // The operator goes on when the account is there.
         Some(None) => {
             let why = format!(
@@ -242,7 +241,15 @@ fn stays(
             _ => verdict,
         },
         None => verdict,
-    }
+    };
+    verdict.is_old = is_old(&verdict, standing);
+    verdict
+}
+
+/// True if nothing asks for `verdict` but what was there before: of a refusal, if its reason held before too.
+fn is_old(verdict: &Verdict, standing: &Standing) -> bool {
+    verdict.changes.is_empty()
+        && (verdict.action != Action::Refuse || standing.waits == verdict.reason)
 }
 
 /// What a change means for the number that is held.

@@ -14,7 +14,7 @@ use super::super::situation::{
 };
 use super::blockers::{Blocker, misplaced, over, unroutable};
 use super::tally::Tally;
-use super::{changes, costs, deletion, invalid, verdict, word};
+use super::{changes, costs, deletion, invalid, is_old, verdict, word};
 use crate::prices::list::Quote;
 
 /// Decides on purchases one after the other, and counts them.
@@ -101,8 +101,7 @@ impl<'a> Buyer<'a> {
         let mut decided = self.decided(owner, number);
         if let Some(standing) = standing {
             decided.changes = changes(&standing.number.spec, &number.spec);
-            decided.is_old = decided.changes.is_empty()
-                && (standing.waits == decided.reason || decided.action != Action::Refuse);
+            decided.is_old = is_old(&decided, standing);
             if let (Some(waits), true) = (&standing.waits, decided.action.is_a_deed()) {
                 decided.notes.push(format!("it waits now: {waits}"));
             }

@@ -531,3 +531,23 @@ fn a_refusal_that_was_there_before_is_an_old_one() {
     assert!(!is_old("NoNumbersFound", json!({})));
     assert!(!is_old("LimitReached", json!({"friendlyName": "x"})));
 }
+
+#[test]
+fn a_held_number_that_loses_its_account_is_newly_refused() {
+    let is_old = |waits: Option<&str>| {
+        let standing = Standing {
+            waits: waits.map(str::to_owned),
+            ..held(json!({}), Came::Bought)
+        };
+        let verdicts = decide(
+            &[(owner("a"), standing)].into(),
+            &wanted_as(&[("a", json!({}))]),
+            &around(None),
+        );
+        assert_eq!(shown(&verdicts), ["a refuse AccountNotFound"]);
+        verdicts[0].is_old
+    };
+    assert!(!is_old(None));
+    assert!(!is_old(Some("Ready")));
+    assert!(is_old(Some("AccountNotFound")));
+}
