@@ -10,7 +10,9 @@ mod tally;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use phonenumber_api::{AccountKey, AdoptionPolicy, Deletion, PhoneNumber, PhoneNumberSpec, Reason};
+use phonenumber_api::{
+    AccountKey, AdoptionPolicy, Deletion, DeletionPolicy, PhoneNumber, PhoneNumberSpec, Reason,
+};
 use serde_json::Value;
 use telephony::number::Owner;
 
@@ -78,6 +80,7 @@ fn verdict(owner: &Owner, number: &PhoneNumber, action: Action, why: &str) -> Ve
         notes: Vec::new(),
         is_old: false,
         may_buy: false,
+        saves_at_once: false,
     }
 }
 
@@ -97,6 +100,7 @@ fn invalid(owner: &Owner, standing: Option<&Standing>, why: &str, notes: &[Strin
         notes: notes.to_vec(),
         is_old: false,
         may_buy: false,
+        saves_at_once: false,
     }
 }
 
@@ -159,9 +163,23 @@ fn gone(owner: &Owner, standing: &Standing, around: &Surroundings) -> Verdict {
         );
         verdict.notes.push(note);
     }
+    verdict.saves_at_once =
+        action == Action::Release && is_released_at_once(standing, held, around);
     verdict.action = action;
     verdict.why = why.to_owned();
     verdict
+}
+
+/// True if the release of the number that `standing` holds is certain and not put off: the number is known to be bought or the
+/// spec says Release, and the account is known to release.
+fn is_released_at_once(standing: &Standing, held: &Held, around: &Surroundings) -> bool {
+    let spec = &standing.number.spec;
+    let is_certain =
+        held.origin == Came::Bought || spec.deletion_policy == Some(DeletionPolicy::Release);
+    let facts = around.accounts.get(&AccountKey::of(&standing.number));
+    let releases = facts.and_then(Option::as_ref);
+    let releases = releases.is_some_and(|facts| facts.spec.limits.releases_per_hour > 0);
+    is_certain && releases && delay_of(&standing.number, around).is_none()
 }
 
 /// How long the account keeps the number of `number` after its deletion, if the spec does not say what the deletion does.

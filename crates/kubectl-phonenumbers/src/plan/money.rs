@@ -40,7 +40,8 @@ impl Sum {
 pub(super) struct Totals {
     /// By currency. What is taken over is paid already.
     pub(super) sums: BTreeMap<Currency, Sum>,
-    /// The same with adoptions that may be purchases.
+    /// The most that may be paid: with adoptions that may be purchases, and without releases that may not happen or come
+    /// later.
     highest: BTreeMap<Currency, Sum>,
     /// How many numbers are bought, or may be, at a price that is not known.
     pub(super) unpriced: usize,
@@ -61,13 +62,14 @@ impl Totals {
             match &verdict.price {
                 Some(price) => {
                     let currency = &price.currency;
-                    for (sums, counts) in [
-                        (&mut totals.sums, is_bought),
-                        (&mut totals.highest, is_bought || verdict.may_buy),
+                    let may_be_bought = is_bought || verdict.may_buy;
+                    for (sums, buys, saves) in [
+                        (&mut totals.sums, is_bought, is_released),
+                        (&mut totals.highest, may_be_bought, verdict.saves_at_once),
                     ] {
-                        if counts {
+                        if buys {
                             sums.entry(currency.clone()).or_default().buys(price);
-                        } else if is_released {
+                        } else if saves {
                             let sum = sums.entry(currency.clone()).or_default();
                             sum.decrease = sum.decrease.plus(price.monthly);
                         }
@@ -216,6 +218,7 @@ mod tests {
             notes: Vec::new(),
             is_old: false,
             may_buy,
+            saves_at_once: action == Action::Release,
         }
     }
 
@@ -247,6 +250,23 @@ mod tests {
         assert_eq!(sums, ["3 EUR, 0 once", "-0.70 USD, 1 once"]);
         assert_eq!((totals.unpriced, totals.unpriced_releases), (0, 1));
         assert_eq!(totals.count(Action::Buy), 3);
+    }
+
+    #[test]
+    fn a_release_that_is_not_certain_leaves_no_room_under_a_maximum() {
+        let bought = verdict(Action::Buy, Some(("1.15", "0", "USD")), false);
+        let released = verdict(Action::Release, Some(("1", "0", "USD")), false);
+        let uncertain = Verdict {
+            saves_at_once: false,
+            ..released.clone()
+        };
+        let maxima = maxima(&["0.15USD"], &[]);
+        for (released, lines) in [(released, 0), (uncertain, 1)] {
+            let totals = Totals::of(&[bought.clone(), released]);
+            assert_eq!(maxima.passed(&totals).len(), lines);
+            let net: Vec<_> = totals.sums.values().map(Sum::net).collect();
+            assert_eq!(net, ["0.15"]);
+        }
     }
 
     #[test]

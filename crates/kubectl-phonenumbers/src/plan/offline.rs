@@ -146,6 +146,7 @@ impl Side {
                 notes: Vec::new(),
                 is_old: false,
                 may_buy: false,
+                saves_at_once: false,
             });
         }
     }

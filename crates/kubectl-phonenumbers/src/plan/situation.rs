@@ -229,6 +229,8 @@ pub(super) struct Verdict {
     pub(super) is_old: bool,
     /// True if an adoption may be a purchase: it is not known what the account has.
     pub(super) may_buy: bool,
+    /// True of a release that certainly happens, and at once: only that lowers what maxima are about.
+    pub(super) saves_at_once: bool,
 }
 
 impl Verdict {

@@ -551,3 +551,31 @@ fn a_held_number_that_loses_its_account_is_newly_refused() {
     assert!(!is_old(Some("Ready")));
     assert!(is_old(Some("AccountNotFound")));
 }
+
+#[test]
+fn only_a_release_that_is_certain_and_not_put_off_saves_at_once() {
+    let release = || json!({"deletionPolicy": "Release"});
+    let delay = || json!({"releaseDelay": "72h"});
+    for (limits_of, change, came, wanted) in [
+        (Some(json!({})), json!({}), Came::Bought, true),
+        (Some(json!({})), json!({}), Came::Either, false),
+        (Some(json!({})), release(), Came::Either, true),
+        (Some(json!({})), release(), Came::Adopted, true),
+        (Some(delay()), json!({}), Came::Bought, false),
+        (Some(delay()), release(), Came::Bought, true),
+        (
+            Some(json!({"releasesPerHour": 0})),
+            release(),
+            Came::Bought,
+            false,
+        ),
+        (None, json!({}), Came::Bought, false),
+    ] {
+        let before = [(owner("a"), held(change.clone(), came))].into();
+        let account = limits_of.clone().map(limits);
+        let verdicts = decide(&before, &After::new(), &around(account));
+        assert_eq!(shown(&verdicts), ["a release"]);
+        let found = verdicts[0].saves_at_once;
+        assert_eq!(found, wanted, "{limits_of:?} {change} {came:?}");
+    }
+}

@@ -28,6 +28,7 @@ fn verdict(action: Action, name: &str) -> Verdict {
         notes: Vec::new(),
         is_old: false,
         may_buy: false,
+        saves_at_once: false,
     }
 }
 
