@@ -1,12 +1,14 @@
 //! What a change of manifests buys, adopts, changes and releases, and what it costs, before anything is applied. Nothing is
 //! written.
 
+mod accounts;
 mod admission;
 mod decide;
 mod live;
 mod manifests;
 mod money;
 mod offline;
+mod paths;
 mod render;
 mod situation;
 mod structure;

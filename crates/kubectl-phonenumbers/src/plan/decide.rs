@@ -8,15 +8,15 @@ mod blockers;
 mod costs;
 mod tally;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use phonenumber_api::{
     AccountKey, AdoptionPolicy, Deletion, DeletionPolicy, PhoneNumber, PhoneNumberSpec, Reason,
 };
-use serde_json::Value;
 use telephony::number::Owner;
 
 use super::manifests::Kind;
+use super::paths::differing;
 use super::situation::{
     Action, After, Before, Came, Held, Standing, Surroundings, Verdict, Wanted, title,
 };
@@ -289,26 +289,7 @@ fn why_changed(old: &PhoneNumber, new: &PhoneNumber, changes: &[String]) -> Stri
 /// The paths of the fields in which `new` differs from `old`, sorted.
 fn changes(old: &PhoneNumberSpec, new: &PhoneNumberSpec) -> Vec<String> {
     let value = |spec| serde_json::to_value(spec).unwrap_or_default();
-    let mut paths = BTreeSet::new();
-    compare("spec", &value(old), &value(new), &mut paths);
-    paths.into_iter().collect()
-}
-
-fn compare(path: &str, old: &Value, new: &Value, paths: &mut BTreeSet<String>) {
-    match (old, new) {
-        (Value::Object(old), Value::Object(new)) => {
-            for name in old.keys().chain(new.keys()) {
-                let of = |fields: &serde_json::Map<String, Value>| {
-                    fields.get(name).cloned().unwrap_or_default()
-                };
-                compare(&format!("{path}.{name}"), &of(old), &of(new), paths);
-            }
-        }
-        (old, new) if old != new => {
-            paths.insert(path.to_owned());
-        }
-        _ => {}
-    }
+    differing(&value(old), &value(new))
 }
 
 /// The PhoneNumbers as they stand once `verdicts` on `after` have come true: what manifests alone let one assume.

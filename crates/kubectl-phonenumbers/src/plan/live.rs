@@ -14,6 +14,7 @@ use serde_json::Value;
 use telephony::account::Endpoints;
 use telephony::number::{AccountId, Amount, Currency, Installation, Mark, Owner, Price};
 
+use super::accounts::altered;
 use super::admission::{Definitions, Old};
 use super::decide::decide as decide_all;
 use super::manifests::{self, Key, Kind, Place};
@@ -76,6 +77,7 @@ pub(super) async fn decide(
     let mut verdicts = decide_all(&before, &after, &around);
     verdicts.retain(|verdict| !hidden.contains(&verdict.owner));
     verdicts.extend(side.refused_accounts);
+    verdicts.extend(altered(&objects, &side.accepted));
     if !hidden.is_empty() {
         notes.push(format!(
             "{} PhoneNumbers of these namespaces are not in the manifests and stay; --prune counts them as deleted.",

@@ -12,6 +12,7 @@ use serde_json::Value;
 use telephony::number::Owner;
 
 use super::Decided;
+use super::accounts::{altered, removed};
 use super::admission::{Checked, Definitions, Old};
 use super::decide::{assumed, decide as decide_all};
 use super::manifests::{Key, Kind, Manifest};
@@ -53,6 +54,8 @@ pub(super) fn decide(
     around.prices = now.prices;
     let mut verdicts = decide_all(&before, &is.numbers, &around);
     verdicts.extend(is.refused_accounts);
+    verdicts.extend(altered(&was.accepted, &is.accepted));
+    verdicts.extend(removed(&was.accepted, |key| new.contains_key(key)));
     let note = "The manifests of the base are taken for what the cluster has; what the providers have is not known.";
     let mut notes = vec![note.to_owned()];
     if around.prices.is_none() {

@@ -320,7 +320,7 @@ struct Currency<'a> {
 struct Object {
     /// What becomes of it.
     action: Action,
-    /// PhoneNumber; a ProviderAccount or ClusterProviderAccount is listed if the API server refuses it.
+    /// PhoneNumber; a ProviderAccount or ClusterProviderAccount is listed if it changes or the API server refuses it.
     kind: String,
     /// Its namespace.
     #[serde(skip_serializing_if = "String::is_empty")]

@@ -161,7 +161,7 @@ pub(super) enum Action {
     Retain,
     /// The object goes; it holds no number.
     Forget,
-    /// The number stays and is set up otherwise.
+    /// The number stays and is set up otherwise; of an account: it is new, goes, or has other fields.
     Change,
     /// Nothing happens.
     Keep,
@@ -203,7 +203,7 @@ impl Action {
 /// What is decided for one PhoneNumber.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Verdict {
-    /// The kind of the object: an account is there only if the API server refuses it.
+    /// The kind of the object: an account is there if it changes or the API server refuses it.
     pub(super) kind: Kind,
     /// Its namespace and name.
     pub(super) owner: Owner,

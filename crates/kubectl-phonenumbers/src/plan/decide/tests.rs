@@ -3,7 +3,7 @@ use crate::plan::situation::AccountFacts;
 use crate::prices::list::{AccountPrices, Entry, PriceList};
 use jiff::Timestamp;
 use phonenumber_api::{AccountKind, ClusterProviderAccount, ProviderAccount};
-use serde_json::json;
+use serde_json::{Value, json};
 use telephony::number::{
     AccountId, Installation, Kind as NumberKind, Mark, Origin, Price, Provider,
 };

@@ -103,13 +103,14 @@ fn both_sides_are_compared_object_by_object_and_cent_by_cent() {
             "adopt adopted",
             "release goes",
             "retain retained",
+            "change twilio",
             "change changes",
             "keep stays",
         ]
     );
     assert_eq!(
         report.sentence(),
-        "4 refused, 2 bought, 1 adopted, 1 released, 1 retained, 1 changed, 1 kept: +1.15 USD a month."
+        "4 refused, 2 bought, 1 adopted, 1 released, 1 retained, 2 changed, 1 kept: +1.15 USD a month."
     );
     assert_eq!(report.code(), 3);
 }
@@ -147,7 +148,33 @@ fn an_account_that_is_not_in_the_manifests_is_not_checked_and_one_that_was_taken
     assert_eq!(lines(&unknown), ["buy a"]);
     assert!(unknown.verdicts[0].notes[0].contains("is not known here"));
     let gone = report(&alone, &with);
-    assert_eq!(lines(&gone), ["refuse a AccountNotFound"]);
+    assert_eq!(lines(&gone), ["refuse a AccountNotFound", "change twilio"]);
+}
+
+#[test]
+fn an_account_that_is_new_goes_or_changes_is_listed_with_its_fields() {
+    let with = |limits: Value| side(&[account(limits)]);
+    let none = side(&[]);
+    for (base, new, wanted) in [
+        (with(json!({})), with(json!({})), vec![]),
+        (none.clone(), with(json!({})), vec!["new account"]),
+        (with(json!({})), none, vec!["the account goes"]),
+        (
+            with(json!({"maxNumbers": 3})),
+            with(json!({"maxNumbers": 2, "releaseDelay": "72h"})),
+            vec!["of the account: spec.limits.maxNumbers, spec.limits.releaseDelay"],
+        ),
+    ] {
+        let report = report(&new, &base);
+        let found: Vec<_> = report.verdicts.iter().map(|it| it.why.as_str()).collect();
+        assert_eq!(found, wanted);
+        assert_eq!(report.code(), 0);
+        for why in wanted {
+            assert!(report.table(false).contains(why));
+            assert!(report.json().unwrap().contains(why));
+            assert!(report.markdown().contains(why));
+        }
+    }
 }
 
 #[test]
