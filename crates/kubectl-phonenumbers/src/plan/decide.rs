@@ -170,6 +170,44 @@ fn gone(owner: &Owner, standing: &Standing, around: &Surroundings) -> Verdict {
     verdict
 }
 
+/// The object is being deleted in the cluster, and its manifest is still there: applying it neither ends the deletion nor buys
+/// another number.
+pub(super) fn deleted(owner: &Owner, standing: &Standing, wanted: &Wanted) -> Verdict {
+    let number = match &wanted.number {
+        Ok(number) => number,
+        Err(why) => return invalid(owner, Some(standing), why, &wanted.notes),
+    };
+    let is_retained = number.spec.deletion_policy == Some(DeletionPolicy::Retain);
+    let (action, why) = match (is_retained, &standing.holds) {
+        (true, _) => (
+            Action::Keep,
+            "it is being deleted, and its number stays in the account: apply the manifest again once the object is gone",
+        ),
+        (false, Some(_)) => (
+            Action::Refuse,
+            "it is being deleted: to keep the number, set spec.deletionPolicy to Retain and apply the manifest again once the object is gone (docs/how-to/gitops.md#undo-a-deletion)",
+        ),
+        (false, None) => (
+            Action::Refuse,
+            "it is being deleted: apply the manifest again once the object is gone",
+        ),
+    };
+    let mut verdict = verdict(owner, number, action, why);
+    verdict.changes = changes(&standing.number.spec, &number.spec);
+    if let Some(held) = &standing.holds {
+        if let Some(number) = &held.number {
+            verdict.wanted.clone_from(number);
+        }
+        verdict.price.clone_from(&held.price);
+    }
+    if action == Action::Refuse {
+        verdict.reason.clone_from(&standing.waits);
+    }
+    verdict.is_old = verdict.changes.is_empty();
+    verdict.notes.clone_from(&wanted.notes);
+    verdict
+}
+
 /// True if the release of the number that `standing` holds is certain and not put off: the number is known to be bought or the
 /// spec says Release, and the account is known to release.
 fn is_released_at_once(standing: &Standing, held: &Held, around: &Surroundings) -> bool {

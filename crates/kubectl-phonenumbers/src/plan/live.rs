@@ -16,11 +16,11 @@ use telephony::number::{AccountId, Amount, Currency, Installation, Mark, Owner, 
 
 use super::accounts::altered;
 use super::admission::{Definitions, Old};
-use super::decide::decide as decide_all;
+use super::decide::{decide as decide_all, deleted as verdict_on_deleted};
 use super::manifests::{self, Key, Kind, Place};
 use super::offline::{Manifests, Side, account};
 use super::situation::{
-    AccountFacts, Before, Came, Held, Standing, Surroundings, Wanted, place, title,
+    AccountFacts, After, Before, Came, Held, Standing, Surroundings, Verdict, Wanted, place, title,
 };
 use super::{Decided, Request};
 use crate::account::DeclaredAccount;
@@ -47,8 +47,9 @@ pub(super) async fn decide(
             has_status: true,
         })
     });
-    let before = before(&objects, &mut notes);
+    let (before, deleted) = before(&objects, &mut notes);
     let mut after = side.numbers.clone();
+    let verdicts_on_deleted = decide_deleted(&deleted, &mut after, &mut notes);
     let mut hidden = BTreeSet::new();
     if !request.prune {
         for (owner, standing) in before
@@ -76,6 +77,7 @@ pub(super) async fn decide(
     }
     let mut verdicts = decide_all(&before, &after, &around);
     verdicts.retain(|verdict| !hidden.contains(&verdict.owner));
+    verdicts.extend(verdicts_on_deleted);
     verdicts.extend(side.refused_accounts);
     verdicts.extend(altered(&objects, &side.accepted));
     if !hidden.is_empty() {
@@ -141,9 +143,25 @@ async fn account_object(cluster: &Cluster, key: &AccountKey) -> Result<Option<Va
     }
 }
 
-/// The PhoneNumbers among `objects`, with what their statuses say that they hold.
-fn before(objects: &BTreeMap<Key, Value>, notes: &mut Vec<String>) -> Before {
+/// The verdicts on those in `after` that are being deleted; they are taken out of it. A note names each of the others.
+fn decide_deleted(deleted: &Before, after: &mut After, notes: &mut Vec<String>) -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    for (owner, standing) in deleted {
+        match after.remove(owner) {
+            Some(wanted) => verdicts.push(verdict_on_deleted(owner, standing, &wanted)),
+            None => notes.push(format!(
+                "PhoneNumber {owner} is being deleted: it is left out."
+            )),
+        }
+    }
+    verdicts
+}
+
+/// The PhoneNumbers among `objects`, with what their statuses say that they hold: those that stay, and those that are being
+/// deleted.
+fn before(objects: &BTreeMap<Key, Value>, notes: &mut Vec<String>) -> (Before, Before) {
     let mut before = Before::new();
+    let mut deleted = Before::new();
     for ((kind, namespace, name), object) in objects {
         if *kind != Kind::PhoneNumber {
             continue;
@@ -158,15 +176,13 @@ fn before(objects: &BTreeMap<Key, Value>, notes: &mut Vec<String>) -> Before {
             ));
             continue;
         };
-        if number.metadata.deletion_timestamp.is_some() {
-            notes.push(format!(
-                "PhoneNumber {owner} is being deleted: it is left out."
-            ));
-            continue;
-        }
-        before.insert(owner, standing(number));
+        let list = match number.metadata.deletion_timestamp {
+            Some(_) => &mut deleted,
+            None => &mut before,
+        };
+        list.insert(owner, standing(number));
     }
-    before
+    (before, deleted)
 }
 
 fn standing(number: PhoneNumber) -> Standing {
@@ -208,7 +224,7 @@ async fn read_accounts(
     around: &mut Surroundings,
     side: &Side,
     before: &Before,
-    after: &super::situation::After,
+    after: &After,
     cluster: &Cluster,
     notes: &mut Vec<String>,
 ) -> Result<(), Error> {
@@ -266,7 +282,7 @@ fn add_status(facts: &mut AccountFacts, object: &Value) {
 async fn read_namespaces(
     around: &mut Surroundings,
     side: &Side,
-    after: &super::situation::After,
+    after: &After,
     cluster: &Cluster,
     notes: &mut Vec<String>,
 ) -> Result<(), Error> {
@@ -317,7 +333,7 @@ impl Asked {
 async fn ask_providers(
     around: &Surroundings,
     before: &Before,
-    after: &super::situation::After,
+    after: &After,
     request: &Request,
     cluster: &Cluster,
     notes: &mut Vec<String>,
@@ -436,4 +452,40 @@ async fn read_marks(
         Err(error) => return Err(error),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_being_deleted_is_no_new_object_though_its_manifest_is_there() {
+        let object = |name: &str| {
+            let object = json!({"apiVersion": "telephony.burki.dev/v1alpha1", "kind": "PhoneNumber",
+                "metadata": {"name": name, "namespace": "support", "deletionTimestamp": "2026-11-25T00:00:00Z"},
+                "spec": {"provider": "twilio", "phoneNumber": "+12125550100"}, "status": {"id": "PN1"}});
+            let key = (Kind::PhoneNumber, "support".to_owned(), name.to_owned());
+            (key, object)
+        };
+        let objects: BTreeMap<_, _> = [object("declared"), object("other")].into();
+        let mut notes = Vec::new();
+        let (before, deleted) = before(&objects, &mut notes);
+        assert!(before.is_empty() && notes.is_empty());
+        let (declared, standing) = deleted.first_key_value().unwrap();
+        let wanted = Wanted {
+            number: Ok(standing.number.clone()),
+            notes: Vec::new(),
+        };
+        let mut after: After = [(declared.clone(), wanted)].into();
+        let verdicts = decide_deleted(&deleted, &mut after, &mut notes);
+        let owners: Vec<_> = verdicts.iter().map(|it| it.owner.name.as_str()).collect();
+        assert_eq!(owners, ["declared"]);
+        assert!(after.is_empty());
+        assert_eq!(notes.len(), 1);
+        assert!(
+            notes[0].contains("support/other is being deleted"),
+            "{notes:?}"
+        );
+    }
 }

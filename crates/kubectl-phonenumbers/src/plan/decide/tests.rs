@@ -579,3 +579,52 @@ fn only_a_release_that_is_certain_and_not_put_off_saves_at_once() {
         assert_eq!(found, wanted, "{limits_of:?} {change} {came:?}");
     }
 }
+
+#[test]
+fn an_object_that_is_being_deleted_buys_nothing_and_says_how_to_keep_its_number() {
+    let waiting = || Standing {
+        waits: Some("ReleaseDelayed".into()),
+        ..held(json!({}), Came::Bought)
+    };
+    let nothing = Standing {
+        holds: None,
+        ..waiting()
+    };
+    let retain = json!({"deletionPolicy": "Retain"});
+    let of = |standing: &Standing, change: Value| {
+        let wanted = Wanted {
+            number: Ok(number("a", change)),
+            notes: Vec::new(),
+        };
+        deleted(&owner("a"), standing, &wanted)
+    };
+    for (standing, change, wanted, is_old, says) in [
+        (
+            waiting(),
+            json!({}),
+            "a refuse ReleaseDelayed",
+            true,
+            "gitops.md#undo-a-deletion",
+        ),
+        (
+            waiting(),
+            json!({"friendlyName": "x"}),
+            "a refuse ReleaseDelayed",
+            false,
+            "spec.deletionPolicy to Retain",
+        ),
+        (waiting(), retain, "a keep", false, "stays in the account"),
+        (
+            nothing,
+            json!({}),
+            "a refuse ReleaseDelayed",
+            true,
+            "being deleted",
+        ),
+    ] {
+        let verdict = of(&standing, change);
+        assert_eq!(shown(std::slice::from_ref(&verdict)), [wanted]);
+        assert_eq!(verdict.is_old, is_old, "{wanted}");
+        assert!(verdict.why.contains(says), "{}", verdict.why);
+    }
+}
