@@ -24,6 +24,8 @@ pub(super) struct Claimed {
     pub(super) intent: String,
     pub(super) number: String,
     pub(super) account_id: String,
+    /// The attempt that it is for; empty if the claim does not say.
+    pub(super) nonce: String,
     pub(super) at: Option<Timestamp>,
     /// How many attempts before this one may have bought the number.
     pub(super) attempts_before: u64,
@@ -54,6 +56,7 @@ impl Annotation {
             intent,
             number: claimed,
             account_id: field("accountId").unwrap_or_default(),
+            nonce: field("nonce").unwrap_or_default(),
             at: field("at").and_then(|at| at.parse().ok()),
             attempts_before: claim
                 .get("attemptsBefore")
@@ -70,6 +73,11 @@ impl Annotation {
             Self::Claimed(claim) => claim.intent != "adopt" || claim.attempts_before > 0,
             Self::Unreadable => true,
         }
+    }
+
+    /// True if it is the claim for the attempt with this nonce.
+    pub(super) fn is_for(&self, nonce: &str) -> bool {
+        matches!(self, Self::Claimed(claim) if !claim.nonce.is_empty() && claim.nonce == nonce)
     }
 }
 
@@ -114,6 +122,7 @@ mod tests {
         assert_eq!(found.intent, "buy");
         assert_eq!(found.number, written.number.as_str());
         assert_eq!(found.account_id, written.account_id.as_str());
+        assert_eq!(found.nonce, written.nonce);
         assert_eq!(found.at, Some(written.at));
         assert_eq!(found.attempts_before, 2);
         assert!(found.is_of_this_object);

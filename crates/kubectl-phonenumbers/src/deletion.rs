@@ -3,7 +3,7 @@
 use std::fmt;
 
 use kube::ResourceExt;
-use phonenumber_api::{AttemptStatus, Deletion, OnDeletion, PhoneNumber};
+use phonenumber_api::{Deletion, OnDeletion, PhoneNumber};
 
 use super::annotation::Annotation;
 
@@ -91,9 +91,11 @@ fn by_spec(number: &PhoneNumber) -> (Fate, String) {
 
 /// A number that is not recorded may have been bought all the same.
 fn unheld(number: &PhoneNumber) -> (Fate, String) {
-    let is_claimed = Annotation::of(number).may_have_bought();
+    let claim = Annotation::of(number);
+    let is_claimed = claim.may_have_bought();
     let attempt = number.status.as_ref().and_then(|it| it.attempt.as_ref());
-    let has_failed = attempt.is_some_and(AttemptStatus::bought_nothing);
+    // What is known of an earlier attempt says nothing of the one that is claimed.
+    let has_failed = attempt.is_some_and(|it| it.bought_nothing() && claim.is_for(&it.nonce));
     let is_open = (is_claimed && !has_failed) || attempt.is_some_and(|it| !it.bought_nothing());
     if !is_open {
         return (Fate::Nothing, "no number is held".to_owned());
@@ -206,6 +208,22 @@ mod tests {
             ("/metadata/annotations", annotations),
         ];
         assert_eq!(fate(&number(&claimed)).0, Fate::Unclear);
+        let claim = |nonce: &str| {
+            let claim = json!({"version": 1, "intent": "buy", "number": "+12125550100",
+                "accountId": "AC1", "owner": "support/nyc", "uid": "u", "nonce": nonce});
+            json!({"telephony.burki.dev/claim": claim.to_string()})
+        };
+        for (nonce, wanted) in [
+            ("n", Fate::Nothing),
+            ("later", Fate::Unclear),
+            ("", Fate::Unclear),
+        ] {
+            let claimed = [
+                &attempt("Rejected")[..],
+                &[("/metadata/annotations", claim(nonce))],
+            ];
+            assert_eq!(fate(&number(&claimed.concat())).0, wanted, "{nonce}");
+        }
         let kept = [&claimed[..], &[("/spec/deletionPolicy", json!("Retain"))]].concat();
         assert_eq!(fate(&number(&kept)).0, Fate::Retain);
     }
