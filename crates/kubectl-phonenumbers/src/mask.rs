@@ -94,10 +94,14 @@ impl Mask {
         if !DIGITS.contains(&digits.len()) {
             return false;
         }
-        // A number may lack its country, or have the prefix of calls to other countries.
+        // A number may lack its country, with a zero in its place, or have the prefix of calls to other countries.
         let is_one_group = run.bytes().all(|byte| byte.is_ascii_digit());
+        let national = digits.strip_prefix('0');
+        let national = national.filter(|digits| DIGITS.contains(&digits.len()));
         let is_known = |known: &String| {
-            known.ends_with(&digits) || (is_one_group && digits.ends_with(known.as_str()))
+            known.ends_with(&digits)
+                || national.is_some_and(|national| known.ends_with(national))
+                || (is_one_group && digits.ends_with(known.as_str()))
         };
         run.starts_with('+') || self.known.iter().any(is_known)
     }
@@ -204,6 +208,25 @@ mod tests {
                 "connection 1290012900129001290",
             ),
             ("3 of 5", "3 of 5"),
+        ] {
+            assert_eq!(mask.apply(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_in_its_national_form_is_masked_with_its_leading_zero() {
+        let mut mask = Mask::default();
+        mask.learn(&json!(["+442079460141", "+4930123456", "+498912345"]));
+        for (text, wanted) in [
+            ("02079460141", "*********41"),
+            ("020 7946 0141", "*** **** **41"),
+            ("call (030) 123456.", "call (***) ****56."),
+            ("030 123456", "*** ****56"),
+            ("030 123457", "030 123457"),
+            // Seven digits without the zero are a number, six are too few.
+            ("08912345", "******45"),
+            ("0912345", "0912345"),
+            ("002079460141", "002079460141"),
         ] {
             assert_eq!(mask.apply(text), wanted, "{text}");
         }
