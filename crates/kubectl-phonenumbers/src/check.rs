@@ -11,12 +11,12 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::ResourceExt;
 use kube::api::ListParams;
-use phonenumber_api::{AccountStatus, ClusterProviderAccount, ProviderAccount, lacking, owner};
+use kube::{Resource, ResourceExt};
+use phonenumber_api::{AccountStatus, ClusterProviderAccount, ProviderAccount, lacking};
 
 use super::Answer;
-use super::cluster::{Cluster, Connection, Selection};
+use super::cluster::{Cluster, Connection, Named, Selection};
 use super::error::Error;
 use super::operator::{self, LEASE, OperatorNamespace, SELECTOR};
 use super::status::{ready, said};
@@ -88,7 +88,8 @@ pub(super) async fn check(request: Request) -> Result<Answer, Error> {
     Ok(answer)
 }
 
-/// The result of every check, where the operator is in `namespace`. Objects that cannot be decoded are notes.
+/// The result of every check, where the operator is in `namespace`. Other objects than accounts that cannot be decoded are
+/// notes.
 pub(super) async fn findings(
     cluster: &Cluster,
     namespace: &str,
@@ -102,7 +103,7 @@ pub(super) async fn findings(
     findings.push(deployment(cluster, namespace, notes).await);
     findings.push(leader(cluster, namespace).await);
     findings.extend(policies(cluster, notes).await);
-    findings.extend(accounts(cluster, selection, notes).await);
+    findings.extend(accounts(cluster, selection).await);
     findings
 }
 
@@ -210,6 +211,12 @@ fn leading(check: String, lease: Option<&Lease>, now: Timestamp) -> Finding {
     let renewed = spec.renew_time.as_ref().map(|time| time.0);
     let lasts = SignedDuration::from_secs(spec.lease_duration_seconds.unwrap_or_default().into());
     let lasts = lasts.saturating_add(CLOCKS_APART);
+    if let Some(ahead) = renewed.filter(|renewed| renewed.duration_since(now) > CLOCKS_APART) {
+        let detail = format!(
+            "{holder} renewed it at {ahead}, which is ahead of this machine's clock: set the clocks right"
+        );
+        return Finding::new(State::Unknown, check, said(&detail));
+    }
     let is_fresh = renewed.is_some_and(|renewed| now.duration_since(renewed) <= lasts);
     let since = age(renewed, now);
     match is_fresh {
@@ -287,38 +294,39 @@ fn bound(
 }
 
 /// Is each account Ready? Those for many namespaces are part of it, where the user may list them.
-async fn accounts(
-    cluster: &Cluster,
-    selection: &Selection,
-    notes: &mut Vec<String>,
-) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    match cluster.list::<ProviderAccount>(selection, notes).await {
-        Ok(found) => {
-            for account in found {
-                let check = format!("ProviderAccount {}", owner(&account));
-                let generation = account.metadata.generation;
-                findings.push(account_is_ready(check, generation, account.status));
-            }
-        }
-        Err(error) => findings.push(Finding::unknown("ProviderAccounts", &error)),
-    }
-    let mut labels = ListParams::default();
-    labels.label_selector.clone_from(&selection.selector);
-    match cluster
-        .list_in::<ClusterProviderAccount>(None, labels, notes)
-        .await
-    {
-        Ok(found) => {
-            for account in found {
-                let check = format!("ClusterProviderAccount {}", account.name_any());
-                let generation = account.metadata.generation;
-                findings.push(account_is_ready(check, generation, account.status));
-            }
-        }
-        Err(error) => findings.push(Finding::unknown("ClusterProviderAccounts", &error)),
-    }
+async fn accounts(cluster: &Cluster, selection: &Selection) -> Vec<Finding> {
+    let mut params = ListParams::default();
+    params.label_selector.clone_from(&selection.selector);
+    let mut findings = accounts_of_kind::<ProviderAccount>(
+        cluster
+            .each(selection.namespace_in(cluster), params.clone())
+            .await,
+        |account| account.status.clone(),
+    );
+    findings.extend(accounts_of_kind::<ClusterProviderAccount>(
+        cluster.each(None, params).await,
+        |account| account.status.clone(),
+    ));
     findings
+}
+
+/// The findings on the accounts of one kind. One that cannot be decoded is bad.
+fn accounts_of_kind<K>(
+    listed: Result<Vec<Named<K>>, Error>,
+    status: impl Fn(&K) -> Option<AccountStatus>,
+) -> Vec<Finding>
+where
+    K: Resource<DynamicType = ()>,
+{
+    let listed = match listed {
+        Ok(listed) => listed,
+        Err(error) => return vec![Finding::unknown(format!("{}s", K::kind(&())), &error)],
+    };
+    let finding = |(check, account): Named<K>| match account {
+        Ok(account) => account_is_ready(check, account.meta().generation, status(&account)),
+        Err(error) => Finding::new(State::Bad, check, said(&error.to_string())),
+    };
+    listed.into_iter().map(finding).collect()
 }
 
 fn account_is_ready(
@@ -392,6 +400,10 @@ mod tests {
                 State::Ok,
             ),
             (
+                json!({"holderIdentity": "a", "renewTime": "2026-11-25T00:05:00.000000Z", "leaseDurationSeconds": 15}),
+                State::Unknown,
+            ),
+            (
                 json!({"holderIdentity": "a", "renewTime": "2026-11-24T00:00:00.000000Z", "leaseDurationSeconds": 15}),
                 State::Bad,
             ),
@@ -447,6 +459,22 @@ mod tests {
             assert_eq!(bad(&found), 1, "{at}: {found:?}");
         }
         assert_eq!(bound(&[], &bindings).len(), 1);
+    }
+
+    #[test]
+    fn an_account_that_cannot_be_decoded_is_bad() {
+        let error = Error::Missing {
+            what: "this version of the plugin cannot read it".to_owned(),
+            next: "Install the other version".to_owned(),
+        };
+        let listed = vec![("ProviderAccount support/a".to_owned(), Err(error))];
+        let found = accounts_of_kind::<ProviderAccount>(Ok(listed), |it| it.status.clone());
+        let states: Vec<_> = found
+            .iter()
+            .map(|it| (it.state, it.check.as_str()))
+            .collect();
+        assert_eq!(states, [(State::Bad, "ProviderAccount support/a")]);
+        assert!(found[0].detail.contains("cannot read it"), "{found:?}");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::error::{Error, causes};
 use super::survey::Known;
 
 pub(super) use connection::Connection;
-pub(super) use objects::Selection;
+pub(super) use objects::{Named, Selection};
 
 /// A cluster that can only be read.
 pub(super) struct Cluster {

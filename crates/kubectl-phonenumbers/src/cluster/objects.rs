@@ -13,6 +13,9 @@ use crate::error::Error;
 /// How many objects are asked for at once, as kubectl does.
 const PAGE: u32 = 500;
 
+/// An object behind its kind and name for people, or why this version cannot decode it.
+pub(crate) type Named<K> = (String, Result<K, Error>);
+
 /// Which objects of a kind a command is about.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Selection {
@@ -23,6 +26,13 @@ pub(crate) struct Selection {
     /// Only objects whose labels are as SELECTOR says, in kubectl's syntax.
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     pub(crate) selector: Option<String>,
+}
+
+impl Selection {
+    /// The namespace that it is about; `None` for all of them.
+    pub(crate) fn namespace_in<'a>(&self, cluster: &'a Cluster) -> Option<&'a str> {
+        (!self.all_namespaces).then_some(cluster.namespace.as_str())
+    }
 }
 
 impl Cluster {
@@ -94,11 +104,8 @@ impl Cluster {
     {
         let mut params = ListParams::default();
         params.label_selector.clone_from(&selection.selector);
-        if selection.all_namespaces {
-            self.list_in(None, params, notes).await
-        } else {
-            self.list_in(Some(&self.namespace), params, notes).await
-        }
+        let namespace = selection.namespace_in(self);
+        self.list_in(namespace, params, notes).await
     }
 
     /// Where `selection` looks, for people.
@@ -123,19 +130,36 @@ impl Cluster {
     where
         K: Resource<DynamicType = ()> + DeserializeOwned,
     {
-        let kind = K::kind(&());
         let mut items = Vec::new();
-        for object in self.dynamic::<K>(namespace, params).await? {
-            let what = match object.namespace() {
-                Some(namespace) => format!("{kind} {namespace}/{}", object.name_any()),
-                None => format!("{kind} {}", object.name_any()),
-            };
-            match decoded(object, &what) {
+        for (what, object) in self.each(namespace, params).await? {
+            match object {
                 Ok(item) => items.push(item),
                 Err(error) => notes.push(format!("warning: {what} is left out: {error}")),
             }
         }
         Ok(items)
+    }
+
+    /// The objects of a kind in `namespace`, or in all, whether this version can decode them or not.
+    pub(crate) async fn each<K>(
+        &self,
+        namespace: Option<&str>,
+        params: ListParams,
+    ) -> Result<Vec<Named<K>>, Error>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        let kind = K::kind(&());
+        let objects = self.dynamic::<K>(namespace, params).await?.into_iter();
+        let decoded = objects.map(|object| {
+            let what = match object.namespace() {
+                Some(namespace) => format!("{kind} {namespace}/{}", object.name_any()),
+                None => format!("{kind} {}", object.name_any()),
+            };
+            let object = decoded(object, &what);
+            (what, object)
+        });
+        Ok(decoded.collect())
     }
 
     /// The same as the API server has them, whether this version can decode them or not.
