@@ -27,13 +27,12 @@ async fn main() -> ExitCode {
     };
     match run(arguments).await {
         Ok(answer) => match print(&answer) {
-            // The reader has what it wanted, as with `| head`.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-            Err(error) => {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 say(&format!("error: the answer cannot be written: {error}"));
                 ExitCode::FAILURE
             }
-            Ok(()) => ExitCode::from(answer.code),
+            // A reader that goes has what it wanted, as with `| head`.
+            Ok(()) | Err(_) => ExitCode::from(answer.code),
         },
         Err(error) => {
             let error = line(&error.to_string(), MOST_OF_MESSAGE);

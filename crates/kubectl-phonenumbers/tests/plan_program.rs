@@ -3,8 +3,9 @@
 #![cfg(test)]
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// A folder that goes with the test.
 struct Folder(PathBuf);
@@ -196,4 +197,25 @@ fn a_wrong_command_and_a_broken_manifest_are_told_in_one_line_without_the_codes_
     let (code, help, _) = plan(&folder.0, &["--help"]);
     assert_eq!(code, 0);
     assert!(help.contains("--against-cluster"), "{help}");
+}
+
+#[test]
+fn a_reader_that_goes_does_not_change_the_exit_code() {
+    let folder = Folder::new("reader");
+    let mut program = Command::new(env!("CARGO_BIN_EXE_kubectl-phonenumbers"))
+        .args(["plan", "-n", "support", "-f", "-", "--base", "base"])
+        .current_dir(&folder.0)
+        .env("KUBECONFIG", "/nowhere")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // It goes before the program has read what to answer.
+    drop(program.stdout.take());
+    let mut input = program.stdin.take().unwrap();
+    let text = format!("{ACCOUNT}{}", number("a", "+12125550101"));
+    input.write_all(text.as_bytes()).unwrap();
+    drop(input);
+    assert_eq!(program.wait().unwrap().code(), Some(2));
 }
