@@ -11,6 +11,7 @@ use telephony::number::{Price, Provider};
 
 use super::By;
 use crate::error::Error;
+use crate::table::shown;
 
 /// The columns, in the order of the rows.
 pub(crate) const COLUMNS: &[&str] = &[
@@ -70,27 +71,31 @@ fn row(number: &PhoneNumber, month: &[String; 2]) -> Vec<String> {
         Provider::Telnyx => "Telnyx",
     };
     let [start, end] = month.clone();
+    let held = cell(status.phone_number);
     vec![
         cost,
         currency,
         start,
         end,
         "Purchase".to_owned(),
-        format!(
-            "Monthly price of {}",
-            status.phone_number.clone().unwrap_or_default()
-        ),
+        format!("Monthly price of {held}"),
         "Recurring".to_owned(),
         provider.to_owned(),
-        status.id.unwrap_or_default(),
-        status.phone_number.unwrap_or_default(),
+        cell(status.id),
+        held,
         "Phone number".to_owned(),
         "Networking".to_owned(),
         "Phone numbers".to_owned(),
-        status.account_id.unwrap_or_default(),
-        By::Account.of(number).unwrap_or_default(),
+        cell(status.account_id),
+        cell(By::Account.of(number)),
         tags(number),
     ]
+}
+
+/// `text` as it may be shown in a terminal; empty where there is none.
+fn cell(text: Option<String>) -> String {
+    let text = text.filter(|text| !text.is_empty());
+    text.as_deref().map(shown).unwrap_or_default()
 }
 
 /// The labels of the object, with its namespace, its name and its assistant under the prefix of the API group.
@@ -158,6 +163,14 @@ mod tests {
                 "telephony.burki.dev/name": "nyc", "telephony.burki.dev/assistant": "7"})
         );
         assert_eq!((&rows[1][0], &rows[1][1]), ("", ""));
+        let mut hostile = number(Value::Null);
+        let status = hostile.status.as_mut().unwrap();
+        status.id = Some("PN1\u{1b}[2J".to_owned());
+        status.phone_number = Some("+1\u{202e}2".to_owned());
+        status.account_id = None;
+        let text = csv(&[hostile], now, true).unwrap();
+        assert!(text.contains(",PN1?[2J,+1?2,"), "{text}");
+        assert!(text.contains("Phone numbers,,support/twilio,"), "{text}");
         let bare = csv(&[], now, true).unwrap();
         assert_eq!(bare, "");
     }
