@@ -20,6 +20,9 @@ const NAME_CHARS: usize = 64;
 /// With a hyphen and the 15 digits of the longest number behind it, a name is a DNS label of at most 63 characters.
 const STEM: usize = 63 - 1 - 15;
 
+/// A name that no manifest gets: kustomize takes a file of this name for its own.
+const NOT_A_NAME: &str = "kustomization";
+
 /// Where manifests go and which account they name.
 #[derive(Clone, Debug)]
 pub(super) struct Destination {
@@ -45,6 +48,7 @@ fn names(found: &[Holding], provider: Provider, taken: &HashSet<String>) -> Vec<
         *times.entry(stem).or_default() += 1;
     }
     let mut used = taken.clone();
+    used.insert(NOT_A_NAME.to_owned());
     let mut names = Vec::new();
     for (holding, stem) in found.iter().zip(&stems) {
         let digits = holding.number.digits();

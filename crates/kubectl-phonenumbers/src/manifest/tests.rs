@@ -320,3 +320,13 @@ spec:
         "phonenumber.telephony.burki.dev/nyc\nphonenumber.telephony.burki.dev/number-12125551235\n"
     );
 }
+
+#[test]
+fn no_manifest_has_the_name_of_kustomizes_own_file() {
+    let found = [
+        holding("+12125550100", "Kustomization"),
+        holding("+12125550101", "nyc"),
+    ];
+    let names = names(&found, Provider::Twilio, &HashSet::new());
+    assert_eq!(names, ["kustomization-12125550100", "nyc"]);
+}
