@@ -129,6 +129,9 @@ fn gone(owner: &Owner, standing: &Standing, around: &Surroundings) -> Verdict {
         verdict.wanted.clone_from(number);
     }
     verdict.price.clone_from(&held.price);
+    if held.is_uncertain {
+        verdict.notes.push(uncertainty(false).to_owned());
+    }
     let (action, why) = match deletion(spec, held.origin, standing.is_owned) {
         Deletion::Retains => (
             Action::Retain,
@@ -272,6 +275,10 @@ fn stays(
     }
     verdict.price.clone_from(&held.price);
     verdict.notes.clone_from(&wanted.notes);
+    if held.is_uncertain {
+        verdict.may_buy = !number.spec.suspend;
+        verdict.notes.push(uncertainty(verdict.may_buy).to_owned());
+    }
     let deletion = deletion(&number.spec, held.origin, standing.is_owned);
     verdict.on_deletion = Some(word(deletion));
     verdict.why = why_changed(&standing.number, number, &changes);
@@ -308,6 +315,14 @@ fn is_old(verdict: &Verdict, standing: &Standing) -> bool {
         && (verdict.action != Action::Refuse || standing.waits == verdict.reason)
 }
 
+/// What a reader should know of an object whose manifest does not show whether it holds a number.
+fn uncertainty(may_buy: bool) -> &'static str {
+    match may_buy {
+        true => "it was suspended: if it holds no number, one is bought, which is not known here",
+        false => "it is suspended: whether it holds a number is not known here",
+    }
+}
+
 /// What a change means for the number that is held.
 fn why_changed(old: &PhoneNumber, new: &PhoneNumber, changes: &[String]) -> String {
     let mut parts = Vec::new();
@@ -331,7 +346,9 @@ fn changes(old: &PhoneNumberSpec, new: &PhoneNumberSpec) -> Vec<String> {
 }
 
 /// The PhoneNumbers as they stand once `verdicts` on `after` have come true: what manifests alone let one assume.
-pub(super) fn assumed(after: &After, verdicts: &[Verdict]) -> Before {
+///
+/// A suspended object may have bought before it was suspended: it is taken to hold a number, uncertainly.
+pub(super) fn assumed(after: &After, verdicts: &[Verdict], around: &Surroundings) -> Before {
     let mut standing = Before::new();
     for verdict in verdicts {
         let wanted = after.get(&verdict.owner);
@@ -339,11 +356,16 @@ pub(super) fn assumed(after: &After, verdicts: &[Verdict]) -> Before {
             continue;
         };
         let adopts = number.spec.adoption_policy == AdoptionPolicy::Adopt;
-        let holds = matches!(verdict.action, Action::Buy | Action::Adopt).then(|| Held {
+        let is_uncertain = verdict.action == Action::Keep;
+        let holds = (verdict.action != Action::Refuse).then(|| Held {
             number: number.spec.phone_number.clone(),
-            price: verdict.price.clone(),
+            price: around
+                .quote(&AccountKey::of(number), &number.spec)
+                .price()
+                .cloned(),
             origin: if adopts { Came::Either } else { Came::Bought },
             account_id: None,
+            is_uncertain,
         });
         let new = Standing {
             number: number.clone(),

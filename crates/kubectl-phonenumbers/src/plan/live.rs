@@ -198,6 +198,7 @@ fn standing(number: PhoneNumber) -> Standing {
         price: cost.and_then(|it| Price::read(&it.monthly, &it.upfront, &it.currency)),
         origin: came,
         account_id: status.account_id.clone().map(AccountId::from),
+        is_uncertain: false,
     });
     let ready = status.conditions.iter();
     let mut ready = ready.filter(|it| it.type_ == condition::READY);

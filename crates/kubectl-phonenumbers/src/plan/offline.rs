@@ -32,7 +32,7 @@ pub(super) fn decide(
     let was = Side::checked(base, definitions, |_| None);
     let mut around = was.surroundings(prices);
     let of_base = decide_all(&BTreeMap::new(), &was.numbers, &around);
-    let before = assumed(&was.numbers, &of_base);
+    let before = assumed(&was.numbers, &of_base, &around);
     // Where a number is held, its id and, of a search, the number are not known.
     let holds = |key: &Key| {
         let standing = before.get(&owner(key));

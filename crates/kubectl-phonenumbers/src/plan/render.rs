@@ -59,7 +59,7 @@ impl Report {
         let has_deeds = self
             .verdicts
             .iter()
-            .any(|verdict| verdict.action.is_a_deed());
+            .any(|verdict| verdict.action.is_a_deed() || verdict.may_buy);
         match (is_refused || !self.passed.is_empty(), has_deeds) {
             (true, _) => super::REFUSED,
             (false, true) => super::SPENDS,
@@ -277,7 +277,7 @@ struct Document<'a> {
     exceeded: &'a [String],
     /// What a reader should know.
     notes: &'a [String],
-    /// 0: nothing is bought, adopted or released. 2: something is. 3: something is refused, or a maximum is passed.
+    /// 0: nothing is bought, adopted or released. 2: something is, or may be bought. 3: something is refused, or a maximum is passed.
     exit_code: u8,
 }
 

@@ -45,6 +45,8 @@ pub(super) struct Held {
     pub(super) origin: Came,
     /// The account at the provider that holds it, where that is known.
     pub(super) account_id: Option<AccountId>,
+    /// True if it may hold nothing: manifests alone do not show it.
+    pub(super) is_uncertain: bool,
 }
 
 /// How a number came to the PhoneNumber that holds it.
@@ -227,7 +229,7 @@ pub(super) struct Verdict {
     pub(super) notes: Vec<String>,
     /// True if nothing asks for it but what was there before: the refusal is an old one.
     pub(super) is_old: bool,
-    /// True if an adoption may be a purchase: it is not known what the account has.
+    /// True if an adoption or a change may be a purchase: it is not known what the account has, or what is held.
     pub(super) may_buy: bool,
     /// True of a release that certainly happens, and at once: only that lowers what maxima are about.
     pub(super) saves_at_once: bool,

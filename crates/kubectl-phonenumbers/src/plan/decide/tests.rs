@@ -96,6 +96,7 @@ fn held(change: Value, came: Came) -> Standing {
             price: Some(price("1.15")),
             origin: came,
             account_id: Some(AccountId::new("AC1")),
+            is_uncertain: false,
         }),
         is_owned: false,
         created: None,

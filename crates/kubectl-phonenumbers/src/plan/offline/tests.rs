@@ -99,18 +99,18 @@ fn both_sides_are_compared_object_by_object_and_cent_by_cent() {
             "refuse protected ReleaseProtected",
             "refuse renamed Invalid",
             "buy new",
-            "buy resumed",
             "adopt adopted",
             "release goes",
             "retain retained",
             "change twilio",
             "change changes",
+            "change resumed",
             "keep stays",
         ]
     );
     assert_eq!(
         report.sentence(),
-        "4 refused, 2 bought, 1 adopted, 1 released, 1 retained, 2 changed, 1 kept: +1.15 USD a month."
+        "4 refused, 1 bought, 1 adopted, 1 released, 1 retained, 3 changed, 1 kept: +0.00 USD a month."
     );
     assert_eq!(report.code(), 3);
 }
@@ -186,4 +186,33 @@ fn a_refused_account_stays_as_it_is() {
         lines(&report),
         ["refuse twilio Invalid", "refuse a LimitReached"]
     );
+}
+
+#[test]
+fn a_suspended_object_may_hold_a_number_and_may_buy_one_once_it_is_resumed() {
+    let with = |change: Value| side(&[account(json!({})), number("a", 1, change)]);
+    let suspended = || with(json!({"suspend": true}));
+    for (new, wanted, code, passed) in [
+        (suspended(), "keep a", 0, 0),
+        (with(json!({})), "change a", 2, 1),
+        (side(&[account(json!({}))]), "refuse a Suspended", 3, 0),
+    ] {
+        let definitions = Definitions::of_this_version().unwrap();
+        let decided = decide(&new, &suspended(), Some(prices()), &definitions);
+        let maxima = crate::plan::money::Maxima {
+            monthly: vec!["1USD".parse().unwrap()],
+            upfront: Vec::new(),
+        };
+        let maxima = |totals: &_| maxima.passed(totals);
+        let with_maxima = Report::new(decided.verdicts, maxima, Vec::new(), false);
+        let report = report(&new, &suspended());
+        assert_eq!(lines(&report), [wanted]);
+        assert_eq!(report.code(), code, "{wanted}");
+        assert_eq!(with_maxima.passed.len(), passed, "{wanted}");
+        let notes = &report.verdicts[0].notes;
+        assert!(
+            notes.iter().any(|note| note.contains("suspended")),
+            "{notes:?}"
+        );
+    }
 }
