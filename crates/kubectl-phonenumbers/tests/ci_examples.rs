@@ -126,12 +126,37 @@ fn the_workflow_for_github_writes_the_plan_and_fails_where_it_costs_too_much() {
     assert!(step("Comment").starts_with("gh pr comment "));
 }
 
-#[test]
-fn the_job_for_gitlab_writes_the_plan_and_fails_where_it_costs_too_much() {
+/// The script of the job for GitLab.
+fn job() -> String {
     let job = example("gitlab-ci.yml");
     let script = job["phone-numbers"]["script"].as_array().unwrap();
     let script: Vec<_> = script.iter().map(|line| line.as_str().unwrap()).collect();
-    let script = script.join("\n");
+    script.join("\n")
+}
+
+#[test]
+fn the_job_for_gitlab_compares_a_fork_with_the_project_that_the_change_is_for() {
+    let (folder, work) = checkout("gitlab-fork", "1.15");
+    assert!(bash(&work, "git remote set-url origin /nowhere", &[]));
+    let project = folder.0.join("origin");
+    let variables = [
+        ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "main"),
+        ("CI_MERGE_REQUEST_PROJECT_URL", project.to_str().unwrap()),
+        ("CI_MERGE_REQUEST_PROJECT_ID", "1"),
+        ("CI_PROJECT_ID", "2"),
+    ];
+    assert!(bash(&work, &job(), &variables));
+    let plan = fs::read_to_string(work.join("plan.md")).unwrap();
+    assert!(
+        plan.contains("| buy | support/b | +12125550102 | twilio | 1.15 |"),
+        "{plan}"
+    );
+    assert!(job().contains("projects/$CI_MERGE_REQUEST_PROJECT_ID/merge_requests/"));
+}
+
+#[test]
+fn the_job_for_gitlab_writes_writes_the_plan_and_fails_where_it_costs_too_much() {
+    let script = job();
     for (name, monthly, more, passes) in [
         ("gitlab", "1.15", 1, true),
         ("gitlab-dear", "30", 2, true),
