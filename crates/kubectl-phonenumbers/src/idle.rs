@@ -116,21 +116,15 @@ async fn last_use(
     holding: &Holding,
     period: Period,
 ) -> Result<LastUse, ProviderError> {
-    let provider = account.provider_api();
     for _ in 1..TRIES {
-        match account
-            .call(provider.last_use(&holding.number, period))
-            .await
-        {
+        match account.last_use(&holding.number, period).await {
             Err(ProviderError::Throttled(pause)) => {
                 tokio::time::sleep(pause.unwrap_or(PAUSE).min(LONGEST_PAUSE)).await;
             }
             answered => return answered,
         }
     }
-    account
-        .call(provider.last_use(&holding.number, period))
-        .await
+    account.last_use(&holding.number, period).await
 }
 
 fn row(holding: &Holding, used: LastUse, now: Timestamp) -> Vec<String> {

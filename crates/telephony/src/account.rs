@@ -23,9 +23,9 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Instant};
 use crate::flight::Flight;
-use crate::number::{AccountId, Kind, MessagingService, Price};
+use crate::number::{AccountId, E164, Kind, MessagingService, Price};
 use crate::panics::lock;
-use crate::provider::{Error, Identity, ProviderApi, Webhook, WebhookOwner};
+use crate::provider::{Error, Identity, LastUse, Period, ProviderApi, Webhook, WebhookOwner};
 
 pub use accounts::{Accounts, Endpoints, Known};
 use cached::Cached;
@@ -171,6 +171,14 @@ impl Account {
             self.shared.prices.forget(&key);
         }
         asked
+    }
+
+    /// When `number` was used last, as [`ProviderApi::last_use`] says.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn last_use(&self, number: &E164, period: Period) -> Result<LastUse, Error> {
+        self.call(self.provider_api.last_use(number, period)).await
     }
 
     /// Lets at most `most` requests be under way from now on.

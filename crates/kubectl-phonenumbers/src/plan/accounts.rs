@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::manifests::{Key, Kind};
-use super::offline::owner;
+use super::manifests::{Key, Kind, owner};
 use super::paths::differing;
 use super::situation::{Action, Verdict};
 

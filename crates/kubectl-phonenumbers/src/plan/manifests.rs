@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use phonenumber_api::GROUP;
 use serde_json::Value;
+use telephony::number::Owner;
 
 use crate::error::Error;
 
@@ -48,6 +49,14 @@ impl Kind {
 
 /// What names an object: its kind, its namespace (empty where it has none) and its name.
 pub(super) type Key = (Kind, String, String);
+
+/// The namespace and name in `key`.
+pub(super) fn owner((_, namespace, name): &Key) -> Owner {
+    Owner {
+        namespace: namespace.clone(),
+        name: name.clone(),
+    }
+}
 
 /// An object with the place that it was read from.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,13 +9,12 @@ use phonenumber_api::{
     ProviderAccount,
 };
 use serde_json::Value;
-use telephony::number::Owner;
 
 use super::Decided;
 use super::accounts::{altered, removed};
 use super::admission::{Checked, Definitions, Old};
 use super::decide::{assumed, decide as decide_all};
-use super::manifests::{Key, Kind, Manifest};
+use super::manifests::{Key, Kind, Manifest, owner};
 use super::situation::{AccountFacts, Action, After, Surroundings, Verdict, Wanted};
 use crate::prices::list::PriceList;
 
@@ -186,14 +185,6 @@ fn wanted(checked: Checked, manifest: &Manifest) -> Wanted {
         )),
     };
     Wanted { number, notes }
-}
-
-/// The namespace and name in `key`.
-pub(super) fn owner((_, namespace, name): &Key) -> Owner {
-    Owner {
-        namespace: namespace.clone(),
-        name: name.clone(),
-    }
 }
 
 fn labels(object: &Value) -> BTreeMap<String, String> {
