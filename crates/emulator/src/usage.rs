@@ -3,8 +3,6 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::carrier::World;
-
 /// A call or a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -26,16 +24,16 @@ pub(super) enum RecordKind {
     Message,
 }
 
-/// Records of this kind from and to these numbers since a time, in the order in which the provider shows them.
+/// Those of `records` that are of this kind, from and to these numbers and since a time: the latest first, or the oldest.
 pub(super) fn found<'a>(
-    world: &'a World,
+    records: &'a [Record],
+    is_oldest_first: bool,
     kind: RecordKind,
     from: Option<&str>,
     to: Option<&str>,
     since: Option<Timestamp>,
 ) -> Vec<&'a Record> {
-    let mut found: Vec<_> = world
-        .records
+    let mut found: Vec<_> = records
         .iter()
         .filter(|record| record.kind == kind)
         .filter(|record| from.is_none_or(|from| record.from == from))
@@ -43,7 +41,7 @@ pub(super) fn found<'a>(
         .filter(|record| since.is_none_or(|since| record.at >= since))
         .collect();
     found.sort_by_key(|record| record.at);
-    if !world.state.switches.records_oldest_first {
+    if !is_oldest_first {
         found.reverse();
     }
     found

@@ -40,7 +40,14 @@ pub(super) fn list(world: &World, request: &Request) -> Reply {
         }
     };
     let side = |name: &str| request.query(name);
-    let found = found(world, kind, side("filter[cli]"), side("filter[cld]"), since);
+    let found = found(
+        &world.records,
+        world.state.switches.records_oldest_first,
+        kind,
+        side("filter[cli]"),
+        side("filter[cld]"),
+        since,
+    );
     super::page(found, row, request)
 }
 

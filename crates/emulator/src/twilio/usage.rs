@@ -23,7 +23,8 @@ pub(super) fn list(world: &World, kind: RecordKind, account: &str, request: &Req
     };
     let size = request.query("PageSize").and_then(|size| size.parse().ok());
     let found = found(
-        world,
+        &world.records,
+        world.state.switches.records_oldest_first,
         kind,
         request.query("From"),
         request.query("To"),
