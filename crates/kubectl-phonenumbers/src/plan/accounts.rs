@@ -37,19 +37,8 @@ fn is_account(key: &Key) -> bool {
 
 fn row(key: &Key, why: &str, changes: Vec<String>) -> Verdict {
     Verdict {
-        kind: key.0,
-        owner: owner(key),
-        action: Action::Change,
-        wanted: String::new(),
-        account: None,
-        reason: None,
         why: why.to_owned(),
-        price: None,
         changes,
-        on_deletion: None,
-        notes: Vec::new(),
-        is_old: false,
-        may_buy: false,
-        saves_at_once: false,
+        ..Verdict::new(key.0, owner(key), Action::Change)
     }
 }

@@ -67,40 +67,22 @@ fn in_turn<'a>(before: &Before, after: &'a After) -> Vec<(&'a Owner, &'a Wanted)
 /// A verdict on `number`, to be completed.
 fn verdict(owner: &Owner, number: &PhoneNumber, action: Action, why: &str) -> Verdict {
     Verdict {
-        kind: Kind::PhoneNumber,
-        owner: owner.clone(),
-        action,
         wanted: wanted(&number.spec),
         account: Some(AccountKey::of(number)),
-        reason: None,
         why: why.to_owned(),
-        price: None,
-        changes: Vec::new(),
-        on_deletion: None,
-        notes: Vec::new(),
-        is_old: false,
-        may_buy: false,
-        saves_at_once: false,
+        ..Verdict::new(Kind::PhoneNumber, owner.clone(), action)
     }
 }
 
 /// What the API server refuses.
 fn invalid(owner: &Owner, standing: Option<&Standing>, why: &str, notes: &[String]) -> Verdict {
     Verdict {
-        kind: Kind::PhoneNumber,
-        owner: owner.clone(),
-        action: Action::Refuse,
         wanted: standing.map_or_else(String::new, |it| wanted(&it.number.spec)),
         account: standing.map(|it| AccountKey::of(&it.number)),
         reason: Some("Invalid".to_owned()),
         why: why.to_owned(),
-        price: None,
-        changes: Vec::new(),
-        on_deletion: None,
         notes: notes.to_vec(),
-        is_old: false,
-        may_buy: false,
-        saves_at_once: false,
+        ..Verdict::new(Kind::PhoneNumber, owner.clone(), Action::Refuse)
     }
 }
 

@@ -135,20 +135,9 @@ impl Side {
         }
         if is_refused {
             self.refused_accounts.push(Verdict {
-                kind: key.0,
-                owner: owner(key),
-                action: Action::Refuse,
-                wanted: String::new(),
-                account: None,
                 reason: Some("Invalid".to_owned()),
                 why: format!("{} ({})", checked.refusals.join("; "), manifest.place),
-                price: None,
-                changes: Vec::new(),
-                on_deletion: None,
-                notes: Vec::new(),
-                is_old: false,
-                may_buy: false,
-                saves_at_once: false,
+                ..Verdict::new(key.0, owner(key), Action::Refuse)
             });
         }
     }

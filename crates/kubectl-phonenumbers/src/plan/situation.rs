@@ -236,6 +236,28 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
+    /// `action` on an object of which nothing else is said.
+    pub(super) fn new(kind: Kind, owner: Owner, action: Action) -> Self {
+        Self {
+            kind,
+            owner,
+            action,
+            wanted: String::new(),
+            account: None,
+            reason: None,
+            why: String::new(),
+            price: None,
+            changes: Vec::new(),
+            on_deletion: None,
+            notes: Vec::new(),
+            is_old: false,
+            may_buy: false,
+            saves_at_once: false,
+        }
+    }
+}
+
+impl Verdict {
     /// A refusal with this reason.
     pub(super) fn refuse(mut self, reason: Reason, why: impl Into<String>) -> Self {
         self.action = Action::Refuse;

@@ -7,28 +7,19 @@ use std::path::Path;
 use telephony::number::Owner;
 
 fn verdict(action: Action, name: &str) -> Verdict {
+    let owner = Owner {
+        namespace: "support".into(),
+        name: name.into(),
+    };
     Verdict {
-        kind: Kind::PhoneNumber,
-        owner: Owner {
-            namespace: "support".into(),
-            name: name.into(),
-        },
-        action,
         wanted: "+12125551234".into(),
         account: Some(AccountKey {
             kind: AccountKind::ProviderAccount,
             namespace: Some("support".into()),
             name: "twilio".into(),
         }),
-        reason: None,
-        why: String::new(),
         price: Price::read("1.15", "0", "USD"),
-        changes: Vec::new(),
-        on_deletion: None,
-        notes: Vec::new(),
-        is_old: false,
-        may_buy: false,
-        saves_at_once: false,
+        ..Verdict::new(Kind::PhoneNumber, owner, action)
     }
 }
 
