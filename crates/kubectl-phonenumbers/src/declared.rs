@@ -2,8 +2,7 @@
 //! passed over.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use phonenumber_api::GROUP;
@@ -11,6 +10,7 @@ use serde_json::Value;
 use telephony::number::Owner;
 
 use super::error::Error;
+use super::files::{Unreadable, texts};
 
 /// Where manifests are.
 #[derive(Args, Clone, Debug, Default)]
@@ -37,7 +37,13 @@ impl Files {
     pub(super) fn phone_numbers(&self, namespace: &str) -> Result<BTreeSet<Owner>, Error> {
         let mut found = BTreeSet::new();
         for place in &self.places {
-            for (title, text) in texts(place, self.recursive)? {
+            let texts = texts(place, self.recursive).map_err(|unreadable| {
+                let Unreadable { title, why } = unreadable;
+                Error::Flag(format!(
+                    "cannot read {title}: {why}. Name another place with -f"
+                ))
+            })?;
+            for (title, text) in texts {
                 let documents = serde_saphyr::from_multiple::<Value>(&text);
                 let documents = documents.map_err(|error| {
                     let why = error.to_string();
@@ -51,56 +57,6 @@ impl Files {
         }
         Ok(found)
     }
-}
-
-/// The texts in `place`, each with what it is called.
-fn texts(place: &Path, is_recursive: bool) -> Result<Vec<(String, String)>, Error> {
-    let unreadable = |what: &str, error: &io::Error| {
-        Error::Flag(format!(
-            "cannot read {what}: {error}. Name another place with -f"
-        ))
-    };
-    if place == Path::new("-") {
-        let title = "standard input".to_owned();
-        let mut text = String::new();
-        let read = io::stdin().read_to_string(&mut text);
-        read.map_err(|error| unreadable(&title, &error))?;
-        return Ok(vec![(title, text)]);
-    }
-    let mut files = Vec::new();
-    let title = place.display().to_string();
-    match place.is_dir() {
-        true => {
-            collect(place, is_recursive, &mut files).map_err(|error| unreadable(&title, &error))?
-        }
-        false => files.push(place.to_owned()),
-    }
-    let mut texts = Vec::new();
-    for file in files {
-        let title = file.display().to_string();
-        let text = std::fs::read_to_string(&file).map_err(|error| unreadable(&title, &error))?;
-        texts.push((title, text));
-    }
-    Ok(texts)
-}
-
-/// The manifests in `folder`, by name.
-fn collect(folder: &Path, is_recursive: bool, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    let mut entries = Vec::new();
-    for entry in folder.read_dir()? {
-        entries.push(entry?.path());
-    }
-    entries.sort();
-    for path in entries {
-        let extension = path.extension();
-        let is_manifest = extension.is_some_and(|it| it == "yaml" || it == "yml" || it == "json");
-        if path.is_dir() && is_recursive {
-            collect(&path, is_recursive, files)?;
-        } else if path.is_file() && is_manifest {
-            files.push(path);
-        }
-    }
-    Ok(())
 }
 
 /// Adds `object` if it is a PhoneNumber, or those in it if it is a List.
@@ -125,6 +81,7 @@ fn add(object: &Value, namespace: &str, found: &mut BTreeSet<Owner>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     const NUMBER: &str = "apiVersion: telephony.burki.dev/v1alpha1\nkind: PhoneNumber\n";
 

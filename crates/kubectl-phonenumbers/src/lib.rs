@@ -11,6 +11,7 @@ mod declared;
 mod deletion;
 mod description;
 mod error;
+mod files;
 mod folder;
 mod idle;
 mod import;

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use phonenumber_api::GROUP;
 use serde_json::Value;
 use telephony::number::Owner;
 
 use crate::error::Error;
+use crate::files::{Unreadable, texts};
 
 /// The kinds that a plan is about. Namespaces are read for their labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,60 +86,15 @@ pub(super) fn read(
 ) -> Result<BTreeMap<Key, Manifest>, Error> {
     let mut found = BTreeMap::new();
     for place in places {
-        for (title, text) in texts(place)? {
+        let texts = texts(place.path, place.is_recursive).map_err(|unreadable| {
+            let Unreadable { title, why } = unreadable;
+            Error::Manifest(format!("cannot read {title}: {why}"))
+        })?;
+        for (title, text) in texts {
             add(&mut found, &title, &text, namespace)?;
         }
     }
     Ok(found)
-}
-
-/// The texts in `place`, each with what it is called.
-fn texts(place: &Place<'_>) -> Result<Vec<(String, String)>, Error> {
-    let unreadable = |path: &Path, why: &std::io::Error| {
-        Error::Manifest(format!("cannot read {}: {why}", path.display()))
-    };
-    if place.path == Path::new("-") {
-        let mut text = String::new();
-        let read = std::io::stdin().read_to_string(&mut text);
-        read.map_err(|why| unreadable(Path::new("standard input"), &why))?;
-        return Ok(vec![("standard input".to_owned(), text)]);
-    }
-    let mut files = Vec::new();
-    if place.path.is_dir() {
-        collect(place.path, place.is_recursive, &mut files)
-            .map_err(|why| unreadable(place.path, &why))?;
-    } else {
-        files.push(place.path.to_owned());
-    }
-    let mut texts = Vec::new();
-    for file in files {
-        let text = std::fs::read_to_string(&file).map_err(|why| unreadable(&file, &why))?;
-        texts.push((file.display().to_string(), text));
-    }
-    Ok(texts)
-}
-
-/// The manifests in `folder`, by name. A kustomization is no manifest: what it builds is read from standard input.
-fn collect(folder: &Path, is_recursive: bool, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    let mut entries = Vec::new();
-    for entry in folder.read_dir()? {
-        entries.push(entry?.path());
-    }
-    entries.sort();
-    for path in entries {
-        let is_manifest = path
-            .extension()
-            .is_some_and(|it| it == "yaml" || it == "yml" || it == "json");
-        let is_kustomization = path.file_stem().is_some_and(|it| it == "kustomization");
-        if path.is_dir() {
-            if is_recursive {
-                collect(&path, is_recursive, files)?;
-            }
-        } else if is_manifest && !is_kustomization {
-            files.push(path);
-        }
-    }
-    Ok(())
 }
 
 /// Adds the objects in `text`, which is called `title`.
