@@ -150,37 +150,15 @@ impl Cluster {
         own: &Limits,
     ) -> AccountLimits {
         let mut limits = AccountLimits::of(own, &title(key, key));
-        for (other, declared) in self.that_open(account) {
-            limits = limits.and(AccountLimits::of(&declared, &title(&other, key)));
-        }
-        limits.release_delay = limits.release_delay.max(self.longest_delay(account));
-        limits
-    }
-
-    /// The longest delay of the accounts that open the account with these ids, or whose status says that they did. A credential that
-    /// does not work any more must not end a delay: a release cannot be undone.
-    fn longest_delay(&self, account: &[AccountId]) -> Duration {
-        let delays = self.caches.accounts_as(
-            |it| {
-                (
-                    id_of(it.status.as_ref()),
-                    it.spec.account.limits.release_delay(),
-                )
-            },
-            |it| {
-                (
-                    id_of(it.status.as_ref()),
-                    it.spec.account.limits.release_delay(),
-                )
-            },
-        );
-        let mut longest = Duration::ZERO;
-        for (id, delay) in delays {
-            if delay > longest && id.is_some_and(|id| account.contains(&id)) {
-                longest = delay;
+        for (other, declared, named) in self.declared_limits() {
+            if self.is_opened_by(&other, account) {
+                limits = limits.and(AccountLimits::of(&declared, &title(&other, key)));
+            } else if named.is_some_and(|id| account.contains(&id)) {
+                // A credential that does not work any more must not end a delay: a release cannot be undone.
+                limits.release_delay = limits.release_delay.max(declared.release_delay());
             }
         }
-        longest
+        limits
     }
 
     /// What `declared` sets a limit to for `number`, and how much of it is used in `account`.
@@ -233,20 +211,38 @@ impl Cluster {
         }
     }
 
-    /// The accounts that open the account with these ids at the provider, and their limits.
-    fn that_open(&self, account: &[AccountId]) -> Vec<(AccountKey, Limits)> {
-        let all = self.caches.accounts_as(
-            |it| (it.key(), it.spec.account.limits.clone()),
-            |it| (it.key(), it.spec.account.limits.clone()),
-        );
-        let opens = |(key, _): &(AccountKey, Limits)| matches!(self.opened_by(key), Opened::Account(id) if account.contains(&id));
-        all.into_iter().filter(opens).collect()
+    /// Every account with its limits, and the account at the provider that its status names.
+    fn declared_limits(&self) -> Vec<(AccountKey, Limits, Option<AccountId>)> {
+        self.caches.accounts_as(
+            |it| {
+                (
+                    it.key(),
+                    it.spec.account.limits.clone(),
+                    id_of(it.status.as_ref()),
+                )
+            },
+            |it| {
+                (
+                    it.key(),
+                    it.spec.account.limits.clone(),
+                    id_of(it.status.as_ref()),
+                )
+            },
+        )
+    }
+
+    /// True if the account `key` opens the account with these ids at the provider.
+    fn is_opened_by(&self, key: &AccountKey, account: &[AccountId]) -> bool {
+        matches!(self.opened_by(key), Opened::Account(id) if account.contains(&id))
     }
 
     /// The resources that wait for a limit of the account with these ids at the provider.
     pub(crate) fn waiting_in(&self, account: &[AccountId]) -> Vec<Arc<PhoneNumber>> {
-        let openers = self.that_open(account);
-        let users = openers.iter().flat_map(|(key, _)| self.users(key));
+        let accounts = self.caches.accounts_as(AnyAccount::key, AnyAccount::key);
+        let openers = accounts
+            .iter()
+            .filter(|key| self.is_opened_by(key, account));
+        let users = openers.flat_map(|key| self.users(key));
         users.filter(|user| waits_for_a_limit(user)).collect()
     }
 }

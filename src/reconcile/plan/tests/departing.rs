@@ -228,7 +228,7 @@ fn a_bought_number_waits_for_the_account_unless_the_spec_says_what_its_deletion_
     assert!(matches!(plan(&facts), Step::FetchById(_)));
 }
 
-/// Nobody is told to wait for a release that cannot take place, and what is gone is not waited for.
+/// A release that cannot take place is not announced, and a number that is gone has no delay.
 #[test]
 fn a_delay_is_for_what_the_account_is_seen_to_hold() {
     let mut facts = Facts {
