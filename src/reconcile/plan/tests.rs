@@ -1,5 +1,6 @@
 mod adopting;
 mod choosing;
+mod costs;
 mod departing;
 mod evidence;
 mod history;

@@ -1,7 +1,7 @@
 //! Searches, and the limits of an account.
 
 use super::*;
-use crate::number::{Amount, Capabilities, Capability, Currency, Description, Kind};
+use crate::number::{Amount, Capabilities, Capability, Currency, Kind};
 use crate::provider::RefusalKind;
 
 pub(super) fn search() -> Search {
@@ -16,11 +16,11 @@ pub(super) fn search() -> Search {
     }
 }
 
-fn price(monthly: &str, currency: &str) -> Price {
+pub(super) fn price(monthly: &str, currency: &str) -> Price {
     Price::read(monthly, "0", currency).unwrap()
 }
 
-fn budget(amount: &str) -> Budget {
+pub(super) fn budget(amount: &str) -> Budget {
     Budget {
         amount: Amount::read(amount).unwrap(),
         currency: Currency::new("USD").unwrap(),
@@ -28,7 +28,7 @@ fn budget(amount: &str) -> Budget {
 }
 
 /// A search that has found nothing of its own in the account.
-fn searching() -> Facts {
+pub(super) fn searching() -> Facts {
     let facts = Facts {
         number: None,
         search: Some(search()),
@@ -37,7 +37,7 @@ fn searching() -> Facts {
     looked(facts, None, None)
 }
 
-fn chosen() -> Facts {
+pub(super) fn chosen() -> Facts {
     let mut facts = searching();
     facts.number = Some(number());
     facts.findings.choice = Some(SearchResult::Chosen);
@@ -45,7 +45,7 @@ fn chosen() -> Facts {
     facts
 }
 
-fn buys(since: Option<Timestamp>) -> Step {
+pub(super) fn buys(since: Option<Timestamp>) -> Step {
     Step::Claim {
         intent: Intent::Buy,
         since,
@@ -179,106 +179,6 @@ fn a_resource_whose_mark_is_on_a_number_never_buys_a_second() {
         ..holding()
     });
     assert_eq!(reason(&plan(&exact)), Some(Reason::AlreadyOwned));
-}
-
-#[test]
-fn a_limit_on_cost_refuses_what_is_dearer_or_of_unknown_price() {
-    for (known, expected) in [
-        (Some(price("2.00", "USD")), None),
-        (Some(price("2.01", "USD")), Some(Reason::CostLimitExceeded)),
-        (Some(price("1.00", "EUR")), Some(Reason::PriceUnknown)),
-        (None, Some(Reason::PriceUnknown)),
-    ] {
-        let mut facts = looked(fresh(), None, None);
-        facts.budget = Some(budget("2"));
-        facts.findings.offer = Some(Some(Offer {
-            number: number(),
-            price: known.clone(),
-            description: Description::default(),
-        }));
-        let step = plan(&facts);
-        assert_eq!(reason(&step), expected, "{known:?}");
-        if expected.is_none() {
-            assert_eq!(step, buys(None));
-        }
-        facts.budget = None;
-        assert_eq!(
-            plan(&facts),
-            buys(None),
-            "without a limit no price is needed"
-        );
-        facts.limits.monthly_cost = vec![(budget("10"), Amount::read("8").unwrap())];
-        let with_the_account = match expected {
-            Some(Reason::CostLimitExceeded) => Some(Reason::LimitReached),
-            other => other,
-        };
-        assert_eq!(reason(&plan(&facts)), with_the_account, "{known:?}");
-    }
-}
-
-#[test]
-fn a_limit_on_the_setup_fee_refuses_what_is_dearer_or_of_unknown_price() {
-    let fee = |upfront: &str, currency: &str| Price::read("1", upfront, currency).unwrap();
-    for (known, expected) in [
-        (Some(fee("2.00", "USD")), None),
-        (Some(fee("2.01", "USD")), Some(Reason::CostLimitExceeded)),
-        (Some(fee("0", "EUR")), Some(Reason::PriceUnknown)),
-        (None, Some(Reason::PriceUnknown)),
-    ] {
-        for is_of_the_account in [false, true] {
-            let mut facts = looked(fresh(), None, None);
-            if is_of_the_account {
-                facts.limits.upfront_cost = vec![budget("2")];
-            } else {
-                facts.upfront_budget = Some(budget("2"));
-            }
-            facts.findings.offer = Some(Some(Offer {
-                number: number(),
-                price: known.clone(),
-                description: Description::default(),
-            }));
-            assert!(facts.limits_price());
-            let expected = match expected {
-                Some(Reason::CostLimitExceeded) if is_of_the_account => Some(Reason::LimitReached),
-                other => other,
-            };
-            let step = plan(&facts);
-            assert_eq!(reason(&step), expected, "{known:?}");
-            if let Step::Done(Outcome::Wait { message, .. }) = &step {
-                assert!(message.contains("maxUpfrontCost"), "{message}");
-            } else {
-                assert_eq!(step, buys(None));
-            }
-        }
-    }
-}
-
-/// A candidate is another one at each reconcile: the status would be written each time.
-#[test]
-fn what_a_limit_on_cost_says_names_the_number_that_is_declared_and_no_candidate() {
-    for (facts, named) in [
-        (looked(fresh(), None, None), number().to_string()),
-        (chosen(), "a local number in US".to_owned()),
-    ] {
-        for known in [None, Some(price("1", "EUR")), Some(price("3", "USD"))] {
-            let mut facts = facts.clone();
-            facts.budget = Some(budget("2"));
-            facts.findings.offer = Some(Some(Offer {
-                number: number(),
-                price: known,
-                description: Description::default(),
-            }));
-            let Step::Done(Outcome::Wait { message, .. }) = plan(&facts) else {
-                panic!("{:?}", plan(&facts));
-            };
-            assert!(message.contains(&named), "{message}");
-            assert_eq!(
-                message.contains(number().as_str()),
-                facts.search.is_none(),
-                "{message}"
-            );
-        }
-    }
 }
 
 pub(super) fn allowed<T: Ord + Clone>(values: &[T]) -> Allowed<T> {
@@ -513,15 +413,4 @@ fn a_candidate_at_telnyx_without_a_mark_is_replaced_once_its_order_would_be_show
         let step = plan(&facts);
         assert_eq!(step == Step::SearchAndReserve, is_replaced, "{step:?}");
     }
-}
-
-#[test]
-fn a_search_whose_account_has_spent_its_budget_is_told_so_by_a_price_alone() {
-    let mut facts = searching();
-    facts.limits.monthly_cost = vec![(budget("10"), Amount::read("9.5").unwrap())];
-    assert!(!facts.may_cost(&price("1", "USD")));
-    assert!(facts.may_cost(&price("0.5", "USD")));
-    assert!(!facts.may_cost(&price("0.5", "EUR")));
-    facts.findings.choice = Some(SearchResult::TooDear(price("1", "USD")));
-    assert_eq!(reason(&plan(&facts)), Some(Reason::LimitReached));
 }
