@@ -14,19 +14,21 @@ use super::checks::{Checks, InventoryChecks};
 use super::conditions::set_condition;
 use super::fault;
 use super::inspect;
+use super::limits::limit_of;
 use super::providers::Providers;
 use super::resolve::{open_account, provider_blocker};
 use super::unheld::Prices;
 use crate::account::{Account, ListedNumber, is_suspect};
 use crate::api::{
-    ACCOUNT_FINALIZER, AccountKind, AccountStatus, PhoneNumber, Reason, StatusReason, condition,
-    finalizers_of, has_finalizer,
+    ACCOUNT_FINALIZER, AccountBalance, AccountKind, AccountSpec, AccountStatus, PhoneNumber,
+    Reason, StatusReason, condition, finalizers_of, has_finalizer, reason_of,
 };
 use crate::cluster::any_account::AnyAccount;
 use crate::cluster::caches::Caches;
 use crate::cluster::process::Process;
 use crate::cluster::writer::Writer;
 use crate::cluster::{AccountView, Cluster};
+use crate::number::{Amount, Balance};
 use crate::outcome::RequeueAfter;
 use crate::provider::Identity;
 use crate::provider::http::{AuditContext, with_audit_context};
@@ -131,8 +133,10 @@ async fn reconcile_now<A: AnyAccount>(
                     )
                     .await;
                     let (ready, reason, message) = opened_as(opened.identity());
-                    let note = note.map(|note| format!(" {note}")).unwrap_or_default();
-                    (ready, reason, format!("{message}{note}"))
+                    let low = balance_note(account.spec(), &status);
+                    let notes = note.as_deref().into_iter().chain(low);
+                    let notes = notes.fold(message, |message, note| format!("{message} {note}"));
+                    (ready, reason, notes)
                 }
                 Err(blocker) => (false, blocker.reason, blocker.message),
             }
@@ -149,6 +153,10 @@ async fn reconcile_now<A: AnyAccount>(
         process.time.now().unwrap_or_default(),
     );
     fault::note(reason, &message, account.as_ref(), &process.metrics);
+    if status.balance != account.status().and_then(|it| it.balance.clone()) {
+        let waiting = users.iter().filter(|user| lacks_money(user));
+        waiting.for_each(|user| cluster.requeuer.number(user));
+    }
     if ready && was_refused(account.as_ref()) {
         // They wait for a person, who may have mended it at the provider, where nobody sees it.
         users.iter().for_each(|user| cluster.requeuer.number(user));
@@ -237,6 +245,35 @@ async fn inspect<A: AnyAccount>(
     Ok(Ok(note))
 }
 
+/// True if the number was not bought because there was too little money.
+fn lacks_money(number: &PhoneNumber) -> bool {
+    let conditions = number.status.as_ref().map(|status| &status.conditions);
+    let reason = conditions.and_then(|conditions| reason_of(conditions, condition::READY));
+    reason == Some(Reason::InsufficientBalance)
+}
+
+/// That the balance is as low as the account wants to be warned of. The amount is in the status: here it would be another each time.
+fn balance_note(spec: &AccountSpec, status: &AccountStatus) -> Option<&'static str> {
+    let warn_below = spec.balance.as_ref()?.warn_below.as_ref()?;
+    let balance = status.balance.as_ref()?;
+    let balance = Balance::read(&balance.amount, &balance.currency)?;
+    let (currency, least) = limit_of(warn_below)?;
+    if balance.currency != currency {
+        return Some(
+            "The balance is in another currency than spec.balance.warnBelow, so there is no warning.",
+        );
+    }
+    (!balance.covers(None, least)).then_some("The balance is below spec.balance.warnBelow.")
+}
+
+/// What must not be undercut without somebody learning of it soon.
+fn least_balance(spec: &AccountSpec) -> Amount {
+    let balance = spec.balance.iter();
+    let wanted = balance.flat_map(|it| it.warn_below.iter().chain(&it.minimum));
+    let amounts = wanted.filter_map(limit_of).map(|(_, amount)| amount);
+    amounts.max().unwrap_or_default()
+}
+
 fn opened_as(identity: &Identity) -> (bool, Reason, String) {
     if identity.proved {
         let message = format!("The credential opens account {}.", identity.account);
@@ -271,6 +308,13 @@ async fn show_figures<A: AnyAccount>(
     status.orphaned_numbers = prices.add_to(&figures.orphaned, orphaned).await;
     status.foreign = Some(figures.foreign);
     status.monthly_cost = figures.monthly_cost;
+    match opened
+        .balance_for(None, least_balance(account.spec()))
+        .await
+    {
+        Ok(balance) => status.balance = balance.as_ref().map(AccountBalance::from),
+        Err(error) => tracing::debug!(%error, "the balance was not read"),
+    }
     if *status != before {
         checks.writes(&uid, now);
     }

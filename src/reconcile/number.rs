@@ -234,6 +234,7 @@ async fn begin(
         search: number.spec.search.clone(),
         budget: budget(number.spec.max_monthly_cost.as_ref()),
         upfront_budget: budget(number.spec.max_upfront_cost.as_ref()),
+        minimum_balance: budget(resolved.minimum_balance()),
         adopts: number.spec.adoption_policy == AdoptionPolicy::Adopt,
         adopted: false,
         limits: cluster.limits_on(number, &resolved.limits, resolved.account.as_ref().ok()),

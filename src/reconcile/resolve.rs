@@ -15,7 +15,7 @@ use super::limits::AccountLimits;
 use super::plan::ManagedWebhook;
 use super::providers::Providers;
 use crate::account::Account;
-use crate::api::{AccountKey, Limits, PhoneNumber, Reason, StatusReason, owner};
+use crate::api::{AccountKey, Limits, Money, PhoneNumber, Reason, StatusReason, owner};
 use crate::burki::{Assistant, Burki};
 use crate::cluster::process::Settings;
 use crate::cluster::secrets::credentials_secret;
@@ -48,6 +48,12 @@ pub(super) struct Resolved {
 }
 
 impl Resolved {
+    /// What the account must keep after a purchase.
+    pub(super) fn minimum_balance(&self) -> Option<&Money> {
+        let (view, _) = self.asked_by.as_ref()?;
+        view.spec.balance.as_ref()?.minimum.as_ref()
+    }
+
     /// A digest of what a purchase for this `generation` asks for, and by which account and credential: what a refusal
     /// holds for.
     pub(crate) fn request(&self, generation: i64) -> String {

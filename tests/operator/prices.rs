@@ -1,9 +1,11 @@
 //! What numbers cost, and what they may cost.
 
+use std::time::Duration;
+
 use phonenumber_operator::api::condition;
 use serde_json::{Value, json};
-use test_support::emulator::CONNECTION;
-use test_support::world::{World, message, truth};
+use test_support::emulator::{CONNECTION, TELNYX_ACCOUNT, TWILIO_ACCOUNT};
+use test_support::world::{World, message, reason, truth};
 
 fn telnyx(provider: &str) -> Value {
     match provider {
@@ -259,4 +261,60 @@ async fn a_price_list_that_is_down_stops_only_what_depends_on_it() {
     assert_eq!(world.emulator.purchases("+12125556302").await, 0);
     world.emulator.clear_faults().await;
     world.until_ready("limited").await;
+}
+
+/// The figures of an account change at most once a minute, and a balance that is too low is read again after one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_leaves_too_little_is_not_bought_until_more_is_paid_in() {
+    let world = World::new("balance").await;
+    let money = |amount: &str| json!({"amount": amount, "currency": "USD"});
+    for (provider, number) in NUMBERS {
+        // 100 is left, and neither number is for nothing.
+        let balance = json!({"minimum": money("99.9"), "warnBelow": money("120")});
+        world
+            .change_account(provider, json!({ "balance": balance }))
+            .await;
+        create_two(&world, provider, number, money("5")).await;
+    }
+    for name in names().await {
+        let number = world.until_reason(&name, "InsufficientBalance").await;
+        let said = message(&number);
+        assert!(said.contains("100 USD left"), "{name}: {said}");
+        assert!(said.contains("99.9 must stay"), "{name}: {said}");
+        assert_eq!(truth(&number, condition::STALLED), "True", "{name}");
+    }
+    assert_eq!(world.attempts().await, 0);
+    for (provider, _) in NUMBERS {
+        let account = world
+            .until_account(provider, |account| {
+                let ready = account["status"]["conditions"][0]["message"].as_str();
+                ready.is_some_and(|said| said.contains("below spec.balance.warnBelow"))
+            })
+            .await;
+        assert_eq!(account["status"]["balance"]["display"], "100 USD");
+    }
+    for account in [TWILIO_ACCOUNT, TELNYX_ACCOUNT] {
+        let path = format!("/console/accounts/{account}");
+        world
+            .emulator
+            .post(&path, json!({"balance": "130.50"}))
+            .await;
+    }
+    for name in names().await {
+        world
+            .until_within(Duration::from_secs(240), &name, "Ready", |number| {
+                reason(number) == "Ready"
+            })
+            .await;
+    }
+    for (provider, _) in NUMBERS {
+        world
+            .until_account(provider, |account| {
+                account["status"]["balance"]["display"] == "130.5 USD"
+                    && !account["status"]["conditions"][0]["message"]
+                        .as_str()
+                        .is_some_and(|said| said.contains("warnBelow"))
+            })
+            .await;
+    }
 }

@@ -382,7 +382,12 @@ async fn what_the_provider_refuses_is_told_with_its_code_and_not_provoked_again(
         }
     };
     console(TWILIO_ACCOUNT, json!({"solvent": false})).await;
-    console(TELNYX_ACCOUNT, json!({"solvent": false})).await;
+    // It is Telnyx itself that refuses, where the balance is not told.
+    console(
+        TELNYX_ACCOUNT,
+        json!({"solvent": false, "tellsBalance": false}),
+    )
+    .await;
     let telnyx = || json!({"telnyx": {"connectionId": CONNECTION}});
     world
         .create("poor", "twilio", "+12125550051", json!({}))

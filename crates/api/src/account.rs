@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use telephony::number::{Kind, Provider};
+use telephony::number::{Balance, Kind, Provider};
 
 use super::AccountKind;
 
@@ -46,6 +46,11 @@ use super::AccountKind;
         name = "Monthly",
         type_ = "string",
         json_path = ".status.monthlyCost.display"
+    ),
+    printcolumn(
+        name = "Balance",
+        type_ = "string",
+        json_path = ".status.balance.display"
     ),
     printcolumn(
         name = "Age",
@@ -97,6 +102,11 @@ pub struct ProviderAccountSpec {
         name = "Monthly",
         type_ = "string",
         json_path = ".status.monthlyCost.display"
+    ),
+    printcolumn(
+        name = "Balance",
+        type_ = "string",
+        json_path = ".status.balance.display"
     ),
     printcolumn(
         name = "Age",
@@ -210,10 +220,28 @@ pub struct AccountSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burki: Option<BurkiRef>,
 
+    /// What is to be left at the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<BalanceSpec>,
+
     /// How much may be bought, released, held and spent. Where several accounts open one account at the provider, the
     /// lowest limit holds.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// What is to be left at the provider.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BalanceSpec {
+    /// Below this balance the message of Ready says so, and the alert PhoneNumberBalanceLow fires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warn_below: Option<Money>,
+    /// What a purchase must leave. Nothing is bought that leaves less, nor while the provider tells no balance, nor with a balance in
+    /// another currency. The provider takes a while to show a purchase, so many purchases at once may leave less. Unset: 0 at
+    /// Telnyx, where the balance is the available credit. A Twilio account may be charged below 0, so its balance then stops nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<Money>,
 }
 
 /// How much may be bought, released, held and spent in an account.
@@ -464,11 +492,38 @@ pub struct AccountStatus {
     /// What the managed numbers cost each month, as far as their prices are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monthly_cost: Option<MonthlyCost>,
+    /// What the account has left to spend, as the provider showed it within the last ten minutes: at Telnyx the available credit.
+    /// Absent if the provider does not tell it to this credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<AccountBalance>,
     /// Ready: the credential opens the account, and its numbers could be listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// What an account has left to spend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountBalance {
+    /// The amount, as a decimal such as 25.5 or -4.1.
+    pub amount: String,
+    /// The currency, as ISO 4217, such as USD.
+    pub currency: String,
+    /// Amount and currency for people, such as "25.5 USD". Not to be parsed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display: Option<String>,
+}
+
+impl From<&Balance> for AccountBalance {
+    fn from(balance: &Balance) -> Self {
+        Self {
+            amount: balance.amount(),
+            currency: balance.currency.to_string(),
+            display: Some(balance.to_string()),
+        }
+    }
 }
 
 /// A number of an account that no PhoneNumber holds.

@@ -11,10 +11,10 @@ mod status_reason;
 mod word;
 
 pub use account::{
-    AccountSpec, AccountStatus, Adoption, BurkiRef, ClusterProviderAccount,
-    ClusterProviderAccountSpec, ConnectionWebhook, LabelOperator, LabelRequirement, Limits, Money,
-    MonthlyCost, NamespaceSelector, ProviderAccount, ProviderAccountSpec, SecretRef, TelnyxAccount,
-    TwilioAccount, UnheldNumber, WebhookBase,
+    AccountBalance, AccountSpec, AccountStatus, Adoption, BalanceSpec, BurkiRef,
+    ClusterProviderAccount, ClusterProviderAccountSpec, ConnectionWebhook, LabelOperator,
+    LabelRequirement, Limits, Money, MonthlyCost, NamespaceSelector, ProviderAccount,
+    ProviderAccountSpec, SecretRef, TelnyxAccount, TwilioAccount, UnheldNumber, WebhookBase,
 };
 pub use deletion::Deletion;
 pub use lacking::lacking;

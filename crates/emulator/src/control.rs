@@ -70,7 +70,7 @@ const HELP: &[(&str, &str)] = &[
     ),
     (
         "POST /console/accounts/ID",
-        "change an account: token or key, status, trial, solvent",
+        "change an account: token or key, status, trial, solvent, balance, tellsBalance",
     ),
 ];
 

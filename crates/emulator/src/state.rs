@@ -28,6 +28,12 @@ pub struct TwilioAccount {
     /// False once it has no money.
     #[serde(default = "yes")]
     pub solvent: bool,
+    /// What is left to spend while it has money, in the currency of all prices. Purchases do not lower it.
+    #[serde(default = "balance")]
+    pub balance: String,
+    /// False if its credential may not read the balance, or if it is a subaccount, which has none.
+    #[serde(default = "yes")]
+    pub tells_balance: bool,
 }
 
 /// A Telnyx account.
@@ -49,6 +55,12 @@ pub struct TelnyxAccount {
     /// False once it has no money.
     #[serde(default = "yes")]
     pub solvent: bool,
+    /// What is left to spend while it has money, in the currency of all prices. Purchases do not lower it.
+    #[serde(default = "balance")]
+    pub balance: String,
+    /// False if its credential may not read the balance, or if it is a subaccount, which has none.
+    #[serde(default = "yes")]
+    pub tells_balance: bool,
 }
 
 /// An assistant at Burki.
@@ -226,6 +238,8 @@ impl Default for State {
             status: active(),
             trial: false,
             solvent: true,
+            balance: balance(),
+            tells_balance: true,
         };
         let telnyx = |digit: u8, key: &str| TelnyxAccount {
             organization: format!("00000000-0000-4000-8000-00000000000{digit}"),
@@ -234,6 +248,8 @@ impl Default for State {
             other_connection: format!("129338426107573150{digit}"),
             profile: format!("00000000-0000-4000-8000-0000000000a{digit}"),
             solvent: true,
+            balance: balance(),
+            tells_balance: true,
         };
         let assistant = |id, name: &str, active, key: &str| Assistant {
             id,
@@ -256,6 +272,10 @@ impl Default for State {
             switches: Switches::default(),
         }
     }
+}
+
+fn balance() -> String {
+    "100.00".into()
 }
 
 fn active() -> String {

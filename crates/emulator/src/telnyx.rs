@@ -113,10 +113,23 @@ fn answered(world: &mut World, operation: &str, request: &Request) -> Reply {
             page(rows.collect(), shown_home, request)
         }
         ("usage", "GET") => usage::list(world, request),
-        ("balance", "GET") => data(
-            &json!({"record_type": "balance", "balance": "100.00", "credit_limit": "0.00",
-            "available_credit": if account.solvent { "100.00" } else { "0.00" }, "currency": "USD"}),
+        ("balance", "GET") if !account.tells_balance => error(
+            403,
+            "10010",
+            "Authorization failed",
+            "This key may not read the balance",
         ),
+        ("balance", "GET") => {
+            let left = if account.solvent {
+                account.balance.as_str()
+            } else {
+                "0.00"
+            };
+            data(
+                &json!({"record_type": "balance", "balance": left, "pending": "0.00", "credit_limit": "0.00",
+                "available_credit": left, "currency": world.state.switches.currency}),
+            )
+        }
         _ => not_found(),
     }
 }

@@ -86,10 +86,25 @@ pub(super) fn answer(world: &mut World, operation: &str, request: &Request) -> R
             200,
             &json!({"sid": account, "status": "active", "type": "Full"}),
         ),
-        "balance" => Reply::json(
-            200,
-            &json!({"account_sid": account, "balance": "100.00", "currency": "USD"}),
-        ),
+        "balance" => {
+            let accounts = &world.state.twilio;
+            let told = accounts
+                .iter()
+                .find(|it| it.sid == account && it.tells_balance);
+            let Some(told) = told else {
+                return not_found(request);
+            };
+            let left = if told.solvent {
+                told.balance.as_str()
+            } else {
+                "0.00"
+            };
+            let currency = &world.state.switches.currency;
+            Reply::json(
+                200,
+                &json!({"account_sid": account, "balance": left, "currency": currency}),
+            )
+        }
         "list" => list(world, &account, request),
         "buy" => buy(world, &account, request),
         "fetch" => match world.fetched("twilio", &account, &last) {

@@ -3,6 +3,7 @@
 //! namespaces, may open one account. Knows no Kubernetes.
 
 mod accounts;
+mod balance;
 mod cached;
 mod credentials;
 mod directory;
@@ -23,7 +24,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Instant};
 use crate::flight::Flight;
-use crate::number::{AccountId, E164, Kind, MessagingService, Price};
+use crate::number::{AccountId, Balance, E164, Kind, MessagingService, Price};
 use crate::panics::lock;
 use crate::provider::{Error, Identity, LastUse, Period, ProviderApi, Webhook, WebhookOwner};
 
@@ -79,6 +80,7 @@ pub struct Account {
     webhooks: Cached<(WebhookOwner, String), Result<Option<Webhook>, Error>>,
     services: Cached<(), Result<Arc<[MessagingService]>, Error>>,
     service_by_sid: Cached<String, Result<Option<MessagingService>, Error>>,
+    balance: Flight<Result<Option<Balance>, Error>>,
     member_looks: Cached<String, Result<(), Error>>,
     /// How old the last listing may be where limits are counted by it.
     interval: Duration,

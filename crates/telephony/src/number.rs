@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use mark::{Installation, Mark, Origin, Owner, Whose};
-pub use price::{Amount, Currency, Description, Offer, Price};
+pub use price::{Amount, Balance, Currency, Description, Offer, Price};
 pub use search::{Capability, Kind, Place, Search};
 pub use setup::{
     Capabilities, Configuration, Field, Holding, Inbound, Line, MessagingService,

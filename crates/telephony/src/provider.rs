@@ -16,8 +16,8 @@ use jiff::Timestamp;
 use crate::claim::{Claim, ReleaseToken, Token};
 use crate::clock::Instant;
 use crate::number::{
-    AccountId, Configuration, E164, Holding, Kind, Mark, MessagingService, NumberId, Offer,
-    OrderId, Origin, Price, Provider, Search, Settings, Whose,
+    AccountId, Balance, Configuration, E164, Holding, Kind, Mark, MessagingService, NumberId,
+    Offer, OrderId, Origin, Price, Provider, Search, Settings, Whose,
 };
 use crate::safeguards::{Safeguard, is_enabled};
 use http::{Answer, Call, Session};
@@ -89,6 +89,10 @@ pub trait ProviderApi: Send + Sync {
 
     /// What a number of this kind costs in a country, where the provider has a price list (Twilio).
     async fn price(&self, country: &str, kind: Kind) -> Result<Option<Price>, Error>;
+
+    /// What the account has left to spend; `None` if the provider does not tell this credential. At Telnyx credit is included, and
+    /// no more than that can be spent. Twilio may charge an account below zero.
+    async fn balance(&self) -> Result<Option<Balance>, Error>;
 
     /// When `number` was used last, by the provider's records of calls and messages. What happened a few minutes ago may be missing.
     async fn last_use(&self, number: &E164, period: Period) -> Result<LastUse, Error>;
@@ -472,6 +476,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// `None` for what the provider does not let this credential read, though others may.
+    fn if_refused<T>(self) -> Result<Option<T>, Self> {
+        match self {
+            Self::Unauthorized(_) | Self::Refused(_) => Ok(None),
+            error => Err(error),
+        }
+    }
+
     /// True if the write that ended so certainly took no effect.
     pub fn is_without_effect(&self) -> bool {
         match self {

@@ -217,7 +217,7 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>, refused: bool) -> Step {
             format!("{} is not on sale.", facts.title()),
             Retry::After(NOT_ON_SALE_AGAIN_AFTER),
         ),
-        Some(Some(offer)) => limits::forbids_price(facts, offer.price.as_ref())
+        Some(Some(offer)) => limits::forbids_purchase(facts, offer.price.as_ref())
             .unwrap_or_else(|| claim(facts, Intent::Buy, since)),
     }
 }
@@ -232,7 +232,7 @@ fn claim(facts: &Facts, intent: Intent, since: Option<Timestamp>) -> Step {
 fn choose(facts: &Facts) -> Step {
     match (&facts.findings.choice, &facts.findings.offer) {
         (Some(SearchResult::Chosen), Some(Some(offer))) => {
-            limits::forbids_price(facts, offer.price.as_ref())
+            limits::forbids_purchase(facts, offer.price.as_ref())
                 .unwrap_or_else(|| claim(facts, Intent::Buy, None))
         }
         (None | Some(SearchResult::Chosen), _) => Step::SearchAndReserve,

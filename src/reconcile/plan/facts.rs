@@ -3,8 +3,8 @@
 use crate::api::{DeletionPolicy, Reason, StatusReason};
 use crate::claim::{Claim, Stored, is_placed_with};
 use crate::number::{
-    AccountId, Configuration, E164, Holding, Mark, NumberId, Offer, OrderId, Origin, Price,
-    Provider, Search, Whose,
+    AccountId, Balance, Configuration, E164, Holding, Mark, NumberId, Offer, OrderId, Origin,
+    Price, Provider, Search, Whose,
 };
 use crate::provider::{Identity, Order, OrderState, Refusal, WebhookOwner};
 use crate::safeguards::{Safeguard, is_enabled};
@@ -24,6 +24,8 @@ pub struct Facts {
     pub budget: Option<Budget>,
     /// The most that it may cost once.
     pub upfront_budget: Option<Budget>,
+    /// What a purchase must leave in the account.
+    pub minimum_balance: Option<Budget>,
     /// True if a number that nobody has marked may be taken over.
     pub adopts: bool,
     /// True if the number was taken over.
@@ -146,6 +148,8 @@ pub struct Findings {
     pub counted: bool,
     /// The number on sale, with its price if that is known; `Some(None)` if it is not on sale.
     pub offer: Option<Option<Offer>>,
+    /// What the account has left to spend, where a purchase depends on it; `Some(None)` if the provider does not tell it.
+    pub balance: Option<Option<Balance>>,
     /// What a search came to.
     pub choice: Option<SearchResult>,
     /// How many candidates of the search were refused in this reconcile.

@@ -275,6 +275,61 @@ pub(super) fn forbids_price(facts: &Facts, price: Option<&Price>) -> Option<Step
     None
 }
 
+/// What forbids a purchase at `price`: a limit on it, or too little money in the account.
+pub(super) fn forbids_purchase(facts: &Facts, price: Option<&Price>) -> Option<Step> {
+    forbids_price(facts, price).or_else(|| forbids_spending(facts, price))
+}
+
+/// What is known to be left does not suffice for a number at `price`.
+fn forbids_spending(facts: &Facts, price: Option<&Price>) -> Option<Step> {
+    let stop = |message: String| {
+        Some(wait(
+            Reason::InsufficientBalance,
+            message,
+            Retry::After(PERSON_AGAIN_AFTER),
+        ))
+    };
+    let (balance, minimum) = (facts.findings.balance.as_ref()?, &facts.minimum_balance);
+    let provider = facts.provider;
+    let Some(balance) = balance else {
+        minimum.as_ref()?;
+        return stop(format!(
+            "{provider} does not tell this credential the balance of the account, so nothing is bought while spec.balance.minimum of \
+             the account is set. A subaccount at Twilio has none; a key at Telnyx may lack the right to read it."
+        ));
+    };
+    if let Some(minimum) = minimum
+        && minimum.currency != balance.currency
+    {
+        return stop(format!(
+            "The balance of the account is in {}, and spec.balance.minimum of the account is in {}. Amounts are not converted.",
+            balance.currency, minimum.currency
+        ));
+    }
+    let least = minimum.as_ref().map_or(Amount::ZERO, |it| it.amount);
+    if balance.covers(price, least) {
+        return None;
+    }
+    let cost = match price {
+        Some(price) => {
+            let cost = balance.cost_of(Some(price));
+            format!(" A purchase of {} costs {cost} at once.", wanted(facts))
+        }
+        None => String::new(),
+    };
+    let kept = match minimum {
+        Some(minimum) => format!(
+            " {} must stay (spec.balance.minimum of the account).",
+            minimum.amount
+        ),
+        None => String::new(),
+    };
+    stop(format!(
+        "The account has {balance} left at {provider}.{cost}{kept} Nothing is bought until more is paid in, which is seen within ten \
+         minutes."
+    ))
+}
+
 fn limit_reached(facts: &Facts, message: String) -> Step {
     wait(
         Reason::LimitReached,

@@ -71,6 +71,7 @@ fn fresh() -> Facts {
         search: None,
         budget: None,
         upfront_budget: None,
+        minimum_balance: None,
         adopts: false,
         adopted: false,
         limits: Limits {

@@ -61,6 +61,10 @@ macro_rules! metrics {
 metrics! {
     MONTHLY_COST: Gauge "phonenumber_monthly_cost" ["account", "currency"]
         "What the numbers that PhoneNumbers hold cost each month, as far as prices are known, in units of the currency";
+    BALANCE: Gauge "phonenumber_account_balance" ["account", "currency"]
+        "What the account has left to spend at the provider, credit included at Telnyx, in units of the currency; none if it does not tell";
+    BALANCE_WARNING: Gauge "phonenumber_account_balance_warning" ["account", "currency"]
+        "spec.balance.warnBelow of the account, in units of the currency";
     PURCHASES: Counter "phonenumber_purchases_total" ["account", "outcome"]
         "Purchases that were tried: bought, ordered, rejected, refused, not_sent or unknown";
     RELEASES: Counter "phonenumber_releases_total" ["account", "outcome"]

@@ -13,8 +13,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::catalogue::{
-    ACCOUNT_READY, Description, INVENTORY, INVENTORY_AGE, LIMIT, LIMIT_REMAINING, Labels,
-    MONTHLY_COST, NUMBERS, UNKNOWN_OUTCOME_AGE, UNKNOWN_OUTCOMES, WATCH_SILENCE,
+    ACCOUNT_READY, BALANCE, BALANCE_WARNING, Description, INVENTORY, INVENTORY_AGE, LIMIT,
+    LIMIT_REMAINING, Labels, MONTHLY_COST, NUMBERS, UNKNOWN_OUTCOME_AGE, UNKNOWN_OUTCOMES,
+    WATCH_SILENCE,
 };
 
 /// What is to be told of one account.
@@ -34,6 +35,10 @@ pub struct AccountMetrics {
     pub unknown_outcome_age: f64,
     /// Monthly cost by currency.
     pub monthly_cost: BTreeMap<String, f64>,
+    /// What is left to spend: currency and amount.
+    pub balance: Option<(String, f64)>,
+    /// Below which balance people want to be warned: currency and amount.
+    pub balance_warning: Option<(String, f64)>,
     /// Numbers in the account by mark.
     pub inventory: BTreeMap<&'static str, i64>,
     /// Each limit: its name in `spec.limits`, what it allows, and what is left.
@@ -134,6 +139,15 @@ fn gauges(accounts: &[AccountMetrics]) -> Vec<(&'static Description, Values)> {
             (labels, *amount)
         })
     });
+    let money = |description: &'static Description,
+                 which: fn(&AccountMetrics) -> &Option<(String, f64)>| {
+        let known = accounts.iter().filter_map(|it| {
+            let (currency, amount) = which(it).as_ref()?;
+            let labels = description.with([name(it), Cow::Owned(currency.clone())]);
+            Some((labels, *amount))
+        });
+        known.collect::<Values>()
+    };
     let unknown = accounts.iter().map(|it| {
         let labels = UNKNOWN_OUTCOMES.with([name(it)]);
         (labels, it.unknown_outcomes as f64)
@@ -177,6 +191,11 @@ fn gauges(accounts: &[AccountMetrics]) -> Vec<(&'static Description, Values)> {
         .filter_map(|it| Some((INVENTORY_AGE.with([name(it)]), it.inventory_age?)));
     vec![
         (&MONTHLY_COST, cost.collect()),
+        (&BALANCE, money(&BALANCE, |it| &it.balance)),
+        (
+            &BALANCE_WARNING,
+            money(&BALANCE_WARNING, |it| &it.balance_warning),
+        ),
         (&UNKNOWN_OUTCOMES, unknown.collect()),
         (&UNKNOWN_OUTCOME_AGE, unknown_age.collect()),
         (&LIMIT, limits(&LIMIT, |limit| limit.1)),

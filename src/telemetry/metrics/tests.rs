@@ -17,6 +17,8 @@ impl Source for One {
             unknown_outcomes: 1,
             unknown_outcome_age: 61.0,
             monthly_cost: BTreeMap::from([("USD".to_owned(), 3.45)]),
+            balance: Some(("USD".into(), -4.1)),
+            balance_warning: Some(("USD".into(), 20.0)),
             inventory: BTreeMap::from([("orphaned", 2)]),
             limits: vec![("purchasesPerHour", 100.0, 97.0)],
         }]
@@ -102,6 +104,8 @@ fn figures_have_the_values_of_their_source_and_go_with_it() {
     let (metrics, source) = everything();
     let text = metrics.text().unwrap();
     for line in [
+        "phonenumber_account_balance{account=\"support/twilio\",currency=\"USD\"} -4.1",
+        "phonenumber_account_balance_warning{account=\"support/twilio\",currency=\"USD\"} 20.0",
         "phonenumber_monthly_cost{account=\"support/twilio\",currency=\"USD\"} 3.45",
         "phonenumber_unknown_outcomes_open{account=\"support/twilio\"} 1.0",
         "phonenumber_unknown_outcome_age_seconds{account=\"support/twilio\"} 61.0",

@@ -226,6 +226,7 @@ impl Accounts {
             proof: Mutex::new(Proof::new(self.clock.now())),
             webhooks: Cached::new(Arc::clone(&self.clock), lifetime),
             services: Cached::new(Arc::clone(&self.clock), lifetime),
+            balance: Flight::default(),
             service_by_sid: Cached::new(Arc::clone(&self.clock), lifetime),
             member_looks: Cached::new(Arc::clone(&self.clock), lifetime),
             interval: self.interval,

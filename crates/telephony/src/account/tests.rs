@@ -386,3 +386,51 @@ async fn one_listing_of_orders_tells_all_that_ask_which_carry_their_mark() {
         "what was listed before is asked for again"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_balance_that_is_enough_serves_for_ten_minutes_and_any_other_for_one() {
+    let (company, accounts) = world(Duration::from_millis(20), opens);
+    let account = accounts.open(&token("t")).await.unwrap();
+    let told = |amount: &'static str| {
+        let body = json!({"account_sid": SID, "balance": amount, "currency": "USD"});
+        move || status(200, &body, &[])
+    };
+    company.answers(told("3"));
+    company.requests();
+    let price = crate::number::Price::read("1", "1", "USD");
+    let shown = |asked: Result<Option<Balance>, Error>| asked.unwrap().unwrap().to_string();
+    join_all((0..50).map(|_| account.balance())).await;
+    assert_eq!(shown(account.balance().await), "3 USD");
+    assert_eq!(company.requests(), 1);
+    sleep(599).await;
+    let one = Amount::read("1").unwrap();
+    assert_eq!(
+        shown(account.balance_for(price.as_ref(), one).await),
+        "3 USD"
+    );
+    assert_eq!(company.requests(), 0);
+    // Too little for a dearer number: what is known is too old by now.
+    company.answers(told("10"));
+    let two = Amount::read("2").unwrap();
+    join_all((0..50).map(|_| account.balance_for(price.as_ref(), two))).await;
+    assert_eq!(
+        shown(account.balance_for(price.as_ref(), two).await),
+        "10 USD"
+    );
+    assert_eq!(company.requests(), 1);
+    // What could not be read is asked for again after a minute, and a refusal is an answer.
+    company.answers(|| status(503, &json!({"code": 20500, "message": "no"}), &[]));
+    sleep(600).await;
+    assert!(account.balance().await.is_err());
+    assert!(account.balance().await.is_err());
+    assert_eq!(company.requests(), 1);
+    company.answers(opens);
+    sleep(60).await;
+    accounts.open(&token("t")).await.unwrap();
+    company.answers(refused);
+    assert_eq!(account.balance().await, Ok(None));
+    assert!(
+        accounts.open(&token("t")).await.is_ok(),
+        "a credential that may not read the balance is none that was refused"
+    );
+}

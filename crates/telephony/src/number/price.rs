@@ -138,6 +138,72 @@ impl Price {
     }
 }
 
+/// What an account has left to spend, which may be less than nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// What is left; zero if money is owed.
+    pub left: Amount,
+    /// What is owed; zero if something is left.
+    pub owed: Amount,
+    /// In this currency.
+    pub currency: Currency,
+}
+
+impl Balance {
+    /// A balance from the texts of a provider, to the last of [`Amount::MOST_DECIMALS`] decimals; `None` unless it is one.
+    pub fn read(amount: &str, currency: &str) -> Option<Self> {
+        let amount = Decimal::from_str_exact(amount.trim()).ok()?;
+        let amount = amount.trunc_with_scale(Amount::MOST_DECIMALS).normalize();
+        let size = Amount(amount.abs());
+        if size >= Amount(Decimal::from(Amount::LIMIT)) {
+            return None;
+        }
+        let is_owed = amount.is_sign_negative();
+        let (left, owed) = if is_owed {
+            (Amount::ZERO, size)
+        } else {
+            (size, Amount::ZERO)
+        };
+        let currency = Currency::new(currency)?;
+        Some(Self {
+            left,
+            owed,
+            currency,
+        })
+    }
+
+    /// What a purchase at `price` asks for at once, as far as that is known in this currency.
+    pub fn cost_of(&self, price: Option<&Price>) -> Amount {
+        let price = price.filter(|price| price.currency == self.currency);
+        price.map_or(Amount::ZERO, |price| price.upfront.plus(price.monthly))
+    }
+
+    /// True if at least `minimum` is left after a purchase at `price`.
+    pub fn covers(&self, price: Option<&Price>, minimum: Amount) -> bool {
+        self.owed == Amount::ZERO && self.left >= self.cost_of(price).plus(minimum)
+    }
+
+    /// The nearest floating number, for metrics.
+    pub fn to_f64(&self) -> f64 {
+        self.left.to_f64() - self.owed.to_f64()
+    }
+
+    /// The amount, with a minus sign where money is owed.
+    pub fn amount(&self) -> String {
+        if self.owed == Amount::ZERO {
+            self.left.to_string()
+        } else {
+            format!("-{}", self.owed)
+        }
+    }
+}
+
+impl fmt::Display for Balance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.amount(), self.currency)
+    }
+}
+
 /// A number that is on sale.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
@@ -187,6 +253,38 @@ mod tests {
                 "{monthly} {upfront} {currency}"
             );
         }
+    }
+
+    #[test]
+    fn a_balance_may_be_owed_and_is_read_or_unknown() {
+        let read = |text: &str| Balance::read(text, "usd").map(|it| it.to_string());
+        for (text, shown) in [
+            ("100.00", Some("100 USD")),
+            (" 0.05 ", Some("0.05 USD")),
+            ("-4.10", Some("-4.1 USD")),
+            ("0", Some("0 USD")),
+            ("-0.00000001", Some("0 USD")),
+            ("12.34567891", Some("12.345678 USD")),
+            ("1000000000", None),
+            ("-79228162514264337593543950335", None),
+            ("NaN", None),
+            ("", None),
+        ] {
+            assert_eq!(read(text).as_deref(), shown, "{text}");
+        }
+        assert_eq!(Balance::read("1", "dollars"), None);
+    }
+
+    #[test]
+    fn a_balance_covers_what_leaves_enough() {
+        let one = Amount::read("1").unwrap();
+        let price = |currency| Price::read("1.15", "0.85", currency);
+        let balance = |text: &str| Balance::read(text, "USD").unwrap();
+        assert!(balance("3").covers(price("USD").as_ref(), one));
+        assert!(!balance("2.99").covers(price("USD").as_ref(), one));
+        assert!(balance("1").covers(price("EUR").as_ref(), one));
+        assert!(balance("0").covers(None, Amount::ZERO));
+        assert!(!balance("-0.01").covers(None, Amount::ZERO));
     }
 
     #[test]

@@ -29,8 +29,8 @@ use super::{
 };
 use crate::claim::{Claim, ReleaseToken, Token};
 use crate::number::{
-    AccountId, Configuration, E164, Holding, Kind, Mark, MessagingService, NumberId, Offer,
-    OrderId, Price, Provider, Routing, Search, Settings, Shown,
+    AccountId, Balance, Configuration, E164, Holding, Kind, Mark, MessagingService, NumberId,
+    Offer, OrderId, Price, Provider, Routing, Search, Settings, Shown,
 };
 use requests::PAGE_SIZE;
 use wire::{Envelope, Hit, Messaging, Number, NumberOrder, WebhookHome};
@@ -233,6 +233,14 @@ impl ProviderApi for Telnyx {
     /// There is no price list: what is offered tells what it costs.
     async fn price(&self, _: &str, _: Kind) -> Result<Option<Price>, Error> {
         Ok(None)
+    }
+
+    /// What counts is the available credit: an order beyond it is refused. A key may lack the right to read it.
+    async fn balance(&self) -> Result<Option<Balance>, Error> {
+        let url = self.url("/balance", &[])?;
+        let told = self.read::<wire::Balance>("balance", url).await;
+        let told = told.map(|told| told.and_then(wire::Balance::into_balance));
+        told.or_else(Error::if_refused)
     }
 
     async fn last_use(&self, number: &E164, period: Period) -> Result<LastUse, Error> {

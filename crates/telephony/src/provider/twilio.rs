@@ -27,8 +27,9 @@ use super::{
 };
 use crate::claim::{Claim, ReleaseToken, Token};
 use crate::number::{
-    AccountId, Configuration, Description, E164, Holding, Inbound, Kind, Mark, MessagingService,
-    NumberId, Offer, OrderId, Price, Provider, RegulatoryDocuments, Routing, Search, Settings,
+    AccountId, Balance, Configuration, Description, E164, Holding, Inbound, Kind, Mark,
+    MessagingService, NumberId, Offer, OrderId, Price, Provider, RegulatoryDocuments, Routing,
+    Search, Settings,
 };
 use classify::Asked;
 use requests::PAGE_SIZE;
@@ -290,6 +291,15 @@ impl ProviderApi for Twilio {
         }
         let list: search::PriceList = self.body(&answer, &[200])?;
         Ok(list.price(kind))
+    }
+
+    /// A subaccount has no balance of its own. What it is answered is not documented, so every refusal is taken for that.
+    async fn balance(&self) -> Result<Option<Balance>, Error> {
+        let url = self.of_account("/Balance.json", &[])?;
+        let answer = self.session.get("balance", url).await?;
+        let told = self.body::<wire::Balance>(&answer, &[200]);
+        told.map(wire::Balance::into_balance)
+            .or_else(Error::if_refused)
     }
 
     async fn last_use(&self, number: &E164, period: Period) -> Result<LastUse, Error> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::account::{Account, Candidate, Found};
 use crate::api::Reason;
 use crate::cluster::Cluster;
-use crate::number::{E164, Kind, Place, Price};
+use crate::number::{Amount, Balance, E164, Kind, Place, Price, Provider};
 use crate::outcome::{Outcome, Retry};
 use crate::provider::{Error, RefusalKind};
 use crate::random::Random;
@@ -27,8 +27,28 @@ pub(in crate::reconcile::perform) async fn check_availability(
     {
         offer.price = price_of(&number, &account, state).await?;
     }
+    let price = offer.as_ref().and_then(|offer| offer.price.as_ref());
+    state.facts.findings.balance = balance_for(price, &account, state).await?;
     state.facts.findings.offer = Some(offer);
     Ok(())
+}
+
+/// The balance, if a purchase at `price` depends on it: where the account says what must stay, and at Telnyx, which sells nothing
+/// beyond it. Where only Telnyx's own word would be anticipated, a balance that cannot be read stops nothing.
+async fn balance_for(
+    price: Option<&Price>,
+    account: &Account,
+    state: &ReconcileState,
+) -> Result<Option<Option<Balance>>, Interrupted> {
+    let minimum = state.facts.minimum_balance.as_ref();
+    if minimum.is_none() && state.facts.provider == Provider::Twilio {
+        return Ok(None);
+    }
+    let least = minimum.map_or(Amount::ZERO, |minimum| minimum.amount);
+    match account.balance_for(price, least).await {
+        Err(error) if minimum.is_some() => Err(error.into()),
+        known => Ok(known.ok()),
+    }
 }
 
 /// A search that is refused finds nothing, or is wrong: the provider works.
@@ -156,6 +176,8 @@ pub(in crate::reconcile::perform) async fn search_and_reserve(
                 look.orphaned = false;
             }
             offer.price = offer.price.or(listed);
+            let price = offer.price.as_ref();
+            state.facts.findings.balance = balance_for(price, &account, state).await?;
             state.facts.findings.offer = Some(Some(offer));
             state.chosen_at = Some(asked);
             SearchResult::Chosen

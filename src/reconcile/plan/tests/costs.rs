@@ -2,7 +2,7 @@
 
 use super::choosing::{budget, buys, chosen, price, searching};
 use super::*;
-use crate::number::{Amount, Description};
+use crate::number::{Amount, Balance, Description};
 
 #[test]
 fn a_limit_on_cost_refuses_what_is_dearer_or_of_unknown_price() {
@@ -113,4 +113,47 @@ fn a_search_whose_account_has_spent_its_budget_is_told_so_by_a_price_alone() {
     assert!(!facts.may_cost(&price("0.5", "EUR")));
     facts.findings.choice = Some(SearchResult::TooDear(price("1", "USD")));
     assert_eq!(reason(&plan(&facts)), Some(Reason::LimitReached));
+}
+
+#[test]
+fn what_leaves_too_little_in_the_account_is_not_claimed() {
+    let left = |amount: &str, currency: &str| Some(Balance::read(amount, currency).unwrap());
+    let (none, five) = (None, Some(budget("5")));
+    for (known, minimum, expected) in [
+        (None, &none, None),
+        // Not asked, which only where nothing depends on it.
+        (Some(left("2", "USD")), &none, None),
+        (Some(left("1.99", "USD")), &none, Some("1.99 USD left")),
+        (Some(left("-1", "USD")), &none, Some("-1 USD left")),
+        (Some(left("0", "EUR")), &none, None),
+        (Some(None), &none, None),
+        (Some(left("7", "USD")), &five, None),
+        (Some(left("6.99", "USD")), &five, Some("5 must stay")),
+        (Some(left("100", "EUR")), &five, Some("not converted")),
+        (Some(None), &five, Some("does not tell")),
+    ] {
+        for mut facts in [looked(fresh(), None, None), chosen()] {
+            facts.findings.offer = Some(Some(Offer {
+                number: number(),
+                price: Some(Price::read("1", "1", "USD").unwrap()),
+                description: Description::default(),
+            }));
+            facts.findings.balance = known.clone();
+            facts.minimum_balance = minimum.clone();
+            let step = plan(&facts);
+            match (&step, expected) {
+                (
+                    Step::Done(Outcome::Wait {
+                        reason, message, ..
+                    }),
+                    Some(said),
+                ) => {
+                    assert_eq!(*reason, Reason::InsufficientBalance);
+                    assert!(message.contains(said), "{message}");
+                }
+                (step, None) => assert_eq!(*step, buys(None), "{known:?} {minimum:?}"),
+                (step, Some(said)) => panic!("{step:?} instead of {said}"),
+            }
+        }
+    }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::number::{
-    Capabilities, Description, E164, Holding, Line, NumberId, Offer, OrderId, Price, Search,
+    self, Capabilities, Description, E164, Holding, Line, NumberId, Offer, OrderId, Price, Search,
     Settings, Shown, TelnyxSettings,
 };
 use crate::provider::http::Response;
@@ -36,6 +36,19 @@ pub(super) struct Meta {
     pub(super) total_pages: usize,
     #[serde(default)]
     pub(super) total_results: Option<usize>,
+}
+
+/// What the account may spend, credit included.
+#[derive(Deserialize)]
+pub(super) struct Balance {
+    available_credit: String,
+    currency: String,
+}
+
+impl Balance {
+    pub(super) fn into_balance(self) -> Option<number::Balance> {
+        number::Balance::read(&self.available_credit, &self.currency)
+    }
 }
 
 /// `PhoneNumberDetailed`.

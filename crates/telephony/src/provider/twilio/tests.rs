@@ -410,3 +410,27 @@ async fn a_release_needs_a_fresh_token_for_this_very_number() {
     );
     assert!(fake.may_leave_after(0) && !fake.may_leave_after(1));
 }
+
+#[tokio::test]
+async fn a_balance_that_is_not_told_is_unknown_and_never_zero() {
+    let told =
+        |balance: &str| json!({"account_sid": ACCOUNT, "balance": balance, "currency": "USD"});
+    for (answer, shown) in [
+        (json(200, told("-0.05")), Ok(Some("-0.05 USD"))),
+        (json(200, told("")), Ok(None)),
+        (json(404, json!({"code": 20404, "message": "no"})), Ok(None)),
+        (json(401, json!({"code": 20003, "message": "no"})), Ok(None)),
+        (json(503, json!({"code": 20500, "message": "no"})), Err(())),
+    ] {
+        let fake = Fake::with([answer]);
+        let asked = twilio(&fake).balance().await;
+        let asked = asked.map(|told| told.map(|it| it.to_string()));
+        let asked = asked.as_ref().map(Option::as_deref).map_err(|_| ());
+        assert_eq!(asked, shown);
+        let path = format!(
+            "Get {}/Balance.json",
+            PATH.trim_end_matches("/IncomingPhoneNumbers")
+        );
+        assert_eq!(fake.asked(), [path]);
+    }
+}

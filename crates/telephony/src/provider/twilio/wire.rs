@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::number::{
-    Capabilities, E164, Holding, Inbound, Line, MessagingService, NumberId, Settings,
+    self, Capabilities, E164, Holding, Inbound, Line, MessagingService, NumberId, Settings,
     TwilioSettings,
 };
 use crate::provider::http::Response;
@@ -21,6 +21,19 @@ pub(super) struct Page {
     pub(super) next_page_uri: Option<String>,
     #[serde(default)]
     pub(super) uri: Option<String>,
+}
+
+/// `api.v2010.account.balance`.
+#[derive(Deserialize)]
+pub(super) struct Balance {
+    balance: String,
+    currency: String,
+}
+
+impl Balance {
+    pub(super) fn into_balance(self) -> Option<number::Balance> {
+        number::Balance::read(&self.balance, &self.currency)
+    }
 }
 
 /// A number that the account holds. Unset fields are null, empty or missing.

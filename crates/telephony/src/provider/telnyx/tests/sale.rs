@@ -149,3 +149,21 @@ async fn a_search_offers_only_what_can_do_what_is_wanted_each_with_its_own_price
         ]
     );
 }
+
+#[tokio::test]
+async fn the_balance_is_the_credit_that_is_available() {
+    let told = json!({"data": {"record_type": "balance", "balance": "-3.00", "pending": "1.00",
+        "credit_limit": "10.00", "available_credit": "6.00", "currency": "USD"}});
+    for (answer, shown) in [
+        (json(200, told), Ok(Some("6 USD"))),
+        (json(403, errors("10010")), Ok(None)),
+        (json(500, errors("10011")), Err(())),
+    ] {
+        let fake = Fake::with([answer]);
+        let asked = telnyx(&fake).balance().await;
+        let asked = asked.map(|told| told.map(|it| it.to_string()));
+        let asked = asked.as_ref().map(Option::as_deref).map_err(|_| ());
+        assert_eq!(asked, shown);
+        assert_eq!(fake.asked(), ["Get /v2/balance"]);
+    }
+}
