@@ -209,6 +209,7 @@ async fn inspect<A: AnyAccount>(
         return Ok(Err(provider_blocker(&error)));
     }
     let note = inspect::look_into_services(opened, users, not_before).await;
+    inspect::look_at_registrations(opened, users, not_before).await;
     let uid = account.uid().unwrap_or_default();
     if checks.inventory.begins(&uid, opened.listed()) {
         let missing = inspect::requeue_drifted(opened, users, cluster);

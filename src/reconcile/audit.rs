@@ -35,6 +35,7 @@ pub(super) fn of(step: &Step, state: &ReconcileState) -> AuditContext {
         | Step::Lookup
         | Step::Count
         | Step::CheckAvailability
+        | Step::CheckMessages
         | Step::SearchAndReserve
         | Step::AddFinalizer
         | Step::Claim { .. }

@@ -26,6 +26,40 @@ pub(super) fn set_condition(
         return;
     }
     let status = if truth { "True" } else { "False" };
+    let message = shown::line(&why.message, MOST_OF_MESSAGE);
+    let message = if truth && kind == condition::STALLED {
+        format!("{message} See {}.", why.reason.section())
+    } else {
+        message
+    };
+    put(
+        conditions, kind, status, why.reason, message, generation, now,
+    );
+}
+
+/// Sets a condition of which the truth is not known.
+pub(super) fn set_unknown(
+    conditions: &mut Vec<Condition>,
+    kind: &str,
+    why: &StatusReason,
+    generation: Option<i64>,
+    now: Timestamp,
+) {
+    let message = shown::line(&why.message, MOST_OF_MESSAGE);
+    put(
+        conditions, kind, "Unknown", why.reason, message, generation, now,
+    );
+}
+
+fn put(
+    conditions: &mut Vec<Condition>,
+    kind: &str,
+    status: &str,
+    reason: Reason,
+    message: String,
+    generation: Option<i64>,
+    now: Timestamp,
+) {
     let before = conditions
         .iter()
         .position(|found| found.type_ == kind)
@@ -34,16 +68,10 @@ pub(super) fn set_condition(
         Some(before) if before.status == status => before.last_transition_time,
         _ => Time(seconds(now)),
     };
-    let message = shown::line(&why.message, MOST_OF_MESSAGE);
-    let message = if truth && kind == condition::STALLED {
-        format!("{message} See {}.", why.reason.section())
-    } else {
-        message
-    };
     conditions.push(Condition {
         type_: kind.to_owned(),
         status: status.to_owned(),
-        reason: why.reason.to_string(),
+        reason: reason.to_string(),
         message,
         observed_generation: generation,
         last_transition_time: since,
@@ -59,6 +87,7 @@ fn order_of(kind: &str) -> usize {
         condition::PURCHASED,
         condition::WEBHOOKS_CONFIGURED,
         condition::ASSISTANT_ASSIGNED,
+        condition::MESSAGING_READY,
     ];
     order
         .iter()

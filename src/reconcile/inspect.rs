@@ -10,14 +10,14 @@ use kube::ResourceExt;
 use super::checks::{DependencyCache, InventoryChecks};
 use super::providers::Providers;
 use super::resolve::resolve;
-use crate::account::{Account, ListedNumber};
+use crate::account::{Account, ListedNumber, RegistrationQuestion};
 use crate::api::{MonthlyCost, PhoneNumber, Reason};
 use crate::clock::Instant;
 use crate::cluster::Cluster;
 use crate::cluster::caches::Caches;
 use crate::cluster::index::Key;
 use crate::cluster::process::Settings;
-use crate::number::{Amount, E164, Installation, NumberId, Provider};
+use crate::number::{Amount, E164, Installation, Messaging, NumberId, Provider};
 use crate::provider::Error;
 
 /// What an account holds, in figures.
@@ -113,6 +113,27 @@ pub(super) async fn look_into_services(
     ))
 }
 
+/// Reads again what is registered for the messages of the users' numbers: once for all numbers of a messaging service or an account.
+/// What cannot be read now stays as it was known.
+pub(super) async fn look_at_registrations(
+    account: &Account,
+    users: &[Arc<PhoneNumber>],
+    not_before: Instant,
+) {
+    let texting = users.iter().filter(|user| {
+        user.spec.messaging != Messaging::None && user.metadata.deletion_timestamp.is_none()
+    });
+    let held = texting.filter_map(|user| user.status.as_ref()?.id.clone());
+    let held: Vec<_> = held.map(NumberId::new).collect();
+    let mut questions = account.registration_questions(&held);
+    // All messaging services were looked into before.
+    questions.remove(&RegistrationQuestion::Members);
+    let asked = account.refresh_registrations(&questions, not_before).await;
+    if let Err(error) = asked {
+        tracing::info!(account = %account.identity().account, %error, "registrations for messages were not read");
+    }
+}
+
 /// Asks about each distinct assistant and connection that the users of an account want, by one of them, and wakes all of
 /// them when the answer has changed.
 ///
@@ -156,7 +177,10 @@ pub(super) async fn requeue_on_dependency_change(
             continue;
         }
         let webhooks = resolved.webhooks;
-        let answer = hash(&format!("{routing:?} {webhooks:?} {assistant:?}"));
+        let is_enabled = resolved.is_profile_enabled;
+        let answer = hash(&format!(
+            "{routing:?} {webhooks:?} {assistant:?} {is_enabled:?}"
+        ));
         let is_changed = dependencies.changed(question, answer);
         // A webhook that was never seen right is set for the numbers that share it. What holds none sets it before it buys.
         let is_wanted = |user: &PhoneNumber| !webhooks.is_empty() && has_number(user);
@@ -178,12 +202,13 @@ fn has_number(user: &PhoneNumber) -> bool {
 fn question(number: &PhoneNumber) -> u64 {
     let spec = &number.spec;
     hash(&format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         number.namespace(),
         spec.provider,
         spec.account_ref,
         spec.assistant_id,
         spec.webhooks,
+        spec.messaging,
         spec.twilio,
         spec.telnyx
     ))

@@ -27,7 +27,9 @@ use crate::cluster::observations::{Observations, Verified};
 use crate::cluster::process::Process;
 use crate::cluster::quota::HourlyQuotas;
 use crate::cluster::writer::Writer;
-use crate::number::{AccountId, Configuration, E164, NumberId, OrderId, Origin};
+use crate::number::{
+    AccountId, Capability, Configuration, E164, Messaging, NumberId, OrderId, Origin, Search,
+};
 use crate::outcome::{Memory, Outcome, RequeueAfter};
 use crate::provider::Error;
 use crate::provider::http::{AuditContext, with_audit_context};
@@ -190,15 +192,15 @@ fn remember(state: &ReconcileState, outcome: &Outcome, observations: &Observatio
 fn wanted(facts: &Facts, seen: u64) -> Option<Verified> {
     Some(Verified {
         seen,
-        configuration: hash_of(facts.configuration.as_ref().ok()?),
+        configuration: hash_of(facts.configuration.as_ref().ok()?, facts.is_profile_enabled),
         assistant: facts.assistant.as_ref().map(|(id, _)| *id),
         generation: facts.generation,
     })
 }
 
-fn hash_of(configuration: &Configuration) -> u64 {
+fn hash_of(configuration: &Configuration, is_profile_enabled: Option<bool>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    configuration.hash(&mut hasher);
+    (configuration, is_profile_enabled).hash(&mut hasher);
     hasher.finish()
 }
 
@@ -231,10 +233,13 @@ async fn begin(
     let deleting = number.metadata.deletion_timestamp.is_some();
     let mut facts = Facts {
         number: number_in_question(number, &claim),
-        search: number.spec.search.clone(),
+        search: searched(number),
         budget: budget(number.spec.max_monthly_cost.as_ref()),
         upfront_budget: budget(number.spec.max_upfront_cost.as_ref()),
         minimum_balance: budget(resolved.minimum_balance()),
+        messaging: number.spec.messaging,
+        sms_url: resolved.sms_url.clone(),
+        is_profile_enabled: resolved.is_profile_enabled,
         adopts: number.spec.adoption_policy == AdoptionPolicy::Adopt,
         adopted: false,
         limits: cluster.limits_on(number, &resolved.limits, resolved.account.as_ref().ok()),
@@ -325,6 +330,16 @@ fn number_in_question(number: &PhoneNumber, claim: &Stored) -> Option<E164> {
         Some(named) => named.parse().ok(),
         None => claim.claim().map(|claim| claim.number),
     }
+}
+
+/// What is searched for: where messages are required, a number that can text.
+fn searched(number: &PhoneNumber) -> Option<Search> {
+    let mut search = number.spec.search.clone()?;
+    let is_wanted = search.capabilities.contains(&Capability::Sms);
+    if number.spec.messaging == Messaging::Required && !is_wanted {
+        search.capabilities.push(Capability::Sms);
+    }
+    Some(search)
 }
 
 /// When the account allows to release the number of an object that is being deleted: never, as far as no later time can be told.

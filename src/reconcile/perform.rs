@@ -21,7 +21,9 @@ use crate::cluster::writer::Writer;
 use crate::number::{Holding, Origin, Whose};
 use crate::safeguards::{Safeguard, is_enabled};
 
-use look::{check_availability, count, fetch_by_id, lookup, price_of, search_and_reserve};
+use look::{
+    check_availability, check_messages, count, fetch_by_id, lookup, price_of, search_and_reserve,
+};
 use release::{record_release, release};
 use settle::{
     assign, attach_papers, configure, disclaim, record_pending_assignment, rename, restore_mark,
@@ -72,6 +74,7 @@ pub(super) async fn perform(
         }
         Step::Lookup => lookup(state, cluster, quotas, process).await?,
         Step::Count => count(state, cluster).await?,
+        Step::CheckMessages => check_messages(state).await?,
         Step::CheckAvailability => check_availability(state).await?,
         Step::SearchAndReserve => search_and_reserve(state, cluster, &process.random).await?,
         Step::AddFinalizer => add_finalizer(state, cluster, writer).await?,

@@ -4,7 +4,8 @@
 pub(crate) mod acquire;
 mod facts;
 mod limits;
-pub(crate) mod maintain;
+mod maintain;
+pub(crate) mod messages;
 pub(crate) mod release;
 mod step;
 mod title;

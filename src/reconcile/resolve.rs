@@ -35,6 +35,10 @@ pub(super) struct Resolved {
     pub(super) assistant: Option<(i64, Result<Assistant, StatusReason>)>,
     /// Where assistants are assigned, if the account says so.
     pub(crate) burki: Option<Burki>,
+    /// Where messages are to go, if any are wanted.
+    pub(super) sms_url: Option<String>,
+    /// Whether the declared messaging profile is switched on (Telnyx).
+    pub(super) is_profile_enabled: Option<bool>,
     /// The webhook of the connection (Telnyx), as it was verified.
     pub(super) webhook_url: Option<String>,
     /// The webhooks that the account manages and that are not as it wants them (Telnyx).
@@ -86,6 +90,8 @@ pub(super) async fn resolve(
         configuration: Err(StatusReason::new(Reason::Releasing, "")),
         assistant: None,
         burki: None,
+        sms_url: None,
+        is_profile_enabled: None,
         webhook_url: None,
         webhooks: Vec::new(),
         mark: Mark::new(Origin::Bought, &settings.installation, &owner(number)),
@@ -138,7 +144,7 @@ pub(super) async fn resolve(
         ));
     }
     let routing = match number.spec.provider {
-        Provider::Twilio => twilio_routing(number, &view, &resolved).await,
+        Provider::Twilio => twilio_routing(number, &view, &mut resolved).await,
         Provider::Telnyx => {
             telnyx_routing(
                 number,

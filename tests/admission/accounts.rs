@@ -186,6 +186,8 @@ pub fn rows(kind: Kind) -> Vec<Row> {
         1,
         Some(256),
     ));
+    rows.extend(money(twilio(), "balance.warnBelow"));
+    rows.extend(money(twilio(), "balance.minimum"));
     rows.extend(money(twilio(), "limits.maxMonthlyCost"));
     rows.extend(money(twilio(), "limits.maxUpfrontCost"));
     let delay = "limits.releaseDelay";

@@ -199,6 +199,13 @@ pub fn rows() -> Vec<Row> {
         "Always",
         &["Never", "Adopt"],
     ));
+    rows.extend(one_of(
+        number("twilio"),
+        "messaging",
+        "Always",
+        &["Required", "BestEffort", "None"],
+    ));
+    rows.extend(messages());
     rows.extend(money(number("twilio"), "maxMonthlyCost"));
     rows.extend(money(number("twilio"), "maxUpfrontCost"));
     rows.extend(searches());
@@ -225,6 +232,36 @@ pub fn rows() -> Vec<Row> {
 }
 
 /// Every rule for what a number is to be like.
+/// What concerns messages is refused where none are wanted.
+fn messages() -> Vec<Row> {
+    let sid = format!("MG{}", "0".repeat(32));
+    let row = |title: &'static str, provider: &str, field: Value, refusal: &'static str| {
+        let mut unwanted = field.clone();
+        unwanted["messaging"] = json!("None");
+        row(title, number(provider), field, unwanted, refusal)
+    };
+    vec![
+        row(
+            "messaging None comes without an SMS webhook",
+            "twilio",
+            json!({"webhooks": {"smsUrl": "https://voice.example.com/sms"}}),
+            "spec.webhooks.smsUrl: Forbidden: must not be set with messaging None, which sets nothing that concerns messages",
+        ),
+        row(
+            "messaging None comes without a messaging service",
+            "twilio",
+            json!({"twilio": {"messagingServiceSid": sid}}),
+            "spec.twilio.messagingServiceSid: Forbidden: must not be set with messaging None, which sets nothing that concerns messages",
+        ),
+        row(
+            "messaging None comes without a messaging profile",
+            "telnyx",
+            json!({"telnyx": {"messagingProfileId": "mp-1"}}),
+            "spec.telnyx.messagingProfileId: Forbidden: must not be set with messaging None, which sets nothing that concerns messages",
+        ),
+    ]
+}
+
 fn searches() -> Vec<Row> {
     let search = || {
         let mut searching = number("twilio");

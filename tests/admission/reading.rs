@@ -139,6 +139,7 @@ async fn null_means_absent() {
         "phoneNumber": "+12125551234",
         "provider": "twilio",
         "adoptionPolicy": "Never",
+        "messaging": "BestEffort",
         "deletionProtection": false,
         "suspend": false,
     });
@@ -148,6 +149,7 @@ async fn null_means_absent() {
         "deletionPolicy": null,
         "deletionProtection": null,
         "friendlyName": null,
+        "messaging": null,
         "suspend": null,
         "telnyx": null,
         "twilio": null,
@@ -229,12 +231,13 @@ async fn the_api_server_fills_in_defaults_and_a_waiting_status() {
         (
             least(Kind::PhoneNumber, "twilio", &name),
             json!({
-                    "phoneNumber": "+12125551234",
-                    "provider": "twilio",
-                    "adoptionPolicy": "Never",
-            "deletionProtection": false,
-                    "suspend": false,
-                }),
+                "phoneNumber": "+12125551234",
+                "provider": "twilio",
+                "adoptionPolicy": "Never",
+                "messaging": "BestEffort",
+                "deletionProtection": false,
+                "suspend": false,
+            }),
         ),
         (
             least(Kind::ProviderAccount, "twilio", &name),
@@ -271,7 +274,7 @@ async fn numbers_are_listed_with_what_people_ask_first() {
     let everywhere = table(&cluster.kubectl(&["get", "phonenumbers", "-A"]).unwrap());
     assert_eq!(
         everywhere[0].join(" "),
-        "NAMESPACE NAME NUMBER PROVIDER ASSISTANT READY REASON SUSPEND DELETION MONTHLY AGE"
+        "NAMESPACE NAME NUMBER PROVIDER ASSISTANT READY REASON MESSAGES SUSPEND DELETION MONTHLY AGE"
     );
     assert_eq!(
         table(&cluster.kubectl(&["get", "phonenumbers"]).unwrap()),
@@ -283,13 +286,14 @@ async fn numbers_are_listed_with_what_people_ask_first() {
                 "ASSISTANT",
                 "READY",
                 "REASON",
+                "MESSAGES",
                 "SUSPEND",
                 "DELETION",
                 "MONTHLY",
                 "AGE"
             ],
             [
-                "one", "", "twilio", "", "Unknown", "Pending", "false", "", "", "-"
+                "one", "", "twilio", "", "Unknown", "Pending", "", "false", "", "", "-"
             ],
             [
                 "two",
@@ -298,6 +302,7 @@ async fn numbers_are_listed_with_what_people_ask_first() {
                 "101",
                 "True",
                 "Ready",
+                "",
                 "false",
                 "Retain",
                 "1.15 USD",
@@ -312,14 +317,14 @@ async fn numbers_are_listed_with_what_people_ask_first() {
     );
     assert_eq!(
         wide[0].join(" "),
-        "NAME NUMBER PROVIDER ASSISTANT READY REASON SUSPEND DELETION MONTHLY AGE MESSAGE ID ORDER SETUP CURRENCY ACCOUNT ACCOUNT-ID"
+        "NAME NUMBER PROVIDER ASSISTANT READY REASON MESSAGES SUSPEND DELETION MONTHLY AGE MESSAGE ID ORDER SETUP CURRENCY ACCOUNT ACCOUNT-ID"
     );
     assert_eq!(
-        wide[1][10..],
+        wide[1][11..],
         ["Waiting for the operator.", "", "", "", "", "", ""]
     );
     assert_eq!(
-        wide[2][11..],
+        wide[2][12..],
         [
             "1293384261075731461",
             "order-1",
@@ -339,14 +344,17 @@ async fn accounts_are_listed_with_what_people_ask_first() {
         cluster.create(&least(kind, "twilio", &name)).await.unwrap();
         let patch =
             json!({"status": {"accountId": "AC1", "managed": 3, "unmanaged": 2, "orphaned": 1,
-            "monthlyCost": {"amount": "3.45", "currency": "USD", "display": "3.45 USD"}}})
+            "monthlyCost": {"amount": "3.45", "currency": "USD", "display": "3.45 USD"},
+            "balance": {"amount": "25.5", "currency": "USD", "display": "25.5 USD"}}})
             .to_string();
         let arguments = ["--subresource=status", "--type=merge", "-p", &patch];
         let arguments = [&["patch", kind.plural(), &name][..], &arguments].concat();
         cluster.kubectl(&arguments).unwrap();
-        let header = "NAME READY REASON PROVIDER ACCOUNT-ID MANAGED UNMANAGED ORPHANED MONTHLY AGE";
+        let header =
+            "NAME READY REASON PROVIDER ACCOUNT-ID MANAGED UNMANAGED ORPHANED MONTHLY BALANCE AGE";
         let cells = [
-            &name, "Unknown", "Pending", "twilio", "AC1", "3", "2", "1", "3.45 USD", "-",
+            &name, "Unknown", "Pending", "twilio", "AC1", "3", "2", "1", "3.45 USD", "25.5 USD",
+            "-",
         ];
         let printed = table(&cluster.kubectl(&["get", kind.plural(), &name]).unwrap());
         assert_eq!(printed[0].join(" "), header);
@@ -357,7 +365,7 @@ async fn accounts_are_listed_with_what_people_ask_first() {
                 .unwrap(),
         );
         assert_eq!(wide[0].join(" "), format!("{header} MESSAGE"));
-        assert_eq!(wide[1][10..], ["Waiting for the operator."]);
+        assert_eq!(wide[1][11..], ["Waiting for the operator."]);
     }
 }
 

@@ -115,6 +115,7 @@ async fn all_other_fields_may_be_set_changed_and_removed() {
         ["Release", "Retain"].map(|policy| json!({"deletionPolicy": policy})),
         [true, false].map(|on| json!({"deletionProtection": on})),
         [true, false].map(|on| json!({"suspend": on})),
+        ["Required", "None"].map(|wish| json!({"messaging": wish})),
         ["Adopt", "Never"].map(|policy| json!({"adoptionPolicy": policy})),
         ["1", "2"].map(|amount| json!({"maxMonthlyCost": {"amount": amount, "currency": "USD"}})),
     ] {
@@ -130,6 +131,7 @@ async fn all_other_fields_may_be_set_changed_and_removed() {
         "phoneNumber": "+12125551234",
         "provider": "telnyx",
         "adoptionPolicy": "Never",
+        "messaging": "BestEffort",
         "deletionProtection": false,
         "suspend": false,
     });

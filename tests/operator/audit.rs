@@ -140,6 +140,7 @@ async fn an_account_shows_what_it_holds_and_what_that_costs() {
             "ASSISTANT",
             "READY",
             "REASON",
+            "MESSAGES",
             "SUSPEND",
             "DELETION",
             "MONTHLY",
@@ -155,13 +156,14 @@ async fn an_account_shows_what_it_holds_and_what_that_costs() {
     );
     let third = row(&shown, "third");
     assert_eq!(
-        third[1..10],
+        third[1..11],
         [
             "+12125558103",
             "twilio",
             "101",
             "True",
             "Ready",
+            "False",
             "false",
             "Release",
             "1.15",

@@ -10,6 +10,7 @@ mod deletion;
 mod drift;
 mod limits;
 mod main_job;
+mod messages;
 mod pictures;
 mod prices;
 mod prometheus;

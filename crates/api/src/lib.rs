@@ -55,6 +55,8 @@ pub mod condition {
     pub const WEBHOOKS_CONFIGURED: &str = "WebhooksConfigured";
     /// True if Burki has the number on the declared assistant.
     pub const ASSISTANT_ASSIGNED: &str = "AssistantAssigned";
+    /// Nothing is known that keeps messages from getting through. Unknown if that cannot be read; absent if no messages are wanted.
+    pub const MESSAGING_READY: &str = "MessagingReady";
 }
 
 /// The reason of the condition of this type, if there is one with a reason that this version knows.

@@ -7,7 +7,7 @@ use std::fmt;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use telephony::number::{Provider, Search};
+use telephony::number::{Messaging, Provider, Search};
 
 use super::account::Money;
 
@@ -46,6 +46,11 @@ pub use status::{
         name = "Reason",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
+    printcolumn(
+        name = "Messages",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="MessagingReady")].status"#
     ),
     printcolumn(name = "Suspend", type_ = "boolean", json_path = ".spec.suspend"),
     printcolumn(name = "Deletion", type_ = "string", json_path = ".status.onDeletion"),
@@ -100,6 +105,9 @@ pub use status::{
     validation = Rule::new("self.adoptionPolicy != 'Adopt' || has(self.phoneNumber)").message("Adopt must come with spec.phoneNumber: a number that is adopted must be named").reason(Reason::FieldValueForbidden).field_path(".adoptionPolicy"),
     validation = Rule::new("self.provider == 'twilio' || !has(self.twilio)").message("must not be set unless provider is twilio").reason(Reason::FieldValueForbidden).field_path(".twilio"),
     validation = Rule::new("self.provider == 'telnyx' || !has(self.telnyx)").message("must not be set unless provider is telnyx").reason(Reason::FieldValueForbidden).field_path(".telnyx"),
+    validation = Rule::new("self.messaging != 'None' || !has(self.webhooks) || !has(self.webhooks.smsUrl)").message("must not be set with messaging None, which sets nothing that concerns messages").reason(Reason::FieldValueForbidden).field_path(".webhooks.smsUrl"),
+    validation = Rule::new("self.messaging != 'None' || !has(self.twilio) || !has(self.twilio.messagingServiceSid)").message("must not be set with messaging None, which sets nothing that concerns messages").reason(Reason::FieldValueForbidden).field_path(".twilio.messagingServiceSid"),
+    validation = Rule::new("self.messaging != 'None' || !has(self.telnyx) || !has(self.telnyx.messagingProfileId)").message("must not be set with messaging None, which sets nothing that concerns messages").reason(Reason::FieldValueForbidden).field_path(".telnyx.messagingProfileId"),
     validation = Rule::new("self.provider != 'twilio' || !has(self.friendlyName) || size(bytes(self.friendlyName)) <= 36").message("must have at most 36 bytes with provider twilio, where it shares a field with the operator's mark").reason(Reason::FieldValueInvalid).field_path(".friendlyName"),
 )]
 #[serde(rename_all = "camelCase")]
@@ -142,6 +150,12 @@ pub struct PhoneNumberSpec {
     /// Webhook URLs instead of those that the account derives from its base URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhooks: Option<Webhooks>,
+
+    /// What is wanted of messages. Required: a number that cannot text is not bought, and Ready waits until messages get through.
+    /// BestEffort: messages are set up as far as the number can take them; the condition MessagingReady tells whether they get
+    /// through. None: nothing that concerns messages is set or compared, and what is set stays.
+    #[serde(default)]
+    pub messaging: Messaging,
 
     /// Options for provider twilio.
     #[serde(default, skip_serializing_if = "Option::is_none")]

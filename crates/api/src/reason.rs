@@ -107,6 +107,10 @@ reasons! {
         ReleaseDelayed,
         /// No number that is on sale is as wanted.
         NoNumbersFound,
+        /// A registration that carriers want for messages is not finished.
+        RegistrationPending,
+        /// It is not known whether messages get through.
+        MessagingUnverifiable,
         /// A fault of the operator itself ended the last reconcile.
         InternalError,
     }
@@ -139,6 +143,22 @@ reasons! {
         ConnectionWebhookMismatch,
         /// No webhook URL is declared.
         WebhookBaseMissing,
+        /// The number cannot text.
+        MessagesNotSupported,
+        /// The Telnyx number is on no messaging profile.
+        MessagingProfileMissing,
+        /// The messaging profile of the number is switched off.
+        MessagingProfileDisabled,
+        /// The US number belongs to no campaign.
+        CampaignMissing,
+        /// The campaign of the US number, or its assignment to it, was refused.
+        CampaignRejected,
+        /// The campaign of the US number was suspended, or has expired.
+        CampaignSuspended,
+        /// The toll-free number was never submitted for verification.
+        TollFreeUnverified,
+        /// The verification of the toll-free number was refused.
+        TollFreeRejected,
         /// The provider does not sell the number.
         NumberNotAvailable,
         /// The provider account has no money.

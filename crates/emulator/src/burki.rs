@@ -200,6 +200,7 @@ fn rewrite(world: &mut World, at: usize) {
         is_profile: false,
         webhook: format!("{BASE}/telnyx-webhook"),
         api_version: "2".into(),
+        enabled: true,
     };
     if !world.homes.iter().any(|home| home.id == id) {
         world.homes.push(application);

@@ -10,6 +10,7 @@ use super::faults::Faults;
 use super::ledger::{Deed, Entry, Ledger};
 use super::message::iso8601;
 use super::numbers::{Number, Numbers, Shown};
+use super::registrations::Registration;
 use super::state::State;
 use super::usage::Record;
 
@@ -56,6 +57,8 @@ pub(super) struct Home {
     pub(super) is_profile: bool,
     pub(super) webhook: String,
     pub(super) api_version: String,
+    /// `active` of an application, `enabled` of a messaging profile.
+    pub(super) enabled: bool,
 }
 
 /// Everything there is.
@@ -79,6 +82,8 @@ pub struct World {
     pub(super) assigned: BTreeMap<String, i64>,
     /// The calls and messages that took place.
     pub(super) records: Vec<Record>,
+    /// What is registered for messages.
+    pub(super) registrations: Vec<Registration>,
     begun: (SystemTime, Instant),
     count: u64,
 }
@@ -93,6 +98,7 @@ impl World {
                 is_profile,
                 webhook: String::new(),
                 api_version: version.to_owned(),
+                enabled: true,
             };
             let profile = (!account.profile.is_empty())
                 .then(|| home(&account.profile, true, "Default profile", "2"));
@@ -123,6 +129,7 @@ impl World {
             searched: BTreeMap::new(),
             assigned: BTreeMap::new(),
             records: Vec::new(),
+            registrations: Vec::new(),
             begun: (time, Instant::now()),
             count: 0,
         }

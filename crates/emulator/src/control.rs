@@ -9,6 +9,7 @@ use super::faults::Rule;
 use super::ledger::Deed;
 use super::message::{Reply, Request};
 use super::numbers::Number;
+use super::registrations::Registration;
 use super::state::Assistant;
 use super::usage::Record;
 
@@ -67,6 +68,10 @@ const HELP: &[(&str, &str)] = &[
     (
         "POST /console/usage",
         "a call or message took place: kind (call, message), from, to, at",
+    ),
+    (
+        "POST /console/registrations",
+        "a campaign or verification: account, subject (a number, or a Twilio messaging service), status, campaign (Telnyx: its state), mock",
     ),
     (
         "POST /console/accounts/ID",
@@ -147,6 +152,14 @@ fn answered(world: &mut World, request: &Request) -> Answer {
         ("POST", ["console", "orders", number]) => order(world, number, request),
         ("POST", ["console", "usage"]) => {
             world.records.push(read::<Record>(request)?);
+            Ok(Value::Null)
+        }
+        ("POST", ["console", "registrations"]) => {
+            let registration: Registration = read(request)?;
+            world
+                .registrations
+                .retain(|it| it.subject != registration.subject);
+            world.registrations.push(registration);
             Ok(Value::Null)
         }
         ("POST", ["console", "accounts", id]) => account(world, id, request),
@@ -257,6 +270,7 @@ fn connection(world: &mut World, id: &str, request: &Request) -> Answer {
     struct Edit {
         webhook: Option<String>,
         api_version: Option<String>,
+        enabled: Option<bool>,
     }
     let edit: Edit = read(request)?;
     let home = world
@@ -269,6 +283,9 @@ fn connection(world: &mut World, id: &str, request: &Request) -> Answer {
     }
     if let Some(version) = edit.api_version {
         home.api_version = version;
+    }
+    if let Some(enabled) = edit.enabled {
+        home.enabled = enabled;
     }
     Ok(json!({"webhook": home.webhook, "apiVersion": home.api_version}))
 }

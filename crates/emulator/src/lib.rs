@@ -13,6 +13,7 @@ mod ledger;
 mod listener;
 mod message;
 mod numbers;
+mod registrations;
 mod state;
 mod telnyx;
 #[cfg(test)]

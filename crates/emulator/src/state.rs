@@ -149,6 +149,8 @@ pub struct Switches {
     pub papers_ignored_on_purchase: bool,
     /// No Twilio credential may read or change messaging services.
     pub messaging_services_forbidden: bool,
+    /// No credential may read campaigns or verifications of toll-free numbers.
+    pub registrations_forbidden: bool,
     /// How many numbers a messaging service takes.
     pub messaging_service_holds: usize,
     /// Telnyx cannot look up messaging profiles: listings that allow for it lack them, all others fail.
@@ -195,6 +197,7 @@ impl Default for Switches {
             sms_webhooks_refused: false,
             papers_ignored_on_purchase: false,
             messaging_services_forbidden: false,
+            registrations_forbidden: false,
             messaging_service_holds: 400,
             profiles_unavailable: false,
             requirement_groups_unfulfilled: false,

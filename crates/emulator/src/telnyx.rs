@@ -2,6 +2,7 @@
 
 mod homes;
 mod orders;
+mod registrations;
 mod shop;
 mod usage;
 
@@ -44,6 +45,9 @@ pub(super) fn operation(request: &Request) -> &'static str {
         ["v2", "messaging_profiles", _] => "profile",
         ["v2", "balance"] => "balance",
         ["v2", "detail_records"] => "usage",
+        ["v2", "10dlc", "phone_number_campaigns"] => "campaigns",
+        ["v2", "10dlc", "campaign", _] => "campaign",
+        ["v2", "messaging_tollfree", "verification", "requests"] => "verifications",
         _ => "unknown",
     }
 }
@@ -111,6 +115,10 @@ fn answered(world: &mut World, operation: &str, request: &Request) -> Reply {
                 .iter()
                 .filter(|home| home.is_profile && home.account == organization);
             page(rows.collect(), shown_home, request)
+        }
+        ("campaigns" | "campaign" | "verifications", "GET") => {
+            let last = segments.last().copied().unwrap_or_default();
+            registrations::answer(world, operation, organization, last, request)
         }
         ("usage", "GET") => usage::list(world, request),
         ("balance", "GET") if !account.tells_balance => error(

@@ -57,6 +57,8 @@ pub(super) fn operation(request: &Request) -> &'static str {
         ["v1", "Services", _, "PhoneNumbers"] => "attach",
         ["v1", "Services", _, "PhoneNumbers", _] if method == "GET" => "member",
         ["v1", "Services", _, "PhoneNumbers", _] => "detach",
+        ["v1", "Services", _, "Compliance", "Usa2p"] => "campaigns",
+        ["v1", "Tollfree", "Verifications"] => "verifications",
         ["v1", "PhoneNumbers", "Countries", ..] => "pricing",
         _ => "unknown",
     }
@@ -117,9 +119,8 @@ pub(super) fn answer(world: &mut World, operation: &str, request: &Request) -> R
         "usage" if last == "Calls" => usage::list(world, RecordKind::Call, &account, request),
         "usage" => usage::list(world, RecordKind::Message, &account, request),
         "pricing" => shop::pricing(world, request),
-        "services" | "service" | "members" | "attach" | "member" | "detach" => {
-            messaging::answer(world, operation, &account, request)
-        }
+        "services" | "service" | "members" | "attach" | "member" | "detach" | "campaigns"
+        | "verifications" => messaging::answer(world, operation, &account, request),
         _ => not_found(request),
     }
 }

@@ -13,6 +13,7 @@ mod looks;
 mod opening;
 mod orders;
 mod permits;
+mod registrations;
 mod search;
 mod services;
 mod spending;
@@ -40,6 +41,8 @@ use opening::Proof;
 use orders::Orders;
 use permits::Permits;
 pub use permits::{Permit, Priority};
+use registrations::KnownRegistrations;
+pub use registrations::RegistrationQuestion;
 use search::Candidates;
 pub use search::{Candidate, Found, Reservation, SEARCH_HOLDS};
 use services::Services;
@@ -59,6 +62,7 @@ struct Shared {
     /// With whose credential the account was listed, and the outcome.
     listing: Flight<(Fingerprint, Result<(), Error>)>,
     services: Services,
+    registrations: KnownRegistrations,
     looks: Looks,
     orders: Orders,
     candidates: Candidates,
@@ -82,6 +86,7 @@ pub struct Account {
     service_by_sid: Cached<String, Result<Option<MessagingService>, Error>>,
     balance: Flight<Result<Option<Balance>, Error>>,
     member_looks: Cached<String, Result<(), Error>>,
+    registration_looks: Cached<RegistrationQuestion, Result<(), Error>>,
     /// How old the last listing may be where limits are counted by it.
     interval: Duration,
 }

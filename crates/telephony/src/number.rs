@@ -3,7 +3,9 @@
 //! Pure: no I/O, no clock, no randomness, and nothing else of this crate.
 
 mod mark;
+mod messaging;
 mod price;
+mod registration;
 mod search;
 mod setup;
 
@@ -15,7 +17,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use mark::{Installation, Mark, Origin, Owner, Whose};
+pub use messaging::Messaging;
 pub use price::{Amount, Balance, Currency, Description, Offer, Price};
+pub use registration::{Registration, RegistrationKind};
 pub use search::{Capability, Kind, Place, Search};
 pub use setup::{
     Capabilities, Configuration, Field, Holding, Inbound, Line, MessagingService,

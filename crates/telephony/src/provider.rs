@@ -7,7 +7,7 @@ pub mod telnyx;
 pub mod twilio;
 mod usage;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,7 +17,7 @@ use crate::claim::{Claim, ReleaseToken, Token};
 use crate::clock::Instant;
 use crate::number::{
     AccountId, Balance, Configuration, E164, Holding, Kind, Mark, MessagingService, NumberId,
-    Offer, OrderId, Origin, Price, Provider, Search, Settings, Whose,
+    Offer, OrderId, Origin, Price, Provider, Registration, Search, Settings, Shown, Whose,
 };
 use crate::safeguards::{Safeguard, is_enabled};
 use http::{Answer, Call, Session};
@@ -60,6 +60,19 @@ pub trait ProviderApi: Send + Sync {
 
     /// The ids of the numbers in a messaging service; `None` is the provider's own 404. Telnyx has none.
     async fn members(&self, messaging_service: &str) -> Result<Option<HashSet<NumberId>>, Error>;
+
+    /// The campaign (A2P 10DLC) that is registered for the numbers of a messaging service (Twilio): the best, if there are several.
+    /// Unknown if the provider does not tell this credential.
+    async fn campaign_of(
+        &self,
+        messaging_service: &str,
+    ) -> Result<Shown<Option<Registration>>, Error>;
+
+    /// The campaigns that numbers are assigned to (Telnyx), by number. Unknown if the provider does not tell this credential.
+    async fn campaigns(&self) -> Result<Shown<Registrations>, Error>;
+
+    /// The verifications of toll-free numbers, by number. Unknown if the provider does not tell this credential.
+    async fn toll_free_verifications(&self) -> Result<Shown<Registrations>, Error>;
 
     /// The order that says most about `number` among those with our mark that `claim` may have placed: success before pending
     /// before failure. Always `None` where purchases need no order (Twilio).
@@ -132,6 +145,9 @@ pub trait ProviderApi: Send + Sync {
     /// Points a webhook at `url`, API version 2.
     async fn set_webhook(&self, home: WebhookOwner, id: &str, url: &str) -> Result<(), Error>;
 }
+
+/// What is registered, by number.
+pub type Registrations = HashMap<E164, Registration>;
 
 /// Which account a credential opens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -229,6 +245,8 @@ pub struct Webhook {
     pub url: Option<String>,
     /// Its API version, where the object has one.
     pub api_version: Option<String>,
+    /// False if the connection or messaging profile is switched off.
+    pub is_enabled: bool,
 }
 
 impl Webhook {
@@ -476,10 +494,10 @@ pub enum Error {
 }
 
 impl Error {
-    /// `None` for what the provider does not let this credential read, though others may.
-    fn if_refused<T>(self) -> Result<Option<T>, Self> {
+    /// `untold` for what the provider does not let this credential read, though others may.
+    fn unless_refused<T>(self, untold: T) -> Result<T, Self> {
         match self {
-            Self::Unauthorized(_) | Self::Refused(_) => Ok(None),
+            Self::Unauthorized(_) | Self::Refused(_) => Ok(untold),
             error => Err(error),
         }
     }

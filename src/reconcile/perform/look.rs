@@ -1,6 +1,7 @@
 //! Looks: at the number, at orders, at what is on sale. Nothing is written.
 
 mod choose;
+mod messages;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::cluster::quota::HourlyQuotas;
 use crate::number::{E164, Holding, Installation, Mark, NumberId, Owner, Provider};
 use crate::provider::{Order, OrderState, Ours};
 pub(super) use choose::{check_availability, price_of, search_and_reserve};
+pub(super) use messages::check_messages;
 
 /// How long a listing of orders serves all that ask.
 const ORDERS_SERVE: Duration = Duration::from_secs(5);

@@ -14,7 +14,7 @@ use prior::{PriorAttempt, begun, prior_attempt, refused_on};
 
 use super::{
     ASK_AGAIN_AFTER, Attempt, Facts, MOST_CANDIDATES, NOT_ON_SALE_AGAIN_AFTER, ORDER_TAKES,
-    Outcome, PERSON_AGAIN_AFTER, Retry, SearchResult, Step, limits, wait,
+    Outcome, PERSON_AGAIN_AFTER, Retry, SearchResult, Step, limits, messages, wait,
 };
 use crate::api::Reason;
 use crate::claim::{Intent, Stored};
@@ -218,6 +218,7 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>, refused: bool) -> Step {
             Retry::After(NOT_ON_SALE_AGAIN_AFTER),
         ),
         Some(Some(offer)) => limits::forbids_purchase(facts, offer.price.as_ref())
+            .or_else(|| messages::forbid_purchase(facts))
             .unwrap_or_else(|| claim(facts, Intent::Buy, since)),
     }
 }

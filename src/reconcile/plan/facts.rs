@@ -3,10 +3,10 @@
 use crate::api::{DeletionPolicy, Reason, StatusReason};
 use crate::claim::{Claim, Stored, is_placed_with};
 use crate::number::{
-    AccountId, Balance, Configuration, E164, Holding, Mark, NumberId, Offer, OrderId, Origin,
-    Price, Provider, Search, Whose,
+    AccountId, Balance, Configuration, E164, Holding, Mark, Messaging, NumberId, Offer, OrderId,
+    Origin, Price, Provider, Search, Whose,
 };
-use crate::provider::{Identity, Order, OrderState, Refusal, WebhookOwner};
+use crate::provider::{Identity, Order, OrderState, Refusal, Webhook, WebhookOwner};
 use crate::safeguards::{Safeguard, is_enabled};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -26,6 +26,12 @@ pub struct Facts {
     pub upfront_budget: Option<Budget>,
     /// What a purchase must leave in the account.
     pub minimum_balance: Option<Budget>,
+    /// What is wanted of messages.
+    pub messaging: Messaging,
+    /// Where messages are to go, as far as that is known.
+    pub sms_url: Option<String>,
+    /// Whether the declared messaging profile is switched on (Telnyx).
+    pub is_profile_enabled: Option<bool>,
     /// True if a number that nobody has marked may be taken over.
     pub adopts: bool,
     /// True if the number was taken over.
@@ -150,6 +156,12 @@ pub struct Findings {
     pub offer: Option<Option<Offer>>,
     /// What the account has left to spend, where a purchase depends on it; `Some(None)` if the provider does not tell it.
     pub balance: Option<Option<Balance>>,
+    /// Whether the number on sale can text, where a purchase depends on it; `None` if it was not asked or is not shown.
+    pub can_text: Option<bool>,
+    /// True once what messages depend on was looked at in this reconcile.
+    pub messages_checked: bool,
+    /// The messaging profile that the number is on (Telnyx), if it could be read in this reconcile.
+    pub messaging_profile: Option<Webhook>,
     /// What a search came to.
     pub choice: Option<SearchResult>,
     /// How many candidates of the search were refused in this reconcile.

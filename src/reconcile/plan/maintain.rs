@@ -3,10 +3,10 @@
 use super::acquire::held::mark_on;
 use super::{
     ABSENCE_CONFIRMED_AFTER, ASK_AGAIN_AFTER, Facts, MAX_REPAIRS, Outcome, PERSON_AGAIN_AFTER,
-    Retry, Setup, Step, wait,
+    Retry, Setup, Step, messages, wait,
 };
 use crate::api::Reason;
-use crate::number::{Configuration, Holding, Inbound, Line, MessagingService, NumberId, Whose};
+use crate::number::{Holding, Line, NumberId, Whose};
 use crate::safeguards::{Safeguard, is_enabled};
 
 pub(super) fn maintain(facts: &Facts, id: &NumberId) -> Step {
@@ -84,7 +84,9 @@ fn held(facts: &Facts, id: &NumberId, holding: &Holding) -> Step {
     let differences = configuration.differences(holding);
     if differences.is_empty() {
         return line(facts, holding)
-            .or_else(|| diverted(facts, configuration, holding))
+            .or_else(|| messages::check(facts))
+            .or_else(|| messages::diverted(facts, configuration, holding))
+            .or_else(|| messages::required(facts, configuration, holding))
             .unwrap_or(Step::Done(Outcome::Ready));
     }
     if facts.memory.configuration_conflict && !facts.findings.configured {
@@ -176,35 +178,6 @@ fn line(facts: &Facts, holding: &Holding) -> Option<Step> {
         ),
     };
     Some(wait(reason, message, Retry::After(again)))
-}
-
-/// A messaging service that nobody declared takes the messages. Taking the number out of it may cut it off from a campaign
-/// that is registered for it, so that is left to people.
-fn diverted(facts: &Facts, configuration: &Configuration, holding: &Holding) -> Option<Step> {
-    let (service, is_declared) = configuration.diverted(holding)?;
-    (!is_declared).then(|| {
-        wait(
-            Reason::ConnectionWebhookMismatch,
-            format!(
-                "{} is in messaging service {}, which this PhoneNumber does not declare and which {}, so messages do not \
-                 reach the declared SMS webhook. At Twilio, let the service use the webhooks of its numbers or take the \
-                 number out of it; or declare it in spec.twilio.messagingServiceSid.",
-                facts.title(),
-                service.sid,
-                destination(service)
-            ),
-            Retry::After(facts.waits.interval),
-        )
-    })
-}
-
-/// Where a messaging service that does not defer to its numbers sends messages, for people. A URL may hold a password.
-pub(crate) fn destination(service: &MessagingService) -> &'static str {
-    match service.inbound {
-        Inbound::ToUrl(_) => "sends messages to a webhook of its own",
-        Inbound::Nowhere => "has no webhook, so that Twilio drops messages",
-        Inbound::ToNumber | Inbound::Unknown => "uses the webhooks of its numbers",
-    }
 }
 
 /// Who answers comes before the webhooks, because Burki rewrites them when it takes a number.

@@ -17,6 +17,8 @@ pub enum Step {
     Lookup,
     /// Count what the account holds, where that is limited.
     Count,
+    /// Look at what the messages of the number depend on.
+    CheckMessages,
     /// Ask whether it is on sale, and what it costs.
     CheckAvailability,
     /// Search, and pick a candidate.
@@ -78,6 +80,7 @@ impl Step {
             Self::FetchById(_) => "fetch_by_id",
             Self::Lookup => "lookup",
             Self::Count => "count",
+            Self::CheckMessages => "check_messages",
             Self::CheckAvailability => "check_availability",
             Self::SearchAndReserve => "search_and_reserve",
             Self::AddFinalizer => "add_finalizer",
@@ -130,6 +133,7 @@ impl Step {
             | Self::Release(_) => true,
             Self::FetchById(_)
             | Self::Lookup
+            | Self::CheckMessages
             | Self::AddFinalizer
             | Self::Record(_)
             | Self::RecordOrder(_)

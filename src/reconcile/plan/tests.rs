@@ -4,6 +4,7 @@ mod costs;
 mod departing;
 mod evidence;
 mod history;
+mod messages;
 mod orders;
 mod recorded;
 mod refusals;
@@ -19,8 +20,8 @@ use crate::api::{Adoption, DeletionPolicy, Reason, StatusReason};
 use crate::claim::{Claim, Intent, Stored};
 use crate::number::{
     AccountId, Configuration, Description, E164, Field, Holding, Installation, Line, Mark,
-    NumberId, Offer, OrderId, Origin, Owner, Price, Provider, RegulatoryDocuments, Routing, Search,
-    Settings, TwilioSettings,
+    Messaging, NumberId, Offer, OrderId, Origin, Owner, Price, Provider, RegulatoryDocuments,
+    Routing, Search, Settings, TwilioSettings,
 };
 use crate::provider::{Identity, Order, OrderPapers, OrderState, Refusal, WebhookOwner};
 
@@ -72,6 +73,9 @@ fn fresh() -> Facts {
         budget: None,
         upfront_budget: None,
         minimum_balance: None,
+        messaging: Messaging::BestEffort,
+        sms_url: None,
+        is_profile_enabled: None,
         adopts: false,
         adopted: false,
         limits: Limits {
@@ -109,7 +113,10 @@ fn fresh() -> Facts {
         assistant: None,
         rival: None,
         recorded_by: None,
-        findings: Findings::default(),
+        findings: Findings {
+            messages_checked: true,
+            ..Findings::default()
+        },
     }
 }
 

@@ -6,12 +6,12 @@ use crate::api::{
     StatusReason, TelnyxStatus, TwilioStatus, account_name, condition,
 };
 use crate::claim::{Claim, Stored};
-use crate::number::{Configuration, Holding, Line, Price, Settings, Shown};
+use crate::number::{Configuration, Holding, Line, Messaging, Price, Settings, Shown};
 use crate::outcome::Outcome;
 use crate::provider::{OrderState, Reply};
-use crate::reconcile::conditions::{seconds, set_condition};
+use crate::reconcile::conditions::{seconds, set_condition, set_unknown};
 use crate::reconcile::plan::Facts;
-use crate::reconcile::plan::maintain::destination;
+use crate::reconcile::plan::messages::{Verdict, destination, verdict};
 use crate::reconcile::plan::release::on_deletion;
 use crate::reconcile::state::{ReconcileState, order_id};
 use crate::shown::{self, MOST, MOST_OF_MESSAGE};
@@ -316,6 +316,7 @@ pub(super) fn conditions(
         let (Ok(why) | Err(why)) = configured;
         set(condition::WEBHOOKS_CONFIGURED, truth, &why);
     }
+    messaging(conditions, facts, now);
     match &facts.assistant {
         None => conditions.retain(|found| found.type_ != condition::ASSISTANT_ASSIGNED),
         Some((wanted, _)) => {
@@ -334,6 +335,34 @@ pub(super) fn conditions(
                 Some(facts.generation),
                 now,
             );
+        }
+    }
+}
+
+/// What is said of the messages of a number that is held. What was not looked at in this reconcile stays as it was said.
+fn messaging(conditions: &mut Vec<Condition>, facts: &Facts, now: Timestamp) {
+    let kind = condition::MESSAGING_READY;
+    if facts.messaging == Messaging::None {
+        conditions.retain(|found| found.type_ != kind);
+        return;
+    }
+    let holding = facts.findings.fetched.as_ref().and_then(Option::as_ref);
+    let (Ok(configuration), Some(holding), true) = (
+        &facts.configuration,
+        holding,
+        facts.findings.messages_checked,
+    ) else {
+        return;
+    };
+    let generation = Some(facts.generation);
+    match verdict(facts, configuration, holding) {
+        Verdict::NotWanted => {}
+        Verdict::Unknown(why) => set_unknown(conditions, kind, &why, generation, now),
+        Verdict::Blocked(why) => set_condition(conditions, kind, false, &why, generation, now),
+        Verdict::GetThrough => {
+            let message = "Nothing is known that stops messages.".to_owned();
+            let why = StatusReason::new(Reason::Ready, message);
+            set_condition(conditions, kind, true, &why, generation, now);
         }
     }
 }

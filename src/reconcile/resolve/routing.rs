@@ -10,7 +10,7 @@ use super::opening::provider_blocker;
 use crate::account::Directory;
 use crate::api::{AccountKey, PhoneNumber, Reason, StatusReason};
 use crate::cluster::{AccountView, Cluster};
-use crate::number::Routing;
+use crate::number::{Messaging, Routing};
 use crate::provider::{Error, Webhook, WebhookOwner};
 use crate::shown;
 
@@ -18,9 +18,10 @@ use crate::shown;
 pub(super) async fn twilio_routing(
     number: &PhoneNumber,
     view: &AccountView,
-    resolved: &Resolved,
+    resolved: &mut Resolved,
 ) -> Result<Routing, StatusReason> {
     let (voice_url, sms_url) = webhooks(number, view, "/twiml")?;
+    resolved.sms_url.clone_from(&sms_url);
     let options = number.spec.twilio.as_ref();
     let service = options.and_then(|options| options.messaging_service_sid.clone());
     if let Some(sid) = &service {
@@ -40,7 +41,7 @@ pub(super) async fn twilio_routing(
     }
     Ok(Routing::Twilio {
         voice_url,
-        sms_url: Some(sms_url),
+        sms_url,
         messaging_service_sid: service,
     })
 }
@@ -55,6 +56,7 @@ pub(super) async fn telnyx_routing(
 ) -> Result<Routing, StatusReason> {
     let account = resolved.account.clone()?;
     let (voice_url, sms_url) = webhooks(number, view, TELNYX_PATH)?;
+    resolved.sms_url.clone_from(&sms_url);
     let options = number.spec.telnyx.clone().unwrap_or_default();
     let defaults = view.spec.telnyx.as_ref();
     let of_assistant = match &resolved.assistant {
@@ -93,17 +95,24 @@ pub(super) async fn telnyx_routing(
     if calls.is_none() {
         resolved.webhook_url = Some(voice_url);
     }
-    let profile_id = options
-        .messaging_profile_id
-        .or_else(|| defaults.and_then(|account| account.messaging_profile_id.clone()));
-    let messages = match &profile_id {
-        Some(id) => verify(WebhookOwner::MessagingProfile, id, &sms_url).await?,
+    let declared = || defaults.and_then(|account| account.messaging_profile_id.clone());
+    let profile_id = options.messaging_profile_id.or_else(declared);
+    // Where no messages are wanted, no profile is.
+    let profile = sms_url.as_ref().zip(profile_id);
+    let messages = match &profile {
+        Some((sms_url, id)) => {
+            let profile = account.webhook(WebhookOwner::MessagingProfile, id).await;
+            if let Ok(Some(profile)) = profile {
+                resolved.is_profile_enabled = Some(profile.is_enabled);
+            }
+            verify(WebhookOwner::MessagingProfile, id, sms_url).await?
+        }
         None => None,
     };
     resolved.webhooks = calls.into_iter().chain(messages).collect();
     Ok(Routing::Telnyx {
         connection_id,
-        messaging_profile_id: profile_id,
+        messaging_profile_id: profile.map(|(_, id)| id),
         billing_group_id: options.billing_group_id,
     })
 }
@@ -157,12 +166,12 @@ fn verified(
     ))
 }
 
-/// The voice and SMS webhooks of `number`.
+/// The voice webhook of `number`, and the SMS webhook if messages are wanted.
 fn webhooks(
     number: &PhoneNumber,
     view: &AccountView,
     path: &str,
-) -> Result<(String, String), StatusReason> {
+) -> Result<(String, Option<String>), StatusReason> {
     let overrides = number.spec.webhooks.clone().unwrap_or_default();
     let derived = view
         .spec
@@ -170,11 +179,12 @@ fn webhooks(
         .as_ref()
         .map(|base| urls(base, path))
         .unzip();
-    match (
-        overrides.voice_url.or(derived.0),
-        overrides.sms_url.or(derived.1),
-    ) {
-        (Some(voice), Some(sms)) => Ok((voice, sms)),
+    let voice = overrides.voice_url.or(derived.0);
+    let sms = overrides.sms_url.or(derived.1);
+    let is_wanted = number.spec.messaging != Messaging::None;
+    match (voice, sms) {
+        (Some(voice), _) if !is_wanted => Ok((voice, None)),
+        (Some(voice), Some(sms)) => Ok((voice, Some(sms))),
         _ => Err(StatusReason::new(
             Reason::WebhookBaseMissing,
             format!(

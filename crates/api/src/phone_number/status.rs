@@ -65,7 +65,7 @@ pub struct PhoneNumberStatus {
     /// The last purchase attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<AttemptStatus>,
-    /// Ready; Purchased, WebhooksConfigured and AssistantAssigned; Reconciling and Stalled while they are True.
+    /// Ready; Purchased, WebhooksConfigured, AssistantAssigned and MessagingReady; Reconciling and Stalled while they are True.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

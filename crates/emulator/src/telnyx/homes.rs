@@ -85,11 +85,11 @@ pub(super) fn change_home(
 
 pub(super) fn shown_home(home: &Home) -> Value {
     if home.is_profile {
-        return json!({"id": home.id, "record_type": "messaging_profile", "name": home.name, "enabled": true,
+        return json!({"id": home.id, "record_type": "messaging_profile", "name": home.name, "enabled": home.enabled,
             "organization_id": home.account, "webhook_url": or_null(&home.webhook),
             "webhook_api_version": home.api_version});
     }
     json!({"id": home.id, "record_type": "call_control_application", "application_name": home.name,
-        "connection_name": home.name, "active": true, "webhook_event_url": or_null(&home.webhook),
+        "connection_name": home.name, "active": home.enabled, "webhook_event_url": or_null(&home.webhook),
         "webhook_api_version": home.api_version})
 }

@@ -7,6 +7,7 @@ use super::super::carrier::{Service, World};
 use super::super::catalogue::{abilities, country_of};
 use super::super::message::{Reply, Request};
 use super::super::numbers::Number;
+use super::super::registrations::Registration;
 use super::settings::note_change;
 use super::{MOST, error, not_found, whole_seconds};
 
@@ -32,6 +33,26 @@ pub(super) fn answer(
         let services = world.services.iter();
         let rows = services.filter(|service| service.account == account);
         return page(rows.map(shown).collect(), "services", request);
+    }
+    let is_registered = matches!(operation, "campaigns" | "verifications");
+    if is_registered && world.state.switches.registrations_forbidden {
+        return error(
+            403,
+            70051,
+            "Authorization failed: the key lacks the permission",
+        );
+    }
+    let own = world
+        .registrations
+        .iter()
+        .filter(|it| it.account == account);
+    if operation == "verifications" {
+        let rows = own.filter(|it| it.is_toll_free()).map(verification);
+        return page(rows.collect(), "verifications", request);
+    }
+    if operation == "campaigns" {
+        let rows = own.filter(|it| it.subject == sid).map(campaign);
+        return page(rows.collect(), "compliance", request);
     }
     let services = world.services.iter();
     let mut found = services.filter(|service| service.account == account && service.sid == sid);
@@ -60,6 +81,16 @@ pub(super) fn answer(
         "detach" => detach(world, &service, number, request),
         _ => not_found(request),
     }
+}
+
+fn campaign(registration: &Registration) -> Value {
+    json!({"sid": "QE00000000000000000000000000000001", "messaging_service_sid": registration.subject,
+        "campaign_status": registration.status, "campaign_id": null, "mock": registration.mock, "errors": []})
+}
+
+fn verification(registration: &Registration) -> Value {
+    json!({"sid": "HH00000000000000000000000000000001", "tollfree_phone_number": registration.subject,
+        "status": registration.status, "business_name": "Example"})
 }
 
 fn is_in(number: &Number, service: &Service) -> bool {

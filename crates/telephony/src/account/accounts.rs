@@ -11,6 +11,7 @@ use super::looks::Looks;
 use super::opening::{Opening, Proof};
 use super::orders::Orders;
 use super::permits::{Permits, Priority};
+use super::registrations::KnownRegistrations;
 use super::search::Candidates;
 use super::services::Services;
 use super::{Account, Shared};
@@ -202,6 +203,7 @@ impl Accounts {
                 inventory: Inventory::default(),
                 listing: Flight::default(),
                 services: Services::default(),
+                registrations: KnownRegistrations::default(),
                 looks: Looks::default(),
                 orders: Orders::default(),
                 candidates: Candidates::default(),
@@ -227,6 +229,7 @@ impl Accounts {
             webhooks: Cached::new(Arc::clone(&self.clock), lifetime),
             services: Cached::new(Arc::clone(&self.clock), lifetime),
             balance: Flight::default(),
+            registration_looks: Cached::new(Arc::clone(&self.clock), lifetime),
             service_by_sid: Cached::new(Arc::clone(&self.clock), lifetime),
             member_looks: Cached::new(Arc::clone(&self.clock), lifetime),
             interval: self.interval,

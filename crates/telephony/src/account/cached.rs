@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::lock;
-use crate::clock::Clock;
+use crate::clock::{Clock, Instant};
 use crate::flight::Flight;
 
 /// Answers by key. Failures are answers too, so that what is down is asked no more often than what is up.
@@ -31,6 +31,18 @@ impl<K: Eq + Hash, V: Clone> Cached<K, V> {
     /// The answer for `key`, from `ask` unless it is kept.
     pub(super) async fn get_or(&self, key: K, ask: impl Future<Output = V>) -> V {
         self.get_if_or(key, |_| true, ask).await
+    }
+
+    /// The answer for `key` to a question that was put at `not_before` or later, from `ask` unless one is kept.
+    pub(super) async fn get_since(
+        &self,
+        key: K,
+        not_before: Instant,
+        ask: impl Future<Output = V>,
+    ) -> V {
+        let entry = self.entry(key);
+        let serves = |put, _: &V| put >= not_before;
+        entry.last_or(self.clock.as_ref(), serves, |_| ask).await
     }
 
     /// The answer for `key`, from `ask` unless one is kept that is `right`.

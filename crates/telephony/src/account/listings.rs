@@ -133,8 +133,7 @@ impl Account {
     /// The numbers that are known to carry `mark`, however long ago that was seen.
     pub fn known_marked(&self, mark: &Mark) -> Vec<Holding> {
         let mut marked = self.shared.inventory.by_mark(mark);
-        let services = &self.shared.services;
-        marked.iter_mut().for_each(|held| services.put_into(held));
+        marked.iter_mut().for_each(|held| self.complete(held));
         marked
     }
 
@@ -175,11 +174,19 @@ impl Account {
         Ok(found.map(|holding| self.saw(holding)))
     }
 
-    /// `holding` with the messaging service that the number was seen in.
+    /// `holding` with what is known of the number beside what its provider shows with it.
     pub(super) fn known(&self, holding: Option<Holding>) -> Option<Holding> {
         let mut holding = holding?;
-        self.shared.services.put_into(&mut holding);
+        self.complete(&mut holding);
         Some(holding)
+    }
+
+    /// Puts the messaging service that the number was seen in, and what is registered for its messages, into `holding`.
+    pub(super) fn complete(&self, holding: &mut Holding) {
+        let services = &self.shared.services;
+        services.put_into(holding);
+        let all_are_seen = services.all_are_seen();
+        self.shared.registrations.put_into(holding, all_are_seen);
     }
 
     /// Lists the account, unless a listing that began at `not_before` or later is known or under way.
@@ -263,7 +270,7 @@ impl Account {
             services.attached(&holding.id, &service.sid, now);
         }
         self.shared.inventory.saw(&holding, now);
-        services.put_into(&mut holding);
+        self.complete(&mut holding);
         holding
     }
 

@@ -1,7 +1,7 @@
 //! Messaging services (Twilio): which of them an account has, where they send messages, and which numbers are in them.
 //!
 //! Twilio does not show on a number which service it is in. The account's services are listed once an interval, and only
-//! those are looked into that a resource declares, or that take the messages of their numbers.
+//! those are looked into that a resource declares, unless a resource declares none.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -23,6 +23,8 @@ pub(super) struct Services {
 struct Known {
     inbound: HashMap<String, Inbound>,
     members: BTreeMap<String, Members>,
+    /// True if every service was looked into the last time.
+    all_are_seen: bool,
     /// The numbers that calls of our own have put into a service.
     attached: HashMap<NumberId, (String, Instant)>,
 }
@@ -60,6 +62,11 @@ impl Services {
         known.attached.retain(|_, it| !is_older(it));
         let members = Members { seen, ids };
         known.members.insert(service.to_owned(), members);
+    }
+
+    /// True if a number that no service shows is in none.
+    pub(super) fn all_are_seen(&self) -> bool {
+        lock(&self.known).all_are_seen
     }
 
     /// True if the members of `service` were asked for at `not_before` or later.
@@ -155,8 +162,7 @@ impl Account {
         }
     }
 
-    /// Looks into the messaging services in `declared` and, if `others`, into those that take the messages of their numbers,
-    /// unless that was done at `not_before` or later. What was known before stays known where that fails.
+    /// Looks into the messaging services in `declared` and, if `others`, into all others too, unless that was done at `not_before` or later. What was known before stays known where that fails.
     ///
     /// # Errors
     /// Those of the provider.
@@ -170,12 +176,12 @@ impl Account {
         let known = &self.shared.services;
         let _look = known.look.lock().await;
         for service in services.iter() {
-            let takes = matches!(service.inbound, Inbound::ToUrl(_) | Inbound::Nowhere);
-            let is_wanted = declared.contains(&service.sid) || (others && takes);
+            let is_wanted = others || declared.contains(&service.sid);
             if is_wanted && !known.knows(&service.sid, Some(not_before)) {
                 self.look_into(&service.sid).await?;
             }
         }
+        lock(&known.known).all_are_seen = others;
         let interval = self.clock.now().since(not_before);
         known.forget_before(not_before.before(interval.saturating_mul(2)));
         Ok(())

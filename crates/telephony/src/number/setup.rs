@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::{Capability, E164, Mark, NumberId, Provider};
+use super::{Capability, E164, Mark, NumberId, Provider, Registration};
 
 /// Where calls and messages to a number go. What is `None` is not ours to decide and is left as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -13,7 +13,7 @@ pub enum Routing {
     Twilio {
         /// The voice webhook.
         voice_url: String,
-        /// The SMS webhook; `None` for a number that is known to take no messages.
+        /// The SMS webhook; `None` for a number that is known to take no messages, or of which none are wanted.
         sms_url: Option<String>,
         /// The messaging service (`MG…`) that the number belongs to.
         messaging_service_sid: Option<String>,
@@ -154,8 +154,7 @@ pub struct TwilioSettings {
     pub voice_application_sid: Option<String>,
     /// An SMS application; overrides the SMS webhook.
     pub sms_application_sid: Option<String>,
-    /// The messaging service that the number was seen in. Only those are looked into that a resource declares, or that
-    /// take the messages of their numbers.
+    /// The messaging service that the number was seen in.
     pub messaging_service: Option<MessagingService>,
     /// The address.
     pub address_sid: Option<String>,
@@ -165,6 +164,26 @@ pub struct TwilioSettings {
     pub identity_sid: Option<String>,
     /// What the number can do, if Twilio shows it.
     pub capabilities: Option<Capabilities>,
+    /// What is registered for its messages, as far as it is known.
+    pub registration: Shown<Option<Registration>>,
+}
+
+impl Settings {
+    /// What is registered for the messages of the number, as far as it is known.
+    pub fn registration(&self) -> &Shown<Option<Registration>> {
+        match self {
+            Self::Twilio(settings) => &settings.registration,
+            Self::Telnyx(settings) => &settings.registration,
+        }
+    }
+
+    /// Notes what is registered for the messages of the number.
+    pub fn set_registration(&mut self, registration: Shown<Option<Registration>>) {
+        match self {
+            Self::Twilio(settings) => settings.registration = registration,
+            Self::Telnyx(settings) => settings.registration = registration,
+        }
+    }
 }
 
 impl TwilioSettings {
@@ -206,6 +225,8 @@ pub struct TelnyxSettings {
     pub messaging_profile_id: Shown<Option<String>>,
     /// The billing group.
     pub billing_group_id: Option<String>,
+    /// What is registered for its messages, as far as it is known.
+    pub registration: Shown<Option<Registration>>,
 }
 
 /// A setting that can differ from the configuration.
@@ -339,10 +360,10 @@ impl Configuration {
                     Field::VoiceApplication,
                     held.voice_application_sid.is_none(),
                 );
-                if held.takes_messages() {
+                if let Some(sms_url) = sms_url.as_ref().filter(|_| held.takes_messages()) {
                     check(
                         Field::SmsUrl,
-                        wanted(sms_url, &held.sms_url) && held.sms_by_post,
+                        held.sms_url.as_ref() == Some(sms_url) && held.sms_by_post,
                     );
                     check(Field::SmsApplication, held.sms_application_sid.is_none());
                 }

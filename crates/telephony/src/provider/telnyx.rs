@@ -4,6 +4,7 @@
 //! Source: `openapi/spec3.yml` of <https://github.com/team-telnyx/openapi>.
 
 mod classify;
+mod registrations;
 mod requests;
 mod search;
 #[cfg(test)]
@@ -24,13 +25,13 @@ use url::Url;
 use super::http::{Answer, Body, Call, Client, Method, Session, segment};
 use super::{
     Error, Identity, LastUse, Listing, Order, OrderState, Ours, Period, ProviderApi, Refusal,
-    RefusalKind, Released, Renamed, Reply, Unmarked, Unproven, Webhook, WebhookOwner, purchase,
-    release_ends,
+    RefusalKind, Registrations, Released, Renamed, Reply, Unmarked, Unproven, Webhook,
+    WebhookOwner, purchase, release_ends,
 };
 use crate::claim::{Claim, ReleaseToken, Token};
 use crate::number::{
     AccountId, Balance, Configuration, E164, Holding, Kind, Mark, MessagingService, NumberId,
-    Offer, OrderId, Price, Provider, Routing, Search, Settings, Shown,
+    Offer, OrderId, Price, Provider, Registration, Routing, Search, Settings, Shown,
 };
 use requests::PAGE_SIZE;
 use wire::{Envelope, Hit, Messaging, Number, NumberOrder, WebhookHome};
@@ -153,6 +154,21 @@ impl ProviderApi for Telnyx {
         Ok(None)
     }
 
+    /// A number is assigned to its campaign itself.
+    async fn campaign_of(&self, _: &str) -> Result<Shown<Option<Registration>>, Error> {
+        Ok(Shown::Unknown)
+    }
+
+    async fn campaigns(&self) -> Result<Shown<Registrations>, Error> {
+        let found = self.campaigns_by_number().await.map(Shown::Known);
+        found.or_else(|error| error.unless_refused(Shown::Unknown))
+    }
+
+    async fn toll_free_verifications(&self) -> Result<Shown<Registrations>, Error> {
+        let found = self.verifications().await.map(Shown::Known);
+        found.or_else(|error| error.unless_refused(Shown::Unknown))
+    }
+
     /// Listings can be filtered by time, not by the beginning of a reference. They show an order without the state of
     /// its number, so the orders that matter are read one by one.
     async fn find_order(
@@ -240,7 +256,7 @@ impl ProviderApi for Telnyx {
         let url = self.url("/balance", &[])?;
         let told = self.read::<wire::Balance>("balance", url).await;
         let told = told.map(|told| told.and_then(wire::Balance::into_balance));
-        told.or_else(Error::if_refused)
+        told.or_else(|error| error.unless_refused(None))
     }
 
     async fn last_use(&self, number: &E164, period: Period) -> Result<LastUse, Error> {

@@ -5,6 +5,7 @@
 //! <https://github.com/twilio/twilio-oai>.
 
 mod classify;
+mod registrations;
 mod requests;
 mod search;
 #[cfg(test)]
@@ -23,13 +24,14 @@ use url::Url;
 use super::http::{Answer, Body, Call, Client, Method, Session, segment};
 use super::{
     Error, Identity, LastUse, Listing, Order, Ours, Period, ProviderApi, Refusal, RefusalKind,
-    Released, Renamed, Reply, Unmarked, Unproven, Webhook, WebhookOwner, purchase, release_ends,
+    Registrations, Released, Renamed, Reply, Unmarked, Unproven, Webhook, WebhookOwner, purchase,
+    release_ends,
 };
 use crate::claim::{Claim, ReleaseToken, Token};
 use crate::number::{
     AccountId, Balance, Configuration, Description, E164, Holding, Inbound, Kind, Mark,
-    MessagingService, NumberId, Offer, OrderId, Price, Provider, RegulatoryDocuments, Routing,
-    Search, Settings,
+    MessagingService, NumberId, Offer, OrderId, Price, Provider, Registration, RegulatoryDocuments,
+    Routing, Search, Settings, Shown,
 };
 use classify::Asked;
 use requests::PAGE_SIZE;
@@ -225,6 +227,25 @@ impl ProviderApi for Twilio {
         Ok(listed.await?.map(|()| members))
     }
 
+    async fn campaign_of(
+        &self,
+        messaging_service: &str,
+    ) -> Result<Shown<Option<Registration>>, Error> {
+        let best = self.best_campaign(messaging_service).await;
+        let best = best.map(Shown::Known);
+        best.or_else(|error| error.unless_refused(Shown::Unknown))
+    }
+
+    /// A number has the campaign of its messaging service.
+    async fn campaigns(&self) -> Result<Shown<Registrations>, Error> {
+        Ok(Shown::Unknown)
+    }
+
+    async fn toll_free_verifications(&self) -> Result<Shown<Registrations>, Error> {
+        let found = self.verifications().await;
+        found.or_else(|error| error.unless_refused(Shown::Unknown))
+    }
+
     async fn find_order(
         &self,
         _: &Mark,
@@ -299,7 +320,7 @@ impl ProviderApi for Twilio {
         let answer = self.session.get("balance", url).await?;
         let told = self.body::<wire::Balance>(&answer, &[200]);
         told.map(wire::Balance::into_balance)
-            .or_else(Error::if_refused)
+            .or_else(|error| error.unless_refused(None))
     }
 
     async fn last_use(&self, number: &E164, period: Period) -> Result<LastUse, Error> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::messages::can_text;
 use crate::account::{Account, Candidate, Found};
 use crate::api::Reason;
 use crate::cluster::Cluster;
@@ -26,6 +27,9 @@ pub(in crate::reconcile::perform) async fn check_availability(
         && offer.price.is_none()
     {
         offer.price = price_of(&number, &account, state).await?;
+    }
+    if let Some(offer) = &offer {
+        state.facts.findings.can_text = can_text(offer, &account, state).await?;
     }
     let price = offer.as_ref().and_then(|offer| offer.price.as_ref());
     state.facts.findings.balance = balance_for(price, &account, state).await?;

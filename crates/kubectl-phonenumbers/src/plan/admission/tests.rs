@@ -129,6 +129,21 @@ fn rows() -> Vec<Row> {
             )
         },
     ];
+    let sid = format!("MG{}", "0".repeat(32));
+    let texts = [
+        json!({"webhooks": {"smsUrl": "https://voice.example.com/sms"}}),
+        json!({"twilio": {"messagingServiceSid": sid}}),
+        json!({"provider": "telnyx", "telnyx": {"messagingProfileId": "mp-1"}}),
+    ];
+    for wanted in texts {
+        let mut unwanted = wanted.clone();
+        unwanted["messaging"] = json!("None");
+        rows.push(row(
+            with(wanted),
+            with(unwanted),
+            "must not be set with messaging None",
+        ));
+    }
     for kind in [Kind::ProviderAccount, Kind::ClusterProviderAccount] {
         let of_kind = |row: Row| Row { kind, ..row };
         let burki =

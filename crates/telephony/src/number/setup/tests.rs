@@ -234,7 +234,7 @@ fn a_profile_that_was_not_shown_is_no_difference() {
             settings: Settings::Telnyx(TelnyxSettings {
                 connection_id: Some("11".into()),
                 messaging_profile_id: shown,
-                billing_group_id: None,
+                ..TelnyxSettings::default()
             }),
             ..holding(&configuration, right())
         };

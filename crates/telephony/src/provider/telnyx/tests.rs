@@ -2,6 +2,7 @@
 
 mod numbers;
 mod orders;
+mod registrations;
 mod sale;
 
 use std::sync::Arc;

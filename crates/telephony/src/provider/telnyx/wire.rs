@@ -105,6 +105,7 @@ impl Number {
                 connection_id: set(self.connection_id),
                 messaging_profile_id: Shown::Known(set(self.messaging_profile_id)),
                 billing_group_id: set(self.billing_group_id),
+                registration: Shown::Unknown,
             }),
         })
     }
@@ -125,7 +126,7 @@ fn line(status: &str) -> Line {
 }
 
 /// At most 40 characters of letters, digits and hyphens.
-fn word(text: &str) -> String {
+pub(super) fn word(text: &str) -> String {
     let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     text.chars().filter(plain).take(40).collect()
 }
@@ -355,6 +356,9 @@ pub(super) struct WebhookHome {
     webhook_event_url: Option<String>,
     #[serde(default)]
     webhook_api_version: Option<String>,
+    /// `active` of an application, `enabled` of a messaging profile.
+    #[serde(default, alias = "active")]
+    enabled: Option<bool>,
 }
 
 impl WebhookHome {
@@ -362,6 +366,7 @@ impl WebhookHome {
         Webhook {
             url: set(self.webhook_event_url),
             api_version: set(self.webhook_api_version),
+            is_enabled: self.enabled.unwrap_or(true),
         }
     }
 }

@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::number::Registration;
 use crate::number::{
-    self, Capabilities, E164, Holding, Inbound, Line, MessagingService, NumberId, Settings,
+    self, Capabilities, E164, Holding, Inbound, Line, MessagingService, NumberId, Settings, Shown,
     TwilioSettings,
 };
 use crate::provider::http::Response;
+use crate::shown;
 
 /// A page of a listing.
 #[derive(Deserialize)]
@@ -109,7 +111,60 @@ pub(super) struct ServicePage {
     pub(super) services: Vec<Service>,
     #[serde(default)]
     pub(super) phone_numbers: Vec<Member>,
+    #[serde(default)]
+    pub(super) compliance: Vec<Campaign>,
+    #[serde(default)]
+    pub(super) verifications: Vec<Verification>,
     pub(super) meta: PageMeta,
+}
+
+/// The longest word of a state that is shown.
+const LONGEST_WORD: usize = 40;
+
+/// A row of `Compliance/Usa2p`. The states are a free text.
+#[derive(Deserialize)]
+pub(super) struct Campaign {
+    #[serde(default)]
+    campaign_status: Option<String>,
+    /// A campaign for tests, which no carrier knows.
+    #[serde(default)]
+    pub(super) mock: Option<bool>,
+}
+
+impl Campaign {
+    pub(super) fn registration(&self) -> Registration {
+        let word = self.campaign_status.as_deref().unwrap_or("no state");
+        let shown = || shown::line(word, LONGEST_WORD);
+        match word.to_ascii_uppercase().as_str() {
+            "VERIFIED" => Registration::Registered,
+            "FAILED" => Registration::Rejected(shown()),
+            "SUSPENDED" => Registration::Suspended(shown()),
+            _ => Registration::Pending(shown()),
+        }
+    }
+}
+
+/// A row of `Tollfree/Verifications`. Of the dossier of the company nothing is decoded but the state.
+#[derive(Deserialize)]
+pub(super) struct Verification {
+    #[serde(default)]
+    tollfree_phone_number: Option<String>,
+    #[serde(default)]
+    status: Option<String>,
+}
+
+impl Verification {
+    pub(super) fn registration(&self) -> Option<(E164, Registration)> {
+        let number = self.tollfree_phone_number.as_deref()?.parse().ok()?;
+        let word = self.status.as_deref().unwrap_or("no state");
+        let shown = || shown::line(word, LONGEST_WORD);
+        let registration = match word.to_ascii_uppercase().as_str() {
+            "TWILIO_APPROVED" => Registration::Registered,
+            "TWILIO_REJECTED" => Registration::Rejected(shown()),
+            _ => Registration::Pending(shown()),
+        };
+        Some((number, registration))
+    }
 }
 
 /// A number in a messaging service.
@@ -206,6 +261,7 @@ impl Number {
                     .capabilities
                     .is_object()
                     .then(|| capabilities(&self.capabilities)),
+                registration: Shown::Unknown,
             }),
         })
     }

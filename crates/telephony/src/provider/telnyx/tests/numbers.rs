@@ -292,6 +292,7 @@ async fn webhooks_are_read_and_set_where_they_live() {
     let webhook = |url: Option<&str>, version: &str| Webhook {
         url: url.map(str::to_owned),
         api_version: Some(version.into()),
+        is_enabled: true,
     };
     assert_eq!(
         telnyx.webhook(WebhookOwner::Connection, "11").await,

@@ -1,6 +1,7 @@
 //! Messaging services, and the numbers in them.
 
 use super::*;
+use crate::number::{Registration, Shown};
 
 const SERVICES: &str = "https://messaging.twilio.com/v1/Services";
 
@@ -137,4 +138,80 @@ async fn a_page_of_services_that_leads_elsewhere_is_not_followed() {
         .members("MG1")
         .await;
     assert!(matches!(error, Err(Error::Unreadable(_))), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_best_campaign_of_a_service_counts_and_what_is_not_told_is_unknown() {
+    let rows = |states: &[(&str, bool)]| {
+        let rows = states
+            .iter()
+            .map(|(state, mock)| json!({"sid": "QE1", "campaign_status": state, "mock": mock}));
+        let rows: Vec<_> = rows.collect();
+        json(200, services_page("compliance", json!(rows), json!(null)))
+    };
+    let word = |word: &str| word.to_owned();
+    let refused = || json(403, json!({"code": 70051, "message": "no"}));
+    let gone = || json(404, json!({"code": 20404, "message": "no"}));
+    for (answer, known) in [
+        (rows(&[]), Shown::Known(None)),
+        (rows(&[("VERIFIED", true)]), Shown::Known(None)),
+        (
+            rows(&[("FAILED", false), ("VERIFIED", false)]),
+            Shown::Known(Some(Registration::Registered)),
+        ),
+        (
+            rows(&[("FAILED", false)]),
+            Shown::Known(Some(Registration::Rejected(word("FAILED")))),
+        ),
+        (
+            rows(&[("SUSPENDED", false)]),
+            Shown::Known(Some(Registration::Suspended(word("SUSPENDED")))),
+        ),
+        (
+            rows(&[("IN_PROGRESS", false)]),
+            Shown::Known(Some(Registration::Pending(word("IN_PROGRESS")))),
+        ),
+        (
+            rows(&[("NEW\u{1b}[2J", false)]),
+            Shown::Known(Some(Registration::Pending(word("NEW [2J")))),
+        ),
+        (gone(), Shown::Known(None)),
+        (refused(), Shown::Unknown),
+    ] {
+        let fake = Fake::with([answer]);
+        assert_eq!(twilio(&fake).campaign_of("MG1").await, Ok(known));
+        let asked = fake.asked();
+        assert!(
+            asked[0].starts_with("Get /v1/Services/MG1/Compliance/Usa2p"),
+            "{asked:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn verifications_are_listed_once_for_all_toll_free_numbers() {
+    let row = |number: &str, status: &str| json!({"sid": "HH1", "tollfree_phone_number": number, "status": status});
+    let rows = json!([
+        row("+18885550101", "TWILIO_REJECTED"),
+        row("+18885550101", "TWILIO_APPROVED"),
+        row("+18885550102", "IN_REVIEW"),
+        row("not a number", "IN_REVIEW"),
+        {"sid": "HH2"},
+    ]);
+    let fake = Fake::with([json(200, services_page("verifications", rows, json!(null)))]);
+    let Ok(Shown::Known(found)) = twilio(&fake).toll_free_verifications().await else {
+        panic!("it is told")
+    };
+    assert_eq!(found.len(), 2);
+    assert_eq!(
+        found[&"+18885550101".parse().unwrap()],
+        Registration::Registered
+    );
+    let pending = Registration::Pending("IN_REVIEW".into());
+    assert_eq!(found[&"+18885550102".parse().unwrap()], pending);
+    let fake = Fake::with([json(401, json!({"code": 20003, "message": "no"}))]);
+    assert_eq!(
+        twilio(&fake).toll_free_verifications().await,
+        Ok(Shown::Unknown)
+    );
 }

@@ -1,0 +1,51 @@
+//! What Twilio shows of campaigns and of verifications of toll-free numbers.
+//!
+//! Source: `compliance` and `verifications` of `twilio_messaging_v1.json`.
+
+use super::Twilio;
+use super::wire::{Campaign, ServicePage, Verification};
+use crate::number::{Registration, Shown};
+use crate::provider::http::segment;
+use crate::provider::{Error, Registrations};
+
+impl Twilio {
+    /// The best campaign of the messaging service.
+    pub(super) async fn best_campaign(&self, service: &str) -> Result<Option<Registration>, Error> {
+        let path = format!("/v1/Services/{}/Compliance/Usa2p", segment(service)?);
+        let mut best: Option<Registration> = None;
+        let visit = |page: ServicePage| {
+            let real = page.compliance.iter().filter(|it| it.mock != Some(true));
+            for registration in real.map(Campaign::registration) {
+                best = Some(match best.take() {
+                    Some(other) => other.or(registration),
+                    None => registration,
+                });
+            }
+        };
+        let listed = self.service_pages("campaigns", "compliance", &path, visit);
+        // A service that is gone has no campaign.
+        listed.await?;
+        Ok(best)
+    }
+
+    /// The best verification of each toll-free number.
+    pub(super) async fn verifications(&self) -> Result<Shown<Registrations>, Error> {
+        let mut found = Registrations::new();
+        let visit = |page: ServicePage| {
+            let rows = page.verifications.iter();
+            for (number, registration) in rows.filter_map(Verification::registration) {
+                let best = match found.remove(&number) {
+                    Some(other) => other.or(registration),
+                    None => registration,
+                };
+                found.insert(number, best);
+            }
+        };
+        let path = "/v1/Tollfree/Verifications";
+        let listed = self.service_pages("verifications", "verifications", path, visit);
+        Ok(match listed.await? {
+            Some(()) => Shown::Known(found),
+            None => Shown::Unknown,
+        })
+    }
+}
