@@ -153,7 +153,8 @@ async fn reconcile_now<A: AnyAccount>(
         process.time.now().unwrap_or_default(),
     );
     fault::note(reason, &message, account.as_ref(), &process.metrics);
-    if status.balance != account.status().and_then(|it| it.balance.clone()) {
+    let before = account.status().and_then(|it| it.balance.as_ref());
+    if has_risen(before, status.balance.as_ref()) {
         let waiting = users.iter().filter(|user| lacks_money(user));
         waiting.for_each(|user| cluster.requeuer.number(user));
     }
@@ -209,7 +210,7 @@ async fn inspect<A: AnyAccount>(
         return Ok(Err(provider_blocker(&error)));
     }
     let note = inspect::look_into_services(opened, users, not_before).await;
-    inspect::look_at_registrations(opened, users, not_before).await;
+    inspect::look_at_messaging(opened, users, not_before).await;
     let uid = account.uid().unwrap_or_default();
     if checks.inventory.begins(&uid, opened.listed()) {
         let missing = inspect::requeue_drifted(opened, users, cluster);
@@ -244,6 +245,13 @@ async fn inspect<A: AnyAccount>(
         )));
     }
     Ok(Ok(note))
+}
+
+/// True if more is left than before, as far as both are known.
+fn has_risen(before: Option<&AccountBalance>, now: Option<&AccountBalance>) -> bool {
+    let read = |shown: &AccountBalance| Balance::read(&shown.amount, &shown.currency);
+    let (before, now) = (before.and_then(read), now.and_then(read));
+    now.is_some_and(|now| before.is_none_or(|before| now.is_more_than(&before)))
 }
 
 /// True if the number was not bought because there was too little money.

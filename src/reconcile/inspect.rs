@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use super::checks::{DependencyCache, InventoryChecks};
 use super::providers::Providers;
 use super::resolve::resolve;
-use crate::account::{Account, ListedNumber, RegistrationQuestion};
+use crate::account::{Account, ListedNumber};
 use crate::api::{MonthlyCost, PhoneNumber, Reason};
 use crate::clock::Instant;
 use crate::cluster::Cluster;
@@ -75,8 +75,8 @@ pub(super) fn requeue_drifted(
     missing
 }
 
-/// Looks into the messaging services that the users of a Twilio account declare, and those that may take the messages of
-/// numbers without one. Returns why that cannot be done, for people: nothing else depends on it.
+/// Looks into the messaging services that the users of a Twilio account declare, and into all of them if a user that wants messages
+/// declares none. Returns why that cannot be done, for people: nothing else depends on it.
 pub(super) async fn look_into_services(
     account: &Account,
     users: &[Arc<PhoneNumber>],
@@ -87,7 +87,7 @@ pub(super) async fn look_into_services(
     }
     let mut declared = BTreeSet::new();
     let mut others = false;
-    for user in users {
+    for user in users.iter().filter(|user| wants_messages(user)) {
         let service = user.spec.twilio.as_ref();
         match service.and_then(|options| options.messaging_service_sid.as_ref()) {
             Some(service) => {
@@ -113,25 +113,23 @@ pub(super) async fn look_into_services(
     ))
 }
 
-/// Reads again what is registered for the messages of the users' numbers: once for all numbers of a messaging service or an account.
-/// What cannot be read now stays as it was known.
-pub(super) async fn look_at_registrations(
+/// Reads again what the messages of the users' numbers depend on: once for all numbers of a messaging service, a profile or an
+/// account. What cannot be read now stays as it was known.
+pub(super) async fn look_at_messaging(
     account: &Account,
     users: &[Arc<PhoneNumber>],
     not_before: Instant,
 ) {
-    let texting = users.iter().filter(|user| {
-        user.spec.messaging != Messaging::None && user.metadata.deletion_timestamp.is_none()
-    });
-    let held = texting.filter_map(|user| user.status.as_ref()?.id.clone());
+    let held = users.iter().filter(|user| wants_messages(user));
+    let held = held.filter_map(|user| user.status.as_ref()?.id.clone());
     let held: Vec<_> = held.map(NumberId::new).collect();
-    let mut questions = account.registration_questions(&held);
-    // All messaging services were looked into before.
-    questions.remove(&RegistrationQuestion::Members);
-    let asked = account.refresh_registrations(&questions, not_before).await;
-    if let Err(error) = asked {
-        tracing::info!(account = %account.identity().account, %error, "registrations for messages were not read");
+    if let Err(error) = account.refresh_messaging(&held, not_before).await {
+        tracing::info!(account = %account.identity().account, %error, "what messages depend on was not read");
     }
+}
+
+fn wants_messages(user: &PhoneNumber) -> bool {
+    user.spec.messaging != Messaging::None && user.metadata.deletion_timestamp.is_none()
 }
 
 /// Asks about each distinct assistant and connection that the users of an account want, by one of them, and wakes all of
@@ -177,10 +175,7 @@ pub(super) async fn requeue_on_dependency_change(
             continue;
         }
         let webhooks = resolved.webhooks;
-        let is_enabled = resolved.is_profile_enabled;
-        let answer = hash(&format!(
-            "{routing:?} {webhooks:?} {assistant:?} {is_enabled:?}"
-        ));
+        let answer = hash(&format!("{routing:?} {webhooks:?} {assistant:?}"));
         let is_changed = dependencies.changed(question, answer);
         // A webhook that was never seen right is set for the numbers that share it. What holds none sets it before it buys.
         let is_wanted = |user: &PhoneNumber| !webhooks.is_empty() && has_number(user);

@@ -163,6 +163,9 @@ async fn checkpoint(
         state.facts.record.assigning = Some(assistant);
         next = plan(&state.facts);
     }
+    if next == Step::CheckMessages {
+        next = with_known_messages(state);
+    }
     let next = match next {
         Step::Done(outcome) => outcome,
         step => report::under_way(&step),
@@ -171,6 +174,25 @@ async fn checkpoint(
         return Err(Interrupted::Outcome(Outcome::KeepStatus(AFTER_A_CHANGE)));
     }
     Ok(())
+}
+
+/// What is next by what is known already of the messages of the number: nothing is asked before what is held is written down. What
+/// is not known is asked afterwards, and keeps a number from being Ready only where messages are required.
+fn with_known_messages(state: &mut ReconcileState) -> Step {
+    let held = state.facts.findings.fetched.clone().flatten();
+    let (Ok(account), Some(holding)) = (&state.resolved.account, held) else {
+        return Step::CheckMessages;
+    };
+    let holding = account.with_known_messaging(holding);
+    let is_known = account.knows_messaging_of(&holding);
+    state.holds(holding);
+    if !is_known && state.facts.messaging == Messaging::Required {
+        return Step::CheckMessages;
+    }
+    state.facts.findings.messages_checked = true;
+    let next = plan(&state.facts);
+    state.facts.findings.messages_checked = is_known;
+    next
 }
 
 fn remember(state: &ReconcileState, outcome: &Outcome, observations: &Observations) {
@@ -192,15 +214,15 @@ fn remember(state: &ReconcileState, outcome: &Outcome, observations: &Observatio
 fn wanted(facts: &Facts, seen: u64) -> Option<Verified> {
     Some(Verified {
         seen,
-        configuration: hash_of(facts.configuration.as_ref().ok()?, facts.is_profile_enabled),
+        configuration: hash_of(facts.configuration.as_ref().ok()?, facts.sms_url.as_deref()),
         assistant: facts.assistant.as_ref().map(|(id, _)| *id),
         generation: facts.generation,
     })
 }
 
-fn hash_of(configuration: &Configuration, is_profile_enabled: Option<bool>) -> u64 {
+fn hash_of(configuration: &Configuration, sms_url: Option<&str>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (configuration, is_profile_enabled).hash(&mut hasher);
+    (configuration, sms_url).hash(&mut hasher);
     hasher.finish()
 }
 
@@ -239,7 +261,6 @@ async fn begin(
         minimum_balance: budget(resolved.minimum_balance()),
         messaging: number.spec.messaging,
         sms_url: resolved.sms_url.clone(),
-        is_profile_enabled: resolved.is_profile_enabled,
         adopts: number.spec.adoption_policy == AdoptionPolicy::Adopt,
         adopted: false,
         limits: cluster.limits_on(number, &resolved.limits, resolved.account.as_ref().ok()),

@@ -37,8 +37,6 @@ pub(super) struct Resolved {
     pub(crate) burki: Option<Burki>,
     /// Where messages are to go, if any are wanted.
     pub(super) sms_url: Option<String>,
-    /// Whether the declared messaging profile is switched on (Telnyx).
-    pub(super) is_profile_enabled: Option<bool>,
     /// The webhook of the connection (Telnyx), as it was verified.
     pub(super) webhook_url: Option<String>,
     /// The webhooks that the account manages and that are not as it wants them (Telnyx).
@@ -91,7 +89,6 @@ pub(super) async fn resolve(
         assistant: None,
         burki: None,
         sms_url: None,
-        is_profile_enabled: None,
         webhook_url: None,
         webhooks: Vec::new(),
         mark: Mark::new(Origin::Bought, &settings.installation, &owner(number)),

@@ -237,9 +237,10 @@ pub struct BalanceSpec {
     /// Below this balance the message of Ready says so, and the alert PhoneNumberBalanceLow fires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warn_below: Option<Money>,
-    /// What a purchase must leave. Nothing is bought that leaves less, nor while the provider tells no balance, nor with a balance in
-    /// another currency. The provider takes a while to show a purchase, so many purchases at once may leave less. Unset: 0 at
-    /// Telnyx, where the balance is the available credit. A Twilio account may be charged below 0, so its balance then stops nothing.
+    /// What a purchase must leave. Nothing is bought that leaves less, nor while the provider tells no balance or no price, nor with
+    /// either in another currency. The provider takes a while to show what was spent, so a purchase may leave less all the same.
+    /// Unset: 0 at Telnyx, where the balance is the available credit. A Twilio account may be charged below 0, so its balance then
+    /// stops nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minimum: Option<Money>,
 }
@@ -492,8 +493,8 @@ pub struct AccountStatus {
     /// What the managed numbers cost each month, as far as their prices are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monthly_cost: Option<MonthlyCost>,
-    /// What the account has left to spend, as the provider showed it within the last ten minutes: at Telnyx the available credit.
-    /// Absent if the provider does not tell it to this credential.
+    /// What the account has left to spend, as the provider showed it when the account was last Ready, within ten minutes: at Telnyx
+    /// the available credit. Absent if the provider does not tell it to this credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance: Option<AccountBalance>,
     /// Ready: the credential opens the account, and its numbers could be listed.

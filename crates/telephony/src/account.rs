@@ -10,24 +10,26 @@ mod directory;
 mod inventory;
 mod listings;
 mod looks;
+mod messaging;
 mod opening;
 mod orders;
 mod permits;
-mod registrations;
 mod search;
 mod services;
 mod spending;
 mod webhooks;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::clock::{Clock, Instant};
 use crate::flight::Flight;
-use crate::number::{AccountId, Balance, E164, Kind, MessagingService, Price};
+use crate::number::{
+    AccountId, Amount, Balance, Currency, E164, Kind, MessagingService, Price, Webhook,
+};
 use crate::panics::lock;
-use crate::provider::{Error, Identity, LastUse, Period, ProviderApi, Webhook, WebhookOwner};
+use crate::provider::{Error, Identity, LastUse, Period, ProviderApi, WebhookOwner};
 
 pub use accounts::{Accounts, Endpoints, Known};
 use cached::Cached;
@@ -37,12 +39,11 @@ use inventory::Inventory;
 pub use inventory::{ListedNumber, Version, is_suspect};
 pub use listings::fingerprint;
 use looks::Looks;
+use messaging::{MessagingFacts, MessagingQuestion};
 use opening::Proof;
 use orders::Orders;
 use permits::Permits;
 pub use permits::{Permit, Priority};
-use registrations::KnownRegistrations;
-pub use registrations::RegistrationQuestion;
 use search::Candidates;
 pub use search::{Candidate, Found, Reservation, SEARCH_HOLDS};
 use services::Services;
@@ -62,7 +63,7 @@ struct Shared {
     /// With whose credential the account was listed, and the outcome.
     listing: Flight<(Fingerprint, Result<(), Error>)>,
     services: Services,
-    registrations: KnownRegistrations,
+    messaging: MessagingFacts,
     looks: Looks,
     orders: Orders,
     candidates: Candidates,
@@ -85,8 +86,10 @@ pub struct Account {
     services: Cached<(), Result<Arc<[MessagingService]>, Error>>,
     service_by_sid: Cached<String, Result<Option<MessagingService>, Error>>,
     balance: Flight<Result<Option<Balance>, Error>>,
+    /// What purchases since the balance was read have cost at once.
+    spent: Mutex<HashMap<Currency, Amount>>,
     member_looks: Cached<String, Result<(), Error>>,
-    registration_looks: Cached<RegistrationQuestion, Result<(), Error>>,
+    messaging_looks: Cached<MessagingQuestion, Result<(), Error>>,
     /// How old the last listing may be where limits are counted by it.
     interval: Duration,
 }

@@ -23,7 +23,7 @@ pub use registration::{Registration, RegistrationKind};
 pub use search::{Capability, Kind, Place, Search};
 pub use setup::{
     Capabilities, Configuration, Field, Holding, Inbound, Line, MessagingService,
-    RegulatoryDocuments, Routing, Settings, Shown, TelnyxSettings, TwilioSettings,
+    RegulatoryDocuments, Routing, Settings, Shown, TelnyxSettings, TwilioSettings, Webhook,
 };
 
 /// A provider that numbers are bought from.

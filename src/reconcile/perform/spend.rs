@@ -366,6 +366,9 @@ pub(super) async fn buy(
         Reply::Bought(_) | Reply::Ordered(_) | Reply::Unknown(_)
     ) {
         spending.stands();
+        if let Some(price) = &claim.price {
+            account.spent(price);
+        }
     }
     if let Some(candidate) = &mut state.candidate
         && is_settled(&reply)

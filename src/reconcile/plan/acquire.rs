@@ -18,6 +18,7 @@ use super::{
 };
 use crate::api::Reason;
 use crate::claim::{Intent, Stored};
+use crate::number::Messaging;
 use crate::provider::{Refusal, RefusalKind};
 use crate::safeguards::{Safeguard, is_enabled};
 
@@ -85,9 +86,8 @@ pub(crate) fn refusal(kind: RefusalKind) -> (Reason, Duration) {
         RefusalKind::Regulatory => (Reason::RegulatoryRequirement, PERSON_AGAIN_AFTER),
         RefusalKind::Unauthorized => (Reason::CredentialsInvalid, PERSON_AGAIN_AFTER),
         RefusalKind::ReferenceMissing => (Reason::ConnectionNotFound, PERSON_AGAIN_AFTER),
-        RefusalKind::Invalid | RefusalKind::TakesNoMessages | RefusalKind::Unlisted => {
-            (Reason::InvalidSpec, PERSON_AGAIN_AFTER)
-        }
+        RefusalKind::TakesNoMessages => (Reason::MessagesNotSupported, PERSON_AGAIN_AFTER),
+        RefusalKind::Invalid | RefusalKind::Unlisted => (Reason::InvalidSpec, PERSON_AGAIN_AFTER),
     }
 }
 
@@ -99,7 +99,10 @@ fn attempted(facts: &Facts, attempt: &Attempt) -> Step {
             candidate_refused(facts, refused)
         }
         // Nothing was bought: the same number is bought without an SMS webhook.
-        Attempt::Rejected(refused) if refused.kind == RefusalKind::TakesNoMessages => {
+        Attempt::Rejected(refused)
+            if refused.kind == RefusalKind::TakesNoMessages
+                && facts.messaging != Messaging::Required =>
+        {
             let before = facts.claim.claim();
             claim(facts, Intent::Buy, before.and_then(|it| begun(facts, it)))
         }
@@ -217,10 +220,34 @@ fn absent(facts: &Facts, looked_at: Option<Timestamp>, refused: bool) -> Step {
             format!("{} is not on sale.", facts.title()),
             Retry::After(NOT_ON_SALE_AGAIN_AFTER),
         ),
-        Some(Some(offer)) => limits::forbids_purchase(facts, offer.price.as_ref())
-            .or_else(|| messages::forbid_purchase(facts))
+        Some(Some(offer)) => limits::forbids_price(facts, offer.price.as_ref())
+            .or_else(|| {
+                let short = limits::forbids_spending(facts, offer.price.as_ref());
+                let mute = || messages::forbid_purchase(facts);
+                let blocked = short.or_else(mute)?;
+                Some(if may_be_another {
+                    blocked
+                } else {
+                    looked_for(facts, blocked)
+                })
+            })
             .unwrap_or_else(|| claim(facts, Intent::Buy, since)),
     }
+}
+
+/// What the number itself or the account forbids may be the work of an attempt that did buy it: it is looked for as before.
+fn looked_for(facts: &Facts, blocked: Step) -> Step {
+    let Step::Done(Outcome::Wait { message, .. }) = blocked else {
+        return blocked;
+    };
+    wait(
+        Reason::Verifying,
+        format!(
+            "An earlier attempt may have bought {}, so it is looked for. {message}",
+            facts.title()
+        ),
+        Retry::After(facts.waits.interval),
+    )
 }
 
 /// Claims the number, once the webhooks are right that it will share.
@@ -233,7 +260,8 @@ fn claim(facts: &Facts, intent: Intent, since: Option<Timestamp>) -> Step {
 fn choose(facts: &Facts) -> Step {
     match (&facts.findings.choice, &facts.findings.offer) {
         (Some(SearchResult::Chosen), Some(Some(offer))) => {
-            limits::forbids_purchase(facts, offer.price.as_ref())
+            limits::forbids_price(facts, offer.price.as_ref())
+                .or_else(|| limits::forbids_spending(facts, offer.price.as_ref()))
                 .unwrap_or_else(|| claim(facts, Intent::Buy, None))
         }
         (None | Some(SearchResult::Chosen), _) => Step::SearchAndReserve,

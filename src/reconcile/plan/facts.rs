@@ -6,7 +6,7 @@ use crate::number::{
     AccountId, Balance, Configuration, E164, Holding, Mark, Messaging, NumberId, Offer, OrderId,
     Origin, Price, Provider, Search, Whose,
 };
-use crate::provider::{Identity, Order, OrderState, Refusal, Webhook, WebhookOwner};
+use crate::provider::{Identity, Order, OrderState, Refusal, WebhookOwner};
 use crate::safeguards::{Safeguard, is_enabled};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -30,8 +30,6 @@ pub struct Facts {
     pub messaging: Messaging,
     /// Where messages are to go, as far as that is known.
     pub sms_url: Option<String>,
-    /// Whether the declared messaging profile is switched on (Telnyx).
-    pub is_profile_enabled: Option<bool>,
     /// True if a number that nobody has marked may be taken over.
     pub adopts: bool,
     /// True if the number was taken over.
@@ -160,8 +158,8 @@ pub struct Findings {
     pub can_text: Option<bool>,
     /// True once what messages depend on was looked at in this reconcile.
     pub messages_checked: bool,
-    /// The messaging profile that the number is on (Telnyx), if it could be read in this reconcile.
-    pub messaging_profile: Option<Webhook>,
+    /// True if that could not be read now.
+    pub messages_unread: bool,
     /// What a search came to.
     pub choice: Option<SearchResult>,
     /// How many candidates of the search were refused in this reconcile.

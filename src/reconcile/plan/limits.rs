@@ -114,7 +114,10 @@ impl Facts {
     pub(crate) fn limits_price(&self) -> bool {
         let limits = &self.limits;
         let is_own = self.budget.is_some() || self.upfront_budget.is_some();
-        is_own || !limits.monthly_cost.is_empty() || !limits.upfront_cost.is_empty()
+        is_own
+            || !limits.monthly_cost.is_empty()
+            || !limits.upfront_cost.is_empty()
+            || self.minimum_balance.is_some()
     }
 
     /// True if neither the resource's own limit nor the account's forbids a number at `price`.
@@ -275,13 +278,8 @@ pub(super) fn forbids_price(facts: &Facts, price: Option<&Price>) -> Option<Step
     None
 }
 
-/// What forbids a purchase at `price`: a limit on it, or too little money in the account.
-pub(super) fn forbids_purchase(facts: &Facts, price: Option<&Price>) -> Option<Step> {
-    forbids_price(facts, price).or_else(|| forbids_spending(facts, price))
-}
-
 /// What is known to be left does not suffice for a number at `price`.
-fn forbids_spending(facts: &Facts, price: Option<&Price>) -> Option<Step> {
+pub(super) fn forbids_spending(facts: &Facts, price: Option<&Price>) -> Option<Step> {
     let stop = |message: String| {
         Some(wait(
             Reason::InsufficientBalance,
@@ -298,35 +296,35 @@ fn forbids_spending(facts: &Facts, price: Option<&Price>) -> Option<Step> {
              the account is set. A subaccount at Twilio has none; a key at Telnyx may lack the right to read it."
         ));
     };
-    if let Some(minimum) = minimum
-        && minimum.currency != balance.currency
-    {
+    let price_in = price.map(|price| &price.currency);
+    let compared = minimum
+        .as_ref()
+        .map(|minimum| [Some(&minimum.currency), price_in]);
+    let mut compared = compared.into_iter().flatten().flatten();
+    if let Some(other) = compared.find(|other| **other != balance.currency) {
         return stop(format!(
-            "The balance of the account is in {}, and spec.balance.minimum of the account is in {}. Amounts are not converted.",
-            balance.currency, minimum.currency
+            "The balance of the account is in {}, and its spec.balance.minimum or the price of {} is in {other}. Amounts are not \
+             converted.",
+            balance.currency,
+            wanted(facts)
         ));
     }
     let least = minimum.as_ref().map_or(Amount::ZERO, |it| it.amount);
     if balance.covers(price, least) {
         return None;
     }
-    let cost = match price {
-        Some(price) => {
-            let cost = balance.cost_of(Some(price));
-            format!(" A purchase of {} costs {cost} at once.", wanted(facts))
-        }
-        None => String::new(),
-    };
+    // The balance itself is in the status of the account: here it would be another one each time.
     let kept = match minimum {
         Some(minimum) => format!(
-            " {} must stay (spec.balance.minimum of the account).",
+            " if {} is to stay (spec.balance.minimum of the account)",
             minimum.amount
         ),
         None => String::new(),
     };
     stop(format!(
-        "The account has {balance} left at {provider}.{cost}{kept} Nothing is bought until more is paid in, which is seen within ten \
-         minutes."
+        "What the account has left at {provider} does not suffice for {}{kept}. Nothing is bought until more is paid in, which is seen \
+         within ten minutes. status.balance of the account shows what is left.",
+        wanted(facts)
     ))
 }
 
@@ -342,7 +340,8 @@ fn no_price(facts: &Facts) -> Step {
     wait(
         Reason::PriceUnknown,
         format!(
-            "{} tells no price for {}, so it is not bought while maxMonthlyCost or maxUpfrontCost is set.",
+            "{} tells no price for {}, so it is not bought while maxMonthlyCost, maxUpfrontCost or spec.balance.minimum of the account \
+             is set.",
             facts.provider,
             wanted(facts)
         ),

@@ -4,7 +4,7 @@ use super::{Facts, NOT_ON_SALE_AGAIN_AFTER, Retry, Step, wait};
 use crate::api::{Reason, StatusReason};
 use crate::number::{
     Configuration, Holding, Inbound, Messaging, MessagingService, Registration, RegistrationKind,
-    Settings, Shown,
+    Settings, Shown, TelnyxSettings,
 };
 
 /// Whether the messages of a number get through.
@@ -68,6 +68,11 @@ pub(super) fn required(
     if facts.messaging != Messaging::Required {
         return None;
     }
+    if facts.findings.messages_unread && facts.record.is_ready {
+        // What was known before goes on.
+        let message = "What messages depend on cannot be read now.";
+        return Some(wait(Reason::ProviderUnavailable, message, Retry::Backoff));
+    }
     match verdict(facts, configuration, holding) {
         Verdict::NotWanted | Verdict::GetThrough => None,
         Verdict::Unknown(why) | Verdict::Blocked(why) => Some(wait(
@@ -91,8 +96,8 @@ pub(super) fn forbid_purchase(facts: &Facts) -> Option<Step> {
         )
     } else {
         format!(
-            "{provider} does not show among its numbers on sale whether {title} can text, and spec.messaging is Required, so it is not \
-             bought. Set spec.messaging to BestEffort to buy it all the same."
+            "The digits of {title} do not show of which type it is, so {provider} cannot be asked whether it can text. spec.messaging is \
+             Required, so it is not bought. Set spec.messaging to BestEffort to buy it all the same."
         )
     };
     Some(wait(
@@ -108,7 +113,7 @@ pub(crate) fn verdict(facts: &Facts, configuration: &Configuration, holding: &Ho
         return Verdict::NotWanted;
     }
     let way = match &holding.settings {
-        Settings::Twilio(held) if !held.takes_messages() => Some(Verdict::Blocked(StatusReason::new(
+        Settings::Twilio(held) if !held.takes_messages() || configuration.sets_no_messages() => Some(Verdict::Blocked(StatusReason::new(
             Reason::MessagesNotSupported,
             format!("{} cannot text. Only another number can.", holding.number),
         ))),
@@ -123,13 +128,13 @@ pub(crate) fn verdict(facts: &Facts, configuration: &Configuration, holding: &Ho
                 ),
             ))
         }),
-        Settings::Telnyx(held) => profile(facts, &held.messaging_profile_id),
+        Settings::Telnyx(held) => profile(facts, held),
     };
     way.unwrap_or_else(|| registration(facts, holding))
 }
 
 /// What the messaging profile of a Telnyx number keeps from getting through.
-fn profile(facts: &Facts, shown: &Shown<Option<String>>) -> Option<Verdict> {
+fn profile(facts: &Facts, held: &TelnyxSettings) -> Option<Verdict> {
     let title = facts.title();
     let blocked = |reason, message| Some(Verdict::Blocked(StatusReason::new(reason, message)));
     let unknown = |what: &str| {
@@ -138,7 +143,7 @@ fn profile(facts: &Facts, shown: &Shown<Option<String>>) -> Option<Verdict> {
             format!("Telnyx does not show {what} of {title} now."),
         )))
     };
-    let id = match shown {
+    let id = match &held.messaging_profile_id {
         Shown::Unknown => return unknown("the messaging profile"),
         Shown::Known(None) => {
             return blocked(
@@ -151,8 +156,11 @@ fn profile(facts: &Facts, shown: &Shown<Option<String>>) -> Option<Verdict> {
         }
         Shown::Known(Some(id)) => id,
     };
-    let Some(profile) = &facts.findings.messaging_profile else {
-        return unknown("the settings of the messaging profile");
+    let profile = match &held.profile {
+        Shown::Known(Some(profile)) => profile,
+        Shown::Known(None) | Shown::Unknown => {
+            return unknown("the settings of the messaging profile");
+        }
     };
     if !profile.is_enabled {
         return blocked(
@@ -212,7 +220,7 @@ fn registration(facts: &Facts, holding: &Holding) -> Verdict {
         Shown::Known(Some(Registration::Pending(word))) => blocked(
             Reason::RegistrationPending,
             format!(
-                "{provider} shows the {what} of {title} as {word:?}. Until it is finished, {carriers}. Nothing is to be done meanwhile."
+                "{provider} shows the {what} of {title} as {word:?}. Until it is finished, {carriers}. If something is missing, {portal} says what."
             ),
         ),
         Shown::Known(Some(Registration::Rejected(word))) => {

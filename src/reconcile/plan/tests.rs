@@ -75,7 +75,6 @@ fn fresh() -> Facts {
         minimum_balance: None,
         messaging: Messaging::BestEffort,
         sms_url: None,
-        is_profile_enabled: None,
         adopts: false,
         adopted: false,
         limits: Limits {

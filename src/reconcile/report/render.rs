@@ -339,11 +339,15 @@ pub(super) fn conditions(
     }
 }
 
-/// What is said of the messages of a number that is held. What was not looked at in this reconcile stays as it was said.
+/// What is said of the messages of a number that is held. What was not looked at in this reconcile, or cannot be read
+/// now, stays as it was said.
 fn messaging(conditions: &mut Vec<Condition>, facts: &Facts, now: Timestamp) {
     let kind = condition::MESSAGING_READY;
     if facts.messaging == Messaging::None {
         conditions.retain(|found| found.type_ != kind);
+        return;
+    }
+    if facts.findings.messages_unread {
         return;
     }
     let holding = facts.findings.fetched.as_ref().and_then(Option::as_ref);

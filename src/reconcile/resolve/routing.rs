@@ -10,8 +10,8 @@ use super::opening::provider_blocker;
 use crate::account::Directory;
 use crate::api::{AccountKey, PhoneNumber, Reason, StatusReason};
 use crate::cluster::{AccountView, Cluster};
-use crate::number::{Messaging, Routing};
-use crate::provider::{Error, Webhook, WebhookOwner};
+use crate::number::{Messaging, Routing, Webhook};
+use crate::provider::{Error, WebhookOwner};
 use crate::shown;
 
 /// A credential that may not read messaging services loses only the check.
@@ -100,13 +100,7 @@ pub(super) async fn telnyx_routing(
     // Where no messages are wanted, no profile is.
     let profile = sms_url.as_ref().zip(profile_id);
     let messages = match &profile {
-        Some((sms_url, id)) => {
-            let profile = account.webhook(WebhookOwner::MessagingProfile, id).await;
-            if let Ok(Some(profile)) = profile {
-                resolved.is_profile_enabled = Some(profile.is_enabled);
-            }
-            verify(WebhookOwner::MessagingProfile, id, sms_url).await?
-        }
+        Some((sms_url, id)) => verify(WebhookOwner::MessagingProfile, id, sms_url).await?,
         None => None,
     };
     resolved.webhooks = calls.into_iter().chain(messages).collect();

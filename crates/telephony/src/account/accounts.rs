@@ -8,10 +8,10 @@ use super::cached::Cached;
 use super::credentials::{Credentials, Fingerprint};
 use super::inventory::Inventory;
 use super::looks::Looks;
+use super::messaging::MessagingFacts;
 use super::opening::{Opening, Proof};
 use super::orders::Orders;
 use super::permits::{Permits, Priority};
-use super::registrations::KnownRegistrations;
 use super::search::Candidates;
 use super::services::Services;
 use super::{Account, Shared};
@@ -203,7 +203,7 @@ impl Accounts {
                 inventory: Inventory::default(),
                 listing: Flight::default(),
                 services: Services::default(),
-                registrations: KnownRegistrations::default(),
+                messaging: MessagingFacts::default(),
                 looks: Looks::default(),
                 orders: Orders::default(),
                 candidates: Candidates::default(),
@@ -229,7 +229,8 @@ impl Accounts {
             webhooks: Cached::new(Arc::clone(&self.clock), lifetime),
             services: Cached::new(Arc::clone(&self.clock), lifetime),
             balance: Flight::default(),
-            registration_looks: Cached::new(Arc::clone(&self.clock), lifetime),
+            spent: Mutex::default(),
+            messaging_looks: Cached::new(Arc::clone(&self.clock), lifetime),
             service_by_sid: Cached::new(Arc::clone(&self.clock), lifetime),
             member_looks: Cached::new(Arc::clone(&self.clock), lifetime),
             interval: self.interval,

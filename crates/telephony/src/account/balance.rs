@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Account;
+use super::{Account, lock};
 use crate::number::{Amount, Balance, Price};
 use crate::provider::Error;
 
@@ -13,40 +13,49 @@ const SERVES: Duration = Duration::from_secs(600);
 const SHORTAGE_SERVES: Duration = Duration::from_secs(60);
 
 impl Account {
-    /// The balance as read within ten minutes; `None` if the provider does not tell it to this credential.
+    /// The balance as read within ten minutes, less what was bought since; `None` if the provider does not tell it to this credential.
+    /// It was read within one minute if it does not leave `minimum` after a purchase at `price`.
     ///
     /// # Errors
     /// Those of the provider, for a minute.
-    pub async fn balance(&self) -> Result<Option<Balance>, Error> {
-        self.balance_while(|_| true).await
-    }
-
-    /// The same, read within one minute if an older one does not leave `minimum` after a purchase at `price`.
-    ///
-    /// # Errors
-    /// As [`Account::balance`].
     pub async fn balance_for(
         &self,
         price: Option<&Price>,
         minimum: Amount,
     ) -> Result<Option<Balance>, Error> {
-        self.balance_while(|balance| balance.covers(price, minimum))
-            .await
-    }
-
-    async fn balance_while(
-        &self,
-        is_enough: impl Fn(&Balance) -> bool,
-    ) -> Result<Option<Balance>, Error> {
         let now = self.clock.now();
         let serves = |put, answer: &Result<Option<Balance>, Error>| {
+            let is_enough = |told: &Balance| self.less_spent(told).covers(price, minimum);
             let lifetime = match answer {
-                Ok(told) if told.as_ref().is_none_or(&is_enough) => SERVES,
+                Ok(told) if told.as_ref().is_none_or(is_enough) => SERVES,
                 _ => SHORTAGE_SERVES,
             };
             now.since(put) < lifetime
         };
-        let ask = |_| self.call(self.provider_api.balance());
-        self.balance.last_or(self.clock.as_ref(), serves, ask).await
+        let ask = |_| async {
+            let told = self.call(self.provider_api.balance()).await;
+            lock(&self.spent).clear();
+            told
+        };
+        let told = self
+            .balance
+            .last_or(self.clock.as_ref(), serves, ask)
+            .await?;
+        Ok(told.map(|told| self.less_spent(&told)))
+    }
+
+    /// Notes a purchase at `price`, which took place or may have: the balance that was read before it does not show it.
+    pub fn spent(&self, price: &Price) {
+        let mut spent = lock(&self.spent);
+        let sum = spent.entry(price.currency.clone()).or_default();
+        *sum = sum.plus(price.upfront).plus(price.monthly);
+    }
+
+    fn less_spent(&self, told: &Balance) -> Balance {
+        let spent = lock(&self.spent).get(&told.currency).copied();
+        Balance {
+            left: told.left.less(spent.unwrap_or_default()),
+            ..told.clone()
+        }
     }
 }

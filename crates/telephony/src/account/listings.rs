@@ -185,8 +185,8 @@ impl Account {
     pub(super) fn complete(&self, holding: &mut Holding) {
         let services = &self.shared.services;
         services.put_into(holding);
-        let all_are_seen = services.all_are_seen();
-        self.shared.registrations.put_into(holding, all_are_seen);
+        let all_are_seen = services.all_were_seen_since(self.stale_since());
+        self.shared.messaging.put_into(holding, all_are_seen);
     }
 
     /// Lists the account, unless a listing that began at `not_before` or later is known or under way.

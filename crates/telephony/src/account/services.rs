@@ -23,8 +23,8 @@ pub(super) struct Services {
 struct Known {
     inbound: HashMap<String, Inbound>,
     members: BTreeMap<String, Members>,
-    /// True if every service was looked into the last time.
-    all_are_seen: bool,
+    /// When every service was looked into.
+    all_seen: Option<Instant>,
     /// The numbers that calls of our own have put into a service.
     attached: HashMap<NumberId, (String, Instant)>,
 }
@@ -64,9 +64,9 @@ impl Services {
         known.members.insert(service.to_owned(), members);
     }
 
-    /// True if a number that no service shows is in none.
-    pub(super) fn all_are_seen(&self) -> bool {
-        lock(&self.known).all_are_seen
+    /// True if every service was looked into at `at` or later: a number that none shows is in none.
+    pub(super) fn all_were_seen_since(&self, at: Instant) -> bool {
+        lock(&self.known).all_seen.is_some_and(|seen| seen >= at)
     }
 
     /// True if the members of `service` were asked for at `not_before` or later.
@@ -162,29 +162,33 @@ impl Account {
         }
     }
 
-    /// Looks into the messaging services in `declared` and, if `others`, into all others too, unless that was done at `not_before` or later. What was known before stays known where that fails.
+    /// Looks into the messaging services in `declared` and, if `others`, into all others too, unless that was done at `not_before`
+    /// or later. What was known before stays known where that fails.
     ///
     /// # Errors
-    /// Those of the provider.
+    /// The last one of the provider; the other services are looked into all the same.
     pub async fn look_into_services(
         &self,
         declared: &BTreeSet<String>,
         others: bool,
         not_before: Instant,
     ) -> Result<(), Error> {
+        let (begun, mut outcome) = (self.clock.now(), Ok(()));
         let services = self.messaging_services().await?;
         let known = &self.shared.services;
         let _look = known.look.lock().await;
         for service in services.iter() {
             let is_wanted = others || declared.contains(&service.sid);
             if is_wanted && !known.knows(&service.sid, Some(not_before)) {
-                self.look_into(&service.sid).await?;
+                outcome = self.look_into(&service.sid).await.and(outcome);
             }
         }
-        lock(&known.known).all_are_seen = others;
+        if others && outcome.is_ok() {
+            lock(&known.known).all_seen = Some(begun);
+        }
         let interval = self.clock.now().since(not_before);
         known.forget_before(not_before.before(interval.saturating_mul(2)));
-        Ok(())
+        outcome
     }
 
     async fn look_into(&self, service: &str) -> Result<(), Error> {

@@ -399,8 +399,11 @@ async fn a_balance_that_is_enough_serves_for_ten_minutes_and_any_other_for_one()
     company.requests();
     let price = crate::number::Price::read("1", "1", "USD");
     let shown = |asked: Result<Option<Balance>, Error>| asked.unwrap().unwrap().to_string();
-    join_all((0..50).map(|_| account.balance())).await;
-    assert_eq!(shown(account.balance().await), "3 USD");
+    join_all((0..50).map(|_| account.balance_for(None, Amount::ZERO))).await;
+    assert_eq!(
+        shown(account.balance_for(None, Amount::ZERO).await),
+        "3 USD"
+    );
     assert_eq!(company.requests(), 1);
     sleep(599).await;
     let one = Amount::read("1").unwrap();
@@ -418,17 +421,34 @@ async fn a_balance_that_is_enough_serves_for_ten_minutes_and_any_other_for_one()
         "10 USD"
     );
     assert_eq!(company.requests(), 1);
+    // What was bought since is not in it, so after six of these too little is left.
+    for left in ["8 USD", "6 USD", "4 USD"] {
+        account.spent(price.as_ref().unwrap());
+        assert_eq!(shown(account.balance_for(None, Amount::ZERO).await), left);
+    }
+    assert_eq!(
+        shown(account.balance_for(price.as_ref(), two).await),
+        "4 USD"
+    );
+    assert_eq!(company.requests(), 0);
+    account.spent(price.as_ref().unwrap());
+    sleep(60).await;
+    assert_eq!(
+        shown(account.balance_for(price.as_ref(), two).await),
+        "10 USD"
+    );
+    assert_eq!(company.requests(), 1);
     // What could not be read is asked for again after a minute, and a refusal is an answer.
     company.answers(|| status(503, &json!({"code": 20500, "message": "no"}), &[]));
     sleep(600).await;
-    assert!(account.balance().await.is_err());
-    assert!(account.balance().await.is_err());
+    assert!(account.balance_for(None, Amount::ZERO).await.is_err());
+    assert!(account.balance_for(None, Amount::ZERO).await.is_err());
     assert_eq!(company.requests(), 1);
     company.answers(opens);
     sleep(60).await;
     accounts.open(&token("t")).await.unwrap();
     company.answers(refused);
-    assert_eq!(account.balance().await, Ok(None));
+    assert_eq!(account.balance_for(None, Amount::ZERO).await, Ok(None));
     assert!(
         accounts.open(&token("t")).await.is_ok(),
         "a credential that may not read the balance is none that was refused"

@@ -1,7 +1,8 @@
 //! The webhooks of connections and messaging profiles (Telnyx), which many numbers share.
 
 use super::Account;
-use crate::provider::{Error, Webhook, WebhookOwner};
+use crate::number::Webhook;
+use crate::provider::{Error, WebhookOwner};
 
 impl Account {
     /// The webhook of the connection or messaging profile `id`, as seen not longer ago than the interval; `None` if the
@@ -28,7 +29,11 @@ impl Account {
         let write = async {
             self.call(self.provider_api.set_webhook(home, id, url))
                 .await?;
-            self.call(self.provider_api.webhook(home, id)).await
+            let written = self.call(self.provider_api.webhook(home, id)).await;
+            if let (WebhookOwner::MessagingProfile, Ok(profile)) = (home, &written) {
+                self.saw_profile(id, profile.clone());
+            }
+            written
         };
         let is_done = |known: &Result<Option<Webhook>, Error>| match known {
             Ok(Some(webhook)) => webhook.leads_to(url),

@@ -172,6 +172,12 @@ impl Balance {
         })
     }
 
+    /// True if more is left, or less is owed, than in `other`, or if that is in another currency.
+    pub fn is_more_than(&self, other: &Self) -> bool {
+        let rank = |it: &Self| (it.left, std::cmp::Reverse(it.owed));
+        self.currency != other.currency || rank(self) > rank(other)
+    }
+
     /// What a purchase at `price` asks for at once, as far as that is known in this currency.
     pub fn cost_of(&self, price: Option<&Price>) -> Amount {
         let price = price.filter(|price| price.currency == self.currency);
@@ -273,6 +279,13 @@ mod tests {
             assert_eq!(read(text).as_deref(), shown, "{text}");
         }
         assert_eq!(Balance::read("1", "dollars"), None);
+        let balance = |text: &str, currency: &str| Balance::read(text, currency).unwrap();
+        for (more, less) in [("2", "1"), ("0", "-1"), ("-1", "-2"), ("1", "-5")] {
+            let (more, less) = (balance(more, "USD"), balance(less, "USD"));
+            assert!(more.is_more_than(&less) && !less.is_more_than(&more));
+            assert!(!more.is_more_than(&more));
+        }
+        assert!(balance("1", "EUR").is_more_than(&balance("2", "USD")));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What carriers in North America want registered before they carry the messages that a number sends. Pure.
 
-use super::{E164, Kind};
+use super::E164;
 
 /// What is registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,7 +67,7 @@ impl E164 {
         let kind = self.may_need_registration()?;
         let is_american = || {
             let place = self.place();
-            place.is_some_and(|place| place.country == "US" && place.kind == Some(Kind::Local))
+            place.is_some_and(|place| place.country == "US")
         };
         (kind == RegistrationKind::TollFree || is_american()).then_some(kind)
     }

@@ -90,6 +90,16 @@ pub enum Shown<T> {
     Unknown,
 }
 
+impl<T> Shown<T> {
+    /// The same with what was shown made into something else.
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Shown<U> {
+        match self {
+            Self::Known(shown) => Shown::Known(make(shown)),
+            Self::Unknown => Shown::Unknown,
+        }
+    }
+}
+
 /// The state of a number at its provider.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Line {
@@ -216,6 +226,25 @@ pub enum Inbound {
     Unknown,
 }
 
+/// A webhook as a connection or a messaging profile has it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Webhook {
+    /// Its URL; `None` if unset.
+    pub url: Option<String>,
+    /// Its API version, where the object has one.
+    pub api_version: Option<String>,
+    /// False if the connection or messaging profile is switched off.
+    pub is_enabled: bool,
+}
+
+impl Webhook {
+    /// True if events go to `url` in API version 2, as far as a version is shown.
+    pub fn leads_to(&self, url: &str) -> bool {
+        let version = self.api_version.as_deref();
+        self.url.as_deref() == Some(url) && version.is_none_or(|version| version == "2")
+    }
+}
+
 /// A Telnyx number's settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TelnyxSettings {
@@ -225,6 +254,8 @@ pub struct TelnyxSettings {
     pub messaging_profile_id: Shown<Option<String>>,
     /// The billing group.
     pub billing_group_id: Option<String>,
+    /// How the messaging profile is, as far as it is known; `None` if the account has none with this id.
+    pub profile: Shown<Option<Webhook>>,
     /// What is registered for its messages, as far as it is known.
     pub registration: Shown<Option<Registration>>,
 }
@@ -422,6 +453,11 @@ impl Configuration {
             Routing::Twilio { sms_url, .. } => sms_url.take().is_some(),
             Routing::Telnyx { .. } => false,
         }
+    }
+
+    /// True if nothing that concerns messages is set (Twilio).
+    pub fn sets_no_messages(&self) -> bool {
+        matches!(&self.routing, Routing::Twilio { sms_url: None, .. })
     }
 
     /// True if `holding` does not show a setting that this configuration declares.

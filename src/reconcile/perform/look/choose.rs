@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::messages::can_text;
+use super::messages::{CanText, can_text, prepare};
 use crate::account::{Account, Candidate, Found};
 use crate::api::Reason;
 use crate::cluster::Cluster;
@@ -28,8 +28,14 @@ pub(in crate::reconcile::perform) async fn check_availability(
     {
         offer.price = price_of(&number, &account, state).await?;
     }
-    if let Some(offer) = &offer {
-        state.facts.findings.can_text = can_text(offer, &account, state).await?;
+    if let Some(on_sale) = &offer {
+        let asked = can_text(on_sale, &account, state).await;
+        match asked.map_err(|error| not_searched(error, state))? {
+            CanText::NotAsked => {}
+            CanText::Known(can) => state.facts.findings.can_text = Some(can),
+            CanText::NotOnSale => offer = None,
+        }
+        prepare(&number, &account, state).await;
     }
     let price = offer.as_ref().and_then(|offer| offer.price.as_ref());
     state.facts.findings.balance = balance_for(price, &account, state).await?;
@@ -180,6 +186,7 @@ pub(in crate::reconcile::perform) async fn search_and_reserve(
                 look.orphaned = false;
             }
             offer.price = offer.price.or(listed);
+            prepare(&offer.number, &account, state).await;
             let price = offer.price.as_ref();
             state.facts.findings.balance = balance_for(price, &account, state).await?;
             state.facts.findings.offer = Some(Some(offer));

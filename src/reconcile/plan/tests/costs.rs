@@ -123,12 +123,16 @@ fn what_leaves_too_little_in_the_account_is_not_claimed() {
         (None, &none, None),
         // Not asked, which only where nothing depends on it.
         (Some(left("2", "USD")), &none, None),
-        (Some(left("1.99", "USD")), &none, Some("1.99 USD left")),
-        (Some(left("-1", "USD")), &none, Some("-1 USD left")),
+        (
+            Some(left("1.99", "USD")),
+            &none,
+            Some("does not suffice for"),
+        ),
+        (Some(left("-1", "USD")), &none, Some("does not suffice for")),
         (Some(left("0", "EUR")), &none, None),
         (Some(None), &none, None),
         (Some(left("7", "USD")), &five, None),
-        (Some(left("6.99", "USD")), &five, Some("5 must stay")),
+        (Some(left("6.99", "USD")), &five, Some("if 5 is to stay")),
         (Some(left("100", "EUR")), &five, Some("not converted")),
         (Some(None), &five, Some("does not tell")),
     ] {

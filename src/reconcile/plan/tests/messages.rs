@@ -2,8 +2,8 @@
 
 use super::choosing::chosen;
 use super::*;
-use crate::number::{Capabilities, Registration, Shown, TelnyxSettings};
-use crate::provider::Webhook;
+use crate::number::{Capabilities, Registration, Shown, TelnyxSettings, Webhook};
+use crate::provider::RefusalKind;
 use crate::reconcile::plan::messages::{Verdict, verdict};
 
 const SMS_URL: &str = "https://v/telnyx-webhook";
@@ -22,9 +22,9 @@ fn held(number: &str, provider: Provider, registration: Shown<Option<Registratio
         holding.settings = Settings::Telnyx(TelnyxSettings {
             connection_id: Some("11".into()),
             messaging_profile_id: Shown::Known(Some("mp-1".into())),
+            profile: Shown::Known(Some(profile(true, SMS_URL))),
             ..TelnyxSettings::default()
         });
-        facts.findings.messaging_profile = Some(profile(true, SMS_URL));
         facts.configuration = Ok(Configuration {
             routing: Routing::Telnyx {
                 connection_id: "11".into(),
@@ -120,42 +120,64 @@ fn what_carriers_want_registered_decides_at_both_companies() {
 
 #[test]
 fn the_way_of_messages_comes_before_what_is_registered() {
-    let telnyx = |change: fn(&mut Facts)| {
+    let telnyx = |id: Shown<Option<&str>>, profile: Shown<Option<Webhook>>| {
         let mut facts = held(BRITISH, Provider::Telnyx, Shown::Unknown);
-        change(&mut facts);
-        reason_of(&seen(&facts))
-    };
-    let on = |facts: &mut Facts, profile| {
         if let Some(Some(Holding {
             settings: Settings::Telnyx(settings),
             ..
         })) = &mut facts.findings.fetched
         {
-            settings.messaging_profile_id = profile;
+            settings.messaging_profile_id = id.map(|id| id.map(str::to_owned));
+            settings.profile = profile;
         }
+        reason_of(&seen(&facts))
     };
-    assert_eq!(telnyx(|_| ()), None);
-    let mut none = held(BRITISH, Provider::Telnyx, Shown::Unknown);
-    on(&mut none, Shown::Known(None));
-    assert_eq!(
-        reason_of(&seen(&none)),
-        Some(Reason::MessagingProfileMissing)
-    );
-    on(&mut none, Shown::Unknown);
-    assert_eq!(reason_of(&seen(&none)), Some(Reason::MessagingUnverifiable));
-    assert_eq!(
-        telnyx(|facts| facts.findings.messaging_profile = Some(profile(false, SMS_URL))),
-        Some(Reason::MessagingProfileDisabled)
-    );
-    assert_eq!(
-        telnyx(|facts| facts.findings.messaging_profile = Some(profile(true, "https://other"))),
-        Some(Reason::ConnectionWebhookMismatch)
-    );
-    assert_eq!(
-        telnyx(|facts| facts.findings.messaging_profile = None),
-        Some(Reason::MessagingUnverifiable)
-    );
+    let id = || Shown::Known(Some("mp-1"));
+    let shown = |enabled, url| Shown::Known(Some(profile(enabled, url)));
+    for (id, profile, reason) in [
+        (id(), shown(true, SMS_URL), None),
+        (
+            Shown::Known(None),
+            Shown::Unknown,
+            Some(Reason::MessagingProfileMissing),
+        ),
+        (
+            Shown::Unknown,
+            Shown::Unknown,
+            Some(Reason::MessagingUnverifiable),
+        ),
+        (id(), Shown::Unknown, Some(Reason::MessagingUnverifiable)),
+        (
+            id(),
+            Shown::Known(None),
+            Some(Reason::MessagingUnverifiable),
+        ),
+        (
+            id(),
+            shown(false, SMS_URL),
+            Some(Reason::MessagingProfileDisabled),
+        ),
+        (
+            id(),
+            shown(true, "https://other"),
+            Some(Reason::ConnectionWebhookMismatch),
+        ),
+    ] {
+        let title = format!("{id:?} {profile:?}");
+        assert_eq!(telnyx(id, profile), reason, "{title}");
+    }
 
+    // The purchase was refused with an SMS webhook, and made without one.
+    let mut refused = held(
+        LOCAL,
+        Provider::Twilio,
+        Shown::Known(Some(Registration::Registered)),
+    );
+    assert!(refused.configuration.as_mut().unwrap().leave_out_messages());
+    assert_eq!(
+        reason_of(&seen(&refused)),
+        Some(Reason::MessagesNotSupported)
+    );
     let mut mute = held(
         LOCAL,
         Provider::Twilio,
@@ -214,5 +236,46 @@ fn a_number_that_must_text_is_bought_only_if_it_is_known_to() {
         let mut facts = chosen();
         facts.messaging = messaging;
         assert!(matches!(plan(&facts), Step::Claim { .. }));
+    }
+}
+
+#[test]
+fn what_cannot_be_read_now_takes_nothing_from_a_number_that_is_ready() {
+    for (is_ready, expected) in [
+        (true, Reason::ProviderUnavailable),
+        (false, Reason::MessagingUnverifiable),
+    ] {
+        let mut facts = held(LOCAL, Provider::Twilio, Shown::Unknown);
+        facts.messaging = Messaging::Required;
+        facts.findings.messages_unread = true;
+        facts.record.is_ready = is_ready;
+        assert_eq!(reason(&plan(&facts)), Some(expected));
+    }
+}
+
+#[test]
+fn what_forbids_another_purchase_does_not_end_the_search_for_one_that_may_have_been_made() {
+    let mut facts = looked(claimed(), None, None);
+    facts.now = at(100);
+    facts.messaging = Messaging::Required;
+    facts.findings.offer = Some(Some(offer()));
+    let step = plan(&facts);
+    assert_eq!(reason(&step), Some(Reason::Verifying), "{step:?}");
+    facts.memory.never_bought = true;
+    assert_eq!(reason(&plan(&facts)), Some(Reason::MessagesNotSupported));
+}
+
+#[test]
+fn a_purchase_that_takes_no_messages_is_repeated_without_them_unless_they_are_required() {
+    for (messaging, is_repeated) in [(Messaging::BestEffort, true), (Messaging::Required, false)] {
+        let mut facts = claimed();
+        facts.messaging = messaging;
+        facts.findings.attempt = Some(super::choosing::refused(RefusalKind::TakesNoMessages));
+        let step = plan(&facts);
+        if is_repeated {
+            assert!(matches!(step, Step::Claim { .. }), "{step:?}");
+        } else {
+            assert_eq!(reason(&step), Some(Reason::MessagesNotSupported));
+        }
     }
 }

@@ -112,7 +112,8 @@ impl Verification {
         let word = self.verification_status.as_deref().unwrap_or("no state");
         match word.to_ascii_lowercase().as_str() {
             "verified" => Registration::Registered,
-            "rejected" => Registration::Rejected(short(word)),
+            // The company that asked for it has to answer.
+            "rejected" | "waiting for customer" => Registration::Rejected(short(word)),
             _ => Registration::Pending(short(word)),
         }
     }

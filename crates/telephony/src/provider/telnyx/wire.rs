@@ -105,6 +105,7 @@ impl Number {
                 connection_id: set(self.connection_id),
                 messaging_profile_id: Shown::Known(set(self.messaging_profile_id)),
                 billing_group_id: set(self.billing_group_id),
+                profile: Shown::Unknown,
                 registration: Shown::Unknown,
             }),
         })
