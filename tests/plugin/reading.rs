@@ -165,6 +165,11 @@ async fn deletion_is_foretold_and_costs_are_summed_to_the_cent() {
     world.until_ready("more").await;
     let cost = ask(&["cost", "--no-headers"]);
     assert_eq!(cost.rows(), [[namespace.as_str(), "2", "2.30", "0", "USD"]]);
+    assert!(
+        cost.error
+            .starts_with("Numbers that no PhoneNumber holds are left out: you may not list"),
+        "{cost:?}"
+    );
     let json: Value =
         serde_json::from_str(&ask(&["cost", "--by", "assistant", "-ojson"]).worked()).unwrap();
     assert_eq!(json["groups"][0]["group"], Value::Null);
@@ -180,4 +185,46 @@ async fn deletion_is_foretold_and_costs_are_summed_to_the_cent() {
         let Ran { code, .. } = ask(arguments);
         assert_eq!(code, 2, "{arguments:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_phone_number_holds_is_paid_too_and_has_rows_of_its_own() {
+    let plane = ControlPlane::shared().await;
+    let world = World::new("unheld").await;
+    let namespace = world.namespace.clone();
+    let retain = json!({"deletionPolicy": "Retain"});
+    for (name, number) in [("kept", "+12125556231"), ("left", "+12125556232")] {
+        world.create(name, "twilio", number, retain.clone()).await;
+        world.until_ready(name).await;
+    }
+    world.delete("left").await;
+    world.until_gone("left").await;
+    world
+        .bought_by_somebody_else("twilio", "+12125556233")
+        .await;
+    world
+        .until_account("twilio", |account| {
+            let status = &account["status"];
+            status["orphaned"] == 1 && status["unmanaged"] == 1
+        })
+        .await;
+    let rights = [("list", NUMBERS), ("list", ACCOUNTS)];
+    let reader = user(plane, &namespace, "reader", &rights, &[]).await;
+    let ask = |arguments: &[&str]| phonenumbers_as(&reader, plane, &world.emulator, arguments);
+    let cost = ask(&["cost", "--no-headers"]);
+    let [unmanaged, orphaned] =
+        ["unmanaged", "orphaned"].map(|list| format!("<{list}> {namespace}/twilio"));
+    let wanted = [
+        [&namespace, "1", "1.15", "0", "USD"],
+        [&unmanaged, "1", "1.15", "<unknown>", "USD"],
+        [&orphaned, "1", "1.15", "<unknown>", "USD"],
+        ["<total>", "3", "3.45", "0", "USD"],
+    ];
+    assert_eq!(cost.rows(), wanted);
+    assert_eq!(cost.error, "");
+    let csv = ask(&["cost", "-o", "csv", "--no-headers"]).worked();
+    assert_eq!(csv.lines().count(), 3, "{csv}");
+    assert!(csv.contains("unheld"), "{csv}");
+    let of_team = ask(&["cost", "-l", "team=nosuch"]);
+    assert_eq!((of_team.code, of_team.output.as_str()), (0, ""));
 }

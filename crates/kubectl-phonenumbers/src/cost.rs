@@ -1,7 +1,9 @@
-//! What the held numbers cost each month, summed by what a person asks for. The prices are those of `status.cost`: what the provider
-//! said when the number was bought. Reads the cluster alone.
+//! What numbers cost each month: those that PhoneNumbers hold, summed by what a person asks for, and those of the accounts that none
+//! holds. The prices of the former are those of `status.cost`: what the provider said when the number was bought. Reads the cluster
+//! alone.
 
 pub(super) mod focus;
+mod unheld;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -9,14 +11,15 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use kube::ResourceExt;
-use phonenumber_api::{PhoneNumber, account_name};
+use phonenumber_api::{AccountKind, PhoneNumber, account_name};
 use serde_json::{Value, json};
 
 use super::Answer;
 use super::cluster::{Cluster, Connection, Selection};
 use super::error::Error;
 use super::table::{NONE, UNKNOWN, shown, table};
-use super::total::{Total, price};
+use super::total::{Total, monthly_price, price};
+use unheld::Unheld;
 
 /// The columns of the table.
 pub(super) const HEADINGS: &[&str] = &["GROUP", "NUMBERS", "MONTHLY", "SETUP", "CURRENCY"];
@@ -86,19 +89,28 @@ impl By {
             Self::Account => {
                 let status = number.status.as_ref();
                 let pinned = status.and_then(|status| status.account_ref.clone());
-                let (kind, name) = pinned.map(|it| (it.kind, it.name)).unwrap_or_else(|| {
-                    let (kind, name) = account_name(number);
-                    (kind.to_string(), name)
-                });
-                Some(match (kind.as_str(), number.namespace()) {
-                    ("ProviderAccount", Some(namespace)) => format!("{namespace}/{name}"),
-                    _ => format!("{kind}/{name}"),
-                })
+                let (kind, name) = match pinned {
+                    Some(pinned) if pinned.kind == AccountKind::ProviderAccount.to_string() => {
+                        (AccountKind::ProviderAccount, pinned.name)
+                    }
+                    Some(pinned) => (AccountKind::ClusterProviderAccount, pinned.name),
+                    None => account_name(number),
+                };
+                let namespace = number.namespace();
+                Some(account_title(kind, namespace.as_deref(), &name))
             }
             Self::Provider => Some(number.spec.provider.to_string()),
             Self::Assistant => number.spec.assistant_id.map(|id| id.to_string()),
             Self::Label(key) => number.labels().get(key).cloned(),
         }
+    }
+}
+
+/// The account of this kind and name as a group; of a ProviderAccount in `namespace`.
+fn account_title(kind: AccountKind, namespace: Option<&str>, name: &str) -> String {
+    match (kind, namespace) {
+        (AccountKind::ProviderAccount, Some(namespace)) => format!("{namespace}/{name}"),
+        _ => format!("{kind}/{name}"),
     }
 }
 
@@ -117,15 +129,20 @@ pub(super) async fn cost(request: Request) -> Result<Answer, Error> {
             number.name_any(),
         )
     });
+    // Labels are those of PhoneNumbers.
+    let unheld = match request.selection.selector {
+        Some(_) => Vec::new(),
+        None => unheld::unheld(&cluster, &request.selection, &mut answer.notes).await?,
+    };
     if numbers.is_empty() {
         let place = cluster.place(&request.selection);
         answer.notes.push(format!("No numbers are held {place}."));
     }
     let groups = groups(&numbers, &request.by);
     answer.output = match request.output {
-        Output::Table => table_of(&groups, &numbers, request.no_headers),
-        Output::Json => json_of(&groups)?,
-        Output::Csv => focus::csv(&numbers, Timestamp::now(), request.no_headers)?,
+        Output::Table => table_of(&groups, &numbers, &unheld, request.no_headers),
+        Output::Json => json_of(&groups, &unheld)?,
+        Output::Csv => focus::csv(&numbers, &unheld, Timestamp::now(), request.no_headers)?,
     };
     Ok(answer)
 }
@@ -153,19 +170,30 @@ fn price_of(number: &PhoneNumber) -> Option<telephony::number::Price> {
     price(status.and_then(|status| status.cost.as_ref()))
 }
 
-/// The groups, and below them the sums of all where there are several groups.
-fn table_of(groups: &[(Option<String>, Total)], numbers: &[PhoneNumber], bare: bool) -> String {
+/// The groups, the numbers that no PhoneNumber holds, and the sums of all where there are several rows of these.
+fn table_of(
+    groups: &[(Option<String>, Total)],
+    numbers: &[PhoneNumber],
+    unheld: &[Unheld],
+    bare: bool,
+) -> String {
     let mut rows = Vec::new();
     for (group, total) in groups {
         let group = group.as_deref().map_or(NONE.to_owned(), shown);
-        rows.extend(rows_of(&group, total));
+        rows.extend(rows_of(&group, total, true));
     }
-    if groups.len() > 1 {
+    for unheld in unheld {
+        rows.extend(rows_of(&shown(&unheld.title()), &unheld.total(), false));
+    }
+    if groups.len().saturating_add(unheld.len()) > 1 {
         let mut total = Total::default();
         for number in numbers {
             total.add(price_of(number).as_ref());
         }
-        rows.extend(rows_of("<total>", &total));
+        for number in unheld.iter().flat_map(|unheld| &unheld.numbers) {
+            total.add(monthly_price(number.monthly_cost.as_ref()).as_ref());
+        }
+        rows.extend(rows_of("<total>", &total, true));
     }
     match rows.is_empty() {
         true => String::new(),
@@ -173,15 +201,17 @@ fn table_of(groups: &[(Option<String>, Total)], numbers: &[PhoneNumber], bare: b
     }
 }
 
-fn rows_of(group: &str, total: &Total) -> Vec<Vec<String>> {
+/// A row for each currency, and one for the numbers without a known price; `knows_setup` is false where no setup fee is known.
+fn rows_of(group: &str, total: &Total, knows_setup: bool) -> Vec<Vec<String>> {
     let mut rows: Vec<Vec<String>> = total
         .sums()
         .map(|(currency, sum)| {
+            let setup = knows_setup.then(|| sum.upfront.to_string());
             vec![
                 group.to_owned(),
                 sum.numbers.to_string(),
                 sum.monthly.to_string(),
-                sum.upfront.to_string(),
+                setup.unwrap_or_else(|| UNKNOWN.to_owned()),
                 currency.to_string(),
             ]
         })
@@ -195,7 +225,7 @@ fn rows_of(group: &str, total: &Total) -> Vec<Vec<String>> {
     rows
 }
 
-fn json_of(groups: &[(Option<String>, Total)]) -> Result<String, Error> {
+fn json_of(groups: &[(Option<String>, Total)], unheld: &[Unheld]) -> Result<String, Error> {
     let group = |(group, total): &(Option<String>, Total)| {
         let sums: Vec<Value> = total
             .sums()
@@ -206,8 +236,20 @@ fn json_of(groups: &[(Option<String>, Total)]) -> Result<String, Error> {
             .collect();
         json!({"group": group, "sums": sums, "numbersWithoutPrice": total.unpriced})
     };
+    let list = |unheld: &Unheld| {
+        let total = unheld.total();
+        let sums: Vec<Value> = total
+            .sums()
+            .map(|(currency, sum)| {
+                json!({"currency": currency.as_str(), "numbers": sum.numbers, "monthly": sum.monthly.to_string()})
+            })
+            .collect();
+        json!({"list": unheld.list.word(), "account": unheld.account, "sums": sums,
+            "numbersWithoutPrice": total.unpriced, "numbersNotListed": unheld.unlisted})
+    };
     let groups: Vec<Value> = groups.iter().map(group).collect();
-    let text = serde_json::to_string_pretty(&json!({"groups": groups}));
+    let unheld: Vec<Value> = unheld.iter().map(list).collect();
+    let text = serde_json::to_string_pretty(&json!({"groups": groups, "unheld": unheld}));
     let text = text.map_err(|error| Error::unprintable(&error))?;
     Ok(text + "\n")
 }
@@ -215,6 +257,8 @@ fn json_of(groups: &[(Option<String>, Total)]) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unheld::List;
+    use phonenumber_api::{MonthlyCost, UnheldNumber};
 
     fn number(name: &str, cost: Option<[&str; 3]>, more: &Value) -> PhoneNumber {
         let mut whole = json!({"metadata": {"name": name, "namespace": "support", "labels": {"team": "a"}},
@@ -275,7 +319,7 @@ mod tests {
         ];
         let groups = groups(&numbers, &By::Namespace);
         assert_eq!(
-            table_of(&groups, &numbers, false),
+            table_of(&groups, &numbers, &[], false),
             "GROUP     NUMBERS   MONTHLY     SETUP       CURRENCY\n\
              sales     1         1.15        0           USD\n\
              support   1         1           0.5         EUR\n\
@@ -285,10 +329,45 @@ mod tests {
              <total>   2         2.30        0           USD\n\
              <total>   1         <unknown>   <unknown>   <unknown>\n"
         );
-        let json: Value = serde_json::from_str(&json_of(&groups).unwrap()).unwrap();
+        let json: Value = serde_json::from_str(&json_of(&groups, &[]).unwrap()).unwrap();
         assert_eq!(json["groups"][1]["numbersWithoutPrice"], 1);
         assert_eq!(json["groups"][0]["sums"][0]["monthly"], "1.15");
-        assert_eq!(table_of(&[], &[], false), "");
+        assert_eq!(table_of(&[], &[], &[], false), "");
+    }
+
+    #[test]
+    fn numbers_that_no_phone_number_holds_have_rows_of_their_own_and_are_in_the_total() {
+        let held = [number("a", Some(["1.15", "1", "USD"]), &json!({}))];
+        let groups = groups(&held, &By::Namespace);
+        let unheld = |list, price: Option<&str>| Unheld {
+            list,
+            account: "support/twilio".to_owned(),
+            provider: telephony::number::Provider::Twilio,
+            account_id: None,
+            numbers: vec![UnheldNumber {
+                phone_number: "+12125550101".into(),
+                id: "PN2".into(),
+                since: None,
+                monthly_cost: price.map(|it| MonthlyCost::new(it.into(), "USD".into())),
+            }],
+            unlisted: 2,
+        };
+        let unheld = [
+            unheld(List::Unmanaged, Some("2.00")),
+            unheld(List::Orphaned, None),
+        ];
+        assert_eq!(
+            table_of(&groups, &held, &unheld, true),
+            "support                      1     1.15        1           USD\n\
+             <unmanaged> support/twilio   1     2           <unknown>   USD\n\
+             <orphaned> support/twilio    1     <unknown>   <unknown>   <unknown>\n\
+             <total>                      2     3.15        1           USD\n\
+             <total>                      1     <unknown>   <unknown>   <unknown>\n"
+        );
+        let json: Value = serde_json::from_str(&json_of(&groups, &unheld).unwrap()).unwrap();
+        let wanted = json!({"list": "unmanaged", "account": "support/twilio", "numbersWithoutPrice": 0,
+            "sums": [{"currency": "USD", "numbers": 1, "monthly": "2"}], "numbersNotListed": 2});
+        assert_eq!(json["unheld"][0], wanted);
     }
 
     #[test]

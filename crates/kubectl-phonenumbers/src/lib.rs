@@ -140,11 +140,12 @@ enum Command {
     /// -f to get them.
     ReleasePreview(release_preview::Request),
 
-    /// Show what the held numbers cost each month, summed by namespace, account, provider, assistant or a label.
+    /// Show what numbers cost each month, summed by namespace, account, provider, assistant or a label.
     ///
-    /// The prices are those that the provider named when the number was bought, in status.cost. Amounts in several currencies are
+    /// The prices are those that the provider named when the number was bought, in status.cost. Numbers of the accounts that no
+    /// PhoneNumber holds have rows of their own, by the lists in the status of the accounts. Amounts in several currencies are
     /// not converted. With -o csv, print a row for each number in columns of FOCUS 1.2, for the present month. Needs the right to
-    /// list phonenumbers.
+    /// list phonenumbers, and for what no PhoneNumber holds to list provideraccounts; with -A clusterprovideraccounts too.
     Cost(cost::Request),
 
     /// Check that an installation fits together: definitions, operator, leader, admission policies, accounts.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use phonenumber_api::CostStatus;
+use phonenumber_api::{CostStatus, MonthlyCost};
 use telephony::number::{Amount, Currency, Price};
 
 /// Sums by currency, and how many numbers have no known price.
@@ -25,6 +25,12 @@ pub(super) struct Sum {
 pub(super) fn price(cost: Option<&CostStatus>) -> Option<Price> {
     let cost = cost?;
     Price::read(&cost.monthly, &cost.upfront, &cost.currency)
+}
+
+/// The price of which the monthly part alone is known; `None` where there is none, or one that cannot be read.
+pub(super) fn monthly_price(cost: Option<&MonthlyCost>) -> Option<Price> {
+    let cost = cost?;
+    Price::read(&cost.amount, "0", &cost.currency)
 }
 
 impl Total {

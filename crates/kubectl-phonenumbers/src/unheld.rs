@@ -12,26 +12,61 @@ use super::table::{UNKNOWN, age, shown, table};
 pub(super) const HEADINGS: [&str; 4] = ["NUMBER", "ID", "MONTHLY", "AGE"];
 
 /// One of the two lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum List {
     Unmanaged,
     Orphaned,
 }
 
+/// What the status of an account has of one list, as of the operator's last listing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Listed<'a> {
+    pub(super) numbers: &'a [UnheldNumber],
+    /// How many more there are than the status has room for.
+    pub(super) unlisted: i64,
+}
+
 impl List {
-    /// What it lists, and how many there are in all; `None` for an account that was never listed.
-    fn of(self, status: &AccountStatus) -> Option<(&[UnheldNumber], i64)> {
-        match self {
-            Self::Unmanaged => Some((&status.unmanaged_numbers, status.unmanaged?)),
-            Self::Orphaned => Some((&status.orphaned_numbers, status.orphaned?)),
-        }
+    pub(super) const ALL: [Self; 2] = [Self::Unmanaged, Self::Orphaned];
+
+    /// What `status` has of the list; `None` for an account that was never listed.
+    pub(super) fn of(self, status: &AccountStatus) -> Option<Listed<'_>> {
+        let (numbers, all) = match self {
+            Self::Unmanaged => (&status.unmanaged_numbers, status.unmanaged?),
+            Self::Orphaned => (&status.orphaned_numbers, status.orphaned?),
+        };
+        let listed = i64::try_from(numbers.len()).unwrap_or(i64::MAX);
+        Some(Listed {
+            numbers,
+            unlisted: all.saturating_sub(listed).max(0),
+        })
     }
 
-    fn word(self) -> &'static str {
+    /// The same of a declared account.
+    ///
+    /// # Errors
+    /// If the operator has not listed the account yet.
+    pub(super) fn of_account(self, account: &DeclaredAccount) -> Result<Listed<'_>, Error> {
+        self.of(&account.status).ok_or_else(|| Error::Missing {
+            what: format!(
+                "the operator has not listed the numbers of {} yet",
+                account.title()
+            ),
+            next: "Wait until it is Ready, or ask the provider with --live".to_owned(),
+        })
+    }
+
+    pub(super) fn word(self) -> &'static str {
         match self {
             Self::Unmanaged => "unmanaged",
             Self::Orphaned => "orphaned",
         }
+    }
+
+    /// That the status of the account called `title` does not have all; `None` if it has.
+    pub(super) fn rest(self, listed: &Listed<'_>, title: &str) -> Option<String> {
+        let (more, word) = (listed.unlisted, self.word());
+        (more > 0).then(|| format!("{more} more {word} numbers of {title} are not in its status"))
     }
 }
 
@@ -41,22 +76,14 @@ impl List {
 /// If the operator has not listed the account yet.
 pub(super) fn answer(account: &DeclaredAccount, list: List, bare: bool) -> Result<Answer, Error> {
     let title = account.title();
-    let Some((numbers, all)) = list.of(&account.status) else {
-        return Err(Error::Missing {
-            what: format!("the operator has not listed the numbers of {title} yet"),
-            next: "Wait until it is Ready, or ask the provider with --live".to_owned(),
-        });
-    };
-    let word = list.word();
+    let listed = list.of_account(account)?;
+    let numbers = listed.numbers;
     let mut answer = Answer::default();
-    let shown = i64::try_from(numbers.len()).unwrap_or(i64::MAX);
-    if all == 0 {
+    if let Some(rest) = list.rest(&listed, &title) {
+        answer.notes = vec![format!("{rest}: list them with --live.")];
+    } else if numbers.is_empty() {
+        let word = list.word();
         answer.notes = vec![format!("No {word} numbers found in {title}.")];
-    } else if shown < all {
-        let more = all.saturating_sub(shown);
-        answer.notes = vec![format!(
-            "{more} more {word} numbers of {title} are not in its status: list them with --live."
-        )];
     }
     if !numbers.is_empty() {
         let now = Timestamp::now();

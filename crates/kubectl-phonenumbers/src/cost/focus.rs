@@ -10,8 +10,10 @@ use serde_json::{Map, Value};
 use telephony::number::{Price, Provider};
 
 use super::By;
+use super::unheld::Unheld;
 use crate::error::Error;
 use crate::table::shown;
+use crate::total::monthly_price;
 
 /// The columns, in the order of the rows.
 pub(crate) const COLUMNS: &[&str] = &[
@@ -33,8 +35,14 @@ pub(crate) const COLUMNS: &[&str] = &[
     "Tags",
 ];
 
-/// The rows of `numbers` for the month (UTC) of `now`. Where no price is known, cost and currency are empty.
-pub(super) fn csv(numbers: &[PhoneNumber], now: Timestamp, bare: bool) -> Result<String, Error> {
+/// The rows of `numbers`, and of those that no PhoneNumber holds, for the month (UTC) of `now`. Where no price is known, cost and
+/// currency are empty.
+pub(super) fn csv(
+    numbers: &[PhoneNumber],
+    unheld: &[Unheld],
+    now: Timestamp,
+    bare: bool,
+) -> Result<String, Error> {
     let broken = |error: &dyn std::error::Error| Error::unprintable(error);
     let month = month(now).map_err(|error| broken(&error))?;
     let mut writer = csv::Writer::from_writer(Vec::new());
@@ -43,8 +51,10 @@ pub(super) fn csv(numbers: &[PhoneNumber], now: Timestamp, bare: bool) -> Result
             .write_record(COLUMNS)
             .map_err(|error| broken(&error))?;
     }
-    for number in numbers {
-        let row = row(number, &month);
+    let held = numbers.iter().map(Charge::of_held);
+    let unheld = unheld.iter().flat_map(Charge::of_unheld);
+    for charge in held.chain(unheld) {
+        let row = charge.row(&month);
         writer.write_record(row).map_err(|error| broken(&error))?;
     }
     let bytes = writer.into_inner().map_err(|error| broken(&error))?;
@@ -59,37 +69,76 @@ fn month(now: Timestamp) -> Result<[String; 2], jiff::Error> {
     Ok([text(first), text(next)])
 }
 
-fn row(number: &PhoneNumber, month: &[String; 2]) -> Vec<String> {
-    let status = number.status.clone().unwrap_or_default();
-    let price: Option<Price> = super::price_of(number);
-    let (cost, currency) = match &price {
-        Some(price) => (price.monthly.to_string(), price.currency.to_string()),
-        None => (String::new(), String::new()),
-    };
-    let provider = match number.spec.provider {
-        Provider::Twilio => "Twilio",
-        Provider::Telnyx => "Telnyx",
-    };
-    let [start, end] = month.clone();
-    let held = cell(status.phone_number);
-    vec![
-        cost,
-        currency,
-        start,
-        end,
-        "Purchase".to_owned(),
-        format!("Monthly price of {held}"),
-        "Recurring".to_owned(),
-        provider.to_owned(),
-        cell(status.id),
-        held,
-        "Phone number".to_owned(),
-        "Networking".to_owned(),
-        "Phone numbers".to_owned(),
-        cell(status.account_id),
-        cell(By::Account.of(number)),
-        tags(number),
-    ]
+/// What is to be paid for a number.
+struct Charge {
+    price: Option<Price>,
+    provider: Provider,
+    id: String,
+    number: String,
+    account_id: String,
+    account: String,
+    tags: String,
+}
+
+impl Charge {
+    fn of_held(number: &PhoneNumber) -> Self {
+        let status = number.status.clone().unwrap_or_default();
+        Self {
+            price: super::price_of(number),
+            provider: number.spec.provider,
+            id: cell(status.id),
+            number: cell(status.phone_number),
+            account_id: cell(status.account_id),
+            account: cell(By::Account.of(number)),
+            tags: tags(number),
+        }
+    }
+
+    fn of_unheld(unheld: &Unheld) -> impl Iterator<Item = Self> {
+        unheld.numbers.iter().map(|number| Self {
+            price: monthly_price(number.monthly_cost.as_ref()),
+            provider: unheld.provider,
+            id: cell(Some(number.id.clone())),
+            number: cell(Some(number.phone_number.clone())),
+            account_id: cell(unheld.account_id.clone()),
+            account: cell(Some(unheld.account.clone())),
+            tags: Value::Object(Map::from_iter([(
+                format!("{}/unheld", phonenumber_api::GROUP),
+                unheld.list.word().into(),
+            )]))
+            .to_string(),
+        })
+    }
+
+    fn row(self, month: &[String; 2]) -> Vec<String> {
+        let (cost, currency) = match &self.price {
+            Some(price) => (price.monthly.to_string(), price.currency.to_string()),
+            None => (String::new(), String::new()),
+        };
+        let provider = match self.provider {
+            Provider::Twilio => "Twilio",
+            Provider::Telnyx => "Telnyx",
+        };
+        let [start, end] = month.clone();
+        vec![
+            cost,
+            currency,
+            start,
+            end,
+            "Purchase".to_owned(),
+            format!("Monthly price of {}", self.number),
+            "Recurring".to_owned(),
+            provider.to_owned(),
+            self.id,
+            self.number,
+            "Phone number".to_owned(),
+            "Networking".to_owned(),
+            "Phone numbers".to_owned(),
+            self.account_id,
+            self.account,
+            self.tags,
+        ]
+    }
 }
 
 /// `text` as it may be shown in a terminal; empty where there is none.
@@ -120,6 +169,8 @@ fn tags(number: &PhoneNumber) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unheld::List;
+    use phonenumber_api::{MonthlyCost, UnheldNumber};
     use serde_json::json;
 
     #[test]
@@ -132,12 +183,25 @@ mod tests {
             .unwrap()
         };
         let priced = number(json!({"monthly": "1.15", "upfront": "0", "currency": "USD"}));
+        let unheld = Unheld {
+            list: List::Orphaned,
+            account: "support/twilio".to_owned(),
+            provider: Provider::Twilio,
+            account_id: Some("AC1".to_owned()),
+            numbers: vec![UnheldNumber {
+                phone_number: "+12125550101".into(),
+                id: "PN2".into(),
+                since: None,
+                monthly_cost: Some(MonthlyCost::new("1.15".into(), "USD".into())),
+            }],
+            unlisted: 0,
+        };
         let now: Timestamp = "2026-12-31T23:00:00Z".parse().unwrap();
-        let text = csv(&[priced, number(Value::Null)], now, false).unwrap();
+        let text = csv(&[priced, number(Value::Null)], &[unheld], now, false).unwrap();
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         assert_eq!(reader.headers().unwrap(), COLUMNS);
         let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
-        assert_eq!(rows.len(), 2);
+        assert_eq!(rows.len(), 3);
         let wanted = [
             "1.15",
             "USD",
@@ -163,15 +227,26 @@ mod tests {
                 "telephony.burki.dev/name": "nyc", "telephony.burki.dev/assistant": "7"})
         );
         assert_eq!((&rows[1][0], &rows[1][1]), ("", ""));
+        let orphan: Vec<_> = [0, 1, 8, 9, 13, 14].map(|at| &rows[2][at]).into();
+        let wanted = [
+            "1.15",
+            "USD",
+            "PN2",
+            "+12125550101",
+            "AC1",
+            "support/twilio",
+        ];
+        assert_eq!(orphan, wanted);
+        assert_eq!(&rows[2][15], r#"{"telephony.burki.dev/unheld":"orphaned"}"#);
         let mut hostile = number(Value::Null);
         let status = hostile.status.as_mut().unwrap();
         status.id = Some("PN1\u{1b}[2J".to_owned());
         status.phone_number = Some("+1\u{202e}2".to_owned());
         status.account_id = None;
-        let text = csv(&[hostile], now, true).unwrap();
+        let text = csv(&[hostile], &[], now, true).unwrap();
         assert!(text.contains(",PN1?[2J,+1?2,"), "{text}");
         assert!(text.contains("Phone numbers,,support/twilio,"), "{text}");
-        let bare = csv(&[], now, true).unwrap();
+        let bare = csv(&[], &[], now, true).unwrap();
         assert_eq!(bare, "");
     }
 }
