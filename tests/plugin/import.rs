@@ -31,7 +31,7 @@ async fn an_account_becomes_a_folder_that_adopts_it_and_says_how_to_go_back() {
     let out = folder.path().join("numbers");
     let (map, place) = (map.to_str().unwrap(), out.to_str().unwrap());
     let ask = |place: &str| {
-        let own = ["import", "twilio", "--kustomize", "--out", place];
+        let own = ["import", "--live", "twilio", "--kustomize", "--out", place];
         let own = [&own[..], &["--assistant-map", map]].concat();
         phonenumbers_as(&reader, plane, &world.emulator, &own)
     };
@@ -48,6 +48,8 @@ async fn an_account_becomes_a_folder_that_adopts_it_and_says_how_to_go_back() {
     assert!(!written.error.contains("limits.adoption"), "{written:?}");
     assert_eq!(written.code, 0, "{written:?}");
     assert!(written.error.contains("Wrote 2 manifests"), "{written:?}");
+    let orphans = "Orphaned numbers are left out: you may not";
+    assert!(written.error.contains(orphans), "{written:?}");
     assert!(
         written
             .error
@@ -72,4 +74,62 @@ async fn an_account_becomes_a_folder_that_adopts_it_and_says_how_to_go_back() {
     kubectl(plane, &["delete", "-k", place]);
     world.until_gone("nyc-support").await;
     assert_eq!(world.emulator.releases("+12125556241").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_without_the_secret_takes_what_the_status_lists_orphans_included() {
+    let plane = ControlPlane::shared().await;
+    let world = World::new("listed").await;
+    let namespace = world.namespace.clone();
+    let retain = json!({"deletionPolicy": "Retain"});
+    world.create("left", "twilio", "+12125556251", retain).await;
+    world.until_ready("left").await;
+    world.delete("left").await;
+    world.until_gone("left").await;
+    world
+        .bought_by_somebody_else("twilio", "+12125556252")
+        .await;
+    world
+        .until_account("twilio", |account| {
+            let status = &account["status"];
+            status["orphaned"] == 1 && status["unmanaged"] == 1
+        })
+        .await;
+    let rights = [
+        ("get", "provideraccounts.telephony.burki.dev"),
+        ("list", "phonenumbers.telephony.burki.dev"),
+    ];
+    let reader = user(plane, &namespace, "reader", &rights, &[]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let ask = |name: &str, more: &[&str]| {
+        let place = folder.path().join(name);
+        let own = ["import", "twilio", "--out", place.to_str().unwrap()];
+        phonenumbers_as(&reader, plane, &world.emulator, &[&own[..], more].concat())
+    };
+    let live = ask("live", &["--live", "--installation-id", &namespace]).failed();
+    assert!(live.starts_with("you may not get the Secret"), "{live}");
+    let unmarked = json!({"limits": {"adoption": "Unmarked"}});
+    world.change_account("twilio", unmarked).await;
+    let warned = ask("warned", &[]);
+    assert!(
+        warned.error.contains("Set limits.adoption: Orphans"),
+        "{warned:?}"
+    );
+    let all = json!({"limits": {"adoption": "Orphans"}});
+    world.change_account("twilio", all).await;
+    let written = ask("numbers", &[]);
+    assert!(written.error.contains("Wrote 2 manifests"), "{written:?}");
+    assert!(!written.error.contains("limits.adoption"), "{written:?}");
+    let place = folder.path().join("numbers");
+    let page = fs::read_to_string(place.join("ROLLBACK.md")).unwrap();
+    assert!(page.contains("&lt;unknown&gt;"), "{page}");
+    kubectl(
+        plane,
+        &["apply", "--validate=strict", "-f", place.to_str().unwrap()],
+    );
+    for number in ["+12125556251", "+12125556252"] {
+        let name = format!("number-{}", &number[1..]);
+        assert!(world.until_ready(&name).await.status.unwrap().adopted);
+        assert_eq!(world.emulator.purchases(number).await, 1);
+    }
 }

@@ -111,11 +111,10 @@ impl DeclaredAccount {
         self.spec.provider
     }
 
-    /// True if it allows numbers without a mark to be taken over.
-    pub(super) fn may_adopt(&self) -> bool {
+    /// Which of its numbers it allows to be taken over.
+    pub(super) fn adoption(&self) -> Adoption {
         let adoption = self.spec.limits.adoption;
-        let adoption = adoption.unwrap_or_else(|| Adoption::unless_said(self.kind));
-        adoption >= Adoption::Unmarked
+        adoption.unwrap_or_else(|| Adoption::unless_said(self.kind))
     }
 
     /// Its kind and name, for people.

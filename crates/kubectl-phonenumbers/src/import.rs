@@ -1,14 +1,16 @@
-//! A whole account as a folder: a manifest for each number that nobody manages, and a file that says how to go back. Writes on this
-//! machine alone.
+//! A whole account as a folder: a manifest for each number that no PhoneNumber holds, and a file that says how to go back. Writes on
+//! this machine alone.
 
+mod found;
 mod rollback;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use phonenumber_api::Adoption;
 use serde_json::{Value, json};
-use telephony::number::{E164, Holding};
+use telephony::number::E164;
 
 use super::Answer;
 use super::account::{AccountName, DeclaredAccount};
@@ -16,7 +18,9 @@ use super::cluster::Cluster;
 use super::error::Error;
 use super::folder::{TextFile, check_empty, write_folder};
 use super::scope::Reach;
-use super::{inventory, manifest, survey};
+use super::unheld::List;
+use super::{inventory, manifest};
+use found::Found;
 
 /// The file that says how to go back.
 const ROLLBACK: &str = "ROLLBACK.md";
@@ -43,6 +47,15 @@ pub(super) struct Request {
     #[arg(long, value_name = "FILE")]
     assistant_map: Option<PathBuf>,
 
+    /// Ask the provider, with the account's Secret. Without it the numbers are those in the status of the account, at most 100
+    /// unmanaged and 100 orphaned ones, without their names and what answers them.
+    #[arg(long)]
+    live: bool,
+
+    /// With --live: the id of the installation, as the operator has it. Default: the UID of the namespace kube-system.
+    #[arg(long, env = "PHONENUMBER_INSTALLATION_ID", value_name = "ID")]
+    installation_id: Option<String>,
+
     #[command(flatten)]
     reach: Reach,
 }
@@ -57,20 +70,24 @@ pub(super) async fn import(request: Request) -> Result<Answer, Error> {
     let kind = kind.unwrap_or_default();
     let account =
         DeclaredAccount::read(kind, &name, &request.reach.operator_namespace, &cluster).await?;
-    let holdings = account.holdings(&cluster, endpoints).await?;
-    let found = survey::unmanaged(holdings);
-    let known = cluster.phone_numbers_here().await?;
     let mut answer = Answer::default();
-    let by_number: HashMap<String, Holding> = found
-        .iter()
-        .map(|holding| (holding.number.to_string(), holding.clone()))
-        .collect();
+    let (found, known) = match request.live {
+        true => {
+            let id = request.installation_id;
+            found::live(&account, &cluster, endpoints, id, &mut answer.notes).await?
+        }
+        false => {
+            let found = found::in_status(&account, &mut answer.notes)?;
+            (found, cluster.phone_numbers_here().await?)
+        }
+    };
     let to = inventory::destination(&cluster, &account);
-    let mut manifests = inventory::manifests(found, &to, &known, &mut answer.notes);
+    let takeovers = found.iter().map(|it| it.takeover.clone()).collect();
+    let mut manifests = inventory::manifests(takeovers, &to, &known, &mut answer.notes);
     let title = account.title();
     if manifests.is_empty() {
         answer.notes.push(format!(
-            "No unmanaged numbers found in {title}: nothing is written."
+            "No unmanaged or orphaned numbers found in {title}: nothing is written."
         ));
         return Ok(answer);
     }
@@ -79,15 +96,16 @@ pub(super) async fn import(request: Request) -> Result<Answer, Error> {
     }
     for number in assistants.keys() {
         answer.notes.push(format!(
-            "warning: {number} of the assistant map is no unmanaged number of {title}"
+            "warning: {number} of the assistant map is none of the numbers that were found in {title}"
         ));
     }
-    if !account.may_adopt() {
-        answer.notes.push(format!(
-            "warning: {title} lets nobody take its numbers over. Set limits.adoption: Unmarked before you apply the manifests"
-        ));
-    }
-    let files = files(&manifests, &by_number, &title, request.kustomize)?;
+    let by_number: HashMap<String, &Found> = found
+        .iter()
+        .map(|found| (found.takeover.number.to_string(), found))
+        .collect();
+    let rows = rows(&manifests, &by_number);
+    answer.notes.extend(warnings(&account, &rows));
+    let files = files(&manifests, &rows, &title, request.kustomize)?;
     write_folder(&request.out, &files)?;
     answer.notes.push(format!(
         "Wrote {} manifests to {}. {ROLLBACK} there says how to go back.",
@@ -95,6 +113,26 @@ pub(super) async fn import(request: Request) -> Result<Answer, Error> {
         request.out.display()
     ));
     Ok(answer)
+}
+
+/// What a person should know who applies the manifests.
+fn warnings(account: &DeclaredAccount, rows: &[(&str, &Found)]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let has_orphans = rows.iter().any(|(_, found)| found.list == List::Orphaned);
+    let needed = match has_orphans {
+        true => Adoption::Orphans,
+        false => Adoption::Unmarked,
+    };
+    if account.adoption() < needed {
+        warnings.push(format!(
+            "warning: {} does not let all of these numbers be taken over. Set limits.adoption: {needed:?} before you apply the manifests",
+            account.title()
+        ));
+    }
+    if has_orphans {
+        warnings.extend(inventory::former_names(account));
+    }
+    warnings
 }
 
 /// The assistants by number, as the file at `path` says.
@@ -135,22 +173,34 @@ fn number_of(manifest: &Value) -> Option<&str> {
     manifest.pointer("/spec/phoneNumber")?.as_str()
 }
 
+/// The name of each manifest, with what it takes over.
+fn rows<'a>(
+    manifests: &'a [Value],
+    by_number: &HashMap<String, &'a Found>,
+) -> Vec<(&'a str, &'a Found)> {
+    let row = |manifest: &'a Value| {
+        let found = by_number.get(number_of(manifest)?)?;
+        Some((name_of(manifest), *found))
+    };
+    manifests.iter().filter_map(row).collect()
+}
+
+fn name_of(manifest: &Value) -> &str {
+    let name = manifest.pointer("/metadata/name").and_then(Value::as_str);
+    name.unwrap_or_default()
+}
+
 /// A file for each manifest, and those that go with them.
 fn files(
     manifests: &[Value],
-    by_number: &HashMap<String, Holding>,
+    rows: &[(&str, &Found)],
     title: &str,
     is_kustomized: bool,
 ) -> Result<Vec<TextFile>, Error> {
     let mut files = Vec::new();
-    let mut rows = Vec::new();
     for manifest in manifests {
-        let name = manifest.pointer("/metadata/name").and_then(Value::as_str);
-        let name = name.unwrap_or_default();
         let text = manifest::yaml(std::slice::from_ref(manifest))?;
-        files.push((format!("{name}.yaml"), text));
-        let holding = number_of(manifest).and_then(|number| by_number.get(number));
-        rows.extend(holding.map(|holding| (name, holding)));
+        files.push((format!("{}.yaml", name_of(manifest)), text));
     }
     if is_kustomized {
         let resources: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
@@ -159,7 +209,7 @@ fn files(
         let text = manifest::yaml(&[kustomization])?;
         files.push(("kustomization.yaml".to_owned(), text));
     }
-    let text = rollback::page(title, &rows, is_kustomized);
+    let text = rollback::page(title, rows, is_kustomized);
     files.push((ROLLBACK.to_owned(), text));
     Ok(files)
 }
@@ -167,19 +217,17 @@ fn files(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use telephony::number::{Line, NumberId, Settings, TwilioSettings};
+    use crate::manifest::Takeover;
 
-    fn holding(number: &str, name: &str) -> Holding {
-        Holding {
-            id: NumberId::new("PN1"),
-            number: number.parse().unwrap(),
-            marked_text: name.to_owned(),
-            created: None,
-            line: Line::Live,
-            settings: Settings::Twilio(TwilioSettings {
-                voice_url: Some("https://old.example.com/a?token=fake-secret".into()),
-                ..TwilioSettings::default()
-            }),
+    fn found(number: &str, before: Option<[&str; 3]>) -> Found {
+        Found {
+            takeover: Takeover {
+                number: number.parse().unwrap(),
+                marked_text: String::new(),
+            },
+            id: "PN1".to_owned(),
+            list: List::Unmanaged,
+            before: before.map(|it| it.map(str::to_owned)),
         }
     }
 
@@ -191,23 +239,29 @@ mod tests {
     #[test]
     fn each_number_has_its_file_and_the_page_has_what_was_there_before() {
         let numbers = ["+12125550100", "+12125550101"];
-        let held = [holding(numbers[0], "NYC | [x]"), holding(numbers[1], "")];
-        let by_number = held.map(|it| (it.number.to_string(), it)).into();
+        let before = ["NYC | [x]", "https://old.example.com/a?…", "<none>"];
+        let found = [found(numbers[0], Some(before)), found(numbers[1], None)];
+        let by_number = found.iter().map(|it| (it.takeover.number.to_string(), it));
+        let by_number = by_number.collect();
         let made = [manifest("nyc", numbers[0]), manifest("la", numbers[1])];
-        let found = files(&made, &by_number, "ProviderAccount a/b", true).unwrap();
-        let names: Vec<_> = found.iter().map(|(name, _)| name.as_str()).collect();
+        let rows = rows(&made, &by_number);
+        let written = files(&made, &rows, "ProviderAccount a/b", true).unwrap();
+        let names: Vec<_> = written.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(
             names,
             ["nyc.yaml", "la.yaml", "kustomization.yaml", "ROLLBACK.md"]
         );
         let kustomization: Value =
-            serde_saphyr::from_str(found[2].1.trim_start_matches("---\n")).unwrap();
+            serde_saphyr::from_str(written[2].1.trim_start_matches("---\n")).unwrap();
         assert_eq!(kustomization["resources"], json!(["nyc.yaml", "la.yaml"]));
-        let page = &found[3].1;
+        let page = &written[3].1;
         let row = r"| nyc | +12125550100 | PN1 | NYC \| [x] | https://old.example.com/a?… | &lt;none&gt; |";
         assert!(page.contains(row), "{page}");
-        assert!(!page.contains("fake-secret"), "{page}");
-        let plain = files(&made, &by_number, "a", false).unwrap();
+        let row =
+            r"| la | +12125550101 | PN1 | &lt;unknown&gt; | &lt;unknown&gt; | &lt;unknown&gt; |";
+        assert!(page.contains(row) && page.contains("--live"), "{page}");
+        let plain = files(&made, &rows[..1], "a", false).unwrap();
+        assert!(!plain[2].1.contains("--live"), "{plain:?}");
         assert_eq!(plain.len(), 3);
     }
 

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use clap::Args;
 use jiff::Timestamp;
+use phonenumber_api::{AccountKind, GROUP};
 use serde_json::Value;
 use telephony::account::Endpoints;
 use telephony::number::{Holding, Installation, Origin, Provider};
@@ -13,7 +14,7 @@ use super::Answer;
 use super::account::{AccountName, DeclaredAccount};
 use super::cluster::Cluster;
 use super::error::Error;
-use super::manifest::{self, Destination};
+use super::manifest::{self, Destination, Takeover};
 use super::scope::{Form, Output, Scope};
 use super::survey::{self, Known, Orphan};
 use super::table::{self, NONE, age, answered_by, shown};
@@ -66,18 +67,9 @@ pub(super) async fn orphans(
     if !asked.is_live {
         return unheld::answer(&asked.account, List::Orphaned, asked.no_headers);
     }
-    let installation = match installation_id {
-        Some(id) => Installation::new(id),
-        None => asked.cluster.installation().await?,
-    };
-    // Before and after the provider: a number that is bought or released meanwhile is no orphan.
-    let mut known = asked.cluster.phone_numbers().await?;
+    let before = Owners::read(&asked.cluster, installation_id).await?;
     let holdings = asked.holdings().await?;
-    let after = asked.cluster.phone_numbers().await?;
-    let seen: HashSet<_> = after.iter().map(|known| known.owner.clone()).collect();
-    known.retain(|known| !seen.contains(&known.owner));
-    known.extend(after);
-    let found = survey::orphans(holdings, &installation, &known);
+    let (found, known) = before.orphans(holdings, &asked.cluster).await?;
     let mut answer = Answer::default();
     if found.is_empty() {
         let title = asked.account.title();
@@ -86,22 +78,90 @@ pub(super) async fn orphans(
     match asked.output.map_or(Form::Table, Output::form) {
         Form::Table => answer.output = asked.table_of_orphans(&found),
         Form::Manifests(print) => {
-            let mut without = Vec::new();
-            for orphan in found {
-                match &orphan.owner {
-                    None => without.push(orphan.holding),
-                    Some(owner) => answer.notes.push(format!(
-                        "{} is left out: it carries the mark of PhoneNumber {owner}, which exists and holds another number. \
-                         Release it at {}, or take the mark out of its name there and list it with unmanaged.",
-                        orphan.holding.number,
-                        asked.account.provider(),
-                    )),
-                }
+            let without = without_owner(found, &asked.account, &mut answer.notes);
+            let manifests = asked.manifests(without, &known, &mut answer.notes);
+            if !manifests.is_empty() {
+                answer.notes.extend(former_names(&asked.account));
             }
-            answer.output = print(&asked.manifests(without, &known, &mut answer.notes))?;
+            answer.output = print(&manifests)?;
         }
     }
     Ok(answer)
+}
+
+/// The PhoneNumbers of all namespaces as they were before a provider was asked. A number that is bought or released meanwhile is no
+/// orphan.
+pub(super) struct Owners {
+    installation: Installation,
+    known: Vec<Known>,
+}
+
+impl Owners {
+    /// Reads them; the installation is the one with this id, else that of the cluster.
+    ///
+    /// # Errors
+    /// If the user may not list PhoneNumbers in all namespaces, or not read what names the installation.
+    pub(super) async fn read(
+        cluster: &Cluster,
+        installation_id: Option<String>,
+    ) -> Result<Self, Error> {
+        let installation = match installation_id {
+            Some(id) => Installation::new(id),
+            None => cluster.installation().await?,
+        };
+        Ok(Self {
+            installation,
+            known: cluster.phone_numbers().await?,
+        })
+    }
+
+    /// The orphans among `holdings`, which the provider showed since, and the PhoneNumbers as they were before or are now.
+    pub(super) async fn orphans(
+        self,
+        holdings: Vec<Holding>,
+        cluster: &Cluster,
+    ) -> Result<(Vec<Orphan>, Vec<Known>), Error> {
+        let mut known = self.known;
+        let after = cluster.phone_numbers().await?;
+        let seen: HashSet<_> = after.iter().map(|known| known.owner.clone()).collect();
+        known.retain(|known| !seen.contains(&known.owner));
+        known.extend(after);
+        let found = survey::orphans(holdings, &self.installation, &known);
+        Ok((found, known))
+    }
+}
+
+/// Those of `orphans` whose PhoneNumber does not exist; a note says what to do with each of the others.
+pub(super) fn without_owner(
+    orphans: Vec<Orphan>,
+    account: &DeclaredAccount,
+    notes: &mut Vec<String>,
+) -> Vec<Holding> {
+    let mut without = Vec::new();
+    for orphan in orphans {
+        match &orphan.owner {
+            None => without.push(orphan.holding),
+            Some(owner) => notes.push(format!(
+                "{} is left out: it carries the mark of PhoneNumber {owner}, which exists and holds another number. \
+                 Release it at {}, or take the mark out of its name there and list it with unmanaged.",
+                orphan.holding.number,
+                account.provider(),
+            )),
+        }
+    }
+    without
+}
+
+/// What the manifests for orphans of `account` lack that nobody but a person knows.
+pub(super) fn former_names(account: &DeclaredAccount) -> Option<String> {
+    let is_shared = account.kind == AccountKind::ClusterProviderAccount;
+    is_shared.then(|| {
+        format!(
+            "An orphan of {} is taken over only by its former namespace: where its PhoneNumber had another name than the manifest, \
+             set the annotation {GROUP}/formerly to that name.",
+            account.title()
+        )
+    })
 }
 
 /// Where manifests for the numbers of `account` go.
@@ -116,7 +176,7 @@ pub(super) fn destination(cluster: &Cluster, account: &DeclaredAccount) -> Desti
 
 /// The manifests that take `found` over, except what `known` declare already.
 pub(super) fn manifests(
-    mut found: Vec<Holding>,
+    mut found: Vec<Takeover>,
     to: &Destination,
     known: &[Known],
     notes: &mut Vec<String>,
@@ -125,12 +185,12 @@ pub(super) fn manifests(
         .iter()
         .filter_map(|known| Some((known.number.as_deref()?, known)))
         .collect();
-    found.retain(|holding| {
-        let declarer = declared.get(holding.number.as_str());
+    found.retain(|takeover| {
+        let declarer = declared.get(takeover.number.as_str());
         if let Some(known) = declarer {
             notes.push(format!(
                 "{} is left out: PhoneNumber {} declares it already. To take it over there, set adoptionPolicy: Adopt.",
-                holding.number, known.owner
+                takeover.number, known.owner
             ));
         }
         declarer.is_none()
@@ -184,6 +244,7 @@ impl Asked {
         notes: &mut Vec<String>,
     ) -> Vec<Value> {
         let to = destination(&self.cluster, &self.account);
+        let found = found.iter().map(Takeover::from).collect();
         manifests(found, &to, known, notes)
     }
 

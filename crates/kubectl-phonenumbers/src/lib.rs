@@ -155,10 +155,11 @@ enum Command {
     /// the cluster to get customresourcedefinitions and to list validatingadmissionpolicies and their bindings.
     Check(check::Request),
 
-    /// Write a folder with a manifest for each number of an account that nobody manages, and the way back.
+    /// Write a folder with a manifest for each number of an account that no PhoneNumber holds, and the way back.
     ///
-    /// The folder commits as it is. Applying it takes the numbers over: nothing is bought or released. ROLLBACK.md has what each
-    /// number had before, and how to go back. Needs get on the account and its Secret, and list on phonenumbers.
+    /// The folder commits as it is. Applying it takes the numbers over, unmanaged and orphaned ones: nothing is bought or released.
+    /// ROLLBACK.md says how to go back, and with --live what each number had before. Needs get on the account and list on
+    /// phonenumbers; with --live get on the account's Secret, and for orphaned numbers list on phonenumbers in all namespaces.
     Import(import::Request),
 
     /// List the numbers of an account that had no call and no message for some days. Releases nothing.

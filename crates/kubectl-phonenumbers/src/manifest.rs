@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use kube::Resource;
 use phonenumber_api::{AccountKind, AdoptionPolicy, GROUP, PhoneNumber};
 use serde_json::{Value, json};
-use telephony::number::{Holding, Mark, Provider};
+use telephony::number::{E164, Holding, Mark, Provider};
 use telephony::shown::is_hidden;
 
 use super::error::Error;
@@ -36,12 +36,30 @@ pub(super) struct Destination {
     pub(super) account: String,
 }
 
+/// A number that a manifest takes over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Takeover {
+    /// The number.
+    pub(super) number: E164,
+    /// What people named it at the provider, perhaps with a mark; empty where that is not known.
+    pub(super) marked_text: String,
+}
+
+impl From<&Holding> for Takeover {
+    fn from(holding: &Holding) -> Self {
+        Self {
+            number: holding.number,
+            marked_text: holding.marked_text.clone(),
+        }
+    }
+}
+
 /// A name for each of `found`, different from all others and from those that are `taken`: from its name at the provider,
 /// and from the number where that says nothing or not enough.
-fn names(found: &[Holding], provider: Provider, taken: &HashSet<String>) -> Vec<String> {
+fn names(found: &[Takeover], provider: Provider, taken: &HashSet<String>) -> Vec<String> {
     let stems: Vec<Option<String>> = found
         .iter()
-        .map(|holding| stem(holding, provider))
+        .map(|takeover| stem(takeover, provider))
         .collect();
     let mut times: HashMap<&str, usize> = HashMap::new();
     for stem in stems.iter().flatten() {
@@ -50,8 +68,8 @@ fn names(found: &[Holding], provider: Provider, taken: &HashSet<String>) -> Vec<
     let mut used = taken.clone();
     used.insert(NOT_A_NAME.to_owned());
     let mut names = Vec::new();
-    for (holding, stem) in found.iter().zip(&stems) {
-        let digits = holding.number.digits();
+    for (takeover, stem) in found.iter().zip(&stems) {
+        let digits = takeover.number.digits();
         let alone = stem
             .clone()
             .filter(|stem| times.get(stem.as_str()) == Some(&1));
@@ -68,8 +86,8 @@ fn names(found: &[Holding], provider: Provider, taken: &HashSet<String>) -> Vec<
 
 /// The name at the provider as a DNS label; `None` if it is only the number in another form, or has nothing that a label
 /// may have.
-fn stem(holding: &Holding, provider: Provider) -> Option<String> {
-    let name = friendly_name(holding, provider)?;
+fn stem(takeover: &Takeover, provider: Provider) -> Option<String> {
+    let name = friendly_name(takeover, provider)?;
     if !name.chars().any(char::is_alphabetic) {
         return None;
     }
@@ -93,8 +111,8 @@ pub(super) fn label(text: &str) -> String {
 }
 
 /// The name at the provider without a mark, as far as `spec.friendlyName` may have it.
-fn friendly_name(holding: &Holding, provider: Provider) -> Option<String> {
-    let mut text = holding.marked_text.clone();
+fn friendly_name(takeover: &Takeover, provider: Provider) -> Option<String> {
+    let mut text = takeover.marked_text.clone();
     if let Some(mark) = Mark::find_in(&text) {
         // At Telnyx there is nothing but the mark, and perhaps the nonce of an order.
         let name = match provider {
@@ -124,24 +142,24 @@ fn friendly_name(holding: &Holding, provider: Provider) -> Option<String> {
 
 /// The manifests that take `found` over, as PhoneNumbers whose names are not `taken`.
 pub(super) fn manifests(
-    found: &[Holding],
+    found: &[Takeover],
     to: &Destination,
     taken: &HashSet<String>,
 ) -> Vec<Value> {
     let names = names(found, to.provider, taken);
     let named = found.iter().zip(&names);
     named
-        .map(|(holding, name)| manifest(holding, name, to))
+        .map(|(takeover, name)| manifest(takeover, name, to))
         .collect()
 }
 
-/// The manifest that takes `holding` over as the PhoneNumber `name`.
-fn manifest(holding: &Holding, name: &str, to: &Destination) -> Value {
+/// The manifest that takes `takeover` over as the PhoneNumber `name`.
+fn manifest(takeover: &Takeover, name: &str, to: &Destination) -> Value {
     let mut spec = json!({
-        "phoneNumber": holding.number,
+        "phoneNumber": takeover.number,
         "adoptionPolicy": AdoptionPolicy::Adopt,
     });
-    if let Some(name) = friendly_name(holding, to.provider)
+    if let Some(name) = friendly_name(takeover, to.provider)
         && let Some(spec) = spec.as_object_mut()
     {
         spec.insert("friendlyName".to_owned(), json!(name));

@@ -2,12 +2,15 @@
 
 use std::fmt::Write;
 
-use telephony::number::Holding;
+use super::Found;
+use crate::table::{UNKNOWN, shown};
 
-use crate::table::{answered_by, shown};
+/// What the page says where what a number had is not known.
+const NOT_KNOWN: &str = "Where `<unknown>` stands, the number was read from the status of the account, which does not have it. Import with\n\
+    `--live` to have it here, or note it, before you apply the manifests.\n\n";
 
 /// The page on the numbers of the account called `title`, each with the name of its PhoneNumber.
-pub(super) fn page(title: &str, rows: &[(&str, &Holding)], is_kustomized: bool) -> String {
+pub(super) fn page(title: &str, rows: &[(&str, &Found)], is_kustomized: bool) -> String {
     let folder = if is_kustomized { "-k ." } else { "-f ." };
     let mut text = format!(
         "# The way back\n\n\
@@ -18,18 +21,23 @@ pub(super) fn page(title: &str, rows: &[(&str, &Holding)], is_kustomized: bool) 
             `kubectl phonenumbers release-preview` must say `Retain` for each.\n\
          2. `kubectl delete {folder}`\n\
          3. Give each number at the provider what it had before. The operator's mark may go.\n\n\
-         Where a URL ends in `?…`, its query is not shown, since it may hold a secret. Note it before you apply the manifests.\n\n\
-         | PhoneNumber | number | id | name | calls | messages |\n\
-         |---|---|---|---|---|---|\n",
+         Where a URL ends in `?…`, its query is not shown, since it may hold a secret. Note it before you apply the manifests.\n\n",
         rows.len(),
     );
-    for (name, holding) in rows {
-        let [calls, messages] = answered_by(holding);
+    if rows.iter().any(|(_, found)| found.before.is_none()) {
+        text.push_str(NOT_KNOWN);
+    }
+    text.push_str(
+        "| PhoneNumber | number | id | name | calls | messages |\n|---|---|---|---|---|---|\n",
+    );
+    for (name, found) in rows {
+        let unknown = || [UNKNOWN; 3].map(str::to_owned);
+        let [had, calls, messages] = found.before.clone().unwrap_or_else(unknown);
         let cells = [
             (*name).to_owned(),
-            holding.number.to_string(),
-            shown(holding.id.as_str()),
-            shown(&holding.marked_text),
+            found.takeover.number.to_string(),
+            shown(&found.id),
+            had,
             calls,
             messages,
         ];

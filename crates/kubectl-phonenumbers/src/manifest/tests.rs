@@ -1,17 +1,11 @@
 use super::*;
 use phonenumber_api::PhoneNumberSpec;
-use telephony::number::{
-    Installation, NumberId, Origin, Owner, Settings, TelnyxSettings, TwilioSettings,
-};
+use telephony::number::{Installation, Origin, Owner};
 
-fn holding(number: &str, text: &str) -> Holding {
-    Holding {
-        id: NumberId::new("PN1"),
+fn takeover(number: &str, text: &str) -> Takeover {
+    Takeover {
         number: number.parse().unwrap(),
         marked_text: text.to_owned(),
-        created: None,
-        line: telephony::number::Line::Live,
-        settings: Settings::Twilio(TwilioSettings::default()),
     }
 }
 
@@ -165,7 +159,7 @@ fn names_come_from_the_name_at_the_provider_and_from_the_number_where_that_is_no
     for (found, taken, wanted) in table {
         let found: Vec<_> = found
             .iter()
-            .map(|(number, text)| holding(number, text))
+            .map(|(number, text)| takeover(number, text))
             .collect();
         let taken = taken.iter().map(|name| (*name).to_owned()).collect();
         assert_eq!(names(&found, Provider::Twilio, &taken), wanted);
@@ -179,7 +173,7 @@ fn every_text_gives_a_name_that_kubernetes_accepts_and_that_nothing_else_has() {
         let found: Vec<_> = (0..3)
             .flat_map(|_| &texts)
             .enumerate()
-            .map(|(at, text)| holding(&format!("+49151{at:09}"), text))
+            .map(|(at, text)| takeover(&format!("+49151{at:09}"), text))
             .collect();
         let mut taken = HashSet::new();
         for _ in 0..3 {
@@ -205,7 +199,7 @@ fn is_admitted(name: &str, provider: Provider) -> bool {
 fn a_manifest_says_nothing_that_admission_refuses_and_survives_as_yaml() {
     for provider in [Provider::Twilio, Provider::Telnyx] {
         for text in hostile() {
-            let manifest = manifest(&holding("+12125551234", &text), "x", &at(provider));
+            let manifest = manifest(&takeover("+12125551234", &text), "x", &at(provider));
             let spec: PhoneNumberSpec = serde_json::from_value(manifest["spec"].clone()).unwrap();
             assert_eq!(spec.phone_number.as_deref(), Some("+12125551234"));
             assert_eq!(spec.adoption_policy, AdoptionPolicy::Adopt);
@@ -237,7 +231,7 @@ fn a_name_at_the_provider_is_kept_as_far_as_it_may_be() {
         (Provider::Telnyx, "Cost centre 7", Some("Cost centre 7")),
         (Provider::Telnyx, &format!("{}.4f2a", mark()), None),
     ] {
-        let name = friendly_name(&holding("+12125551234", text), provider);
+        let name = friendly_name(&takeover("+12125551234", text), provider);
         assert_eq!(name.as_deref(), wanted, "{text:?}");
     }
 }
@@ -263,9 +257,7 @@ fn an_account_is_named_unless_it_is_the_default() {
             account: account.to_owned(),
             ..at(Provider::Telnyx)
         };
-        let mut holding = holding("+12125551234", "");
-        holding.settings = Settings::Telnyx(TelnyxSettings::default());
-        let manifest = manifest(&holding, "x", &to);
+        let manifest = manifest(&takeover("+12125551234", ""), "x", &to);
         assert_eq!(manifest["spec"]["accountRef"], wanted);
         assert_eq!(
             manifest["metadata"],
@@ -278,12 +270,12 @@ fn an_account_is_named_unless_it_is_the_default() {
 fn manifests_are_documents_for_people_and_a_list_for_programs() {
     let manifests = [
         manifest(
-            &holding("+12125551234", "NYC: Support"),
+            &takeover("+12125551234", "NYC: Support"),
             "nyc",
             &at(Provider::Twilio),
         ),
         manifest(
-            &holding("+12125551235", ""),
+            &takeover("+12125551235", ""),
             "number-12125551235",
             &at(Provider::Twilio),
         ),
@@ -324,8 +316,8 @@ spec:
 #[test]
 fn no_manifest_has_the_name_of_kustomizes_own_file() {
     let found = [
-        holding("+12125550100", "Kustomization"),
-        holding("+12125550101", "nyc"),
+        takeover("+12125550100", "Kustomization"),
+        takeover("+12125550101", "nyc"),
     ];
     let names = names(&found, Provider::Twilio, &HashSet::new());
     assert_eq!(names, ["kustomization-12125550100", "nyc"]);
