@@ -221,13 +221,38 @@ async fn where_nothing_is_on_sale_it_says_for_which_account_and_prints_nothing()
         let own = ["twilio", "telnyx", "--country=FR", "--locality=Nowhere"];
         let none = search(&world, plane, &[&own, form].concat());
         assert_eq!((none.code, none.output.as_str()), (0, ""), "{none:?}");
-        let wanted = ["twilio", "telnyx"].map(|account| {
+        let mut wanted = ["twilio", "telnyx"].map(|account| {
             format!(
                 "No numbers found in ProviderAccount {namespace}/{account}: {account} shows nothing that is as wanted.\n"
             )
-        });
-        assert_eq!(none.error, wanted.concat());
+        }).concat();
+        for account in ["twilio", "telnyx"] {
+            for wish in ["--locality Nowhere", "--capabilities voice,sms"] {
+                wanted += &format!(
+                    "ProviderAccount {namespace}/{account} without {wish}: nothing either.\n"
+                );
+            }
+        }
+        assert_eq!(none.error, wanted);
     }
+    // Which wish is to blame is asked for once for each.
+    let before = world.asked("twilio search").await;
+    let own = [
+        "twilio",
+        "--country=US",
+        "--area-code=212",
+        "--locality=Nowhere",
+    ];
+    let blamed = search(&world, plane, &own);
+    for line in [
+        "without --area-code 212: nothing either.",
+        "without --locality Nowhere: 30 or more numbers.",
+    ] {
+        let line = format!("ProviderAccount {namespace}/twilio {line}\n");
+        assert!(blamed.error.contains(&line), "{blamed:?}");
+    }
+    assert_eq!(blamed.error.lines().count(), 4, "{blamed:?}");
+    assert_eq!(world.asked("twilio search").await, before + 4);
     let refused =
         json!({"dialect": "telnyx", "operation": "search", "kind": "refused", "code": "10031"});
     world.emulator.fault(refused).await;

@@ -139,15 +139,9 @@ impl DeclaredAccount {
         Ok(account.holdings())
     }
 
-    /// What it shows of what is on sale that is as `search` wants, as far as its answer tells, now. The prices are those by
-    /// which the operator buys: the offer's own, else that of the price list.
-    pub(super) async fn on_sale(
-        &self,
-        search: &Search,
-        cluster: &Cluster,
-        endpoints: Endpoints,
-    ) -> Result<Sale, Error> {
-        let (account, _) = self.open(cluster, endpoints).await?;
+    /// What `account`, which is this one at the provider, shows of what is on sale that is as `search` wants, as far as its answer
+    /// shows, now. It lacks the prices that are not the offers' own.
+    pub(super) async fn offers(&self, account: &Account, search: &Search) -> Result<Sale, Error> {
         let (provider, title) = (self.provider(), self.title());
         let mut sale = Sale::default();
         match account.on_sale(search).await {
@@ -163,6 +157,12 @@ impl DeclaredAccount {
             }
             Err(error) => return Err(self.unanswered(&error)),
         }
+        Ok(sale)
+    }
+
+    /// The same with the prices by which the operator buys: the offer's own, else that of the price list.
+    pub(super) async fn on_sale(&self, account: &Account, search: &Search) -> Result<Sale, Error> {
+        let mut sale = self.offers(account, search).await?;
         if sale.offers.iter().any(|offer| offer.price.is_none()) {
             match account.price(&search.country, search.kind).await {
                 Ok(listed) => {

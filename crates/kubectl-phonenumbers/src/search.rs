@@ -1,6 +1,11 @@
 //! What is on sale, at one account or several side by side, and the manifests that buy it.
 
+mod blame;
+
+use std::sync::Arc;
+
 use clap::{Args, value_parser};
+use telephony::account::Account;
 use telephony::number::{Capabilities, Description, Offer, Search};
 
 use super::Answer;
@@ -59,6 +64,8 @@ pub(super) struct Request {
 /// An account, and what it has on sale that is as wanted, the cheapest first.
 struct Stall {
     account: DeclaredAccount,
+    /// The account at the provider.
+    opened: Arc<Account>,
     offers: Vec<Offer>,
 }
 
@@ -83,8 +90,8 @@ pub(super) async fn search(request: Request) -> Result<Answer, Error> {
     let mut answer = Answer::default();
     let mut stalls = Vec::new();
     for account in accounts {
-        let sale = account.on_sale(&search, &cluster, endpoints.clone());
-        let sale = sale.await?;
+        let (opened, _) = account.open(&cluster, endpoints.clone()).await?;
+        let sale = account.on_sale(&opened, &search).await?;
         let title = account.title();
         let none = none_found(&sale, &account);
         let no_prices = sale.no_prices.as_deref().map(|why| {
@@ -97,9 +104,19 @@ pub(super) async fn search(request: Request) -> Result<Answer, Error> {
         } else {
             answer.notes.extend(no_prices);
         }
-        stalls.push(Stall { account, offers });
+        stalls.push(Stall {
+            account,
+            opened,
+            offers,
+        });
     }
     let is_empty = stalls.iter().all(|stall| stall.offers.is_empty());
+    if is_empty {
+        for stall in &stalls {
+            let blamed = blame::blame(&stall.account, &stall.opened, &search);
+            answer.notes.extend(blamed.await);
+        }
+    }
     match scope.output.map_or(Form::Table, Output::form) {
         _ if is_empty => {}
         Form::Table => {

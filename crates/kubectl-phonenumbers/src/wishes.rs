@@ -56,6 +56,43 @@ impl From<Wishes> for Search {
     }
 }
 
+/// `search` without each of its wishes in turn, behind the flag that says the wish. Country and type are always asked for.
+pub(super) fn without_each(search: &Search) -> Vec<(String, Search)> {
+    let mut found = Vec::new();
+    let mut leave_out = |flag: &str, wish: Option<&str>, forget: fn(&mut Search)| {
+        if let Some(wish) = wish {
+            let mut without = search.clone();
+            forget(&mut without);
+            found.push((format!("--{flag} {wish}"), without));
+        }
+    };
+    leave_out("area-code", search.area_code.as_deref(), |it| {
+        it.area_code = None;
+    });
+    leave_out("contains", search.contains.as_deref(), |it| {
+        it.contains = None;
+    });
+    leave_out("locality", search.locality.as_deref(), |it| {
+        it.locality = None;
+    });
+    leave_out("region", search.region.as_deref(), |it| it.region = None);
+    let words: Vec<&str> = search.capabilities.iter().map(word).collect();
+    let words = (!words.is_empty()).then(|| words.join(","));
+    leave_out("capabilities", words.as_deref(), |it| {
+        it.capabilities.clear();
+    });
+    found
+}
+
+fn word(capability: &Capability) -> &'static str {
+    match capability {
+        Capability::Voice => "voice",
+        Capability::Sms => "sms",
+        Capability::Mms => "mms",
+        Capability::Fax => "fax",
+    }
+}
+
 /// The country that `text` is; the error says what it may be.
 pub(super) fn country(text: &str) -> Result<String, String> {
     let is_code = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
@@ -101,13 +138,15 @@ fn place(text: &str) -> Result<String, String> {
 fn capabilities(text: &str) -> Result<Wanted, String> {
     let mut wanted = Vec::new();
     for word in text.split(',').filter(|_| !text.is_empty()) {
-        let capability = match word {
-            "voice" => Capability::Voice,
-            "sms" => Capability::Sms,
-            "mms" => Capability::Mms,
-            "fax" => Capability::Fax,
-            _ => return Err("the capabilities are voice, sms, mms and fax".to_owned()),
-        };
+        let known = [
+            Capability::Voice,
+            Capability::Sms,
+            Capability::Mms,
+            Capability::Fax,
+        ];
+        let found = known.into_iter().find(|it| self::word(it) == word);
+        let capability =
+            found.ok_or_else(|| "the capabilities are voice, sms, mms and fax".to_owned())?;
         if wanted.contains(&capability) {
             return Err(format!("{word} is there twice"));
         }
@@ -154,6 +193,40 @@ mod tests {
         assert_eq!(read(&["--country=US"]), Ok(least));
         let nothing = read(&["--country=US", "--capabilities="]).unwrap();
         assert_eq!(nothing.capabilities, []);
+    }
+
+    #[test]
+    fn each_wish_is_left_out_alone_and_country_and_type_never() {
+        let search = read(&[
+            "--country=US",
+            "--type=mobile",
+            "--area-code=212",
+            "--contains=55",
+            "--locality=New York",
+            "--region=NY",
+        ])
+        .unwrap();
+        let without = without_each(&search);
+        let flags: Vec<_> = without.iter().map(|(flag, _)| flag.as_str()).collect();
+        let wanted = [
+            "--area-code 212",
+            "--contains 55",
+            "--locality New York",
+            "--region NY",
+            "--capabilities voice,sms",
+        ];
+        assert_eq!(flags, wanted);
+        let fields = ["areaCode", "contains", "locality", "region", "capabilities"];
+        for ((_, without), field) in without.iter().zip(fields) {
+            let mut wanted = json!(search);
+            match field {
+                "capabilities" => wanted[field] = json!([]),
+                _ => drop(wanted.as_object_mut().unwrap().remove(field)),
+            }
+            assert_eq!(json!(without), wanted);
+        }
+        let least = read(&["--country=US", "--capabilities="]).unwrap();
+        assert_eq!(without_each(&least), []);
     }
 
     #[test]
