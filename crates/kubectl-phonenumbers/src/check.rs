@@ -17,10 +17,11 @@ use phonenumber_api::{AccountStatus, ClusterProviderAccount, ProviderAccount, la
 
 use super::Answer;
 use super::cluster::{Cluster, Connection, Named, Selection};
+use super::colour::{Colours, Tone};
 use super::error::Error;
 use super::operator::{self, LEASE, OperatorNamespace, SELECTOR};
 use super::status::{ready, said};
-use super::table::{age, table};
+use super::table::{Painted, age, painted_table};
 
 /// The columns of the table.
 pub(super) const HEADINGS: &[&str] = &["STATE", "CHECK", "DETAIL"];
@@ -77,12 +78,12 @@ impl Finding {
     }
 }
 
-pub(super) async fn check(request: Request) -> Result<Answer, Error> {
+pub(super) async fn check(request: Request, colours: Colours) -> Result<Answer, Error> {
     let cluster = Cluster::open(request.connection).await?;
     let namespace = &request.operator.name;
     let mut answer = Answer::default();
     let findings = findings(&cluster, namespace, &request.selection, &mut answer.notes).await;
-    answer.output = table_of(&findings, request.no_headers);
+    answer.output = table_of(&findings, request.no_headers, colours);
     let is_fine = findings.iter().all(|finding| finding.state == State::Ok);
     answer.code = u8::from(!is_fine);
     Ok(answer)
@@ -108,18 +109,42 @@ pub(super) async fn findings(
 }
 
 /// The findings as a table; without headings if `bare`.
-pub(super) fn table_of(findings: &[Finding], bare: bool) -> String {
+pub(super) fn table_of(findings: &[Finding], bare: bool, colours: Colours) -> String {
     let row = |finding: &Finding| {
-        let state = match finding.state {
-            State::Ok => "ok",
-            State::Bad => "bad",
-            State::Unknown => "unknown",
-        };
-        let cells = [state, &finding.check, &finding.detail];
+        let cells = [finding.state.word(), &finding.check, &finding.detail];
         cells.map(str::to_owned).to_vec()
     };
     let rows: Vec<_> = findings.iter().map(row).collect();
-    table(HEADINGS, &rows, bare)
+    let painted = Painted {
+        colours,
+        column: 0,
+        tone: |row| State::of(row.first()?).map(State::tone),
+    };
+    painted_table(HEADINGS, &rows, bare, &painted)
+}
+
+impl State {
+    const ALL: [Self; 3] = [Self::Ok, Self::Bad, Self::Unknown];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Bad => "bad",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.word() == word)
+    }
+
+    fn tone(self) -> Tone {
+        match self {
+            Self::Ok => Tone::Good,
+            Self::Bad => Tone::Bad,
+            Self::Unknown => Tone::Doubtful,
+        }
+    }
 }
 
 /// Is the definition served, and does it have the fields that this version knows?

@@ -5,6 +5,7 @@ mod account;
 mod annotation;
 mod check;
 mod cluster;
+mod colour;
 mod completion;
 mod cost;
 mod declared;
@@ -41,6 +42,7 @@ mod wishes;
 
 use clap::{Parser, Subcommand};
 
+pub use colour::Colours;
 pub use error::Error;
 use inventory::Question;
 use search::Request;
@@ -226,17 +228,18 @@ pub fn wrong_plan(error: &clap::Error, first: Option<&str>) -> Option<(String, u
     Some((format!("{}. {help}", first.join(" ")), plan::NO_ANSWER))
 }
 
-/// Answers what `arguments` ask.
+/// Answers what `arguments` ask, with `colours` in tables for people.
 ///
 /// # Errors
 /// If the cluster or the provider cannot be read.
-pub async fn run(arguments: Arguments) -> Result<Answer, Error> {
+pub async fn run(arguments: Arguments, colours: Colours) -> Result<Answer, Error> {
     // Fails only if a provider is installed already, which then is this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    progress::shown("kubectl phonenumbers is reading", answer(arguments.command)).await
+    let answer = answer(arguments.command, colours);
+    progress::shown("kubectl phonenumbers is reading", answer).await
 }
 
-async fn answer(command: Command) -> Result<Answer, Error> {
+async fn answer(command: Command, colours: Colours) -> Result<Answer, Error> {
     match command {
         Command::Unmanaged(question) => inventory::unmanaged(question).await,
         Command::Orphans {
@@ -244,11 +247,11 @@ async fn answer(command: Command) -> Result<Answer, Error> {
             installation_id,
         } => inventory::orphans(question, installation_id).await,
         Command::Search(request) => search::search(request).await,
-        Command::Status(request) => status::status(request).await,
+        Command::Status(request) => status::status(request, colours).await,
         Command::Why(request) => why::why(request).await,
-        Command::ReleasePreview(request) => release_preview::preview(request).await,
+        Command::ReleasePreview(request) => release_preview::preview(request, colours).await,
         Command::Cost(request) => cost::cost(request).await,
-        Command::Check(request) => check::check(request).await,
+        Command::Check(request) => check::check(request, colours).await,
         Command::Import(request) => import::import(request).await,
         Command::Idle(request) => idle::idle(request).await,
         Command::Report(request) => report::report(request).await,
@@ -256,7 +259,7 @@ async fn answer(command: Command) -> Result<Answer, Error> {
         Command::Completion(request) => completion::script(&request),
         Command::Complete(words) => Ok(completion::candidates(&words).await),
         Command::Prices(request) => prices::prices(request).await,
-        Command::Plan(request) => plan::plan(*request).await,
+        Command::Plan(request) => plan::plan(*request, colours).await,
     }
 }
 

@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use anstream::{AutoStream, ColorChoice};
 use clap::Parser;
-use kubectl_phonenumbers::{Answer, Arguments, bad_value, run, wrong_plan};
+use kubectl_phonenumbers::{Answer, Arguments, Colours, bad_value, run, wrong_plan};
 use telephony::shown::{MOST_OF_MESSAGE, line};
 
 #[tokio::main(flavor = "current_thread")]
@@ -25,8 +26,14 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match run(arguments).await {
-        Ok(answer) => match print(&answer) {
+    // A terminal, unless NO_COLOR, TERM and the like say otherwise.
+    let choice = AutoStream::choice(&io::stdout());
+    let colours = match choice {
+        ColorChoice::Never => Colours::Off,
+        _ => Colours::On,
+    };
+    match run(arguments, colours).await {
+        Ok(answer) => match print(&answer, choice) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 say(&format!("error: the answer cannot be written: {error}"));
                 ExitCode::FAILURE
@@ -47,11 +54,16 @@ fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-fn print(answer: &Answer) -> io::Result<()> {
+fn print(answer: &Answer, choice: ColorChoice) -> io::Result<()> {
     for note in &answer.notes {
         say(&line(note, MOST_OF_MESSAGE));
     }
     let mut output = io::stdout().lock();
-    output.write_all(answer.output.as_bytes())?;
-    output.flush()
+    if choice == ColorChoice::Never {
+        output.write_all(answer.output.as_bytes())?;
+        return output.flush();
+    }
+    let mut terminal = AutoStream::new(output, choice);
+    terminal.write_all(answer.output.as_bytes())?;
+    terminal.flush()
 }

@@ -19,6 +19,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use jiff::Timestamp;
 
 use super::Answer;
+use super::colour::Colours;
 use super::error::Error;
 use super::prices::list::PriceList;
 use super::scope::Reach;
@@ -104,7 +105,7 @@ struct Decided {
     notes: Vec<String>,
 }
 
-pub(super) async fn plan(request: Request) -> Result<Answer, Error> {
+pub(super) async fn plan(request: Request, colours: Colours) -> Result<Answer, Error> {
     let definitions = Definitions::of_this_version()?;
     let mut notes = Vec::new();
     let prices = request
@@ -140,15 +141,15 @@ pub(super) async fn plan(request: Request) -> Result<Answer, Error> {
     };
     let passed = |totals: &_| maxima.passed(totals);
     let report = Report::new(decided.verdicts, passed, notes, request.against_cluster);
-    answer(&report, request.output, request.no_headers)
+    answer(&report, request.output, request.no_headers, colours)
 }
 
-fn answer(report: &Report, output: Output, bare: bool) -> Result<Answer, Error> {
+fn answer(report: &Report, output: Output, bare: bool, colours: Colours) -> Result<Answer, Error> {
     let mut notes = Vec::new();
     let output = match output {
         Output::Table => {
             notes.push(report.sentence());
-            report.table(bare)
+            report.table(bare, colours)
         }
         Output::Json => report.json()?,
         Output::Markdown => report.markdown(),

@@ -8,10 +8,11 @@ use telephony::number::Price;
 
 use super::Answer;
 use super::cluster::{Cluster, Connection, Selection};
+use super::colour::{Colours, Tone};
 use super::declared::Files;
 use super::deletion::{Fate, fate};
 use super::error::Error;
-use super::table::{shown, table};
+use super::table::{Painted, painted_table, shown};
 use super::total::{Total, price};
 
 /// The columns of the table.
@@ -54,7 +55,7 @@ struct Row {
     why: String,
 }
 
-pub(super) async fn preview(request: Request) -> Result<Answer, Error> {
+pub(super) async fn preview(request: Request, colours: Colours) -> Result<Answer, Error> {
     let cluster = Cluster::open(request.connection).await?;
     let mut answer = Answer::default();
     let mut rows: Vec<Row> = match request.files.is_empty() {
@@ -77,7 +78,12 @@ pub(super) async fn preview(request: Request) -> Result<Answer, Error> {
         Output::Json => json_of(&rows)?,
         Output::Table if rows.is_empty() => String::new(),
         Output::Table => {
-            let table = table(HEADINGS, &cells(&rows), request.no_headers);
+            let painted = Painted {
+                colours,
+                column: FATE,
+                tone: |row| tone(row.get(FATE)?),
+            };
+            let table = painted_table(HEADINGS, &cells(&rows), request.no_headers, &painted);
             format!("{table}{}\n", summary(&rows))
         }
     };
@@ -135,6 +141,18 @@ fn cells(rows: &[Row]) -> Vec<Vec<String>> {
             ]
         })
         .collect()
+}
+
+/// The column of what a deletion does.
+const FATE: usize = 2;
+
+fn tone(fate: &str) -> Option<Tone> {
+    let is = |it: Fate| fate == it.to_string();
+    match fate {
+        _ if is(Fate::Release) => Some(Tone::Bad),
+        _ if is(Fate::Unclear) || is(Fate::Blocked) => Some(Tone::Doubtful),
+        _ => None,
+    }
 }
 
 /// How many numbers meet each fate, and what they cost a month, in one line. What is given away comes first.

@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::cluster::{Cluster, Connection, Selection};
+use super::colour::Colours;
 use super::error::Error;
 use super::folder::{TextFile, write_archive, write_folder};
 use super::mask::{Mask, each_text};
@@ -77,7 +78,7 @@ pub(super) async fn report(request: Request) -> Result<Answer, Error> {
     let versions = version::describe(&cluster, namespace).await;
     bundle.texts.push(("version.txt", versions));
     let checks = check::findings(&cluster, namespace, &request.selection, &mut bundle.errors);
-    let checks = check::table_of(&checks.await, false);
+    let checks = check::table_of(&checks.await, false, Colours::Off);
     bundle.texts.push(("check.txt", checks));
     let unread = bundle.errors.len();
     let files = bundle.files(request.mask)?;

@@ -12,12 +12,13 @@ use telephony::number::Mark;
 use super::Answer;
 use super::annotation::Annotation;
 use super::cluster::{Cluster, Connection};
+use super::colour::{Colours, Tone};
 use super::deletion::fate;
 use super::description::Description;
 use super::error::Error;
 use super::redaction::without_secrets;
 use super::subject::{NumberName, Subject, happened};
-use super::table::{NONE, age, shown, table, webhook};
+use super::table::{NONE, Painted, age, painted_table, shown, table, webhook};
 
 /// What a person asks for.
 #[derive(Args, Debug)]
@@ -33,16 +34,16 @@ pub(super) struct Request {
 /// The name of a field and its value.
 type Fields = Vec<(&'static str, String)>;
 
-pub(super) async fn status(request: Request) -> Result<Answer, Error> {
+pub(super) async fn status(request: Request, colours: Colours) -> Result<Answer, Error> {
     let cluster = Cluster::open(request.connection).await?;
     let subject = Subject::read(&cluster, &request.name).await?;
     Ok(Answer {
-        output: describe(&subject, Timestamp::now()),
+        output: describe(&subject, Timestamp::now(), colours),
         ..Answer::default()
     })
 }
 
-fn describe(subject: &Subject, now: Timestamp) -> String {
+fn describe(subject: &Subject, now: Timestamp, colours: Colours) -> String {
     let number = &subject.number;
     let status = number.status.clone().unwrap_or_default();
     let mut text = Description::default();
@@ -63,8 +64,8 @@ fn describe(subject: &Subject, now: Timestamp) -> String {
     text.section("Last Attempt", last_attempt(&status, now));
     let next = ready(&status.conditions).and_then(|ready| next_try(&ready.message));
     text.field("Next Try", next.unwrap_or(NONE));
-    text.block("Conditions", &conditions(&status.conditions, now));
-    text.block("Events", &events(subject, now));
+    text.block("Conditions", &conditions(&status.conditions, now, colours));
+    text.block("Events", &events(subject, now, colours));
     text.text()
 }
 
@@ -237,7 +238,7 @@ fn last_attempt(status: &PhoneNumberStatus, now: Timestamp) -> Fields {
     fields
 }
 
-fn conditions(conditions: &[Condition], now: Timestamp) -> String {
+fn conditions(conditions: &[Condition], now: Timestamp, colours: Colours) -> String {
     let row = |it: &Condition| {
         let since = Some(it.last_transition_time.0);
         vec![
@@ -251,15 +252,33 @@ fn conditions(conditions: &[Condition], now: Timestamp) -> String {
     let rows: Vec<_> = conditions.iter().map(row).collect();
     match rows.is_empty() {
         true => String::new(),
-        false => table(
+        false => painted_table(
             &["TYPE", "STATUS", "REASON", "AGE", "MESSAGE"],
             &rows,
             false,
+            &Painted {
+                colours,
+                column: 1,
+                tone: |row| tone(row.first()?, row.get(1)?),
+            },
         ),
     }
 }
 
-fn events(subject: &Subject, now: Timestamp) -> String {
+/// How a condition of this type is with this status.
+fn tone(type_: &str, status: &str) -> Option<Tone> {
+    match (type_, status) {
+        (_, "Unknown") => Some(Tone::Doubtful),
+        (condition::STALLED, "True") => Some(Tone::Bad),
+        (condition::RECONCILING, "True") => Some(Tone::Doubtful),
+        (condition::STALLED | condition::RECONCILING, _) => None,
+        (_, "True") => Some(Tone::Good),
+        (_, "False") => Some(Tone::Bad),
+        _ => None,
+    }
+}
+
+fn events(subject: &Subject, now: Timestamp, colours: Colours) -> String {
     let events = match &subject.events {
         Ok(events) => events,
         Err(error) => return unreadable(error),
@@ -278,7 +297,16 @@ fn events(subject: &Subject, now: Timestamp) -> String {
         .collect();
     match rows.is_empty() {
         true => String::new(),
-        false => table(&["TYPE", "REASON", "AGE", "MESSAGE"], &rows, false),
+        false => painted_table(
+            &["TYPE", "REASON", "AGE", "MESSAGE"],
+            &rows,
+            false,
+            &Painted {
+                colours,
+                column: 0,
+                tone: |row| (row.first()? == "Warning").then_some(Tone::Doubtful),
+            },
+        ),
     }
 }
 

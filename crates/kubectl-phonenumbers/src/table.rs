@@ -5,6 +5,8 @@ use telephony::number::{Holding, Settings, Shown};
 use telephony::shown::is_hidden;
 use url::Url;
 
+use super::colour::{Colours, Tone};
+
 /// What stands where there is nothing, as in kubectl.
 pub(super) const NONE: &str = "<none>";
 
@@ -20,25 +22,55 @@ const NARROWEST: usize = 6;
 /// The longest text in a column.
 const WIDEST: usize = 64;
 
+/// The column of a table whose cells have colours.
+pub(super) struct Painted {
+    pub(super) colours: Colours,
+    /// Which column it is, from 0.
+    pub(super) column: usize,
+    /// How the thing is that a row is about.
+    pub(super) tone: fn(&[String]) -> Option<Tone>,
+}
+
 /// Headings and rows, aligned; without the headings if `bare`.
 pub(super) fn table(headings: &[&str], rows: &[Vec<String>], bare: bool) -> String {
+    let plain = Painted {
+        colours: Colours::Off,
+        column: 0,
+        tone: |_| None,
+    };
+    painted_table(headings, rows, bare, &plain)
+}
+
+/// The same with colours in one column. Without the colours it is the same text.
+pub(super) fn painted_table(
+    headings: &[&str],
+    rows: &[Vec<String>],
+    bare: bool,
+    painted: &Painted,
+) -> String {
     let headings: Vec<String> = headings.iter().map(|text| (*text).to_owned()).collect();
-    let lines: Vec<&Vec<String>> = (!bare)
-        .then_some(&headings)
-        .into_iter()
-        .chain(rows)
-        .collect();
+    let head = (!bare).then_some((&headings, None)).into_iter();
+    let body = rows.iter().map(|row| (row, (painted.tone)(row)));
+    let lines: Vec<(&Vec<String>, Option<Tone>)> = head.chain(body).collect();
     let width = |column: usize| {
-        let cells = lines.iter().filter_map(|line| line.get(column));
+        let cells = lines.iter().filter_map(|(line, _)| line.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..headings.len()).map(width).collect();
     let mut text = String::new();
-    for line in &lines {
-        let cells = line.iter().zip(&widths);
-        let padded: String = cells
-            .map(|(cell, width)| format!("{cell:<width$}", width = (width + GAP).max(NARROWEST)))
-            .collect();
+    for (line, tone) in &lines {
+        let mut padded = String::new();
+        for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
+            let width = (width + GAP).max(NARROWEST);
+            let gap = width.saturating_sub(cell.chars().count());
+            match tone {
+                Some(tone) if column == painted.column => {
+                    padded.push_str(&painted.colours.paint(cell, *tone));
+                }
+                _ => padded.push_str(cell),
+            }
+            padded.push_str(&" ".repeat(gap));
+        }
         text.push_str(padded.trim_end());
         text.push('\n');
     }
@@ -169,6 +201,37 @@ mod tests {
         assert_eq!(table(&["NUMBER"], &[], true), "");
         let short = [vec!["1".to_owned(), "2".to_owned()]];
         assert_eq!(table(&["A", "B"], &short, false), "A     B\n1     2\n");
+    }
+
+    #[test]
+    fn colours_move_no_column_and_are_gone_where_they_are_off() {
+        let rows = [["a", "ok"], ["long name", "bad"], ["b", "-"]];
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
+        let in_colours = |colours, column| {
+            let tone = |row: &[String]| match row[1].as_str() {
+                "ok" => Some(Tone::Good),
+                "bad" => Some(Tone::Bad),
+                _ => None,
+            };
+            let painted = Painted {
+                colours,
+                column,
+                tone,
+            };
+            painted_table(&["NAME", "STATE"], &rows, false, &painted)
+        };
+        let plain = table(&["NAME", "STATE"], &rows, false);
+        assert_eq!(in_colours(Colours::Off, 1), plain);
+        let coloured = in_colours(Colours::On, 1);
+        assert!(
+            coloured.contains("a           \u{1b}[32mok\u{1b}[0m\n"),
+            "{coloured:?}"
+        );
+        for column in [0, 1] {
+            let coloured = in_colours(Colours::On, column);
+            assert_eq!(coloured.matches('\u{1b}').count(), 4);
+            assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+        }
     }
 
     #[test]

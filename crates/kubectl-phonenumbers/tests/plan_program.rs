@@ -51,6 +51,15 @@ const PRICES: &str = r#"{"apiVersion": "telephony.burki.dev/v1", "kind": "PriceL
 "prices": [{"country": "US", "type": "local", "monthly": "1.15", "upfront": "0", "currency": "USD"}]}]}"#;
 
 fn plan(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    plan_with(folder, arguments, &[])
+}
+
+/// The same with these variables in its environment.
+fn plan_with(
+    folder: &Path,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+) -> (i32, String, String) {
     let mut program = Command::new(env!("CARGO_BIN_EXE_kubectl-phonenumbers"));
     let Output {
         status,
@@ -62,10 +71,40 @@ fn plan(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
         .current_dir(folder)
         .env("KUBECONFIG", "/nowhere")
         .env("HOME", "/nowhere")
+        .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR_FORCE")
+        .envs(variables.iter().copied())
         .output()
         .unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+#[test]
+fn colours_are_for_terminals_and_no_color_takes_them_away() {
+    let folder = Folder::new("colours");
+    folder.write("base/numbers.yaml", ACCOUNT);
+    let new = format!("{ACCOUNT}{}", number("a", "+12125550102"));
+    folder.write("new/numbers.yaml", &new);
+    folder.write("prices.json", PRICES);
+    let own = ["-f", "new", "--base", "base", "-n", "support"];
+    let own = [&own[..], &["--prices", "prices.json"]].concat();
+    let piped = plan(&folder.0, &own);
+    assert_eq!(piped.0, 2, "{piped:?}");
+    assert!(piped.1.contains("\nbuy"), "{piped:?}");
+    let force = ("CLICOLOR_FORCE", "1");
+    let coloured = plan_with(&folder.0, &own, &[force]);
+    assert!(
+        coloured.1.contains("\n\u{1b}[33mbuy\u{1b}[0m "),
+        "{coloured:?}"
+    );
+    let without = |text: &str| text.replace("\u{1b}[33m", "").replace("\u{1b}[0m", "");
+    assert_eq!(without(&coloured.1), piped.1);
+    let refused = plan_with(&folder.0, &own, &[force, ("NO_COLOR", "1")]);
+    assert_eq!(refused, piped);
+    let json = [&own[..], &["-o", "json"]].concat();
+    let forced = plan_with(&folder.0, &json, &[force]);
+    assert_eq!(forced, plan(&folder.0, &json));
 }
 
 #[test]

@@ -8,8 +8,9 @@ use telephony::shown;
 
 use super::money::{Totals, numbers};
 use super::situation::{Action, Verdict, title};
+use crate::colour::{Colours, Tone};
 use crate::error::Error;
-use crate::table::{NONE, table};
+use crate::table::{NONE, Painted, painted_table};
 
 /// The longest text in a report.
 const LONGEST: usize = 300;
@@ -109,11 +110,20 @@ impl Report {
     }
 
     /// A table for a terminal.
-    pub(super) fn table(&self, bare: bool) -> String {
+    pub(super) fn table(&self, bare: bool, colours: Colours) -> String {
         let rows: Vec<_> = self.verdicts.iter().map(cells).collect();
         match rows.is_empty() {
             true => String::new(),
-            false => table(&HEADINGS, &rows, bare),
+            false => painted_table(
+                &HEADINGS,
+                &rows,
+                bare,
+                &Painted {
+                    colours,
+                    column: 0,
+                    tone: |row| tone(row.first()?),
+                },
+            ),
         }
     }
 
@@ -190,6 +200,16 @@ impl Report {
 const HEADINGS: [&str; 8] = [
     "ACTION", "OBJECT", "NUMBER", "ACCOUNT", "MONTHLY", "SETUP", "CURRENCY", "WHY",
 ];
+
+/// How much an action is to be looked at: what spends is to be, what is refused or for good is even more.
+fn tone(action: &str) -> Option<Tone> {
+    let is_one = |actions: &[Action]| actions.iter().any(|it| it.word() == action);
+    match action {
+        _ if is_one(&[Action::Refuse, Action::Release]) => Some(Tone::Bad),
+        _ if is_one(&[Action::Buy, Action::Adopt]) => Some(Tone::Doubtful),
+        _ => None,
+    }
+}
 
 fn cells(verdict: &Verdict) -> Vec<String> {
     let price =

@@ -1,4 +1,5 @@
 use super::*;
+use crate::colour::Colours;
 use crate::plan::manifests::Manifest;
 use crate::plan::render::Report;
 use crate::prices::list::{AccountPrices, Entry};
@@ -170,7 +171,7 @@ fn an_account_that_is_new_goes_or_changes_is_listed_with_its_fields() {
         assert_eq!(found, wanted);
         assert_eq!(report.code(), 0);
         for why in wanted {
-            assert!(report.table(false).contains(why));
+            assert!(report.table(false, Colours::Off).contains(why));
             assert!(report.json().unwrap().contains(why));
             assert!(report.markdown().contains(why));
         }

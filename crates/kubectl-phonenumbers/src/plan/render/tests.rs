@@ -44,7 +44,7 @@ refuse   support/z   +12125551234   twilio    -         -       -          Limit
 buy      support/b   +12125551234   twilio    1.15      0       USD        <none>
 keep     support/k   +12125551234   twilio    1.15      0       USD        <none>
 ";
-    assert_eq!(report.table(false), wanted);
+    assert_eq!(report.table(false, Colours::Off), wanted);
     assert_eq!(report.code(), 3);
 }
 
@@ -91,7 +91,7 @@ fn a_long_table_is_cut_in_markdown() {
 #[test]
 fn nothing_to_do_is_told_in_a_sentence() {
     assert_eq!(report(vec![]).sentence(), "No PhoneNumbers.");
-    assert_eq!(report(vec![]).table(false), "");
+    assert_eq!(report(vec![]).table(false, Colours::Off), "");
     let kept = report(vec![verdict(Action::Keep, "k")]);
     assert_eq!(kept.sentence(), "1 kept: nothing to pay.");
     assert_eq!(kept.code(), 0);
