@@ -1,8 +1,10 @@
 //! Numbers of an account that nobody calls or texts, by the provider's own records. Releases nothing.
 
+use std::future::Future;
 use std::time::Duration;
 
 use clap::Args;
+use futures::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use telephony::account::Account;
 use telephony::number::Holding;
@@ -18,6 +20,9 @@ use super::table::{NONE, age, shown, table};
 
 /// The columns of the table.
 pub(super) const HEADINGS: [&str; 6] = ["NUMBER", "ID", "NAME", "AGE", "LAST CALL", "LAST MESSAGE"];
+
+/// How many numbers are asked about at once.
+const AT_ONCE: usize = 8;
 
 /// How often a number is asked about again that the provider asked to wait with.
 const TRIES: u32 = 5;
@@ -69,9 +74,10 @@ pub(super) async fn idle(request: Request) -> Result<Answer, Error> {
         let created = holding.created;
         created.is_none_or(|created| created < period.since)
     });
-    let count = old.len();
-    let what = format!("Asking for the calls and messages of {count} numbers ...");
-    let looked = progress::shown(&what, look(&account, old, period));
+    let looked = in_order(old, async |holding| {
+        let used = last_use(&account, &holding, period).await?;
+        Ok((holding, used))
+    });
     let looked = looked.await.map_err(|error| declared.unanswered(&error))?;
     let idle: Vec<_> = looked.iter().filter(|(_, used)| used.is_idle()).collect();
     let mut answer = Answer::default();
@@ -97,18 +103,23 @@ pub(super) async fn idle(request: Request) -> Result<Answer, Error> {
     Ok(answer)
 }
 
-/// The last use of each of `holdings`. A number whose records cannot be read ends it: it must not look idle.
-async fn look(
-    account: &Account,
-    holdings: Vec<Holding>,
-    period: Period,
-) -> Result<Vec<(Holding, LastUse)>, ProviderError> {
-    let mut looked = Vec::with_capacity(holdings.len());
-    for holding in holdings {
-        let used = last_use(account, &holding, period).await?;
-        looked.push((holding, used));
+/// What `ask` answers of each of `items`, in their order, [`AT_ONCE`] at a time. The first error ends it: a number whose records
+/// cannot be read must not look idle.
+async fn in_order<T, A, E, F>(items: Vec<T>, ask: impl Fn(T) -> F) -> Result<Vec<A>, E>
+where
+    F: Future<Output = Result<A, E>>,
+{
+    let count = items.len();
+    let mut answers = stream::iter(items).map(ask).buffered(AT_ONCE).enumerate();
+    let mut answered = Vec::with_capacity(count);
+    while let Some((at, answer)) = answers.next().await {
+        answered.push(answer?);
+        progress::now_doing(format!(
+            "calls and messages of {} of {count} numbers are known",
+            at.saturating_add(1)
+        ));
     }
-    Ok(looked)
+    Ok(answered)
 }
 
 async fn last_use(
@@ -140,4 +151,29 @@ fn row(holding: &Holding, used: LastUse, now: Timestamp) -> Vec<String> {
         ago(used.call),
         ago(used.message),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use tokio::time::sleep;
+
+    #[tokio::test(start_paused = true)]
+    async fn eight_numbers_are_asked_about_at_once_and_answers_keep_their_order() {
+        let (now, most) = (Cell::new(0), Cell::new(0));
+        let items: Vec<u64> = (0..30).collect();
+        let ask = async |item: u64| {
+            now.set(now.get() + 1);
+            most.set(most.get().max(now.get()));
+            // The later ones of each eight are answered first.
+            sleep(Duration::from_millis(10 - item % 8)).await;
+            now.set(now.get() - 1);
+            Ok::<_, ()>(item)
+        };
+        assert_eq!(in_order(items.clone(), ask).await, Ok(items.clone()));
+        assert_eq!(most.get(), AT_ONCE);
+        let refused = async |item: u64| if item == 5 { Err("no") } else { Ok(item) };
+        assert_eq!(in_order(items, refused).await, Err("no"));
+    }
 }

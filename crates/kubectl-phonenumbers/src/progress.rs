@@ -1,5 +1,6 @@
 //! A sign of life on a terminal while an answer takes longer than a moment. Says nothing where standard error is no terminal.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -15,7 +16,17 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Takes the cursor to the first column and empties the line.
 const CLEAR: &str = "\r\u{1b}[K";
 
-/// The result of `work`, with a sign of life on standard error.
+tokio::task_local! {
+    /// What a person waits for.
+    static DOING: RefCell<String>;
+}
+
+/// Says what a person waits for from now on, until something else is said. Does nothing outside of [`shown`].
+pub(super) fn now_doing(what: String) {
+    let _ = DOING.try_with(|doing| doing.replace(what));
+}
+
+/// The result of `work`, with a sign of life on standard error, which says `what` until `work` says more by [`now_doing`].
 pub(super) async fn shown<T>(what: &str, work: impl Future<Output = T>) -> T {
     let stderr = std::io::stderr();
     match stderr.is_terminal() {
@@ -26,6 +37,11 @@ pub(super) async fn shown<T>(what: &str, work: impl Future<Output = T>) -> T {
 
 /// The same on any terminal. That it cannot be written to changes nothing.
 async fn shown_to<T>(terminal: &mut impl Write, what: &str, work: impl Future<Output = T>) -> T {
+    let doing = RefCell::new(what.to_owned());
+    DOING.scope(doing, watched(terminal, work)).await
+}
+
+async fn watched<T>(terminal: &mut impl Write, work: impl Future<Output = T>) -> T {
     let began = Instant::now();
     let mut work = std::pin::pin!(work);
     let mut pause = MOMENT;
@@ -43,6 +59,7 @@ async fn shown_to<T>(terminal: &mut impl Write, what: &str, work: impl Future<Ou
                 has_spoken = true;
                 pause = EVERY;
                 let seconds = began.elapsed().as_secs();
+                let what = DOING.with(|doing| doing.borrow().clone());
                 let _ = write!(terminal, "{CLEAR}{what} ({seconds} s)").and_then(|()| terminal.flush());
             }
         }
@@ -56,7 +73,10 @@ mod tests {
     async fn after(time: Duration) -> String {
         let mut terminal = Vec::new();
         let work = async {
-            sleep(time).await;
+            let first = time.min(MOMENT + EVERY / 2);
+            sleep(first).await;
+            now_doing("counting".to_owned());
+            sleep(time - first).await;
             7
         };
         assert_eq!(shown_to(&mut terminal, "reading", work).await, 7);
@@ -69,7 +89,7 @@ mod tests {
         let said = after(Duration::from_millis(3500)).await;
         assert_eq!(
             said,
-            format!("{CLEAR}reading (2 s){CLEAR}reading (3 s){CLEAR}")
+            format!("{CLEAR}reading (2 s){CLEAR}counting (3 s){CLEAR}")
         );
     }
 }
