@@ -9,6 +9,7 @@ mod errors;
 mod import;
 mod installation;
 mod orphans;
+mod people;
 mod plan;
 mod plugin;
 mod reading;
