@@ -101,6 +101,9 @@ impl Batch {
         let capped =
             json!({"twilio": {"credentialsSecretRef": {"name": "second"}}, "limits": limits});
         world.account_named("capped", "twilio", capped).await;
+        world
+            .account_named("bare", "twilio", json!({"burki": null}))
+            .await;
         for number in &change.by_hand {
             world.bought_by_somebody_else("twilio", number).await;
         }
@@ -287,6 +290,7 @@ async fn play(seed: u64) -> usize {
         "twilio",
         "telnyx",
         "capped",
+        "bare",
         "--country",
         "US",
         "--country",
@@ -376,4 +380,35 @@ async fn play(seed: u64) -> usize {
     }
     assert_eq!(live.said.len(), change.len(), "seed {seed}");
     change.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_whose_number_was_retained_takes_it_back_and_buys_nothing() {
+    let plane = ControlPlane::shared().await;
+    let world = World::alone("former", &[]).await;
+    let wants =
+        json!({"phoneNumber": null, "search": {"country": "US"}, "deletionPolicy": "Retain"});
+    world.create("found", "twilio", "", wants.clone()).await;
+    let number = held(&world.until_ready("found").await);
+    world.delete("found").await;
+    world.until_gone("found").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("found.json");
+    let spec =
+        json!({"provider": "twilio", "search": {"country": "US"}, "deletionPolicy": "Retain"});
+    std::fs::write(&file, manifest("PhoneNumber", "found", spec).to_string()).unwrap();
+    let own = ["plan", "-f", file.to_str().unwrap(), "--against-cluster"];
+    let here = [
+        "-n",
+        &world.namespace,
+        "--installation-id",
+        &world.namespace,
+    ];
+    let ran = phonenumbers(plane, &world.emulator, &[&own[..], &here].concat());
+    let row = &ran.rows()[1];
+    assert_eq!((row[0].as_str(), &row[2]), ("adopt", &number), "{ran:?}");
+    assert!(ran.error.contains("1 adopted: nothing to pay"), "{ran:?}");
+    world.create("found", "twilio", "", wants).await;
+    assert_eq!(held(&world.until_ready("found").await), number);
+    assert_eq!(world.bought().await, [number]);
 }

@@ -121,7 +121,7 @@ impl Maker {
 
     fn object(&mut self) -> Object {
         let dear = |amount: &str| json!({"maxMonthlyCost": {"amount": amount, "currency": "USD"}});
-        match self.random.random_range(0..16) {
+        match self.random.random_range(0..17) {
             0..=2 => self.named("plain", "+1212556", json!({})),
             3 => self.named(
                 "telnyx",
@@ -138,7 +138,8 @@ impl Maker {
             11 => self.named("abroad", "+44207556", json!({})),
             12 => self.named("plain", "+1212556", dear("1.14")),
             13 => self.named("plain", "+1212556", dear("1.15")),
-            14 => self.found(dear("1")),
+            14 => self.named("bare", "+1212556", json!({"accountRef": {"name": "bare"}})),
+            15 => self.found(dear("1")),
             _ => self.named(
                 "nowhere",
                 "+1212556",
@@ -181,6 +182,8 @@ impl Maker {
     fn changed(&mut self, object: &Object) -> Object {
         let mut object = object.clone();
         let change = match self.random.random_range(0..8) {
+            // Its account knows no assistants.
+            _ if object.name.starts_with("bare") => json!({"assistantId": 101}),
             0 => json!({"friendlyName": format!("Line {}", self.count)}),
             1 => json!({"suspend": true}),
             2 => json!({"suspend": null}),

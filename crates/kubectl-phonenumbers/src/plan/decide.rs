@@ -21,6 +21,7 @@ use super::situation::{
     Action, After, Before, Came, Held, Standing, Surroundings, Verdict, Wanted, title,
 };
 use acquire::Buyer;
+use blockers::unsettable;
 use tally::Tally;
 
 /// What becomes of each PhoneNumber that exists or is wanted, by namespace and name.
@@ -283,12 +284,26 @@ fn stays(
                 );
                 verdict.refuse(Reason::AccountMismatch, why)
             }
-            _ => verdict,
+            _ => match unsettable(&number.spec, assigned(standing), facts, &key) {
+                Some((reason, why)) => verdict.refuse(reason, why),
+                None => verdict,
+            },
         },
         None => verdict,
     };
     verdict.is_old = is_old(&verdict, standing);
     verdict
+}
+
+/// The assistant that answers the number now: by the status, and where there is none, as manifests alone have none, by the spec.
+fn assigned(standing: &Standing) -> Option<i64> {
+    match &standing.number.status {
+        Some(status) => {
+            let assistant = status.assistant.as_ref();
+            assistant.filter(|it| !it.pending).map(|it| it.id)
+        }
+        None => standing.number.spec.assistant_id,
+    }
 }
 
 /// True if nothing asks for `verdict` but what was there before: of a refusal, if its reason held before too.

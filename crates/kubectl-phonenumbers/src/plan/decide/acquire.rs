@@ -238,10 +238,16 @@ impl<'a> Buyer<'a> {
         &self,
         owner: &Owner,
         spec: &PhoneNumberSpec,
-        facts: Option<&AccountFacts>,
+        facts: Option<&'a AccountFacts>,
         key: &AccountKey,
         verdict: &mut Verdict,
     ) -> Result<bool, Blocker> {
+        if let Some(number) = self.former(owner, spec, facts) {
+            verdict.action = Action::Adopt;
+            verdict.wanted.clone_from(number);
+            verdict.why = "the account has it with the mark of this PhoneNumber".to_owned();
+            return Ok(false);
+        }
         let number = spec.phone_number.as_deref().unwrap_or_default();
         let adopts = spec.adoption_policy == AdoptionPolicy::Adopt;
         let allowed = facts.and_then(|facts| facts.spec.limits.adoption);
@@ -294,6 +300,23 @@ impl<'a> Buyer<'a> {
         verdict.action = Action::Adopt;
         verdict.why = "the account has it".to_owned();
         Ok(false)
+    }
+
+    /// The number that a search found for this PhoneNumber before, if the account is known to have it.
+    fn former(
+        &self,
+        owner: &Owner,
+        spec: &PhoneNumberSpec,
+        facts: Option<&'a AccountFacts>,
+    ) -> Option<&'a String> {
+        spec.search.as_ref()?;
+        let holdings = facts?.holdings.as_ref()?;
+        let own = Mark::new(Origin::Bought, self.around.installation.as_ref()?, owner);
+        let mut marked = holdings
+            .iter()
+            .filter_map(|(number, mark)| Some((number, mark.as_ref()?)));
+        let (number, _) = marked.find(|(_, mark)| own.same_owner(mark))?;
+        Some(number)
     }
 
     fn look(

@@ -1,11 +1,11 @@
-//! What keeps a number from being bought, as far as one PhoneNumber and its account show it. Pure.
+//! What keeps a number from being bought, or from being set up, as far as one PhoneNumber and its account show it. Pure.
 
 use phonenumber_api::{AccountKey, PhoneNumberSpec, Reason};
 use telephony::number::Provider;
 
 use super::super::situation::{AccountFacts, place, title};
 
-/// What keeps a number from being bought: the reason and why.
+/// What keeps a number from being bought or set up: the reason and why.
 pub(super) type Blocker = (Reason, String);
 
 /// The limit that forbids numbers of the country or the type of the one that is wanted.
@@ -50,19 +50,45 @@ pub(super) fn over(facts: &AccountFacts, held: i64) -> Option<Blocker> {
     Some((Reason::LimitReached, why))
 }
 
-/// Why it is not known where calls go, as far as manifests show it.
+/// Why it is not known who answers or where calls go, as far as manifests show it.
 pub(super) fn unroutable(
     spec: &PhoneNumberSpec,
     facts: &AccountFacts,
     key: &AccountKey,
 ) -> Option<Blocker> {
-    if spec.assistant_id.is_some() && facts.spec.burki.is_none() {
+    unverifiable(spec, facts, key).or_else(|| undirected(spec, facts, key))
+}
+
+/// Why a number that is held is not set up as `spec` says, as far as manifests show it. An assistant that is `assigned` already is
+/// not asked about.
+pub(super) fn unsettable(
+    spec: &PhoneNumberSpec,
+    assigned: Option<i64>,
+    facts: &AccountFacts,
+    key: &AccountKey,
+) -> Option<Blocker> {
+    if spec.suspend {
+        return None;
+    }
+    let unverifiable = unverifiable(spec, facts, key);
+    let unverifiable = unverifiable.filter(|_| spec.assistant_id != assigned);
+    unverifiable.or_else(|| undirected(spec, facts, key))
+}
+
+/// Why the assistant cannot be looked up.
+fn unverifiable(spec: &PhoneNumberSpec, facts: &AccountFacts, key: &AccountKey) -> Option<Blocker> {
+    let is_missing = spec.assistant_id.is_some() && facts.spec.burki.is_none();
+    is_missing.then(|| {
         let why = format!(
             "{} has no spec.burki, so no assistant can be looked up",
             title(key)
         );
-        return Some((Reason::AssistantUnverifiable, why));
-    }
+        (Reason::AssistantUnverifiable, why)
+    })
+}
+
+/// Why it is not known where calls go.
+fn undirected(spec: &PhoneNumberSpec, facts: &AccountFacts, key: &AccountKey) -> Option<Blocker> {
     let own = spec.webhooks.clone().unwrap_or_default();
     let has_both = own.voice_url.is_some() && own.sms_url.is_some();
     if facts.spec.webhooks.is_none() && !has_both {

@@ -292,6 +292,85 @@ fn what_the_account_has_already_is_taken_over_or_left_alone() {
 }
 
 #[test]
+fn a_search_takes_its_former_number_back_by_the_mark_on_it() {
+    let search = || json!({"phoneNumber": null, "search": {"country": "US"}});
+    let here = Installation::new("here");
+    let there = Installation::new("there");
+    for (installation, name, wanted) in [
+        (&here, "a", "a adopt"),
+        (&here, "other", "a buy"),
+        (&there, "a", "a buy"),
+    ] {
+        let mark = Mark::new(Origin::Bought, installation, &owner(name));
+        // What is full already takes back what belongs to it.
+        let mut account = limits(json!({"maxNumbers": if name == "a" { 1 } else { 9 }}));
+        account.holdings = Some([(M.to_owned(), Some(mark)), (N.to_owned(), None)].into());
+        let full = installation == &here && name == "a";
+        account.numbers = full.then_some(1);
+        let after = wanted_as(&[("a", search())]);
+        let verdicts = decide(&Before::new(), &after, &around(Some(account)));
+        assert_eq!(shown(&verdicts), [wanted], "{name}");
+        if wanted == "a adopt" {
+            assert_eq!(verdicts[0].wanted, M);
+            assert!(!verdicts[0].may_buy);
+        }
+    }
+}
+
+#[test]
+fn a_held_number_is_refused_what_cannot_be_set_up() {
+    let assistant = |id: i64| json!({"assistantId": id});
+    let bare = || facts(json!({}));
+    let nowhere = || facts(json!({"webhooks": null}));
+    let suspended = || json!({"assistantId": 7, "suspend": true});
+    for (old, new, account, wanted) in [
+        (
+            json!({}),
+            assistant(7),
+            bare(),
+            "a refuse AssistantUnverifiable",
+        ),
+        (
+            assistant(6),
+            assistant(7),
+            bare(),
+            "a refuse AssistantUnverifiable",
+        ),
+        // An assignment that stands is not asked about.
+        (assistant(7), assistant(7), bare(), "a keep"),
+        (json!({}), suspended(), bare(), "a change"),
+        (
+            json!({}),
+            json!({}),
+            nowhere(),
+            "a refuse WebhookBaseMissing",
+        ),
+        (
+            json!({}),
+            json!({"webhooks": {"voiceUrl": "https://v.example.com", "smsUrl": "https://v.example.com"}}),
+            nowhere(),
+            "a change",
+        ),
+    ] {
+        let before: Before = [(owner("a"), held(old.clone(), Came::Bought))].into();
+        let after = wanted_as(&[("a", new.clone())]);
+        let verdicts = decide(&before, &after, &around(Some(account)));
+        assert_eq!(shown(&verdicts), [wanted], "{old} {new}");
+        assert!(wanted == "a keep" || !verdicts[0].is_old, "{old} {new}");
+    }
+    // The status knows better than the spec.
+    let mut pending = held(assistant(7), Came::Bought);
+    pending.number.status = serde_json::from_value(json!({"assistant": {"id": 6}})).unwrap();
+    let after = wanted_as(&[("a", assistant(7))]);
+    let verdicts = decide(
+        &[(owner("a"), pending)].into(),
+        &after,
+        &around(Some(bare())),
+    );
+    assert_eq!(shown(&verdicts), ["a refuse AssistantUnverifiable"]);
+}
+
+#[test]
 fn an_object_that_goes_does_with_its_number_what_its_deletion_does() {
     let protected = || json!({"deletionProtection": true});
     let policy = |policy: &str| json!({"deletionPolicy": policy});
