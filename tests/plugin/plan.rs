@@ -393,18 +393,32 @@ async fn a_search_whose_number_was_retained_takes_it_back_and_buys_nothing() {
     world.delete("found").await;
     world.until_gone("found").await;
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("found.json");
-    let spec =
-        json!({"provider": "twilio", "search": {"country": "US"}, "deletionPolicy": "Retain"});
-    std::fs::write(&file, manifest("PhoneNumber", "found", spec).to_string()).unwrap();
-    let own = ["plan", "-f", file.to_str().unwrap(), "--against-cluster"];
-    let here = [
-        "-n",
-        &world.namespace,
-        "--installation-id",
-        &world.namespace,
-    ];
-    let ran = phonenumbers(plane, &world.emulator, &[&own[..], &here].concat());
+    let plan = |search: Value| {
+        let file = folder.path().join("found.json");
+        let spec = json!({"provider": "twilio", "search": search, "deletionPolicy": "Retain"});
+        std::fs::write(&file, manifest("PhoneNumber", "found", spec).to_string()).unwrap();
+        let own = ["plan", "-f", file.to_str().unwrap(), "--against-cluster"];
+        let here = [
+            "-n",
+            &world.namespace,
+            "--installation-id",
+            &world.namespace,
+        ];
+        phonenumbers(plane, &world.emulator, &[&own[..], &here].concat())
+    };
+    let other = plan(json!({"country": "US", "areaCode": "907"}));
+    assert_eq!(other.code, 3, "{other:?}");
+    assert!(
+        other.output.contains("AlreadyOwned: the account has"),
+        "{other:?}"
+    );
+    let elsewhere = json!({"phoneNumber": null, "search": {"country": "US", "areaCode": "907"}, "deletionPolicy": "Retain"});
+    world.create("found", "twilio", "", elsewhere).await;
+    world.until_reason("found", "AlreadyOwned").await;
+    world.delete("found").await;
+    world.until_gone("found").await;
+
+    let ran = plan(json!({"country": "US"}));
     let row = &ran.rows()[1];
     assert_eq!((row[0].as_str(), &row[2]), ("adopt", &number), "{ran:?}");
     assert!(ran.error.contains("1 adopted: nothing to pay"), "{ran:?}");

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt};
 use phonenumber_api::{
-    AccountKey, AccountKind, Adoption, AdoptionPolicy, PhoneNumber, PhoneNumberSpec, Reason,
+    AccountKey, AccountKind, Adoption, AdoptionPolicy, DeletionPolicy, PhoneNumber,
+    PhoneNumberSpec, Reason,
 };
-use telephony::number::{Currency, Mark, Origin, Owner, Provider};
+use telephony::number::{Currency, E164, Mark, Origin, Owner, Provider};
 
 use super::super::situation::{
     AccountFacts, Action, Before, Came, Standing, Surroundings, Verdict, Wanted, title,
@@ -35,14 +36,21 @@ enum Look {
     Absent,
     /// It is not known.
     Unknown,
-    /// It carries the mark of this PhoneNumber.
-    Own,
+    /// It carries the mark of this PhoneNumber, to which it came like this.
+    Own(Came),
     /// Nobody has marked it.
     Unmarked,
     /// It carries the mark of a PhoneNumber that does not exist any more.
     Orphan,
     /// It carries another's mark.
     Anothers,
+}
+
+/// How the number comes.
+struct Taken {
+    came: Came,
+    /// False if the account has it. Where that is not known, it may be a purchase, and counts as one for limits.
+    is_purchase: bool,
 }
 
 impl<'a> Buyer<'a> {
@@ -130,9 +138,9 @@ impl<'a> Buyer<'a> {
         let quote = self.around.quote(&key, spec);
         verdict.price = quote.price().cloned();
         let taken = self.taken(owner, spec, facts, &key, &mut verdict);
-        let is_purchase = match taken {
+        let Taken { came, is_purchase } = match taken {
             Err((reason, why)) => return verdict.refuse(reason, why),
-            Ok(is_purchase) => is_purchase,
+            Ok(taken) => taken,
         };
         if is_purchase && let Some((reason, why)) = self.too_much(spec, facts, &group, &quote) {
             return verdict.refuse(reason, why);
@@ -144,11 +152,6 @@ impl<'a> Buyer<'a> {
             verdict.price = None;
             return verdict;
         }
-        let came = match verdict.action {
-            Action::Adopt if verdict.may_buy => Came::Either,
-            Action::Adopt => Came::Adopted,
-            _ => Came::Bought,
-        };
         verdict.on_deletion = Some(word(deletion(spec, came, false)));
         self.tally
             .count(&group, is_purchase, verdict.price.as_ref());
@@ -233,7 +236,7 @@ impl<'a> Buyer<'a> {
         None
     }
 
-    /// True if the number is bought, false if the account has it and it is taken over; or why neither happens.
+    /// How the number comes, or why it does not.
     fn taken(
         &self,
         owner: &Owner,
@@ -241,12 +244,10 @@ impl<'a> Buyer<'a> {
         facts: Option<&'a AccountFacts>,
         key: &AccountKey,
         verdict: &mut Verdict,
-    ) -> Result<bool, Blocker> {
-        if let Some(number) = self.former(owner, spec, facts) {
-            verdict.action = Action::Adopt;
+    ) -> Result<Taken, Blocker> {
+        if let Some((number, came)) = self.former(owner, spec, facts)? {
             verdict.wanted.clone_from(number);
-            verdict.why = "the account has it with the mark of this PhoneNumber".to_owned();
-            return Ok(false);
+            return Ok(owned(came, verdict));
         }
         let number = spec.phone_number.as_deref().unwrap_or_default();
         let adopts = spec.adoption_policy == AdoptionPolicy::Adopt;
@@ -262,11 +263,7 @@ impl<'a> Buyer<'a> {
             })
         };
         let needed = match self.look(owner, spec, facts, key) {
-            Look::Own => {
-                verdict.action = Action::Adopt;
-                verdict.why = "the account has it with the mark of this PhoneNumber".to_owned();
-                return Ok(false);
-            }
+            Look::Own(came) => return Ok(owned(came, verdict)),
             Look::Unmarked if adopts => Adoption::Unmarked,
             Look::Orphan if adopts => Adoption::Orphans,
             Look::Unmarked => {
@@ -285,10 +282,17 @@ impl<'a> Buyer<'a> {
                 verdict.why = "the account is expected to have it".to_owned();
                 let note = "it is bought if the account does not have it, which is not known here";
                 verdict.notes.push(note.to_owned());
-                // By its limits it may be a purchase.
-                return Ok(true);
+                return Ok(Taken {
+                    came: Came::Either,
+                    is_purchase: true,
+                });
             }
-            Look::Absent | Look::Unknown => return Ok(true),
+            Look::Absent | Look::Unknown => {
+                return Ok(Taken {
+                    came: Came::Bought,
+                    is_purchase: true,
+                });
+            }
         };
         if let Some(blocker) = forbidden(needed).or_else(|| {
             let facts = facts?;
@@ -299,24 +303,51 @@ impl<'a> Buyer<'a> {
         }
         verdict.action = Action::Adopt;
         verdict.why = "the account has it".to_owned();
-        Ok(false)
+        Ok(Taken {
+            came: Came::Adopted,
+            is_purchase: false,
+        })
     }
 
-    /// The number that a search found for this PhoneNumber before, if the account is known to have it.
+    /// The number that a search found for this PhoneNumber before, and how it came, if the account is known to have it.
+    ///
+    /// # Errors
+    /// If the account has a number with the mark of this PhoneNumber that is not the one that is wanted: none is bought then.
     fn former(
         &self,
         owner: &Owner,
         spec: &PhoneNumberSpec,
         facts: Option<&'a AccountFacts>,
-    ) -> Option<&'a String> {
-        spec.search.as_ref()?;
-        let holdings = facts?.holdings.as_ref()?;
-        let own = Mark::new(Origin::Bought, self.around.installation.as_ref()?, owner);
-        let mut marked = holdings
-            .iter()
-            .filter_map(|(number, mark)| Some((number, mark.as_ref()?)));
-        let (number, _) = marked.find(|(_, mark)| own.same_owner(mark))?;
-        Some(number)
+    ) -> Result<Option<(&'a String, Came)>, Blocker> {
+        let (Some(holdings), Some(installation)) = (
+            facts.and_then(|facts| facts.holdings.as_ref()),
+            &self.around.installation,
+        ) else {
+            return Ok(None);
+        };
+        let wanted = spec.phone_number.as_ref();
+        if wanted.is_some_and(|wanted| holdings.contains_key(wanted)) {
+            return Ok(None);
+        }
+        let own = Mark::new(Origin::Bought, installation, owner);
+        let marked = holdings.iter().find_map(|(number, mark)| {
+            let mark = mark.as_ref().filter(|mark| own.same_owner(mark))?;
+            (wanted.is_some() || !is_left_alone(spec, mark)).then_some((number, mark))
+        });
+        let Some((number, mark)) = marked else {
+            return Ok(None);
+        };
+        let fits = spec.search.as_ref().is_some_and(|search| {
+            let number = number.parse::<E164>();
+            number.is_ok_and(|number| search.fits(&number))
+        });
+        if fits {
+            return Ok(Some((number, came(mark))));
+        }
+        let why = format!(
+            "the account has {number} with the mark of this PhoneNumber, which wants another: release that one, or use another name"
+        );
+        Err((Reason::AlreadyOwned, why))
     }
 
     fn look(
@@ -332,7 +363,7 @@ impl<'a> Buyer<'a> {
         let place = (self.around.group(key), number.clone());
         if let Some(former) = self.left.get(&place) {
             return match former == owner {
-                true => Look::Own,
+                true => Look::Own(Came::Either),
                 false => Look::Orphan,
             };
         }
@@ -353,7 +384,10 @@ impl<'a> Buyer<'a> {
         };
         let is_of = |owner: &Owner| Mark::new(Origin::Bought, installation, owner).same_owner(mark);
         if is_of(owner) {
-            return Look::Own;
+            return match is_left_alone(spec, mark) {
+                true => Look::Unmarked,
+                false => Look::Own(came(mark)),
+            };
         }
         match &self.around.everybody {
             Some(owners) if mark.is_of(installation) && !owners.iter().any(is_of) => Look::Orphan,
@@ -402,4 +436,30 @@ impl<'a> Buyer<'a> {
             )
         })
     }
+}
+
+/// The account has the number with the mark of the PhoneNumber.
+fn owned(came: Came, verdict: &mut Verdict) -> Taken {
+    verdict.action = Action::Adopt;
+    verdict.why = "the account has it with the mark of this PhoneNumber".to_owned();
+    Taken {
+        came,
+        is_purchase: false,
+    }
+}
+
+/// How the number came that carries `mark`.
+fn came(mark: &Mark) -> Came {
+    match mark.origin() {
+        Origin::Bought => Came::Bought,
+        Origin::Adopted => Came::Adopted,
+    }
+}
+
+/// True if a number with the PhoneNumber's own `mark` is not its own all the same: it was taken over once, and what would release
+/// it does not say that it is taken over now.
+fn is_left_alone(spec: &PhoneNumberSpec, mark: &Mark) -> bool {
+    mark.origin() == Origin::Adopted
+        && spec.deletion_policy == Some(DeletionPolicy::Release)
+        && spec.adoption_policy == AdoptionPolicy::Never
 }

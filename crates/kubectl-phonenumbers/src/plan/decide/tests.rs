@@ -292,27 +292,86 @@ fn what_the_account_has_already_is_taken_over_or_left_alone() {
 }
 
 #[test]
-fn a_search_takes_its_former_number_back_by_the_mark_on_it() {
-    let search = || json!({"phoneNumber": null, "search": {"country": "US"}});
-    let here = Installation::new("here");
-    let there = Installation::new("there");
-    for (installation, name, wanted) in [
-        (&here, "a", "a adopt"),
-        (&here, "other", "a buy"),
-        (&there, "a", "a buy"),
+fn a_number_with_the_own_mark_is_taken_back_or_keeps_others_from_being_bought() {
+    let search =
+        |area: &str| json!({"phoneNumber": null, "search": {"country": "US", "areaCode": area}});
+    let release = |mut change: Value| {
+        change["deletionPolicy"] = json!("Release");
+        change
+    };
+    let (here, there) = (Installation::new("here"), Installation::new("there"));
+    for (mark, change, wanted, on_deletion) in [
+        (
+            (&here, "a", Origin::Bought),
+            search("212"),
+            "a adopt",
+            Some("Release"),
+        ),
+        (
+            (&here, "a", Origin::Adopted),
+            search("212"),
+            "a adopt",
+            Some("Retain"),
+        ),
+        // It was taken over once, and is not released by the way.
+        (
+            (&here, "a", Origin::Adopted),
+            release(search("212")),
+            "a refuse LimitReached",
+            None,
+        ),
+        (
+            (&here, "a", Origin::Adopted),
+            release(json!({"phoneNumber": M})),
+            "a refuse AlreadyOwned",
+            None,
+        ),
+        (
+            (&here, "a", Origin::Adopted),
+            json!({"phoneNumber": M}),
+            "a adopt",
+            Some("Retain"),
+        ),
+        (
+            (&here, "a", Origin::Bought),
+            search("415"),
+            "a refuse AlreadyOwned",
+            None,
+        ),
+        (
+            (&here, "a", Origin::Bought),
+            json!({"phoneNumber": N}),
+            "a refuse AlreadyOwned",
+            None,
+        ),
+        (
+            (&here, "other", Origin::Bought),
+            search("212"),
+            "a refuse LimitReached",
+            None,
+        ),
+        (
+            (&there, "a", Origin::Bought),
+            search("212"),
+            "a refuse LimitReached",
+            None,
+        ),
     ] {
-        let mark = Mark::new(Origin::Bought, installation, &owner(name));
+        let (installation, name, origin) = mark;
+        let held = Mark::new(origin, installation, &owner(name));
         // What is full already takes back what belongs to it.
-        let mut account = limits(json!({"maxNumbers": if name == "a" { 1 } else { 9 }}));
-        account.holdings = Some([(M.to_owned(), Some(mark)), (N.to_owned(), None)].into());
-        let full = installation == &here && name == "a";
-        account.numbers = full.then_some(1);
-        let after = wanted_as(&[("a", search())]);
+        let mut account = limits(json!({"maxNumbers": 1}));
+        account.numbers = Some(1);
+        account.holdings = Some([(M.to_owned(), Some(held))].into());
+        let after = wanted_as(&[("a", change.clone())]);
         let verdicts = decide(&Before::new(), &after, &around(Some(account)));
-        assert_eq!(shown(&verdicts), [wanted], "{name}");
+        assert_eq!(shown(&verdicts), [wanted], "{mark:?} {change}");
+        assert_eq!(verdicts[0].on_deletion, on_deletion, "{mark:?} {change}");
         if wanted == "a adopt" {
-            assert_eq!(verdicts[0].wanted, M);
-            assert!(!verdicts[0].may_buy);
+            assert_eq!(
+                (verdicts[0].wanted.as_str(), verdicts[0].may_buy),
+                (M, false)
+            );
         }
     }
 }
