@@ -1,4 +1,4 @@
-//! Three people of one namespace walk through the commands: each command works with the rights that the reference names, or ends with
+//! Three people of one namespace walk through the commands: each works with the rights that the reference names, or ends with
 //! one line that names the right that lacks.
 
 use std::fs;
