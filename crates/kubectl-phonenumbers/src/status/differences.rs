@@ -2,7 +2,7 @@
 //! Burki, such as the connection of an assistant, is not known here.
 
 use phonenumber_api::{PhoneNumber, PhoneNumberStatus};
-use telephony::number::{Mark, Provider};
+use telephony::number::{Mark, Messaging, Provider};
 
 use crate::subject::SeenAccount;
 use crate::table::webhook;
@@ -100,7 +100,8 @@ fn twilio(
     }
     let [calls, messages] = urls(number, account, "/twiml");
     compare("webhooks.voiceUrl", calls, shown.voice_url.clone());
-    if shown.capabilities.sms || shown.capabilities.mms {
+    let can_text = shown.capabilities.sms || shown.capabilities.mms;
+    if can_text && number.spec.messaging != Messaging::None {
         compare("webhooks.smsUrl", messages, shown.sms_url.clone());
     }
 }
@@ -122,11 +123,13 @@ fn telnyx(
     let profile = options
         .messaging_profile_id
         .or_else(|| defaults.and_then(|defaults| defaults.messaging_profile_id.clone()));
-    compare(
-        "telnyx.messagingProfileId",
-        profile,
-        shown.messaging_profile_id.clone(),
-    );
+    if number.spec.messaging != Messaging::None {
+        compare(
+            "telnyx.messagingProfileId",
+            profile,
+            shown.messaging_profile_id.clone(),
+        );
+    }
     let [calls, _] = urls(number, account, "/telnyx-webhook");
     compare("webhooks.voiceUrl", calls, shown.webhook_url.clone());
 }
@@ -225,6 +228,19 @@ mod tests {
                 "webhooks.smsUrl https://voice.example.com/sms -> <none>",
             ]
         );
+    }
+
+    #[test]
+    fn where_no_messages_are_wanted_nothing_of_them_is_compared() {
+        let voice = "https://voice.example.com/twiml";
+        let status = json!({"accountId": "AC1",
+            "twilio": twilio_status(&marked("nyc"), voice, "https://elsewhere.example.com")});
+        let spec = json!({"phoneNumber": "+12125550100", "messaging": "None"});
+        let found = differences(&number(spec, status), Some(&account()));
+        assert_eq!(found, []);
+        let spec = json!({"provider": "telnyx", "messaging": "None", "telnyx": {"connectionId": "1", "messagingProfileId": "a"}});
+        let status = json!({"telnyx": {"connectionId": "1", "messagingProfileId": "b"}});
+        assert_eq!(differences(&number(spec, status), None), []);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What keeps a number from being bought, or from being set up, as far as one PhoneNumber and its account show it. Pure.
 
 use phonenumber_api::{AccountKey, PhoneNumberSpec, Reason};
-use telephony::number::Provider;
+use telephony::number::{Messaging, Provider};
 
 use super::super::situation::{AccountFacts, place, title};
 
@@ -90,7 +90,8 @@ fn unverifiable(spec: &PhoneNumberSpec, facts: &AccountFacts, key: &AccountKey) 
 /// Why it is not known where calls go.
 fn undirected(spec: &PhoneNumberSpec, facts: &AccountFacts, key: &AccountKey) -> Option<Blocker> {
     let own = spec.webhooks.clone().unwrap_or_default();
-    let has_both = own.voice_url.is_some() && own.sms_url.is_some();
+    let has_sms_url = own.sms_url.is_some() || spec.messaging == Messaging::None;
+    let has_both = own.voice_url.is_some() && has_sms_url;
     if facts.spec.webhooks.is_none() && !has_both {
         let why = format!(
             "nobody says where calls go: set spec.webhooks.baseUrl on {}, or spec.webhooks.voiceUrl and smsUrl here",

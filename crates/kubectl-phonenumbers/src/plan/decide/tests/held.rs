@@ -36,6 +36,12 @@ fn a_held_number_is_refused_what_cannot_be_set_up() {
             nowhere(),
             "a change",
         ),
+        (
+            json!({}),
+            json!({"webhooks": {"voiceUrl": "https://v.example.com"}, "messaging": "None"}),
+            nowhere(),
+            "a change",
+        ),
     ] {
         let before: Before = [(owner("a"), held(old.clone(), Came::Bought))].into();
         let after = wanted_as(&[("a", new.clone())]);
