@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod account;
+mod messages;
 mod review;
 mod undo;
 
@@ -42,6 +43,7 @@ async fn main() {
     };
     demo.install().await;
     demo.apply_examples().await;
+    demo.ask_why_texts_are_blocked().await;
     demo.search_for_a_number().await;
     demo.refuse_what_costs_too_much().await;
     demo.review_a_change().await;

@@ -257,8 +257,17 @@ async fn a_purchase_takes_two_writes_and_the_fewest_calls() {
             account["status"]["accountId"].is_string()
         })
         .await;
-    // Accounts and connections are looked at once an interval, however many numbers there are.
-    let shared = ["profiles", "connection", "application"];
+    // These are looked at once an interval, however many numbers there are.
+    let shared = [
+        "profiles",
+        "connection",
+        "application",
+        "balance",
+        "services",
+        "members",
+        "campaigns",
+        "verifications",
+    ];
     let total = |counts: &BTreeMap<String, u64>, prefix: &str| -> u64 {
         counts
             .iter()

@@ -8,6 +8,7 @@ mod price;
 mod registration;
 mod search;
 mod setup;
+mod webhook;
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,8 +24,9 @@ pub use registration::{Registration, RegistrationKind};
 pub use search::{Capability, Kind, Place, Search};
 pub use setup::{
     Capabilities, Configuration, Field, Holding, Inbound, Line, MessagingService,
-    RegulatoryDocuments, Routing, Settings, Shown, TelnyxSettings, TwilioSettings, Webhook,
+    RegulatoryDocuments, Routing, Settings, Shown, TelnyxSettings, TwilioSettings,
 };
+pub use webhook::Webhook;
 
 /// A provider that numbers are bought from.
 #[derive(

@@ -5,6 +5,7 @@
 //! <https://github.com/twilio/twilio-oai>.
 
 mod classify;
+mod compliance;
 mod registrations;
 mod requests;
 mod search;
@@ -30,11 +31,11 @@ use super::{
 use crate::claim::{Claim, ReleaseToken, Token};
 use crate::number::{
     AccountId, Balance, Configuration, Description, E164, Holding, Inbound, Kind, Mark,
-    MessagingService, NumberId, Offer, OrderId, Price, Provider, Registration, RegulatoryDocuments,
-    Routing, Search, Settings, Shown,
+    MessagingService, NumberId, Offer, OrderId, Price, Provider, Registration, Routing, Search,
+    Settings, Shown,
 };
 use classify::Asked;
-use requests::PAGE_SIZE;
+use requests::{PAGE_SIZE, of_papers};
 use wire::{Number, Page, Service};
 
 /// Basic authentication: an AccountSid with its auth token, or an API key of the account with its secret.
@@ -492,15 +493,4 @@ impl ProviderApi for Twilio {
             "Twilio has no webhooks but those of numbers",
         ))
     }
-}
-
-/// The papers that are declared. Twilio takes all three when a number is bought and when it is changed.
-fn of_papers(papers: &RegulatoryDocuments) -> Vec<(&'static str, &str)> {
-    let fields = [
-        ("AddressSid", papers.address_sid.as_deref()),
-        ("BundleSid", papers.bundle_sid.as_deref()),
-        ("IdentitySid", papers.identity_sid.as_deref()),
-    ];
-    let set = fields.into_iter();
-    set.filter_map(|(name, sid)| Some((name, sid?))).collect()
 }

@@ -3,7 +3,8 @@
 //! Source: `compliance` and `verifications` of `twilio_messaging_v1.json`.
 
 use super::Twilio;
-use super::wire::{Campaign, ServicePage, Verification};
+use super::compliance::{Campaign, Verification};
+use super::wire::ServicePage;
 use crate::number::{Registration, Shown};
 use crate::provider::http::segment;
 use crate::provider::{Error, Registrations};

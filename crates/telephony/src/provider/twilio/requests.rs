@@ -9,7 +9,7 @@ use super::super::http::{Answer, Body, Call, Listed, MAX_PAGES, Method, segment}
 use super::super::{Error, RefusalKind};
 use super::wire::{Number, Page, ServicePage};
 use super::{Twilio, classify};
-use crate::number::{Holding, NumberId};
+use crate::number::{Holding, NumberId, RegulatoryDocuments};
 
 /// The largest page that Twilio gives.
 pub(super) const PAGE_SIZE: &str = "1000";
@@ -170,4 +170,15 @@ impl Twilio {
         self.body::<serde_json::Value>(&answer, &[200, 201])
             .map(drop)
     }
+}
+
+/// The papers that are declared. Twilio takes all three when a number is bought and when it is changed.
+pub(super) fn of_papers(papers: &RegulatoryDocuments) -> Vec<(&'static str, &str)> {
+    let fields = [
+        ("AddressSid", papers.address_sid.as_deref()),
+        ("BundleSid", papers.bundle_sid.as_deref()),
+        ("IdentitySid", papers.identity_sid.as_deref()),
+    ];
+    let set = fields.into_iter();
+    set.filter_map(|(name, sid)| Some((name, sid?))).collect()
 }

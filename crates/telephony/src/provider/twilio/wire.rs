@@ -7,13 +7,12 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::number::Registration;
+use super::compliance::{Campaign, Verification};
 use crate::number::{
     self, Capabilities, E164, Holding, Inbound, Line, MessagingService, NumberId, Settings, Shown,
     TwilioSettings,
 };
 use crate::provider::http::Response;
-use crate::shown;
 
 /// A page of a listing.
 #[derive(Deserialize)]
@@ -116,55 +115,6 @@ pub(super) struct ServicePage {
     #[serde(default)]
     pub(super) verifications: Vec<Verification>,
     pub(super) meta: PageMeta,
-}
-
-/// The longest word of a state that is shown.
-const LONGEST_WORD: usize = 40;
-
-/// A row of `Compliance/Usa2p`. The states are a free text.
-#[derive(Deserialize)]
-pub(super) struct Campaign {
-    #[serde(default)]
-    campaign_status: Option<String>,
-    /// A campaign for tests, which no carrier knows.
-    #[serde(default)]
-    pub(super) mock: Option<bool>,
-}
-
-impl Campaign {
-    pub(super) fn registration(&self) -> Registration {
-        let word = self.campaign_status.as_deref().unwrap_or("no state");
-        let shown = || shown::line(word, LONGEST_WORD);
-        match word.to_ascii_uppercase().as_str() {
-            "VERIFIED" => Registration::Registered,
-            "FAILED" => Registration::Rejected(shown()),
-            "SUSPENDED" => Registration::Suspended(shown()),
-            _ => Registration::Pending(shown()),
-        }
-    }
-}
-
-/// A row of `Tollfree/Verifications`. Of the dossier of the company nothing is decoded but the state.
-#[derive(Deserialize)]
-pub(super) struct Verification {
-    #[serde(default)]
-    tollfree_phone_number: Option<String>,
-    #[serde(default)]
-    status: Option<String>,
-}
-
-impl Verification {
-    pub(super) fn registration(&self) -> Option<(E164, Registration)> {
-        let number = self.tollfree_phone_number.as_deref()?.parse().ok()?;
-        let word = self.status.as_deref().unwrap_or("no state");
-        let shown = || shown::line(word, LONGEST_WORD);
-        let registration = match word.to_ascii_uppercase().as_str() {
-            "TWILIO_APPROVED" => Registration::Registered,
-            "TWILIO_REJECTED" => Registration::Rejected(shown()),
-            _ => Registration::Pending(shown()),
-        };
-        Some((number, registration))
-    }
 }
 
 /// A number in a messaging service.
