@@ -3,11 +3,12 @@
 //! Knows no Kubernetes. Nothing here retries, and nothing here decides.
 
 pub mod http;
+mod registrations;
 pub mod telnyx;
 pub mod twilio;
 mod usage;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +22,8 @@ use crate::number::{
 };
 use crate::safeguards::{Safeguard, is_enabled};
 use http::{Answer, Call, Session};
+pub use registrations::Registrations;
+use registrations::keep_best;
 pub use usage::{LastUse, Period, Seen};
 
 /// One account at one provider.
@@ -145,9 +148,6 @@ pub trait ProviderApi: Send + Sync {
     /// Points a webhook at `url`, API version 2.
     async fn set_webhook(&self, home: WebhookOwner, id: &str, url: &str) -> Result<(), Error>;
 }
-
-/// What is registered, by number.
-pub type Registrations = HashMap<E164, Registration>;
 
 /// Which account a credential opens.
 #[derive(Clone, Debug, PartialEq, Eq)]

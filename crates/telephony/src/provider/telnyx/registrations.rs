@@ -12,7 +12,7 @@ use super::Telnyx;
 use super::classify;
 use crate::number::{E164, Registration};
 use crate::provider::http::segment;
-use crate::provider::{Error, Registrations};
+use crate::provider::{Error, Registrations, keep_best};
 use crate::shown;
 
 /// How many rows a page holds.
@@ -180,12 +180,7 @@ impl Telnyx {
                 let Ok(number) = number.phone_number.parse::<E164>() else {
                     continue;
                 };
-                let registration = request.registration();
-                let best = match found.remove(&number) {
-                    Some(other) => other.or(registration),
-                    None => registration,
-                };
-                found.insert(number, best);
+                keep_best(&mut found, number, request.registration());
             }
         }
         Ok(found)

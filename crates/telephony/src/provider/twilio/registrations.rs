@@ -7,7 +7,7 @@ use super::compliance::{Campaign, Verification};
 use super::wire::ServicePage;
 use crate::number::{Registration, Shown};
 use crate::provider::http::segment;
-use crate::provider::{Error, Registrations};
+use crate::provider::{Error, Registrations, keep_best};
 
 impl Twilio {
     /// The best campaign of the messaging service.
@@ -35,11 +35,7 @@ impl Twilio {
         let visit = |page: ServicePage| {
             let rows = page.verifications.iter();
             for (number, registration) in rows.filter_map(Verification::registration) {
-                let best = match found.remove(&number) {
-                    Some(other) => other.or(registration),
-                    None => registration,
-                };
-                found.insert(number, best);
+                keep_best(&mut found, number, registration);
             }
         };
         let path = "/v1/Tollfree/Verifications";
