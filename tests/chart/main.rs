@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod naming;
 mod pod;
 mod rendering;
 mod signals;

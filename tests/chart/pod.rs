@@ -134,3 +134,43 @@ fn a_pod_may_use_its_limits_and_write_nowhere() {
         }
     }
 }
+
+#[test]
+fn values_add_to_the_pod_and_take_nothing_from_it() {
+    let (plain, more) = (pod(&[]), pod(EVERYTHING));
+    let with = |list: &Value, one: Value| {
+        let mut list = list.as_array().unwrap().clone();
+        list.push(one);
+        json!(list)
+    };
+    assert_eq!(
+        more["volumes"],
+        with(
+            &plain["volumes"],
+            json!({"name": "authorities", "configMap": {"name": "authorities"}})
+        )
+    );
+    let (container, before) = (&more["containers"][0], &plain["containers"][0]);
+    assert_eq!(
+        container["volumeMounts"],
+        with(
+            &before["volumeMounts"],
+            json!({"name": "authorities", "mountPath": "/authorities", "readOnly": true})
+        )
+    );
+    assert_eq!(before["env"], json!(null));
+    assert_eq!(container["env"], json!([{"name": "EXAMPLE", "value": "1"}]));
+    assert_eq!(container["securityContext"], before["securityContext"]);
+    assert_eq!(
+        more["hostAliases"],
+        json!([{"ip": "192.0.2.1", "hostnames": ["burki.example.com"]}])
+    );
+    assert_eq!(
+        more["dnsConfig"],
+        json!({"options": [{"name": "ndots", "value": "1"}]})
+    );
+    let linux = json!({"kubernetes.io/os": "linux"});
+    assert_eq!(plain["nodeSelector"], linux);
+    let narrower = json!({"kubernetes.io/os": "linux", "example.com/pool": "system"});
+    assert_eq!(more["nodeSelector"], narrower);
+}

@@ -65,12 +65,17 @@ fn the_readme_of_the_chart_says_what_the_comments_of_the_values_say() {
     compare(&format!("{CHART}/README.md"), &page);
 }
 
+/// Whether this map with contents is one value.
+fn is_set_as_a_whole(path: &str, key: &str) -> bool {
+    key == "labels" || [".resources", ".nodeSelector"].contains(&path)
+}
+
 /// The paths of the values that are set as a whole.
 fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
     for (key, value) in value.as_object().into_iter().flatten() {
         let path = format!("{path}.{key}");
         match value.as_object() {
-            Some(below) if !below.is_empty() && path != ".resources" && key != "labels" => {
+            Some(below) if !below.is_empty() && !is_set_as_a_whole(&path, key) => {
                 leaves(value, &path, found);
             }
             _ => found.push(path.trim_start_matches('.').to_owned()),
@@ -140,6 +145,17 @@ fn misspelt_and_malformed_values_are_refused() {
         "flags.leaderElect=yes please",
         "image.digest=latest",
         "image.pullPolicy=Sometimes",
+        "nameOverride=Phone Numbers",
+        "fullnameOverride=-",
+        "serviceAccount.name=operator@example.com",
+        "commonLabels.team=the platform team",
+        r"commonLabels.app\.kubernetes\.io/name=other",
+        r"podLabels.app\.kubernetes\.io/instance=other",
+        "extraEnv[0].value=1",
+        "extraVolumes[0].emptyDir.medium=Memory",
+        "extraVolumeMounts=authorities",
+        "hostAliases[0]=192.0.2.1",
+        "metrics.serviceMonitor.scheme=ftp",
         "metrics.port=80",
         "metrics.prometheusRule.runbookUrl=docs",
         "topologySpread=Everywhere",

@@ -85,6 +85,10 @@ async fn the_api_server_accepts_what_every_switch_renders() {
         &["--set=rbac.userRoles=false"],
         &["--set=crds.install=false"],
         &["--set=replicas=1", "--set=flags.leaderElect=false"],
+        &[
+            "--set=fullnameOverride=voice",
+            "--set=serviceAccount.name=caller",
+        ],
         &["--set=topologySpread="],
         &["--set=topologySpread=DoNotSchedule"],
         &["--set=replicas=0"],

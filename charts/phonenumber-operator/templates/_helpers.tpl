@@ -1,13 +1,35 @@
+{{- /* The labels of an object. */}}
 {{- define "phonenumber-operator.labels" -}}
+{{- include "phonenumber-operator.labelsAnd" (list . dict) }}
+{{- end }}
+
+{{- /* The same with labels of its own, which win over those of every object: the context and the labels in a list. */}}
+{{- define "phonenumber-operator.labelsAnd" -}}
+{{- $context := first . }}
+{{- with mergeOverwrite (dict) $context.Values.commonLabels (last .) }}
+{{- toYaml . }}
+{{ end }}
+{{- with $context -}}
 app.kubernetes.io/name: phonenumber-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
+{{- end }}
 
 {{- define "phonenumber-operator.selector" -}}
 app.kubernetes.io/name: phonenumber-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- /* The name of the objects in a namespace. */}}
+{{- define "phonenumber-operator.name" -}}
+{{- .Values.fullnameOverride | default .Values.nameOverride | default "phonenumber-operator" }}
+{{- end }}
+
+{{- /* The name of the operator's ServiceAccount. */}}
+{{- define "phonenumber-operator.account" -}}
+{{- .Values.serviceAccount.name | default (include "phonenumber-operator.name" .) }}
 {{- end }}
 
 {{- /*
@@ -20,7 +42,7 @@ Helm refuses the second. Releases for some namespaces each have their own.
 
 {{- /* The user that the operator is. */}}
 {{- define "phonenumber-operator.user" -}}
-system:serviceaccount:{{ .Release.Namespace }}:phonenumber-operator
+system:serviceaccount:{{ .Release.Namespace }}:{{ include "phonenumber-operator.account" . }}
 {{- end }}
 
 {{- /* A duration such as 1500ms, 30s, 10m or 1h in whole seconds, rounded up. */}}
