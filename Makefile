@@ -1,6 +1,6 @@
 # The same targets that continuous integration runs. `make help` lists them.
 
-.PHONY: help unit demo bench test test-processes test-schedules simulate torture mutants check check-release image generate control-plane
+.PHONY: help unit demo bench test test-processes test-schedules simulate torture mutants check check-release release image generate control-plane
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -53,6 +53,9 @@ check: ## Formatting, compiler and clippy warnings
 
 check-release: ## What a release is checked for besides (CHECKS="sbom image": only these); says at the end what could not be run
 	CHECKS="$(CHECKS)" tests/release/all
+
+release: ## Make everything to publish in dist/ (VERSION=x.y.z; REGISTRY, SOURCE, COSIGN_KEY: docs/contributing/releasing.md)
+	release/build "$(VERSION)"
 
 image: ## Build the static program and the image of it (IMAGE=name; needs buildah, podman or docker)
 	IMAGE="$(IMAGE)" image/build

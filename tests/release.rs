@@ -1,10 +1,15 @@
-//! Whether the files that name a version agree. What a release is checked for otherwise is in `tests/release/`.
+//! Whether the files that name a version agree, how files are packed, and what continuous integration runs. What a release is
+//! checked for otherwise is in `tests/release/`.
 
 #![cfg(test)]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
+use serde_json::Value;
 use tempfile::TempDir;
 use test_support::command::{Printed, run};
 use test_support::root;
@@ -135,5 +140,106 @@ fn a_tag_names_the_version_and_needs_a_dated_section() {
             (Err(error), Some(said)) => assert!(error.contains(said), "{said}: {error}"),
             (printed, said) => panic!("{tag} {changelog:?}: {printed:?}, not {said:?}"),
         }
+    }
+}
+
+#[test]
+fn the_notes_of_a_release_are_its_section_of_the_changelog() {
+    let changelog = "# Changelog\n\n## [Unreleased]\n\n- later\n\n## [1.2.3] - 2026-01-02\n\n### Added\n\n- this\n\n\
+                     ## [1.2.2] - 2026-01-01\n\n- before\n";
+    let repository = Repository::new("1.2.3", "1.2.3", "1.2.3", changelog);
+    let script = fs::read_to_string(root().join("release/notes")).unwrap();
+    fs::write(repository.0.path().join("release/notes"), script).unwrap();
+    let mut notes = Command::new("bash");
+    let notes = notes
+        .args(["release/notes", "1.2.3"])
+        .current_dir(&repository.0);
+    assert_eq!(run(notes).unwrap(), "\n### Added\n\n- this\n\n");
+}
+
+/// A folder with a program and a text, whose times and modes are those of this machine.
+fn folder(age: Duration, mode: u32) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("below")).unwrap();
+    for (name, mode) in [("program", mode | 0o100), ("below/text", mode)] {
+        let path = folder.path().join(name);
+        fs::write(&path, name).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let file = fs::File::open(&path).unwrap();
+        file.set_modified(SystemTime::now() - age).unwrap();
+    }
+    folder
+}
+
+fn packed(folder: &Path, ending: &str) -> Vec<u8> {
+    let out = TempDir::new().unwrap();
+    let file = out.path().join(format!("packed.{ending}"));
+    let mut archive = Command::new(root().join("release/archive"));
+    run(archive.arg(&file).arg(folder)).unwrap();
+    fs::read(file).unwrap()
+}
+
+#[test]
+fn names_and_contents_alone_decide_about_the_bytes_of_an_archive() {
+    let now = folder(Duration::ZERO, 0o644);
+    let earlier = folder(Duration::from_secs(86_400), 0o600);
+    let other = folder(Duration::ZERO, 0o644);
+    fs::write(other.path().join("program"), "changed").unwrap();
+    for ending in ["tar", "tar.gz", "zip"] {
+        let bytes = packed(now.path(), ending);
+        assert!(bytes == packed(earlier.path(), ending), "{ending}");
+        assert!(bytes != packed(other.path(), ending), "{ending}");
+    }
+}
+
+/// Every step of every workflow, with the name of its file.
+fn steps() -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root().join(".github/workflows")).unwrap() {
+        let path = entry.unwrap().path();
+        let workflow: Value = serde_saphyr::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        for job in workflow["jobs"].as_object().unwrap().values() {
+            let steps = job["steps"].as_array().unwrap().iter();
+            found.extend(steps.map(|step| (name.clone(), step.clone())));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_workflow_runs_what_runs_on_any_machine() {
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+    let runs = steps().into_iter().filter_map(|(name, step)| {
+        let run = step["run"].as_str()?.to_owned();
+        Some((name, run))
+    });
+    let mut count = 0;
+    for (name, run) in runs {
+        count += 1;
+        let mut words = run.split_whitespace();
+        let (program, target) = (words.next().unwrap(), words.next().unwrap_or_default());
+        if program == "make" {
+            let rule = format!("\n{target}:");
+            assert!(makefile.contains(&rule), "{name}: make {target}");
+        } else {
+            assert!(root().join(program).is_file(), "{name}: {program}");
+        }
+    }
+    assert!(count > 5, "{count}");
+}
+
+#[test]
+fn a_workflow_pins_what_it_uses_by_commit() {
+    let uses = steps().into_iter().filter_map(|(name, step)| {
+        let uses = step["uses"].as_str()?.to_owned();
+        Some((name, uses))
+    });
+    for (name, uses) in uses {
+        let commit = uses.split_once('@').map(|(_, commit)| commit);
+        let is_pinned = commit.is_some_and(|commit| {
+            commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit())
+        });
+        assert!(is_pinned, "{name}: {uses}");
     }
 }

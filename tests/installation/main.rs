@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod artefact;
 mod gitops;
 mod lifecycle;
 mod moves;
