@@ -46,8 +46,9 @@ torture: ## Kill, freeze and cut off real processes while numbers are bought, ch
 mutants: ## Break what decides about money, one place at a time, and expect a test to fail (hours; ARGS="--file crates/telephony/src/claim.rs")
 	$$(tests/mutants/build) mutants --output target $(ARGS)
 
-check: ## Formatting, compiler and clippy warnings
+check: ## Formatting, unused dependencies, compiler and clippy warnings
 	$(CARGO) fmt --check
+	programs=$$(release/tool cargo-machete) && "$$programs/cargo-machete" --skip-target-dir
 	$(CARGO) clippy --all-targets --all-features -- -D warnings
 	$(CARGO) clippy --test bench --test demo --all-features -- -D warnings
 
