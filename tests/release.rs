@@ -9,9 +9,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
-use test_support::command::{Printed, run};
+use test_support::command::{Printed, run, run_with};
 use test_support::root;
 
 const CHART: &str = "charts/phonenumber-operator/Chart.yaml";
@@ -190,6 +190,87 @@ fn names_and_contents_alone_decide_about_the_bytes_of_an_archive() {
         assert!(bytes == packed(earlier.path(), ending), "{ending}");
         assert!(bytes != packed(other.path(), ending), "{ending}");
     }
+}
+
+/// The configuration that an image of this program has.
+fn image(program: &str) -> Value {
+    let mut config = Command::new(root().join("release/image-config"));
+    config.arg(root().join(format!("image/{program}.Containerfile")));
+    let text = run_with(
+        config.args(["arm64", "1.2.3"]),
+        r#"{"rootfs": {"type": "layers"}}"#,
+    );
+    serde_json::from_str(&text.unwrap()).unwrap()
+}
+
+#[test]
+fn an_image_is_set_up_as_its_containerfile_and_the_chart_say() {
+    let chart = root().join("charts/phonenumber-operator/templates/deployment.yaml");
+    let chart = fs::read_to_string(chart).unwrap();
+    for (program, begins_with) in [
+        ("phonenumber-operator", "run"),
+        ("phonenumber-emulator", "--twilio="),
+    ] {
+        let image = image(program);
+        assert_eq!(image["architecture"], "arm64");
+        assert_eq!(image["rootfs"], json!({"type": "layers"}));
+        let config = &image["config"];
+        let (user, group) = config["User"].as_str().unwrap().split_once(':').unwrap();
+        assert!(chart.contains(&format!("runAsUser: {user}\n")), "{program}");
+        assert!(
+            chart.contains(&format!("runAsGroup: {group}\n")),
+            "{program}"
+        );
+        assert_eq!(config["Entrypoint"], json!([format!("/{program}")]));
+        let command = config["Cmd"][0].as_str().unwrap();
+        assert!(command.starts_with(begins_with), "{program}: {command}");
+        assert_eq!(
+            config["Labels"]["org.opencontainers.image.version"],
+            "1.2.3"
+        );
+    }
+    // Not an end that kills it: it listens to an interrupt alone.
+    assert_eq!(
+        image("phonenumber-emulator")["config"]["StopSignal"],
+        "SIGINT"
+    );
+}
+
+#[test]
+fn the_manifest_for_krew_lists_the_archives_that_were_made() {
+    let folder = TempDir::new().unwrap();
+    let archives = ["linux_arm64.tar.gz", "windows_amd64.zip"];
+    for ending in archives {
+        let file = folder
+            .path()
+            .join(format!("kubectl-phonenumbers_1.2.3_{ending}"));
+        fs::write(file, "").unwrap();
+    }
+    let mut krew = Command::new(root().join("release/krew"));
+    krew.arg("1.2.3").arg(folder.path());
+    krew.env("SOURCE", "https://git.example.com")
+        .env("DOWNLOADS", "https://files.example.com");
+    run(&mut krew).unwrap();
+    let manifest = fs::read_to_string(folder.path().join("phonenumbers.yaml")).unwrap();
+    let manifest: Value = serde_saphyr::from_str(&manifest).unwrap();
+    assert_eq!(manifest["spec"]["version"], "v1.2.3");
+    let platforms = manifest["spec"]["platforms"].as_array().unwrap();
+    let of_nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    for (platform, (ending, os, arch, program)) in platforms.iter().zip([
+        (archives[0], "linux", "arm64", "kubectl-phonenumbers"),
+        (archives[1], "windows", "amd64", "kubectl-phonenumbers.exe"),
+    ]) {
+        let uri = format!("https://files.example.com/kubectl-phonenumbers_1.2.3_{ending}");
+        assert_eq!(platform["uri"], uri);
+        assert_eq!(platform["sha256"], of_nothing);
+        assert_eq!(
+            platform["selector"]["matchLabels"],
+            json!({"os": os, "arch": arch})
+        );
+        assert_eq!(platform["bin"], program);
+        assert_eq!(platform["files"][0]["from"], program);
+    }
+    assert_eq!(platforms.len(), archives.len());
 }
 
 /// Every step of every workflow, with the name of its file.
