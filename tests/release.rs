@@ -4,7 +4,7 @@
 #![cfg(test)]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -24,16 +24,20 @@ impl Repository {
         let repository = Self(TempDir::new().unwrap());
         let packages = format!("[workspace.package]\nversion = \"{packages}\"\n");
         let chart = format!("name: x\nversion: {chart}\nappVersion: {application}\n");
-        let script = fs::read_to_string(root().join("release/version")).unwrap();
         for (path, text) in [
             ("Cargo.toml", packages.as_str()),
             (CHART, &chart),
             ("CHANGELOG.md", changelog),
-            ("release/version", &script),
         ] {
             let file = repository.0.path().join(path);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, text).unwrap();
+        }
+        fs::create_dir(repository.0.path().join("release")).unwrap();
+        for script in ["version", "notes", "publish"] {
+            let script = format!("release/{script}");
+            // A script works in the folder that its own name is in.
+            symlink(root().join(&script), repository.0.path().join(&script)).unwrap();
         }
         repository.git(&["init", "--quiet"]);
         repository.git(&["add", "."]);
@@ -148,13 +152,46 @@ fn the_notes_of_a_release_are_its_section_of_the_changelog() {
     let changelog = "# Changelog\n\n## [Unreleased]\n\n- later\n\n## [1.2.3] - 2026-01-02\n\n### Added\n\n- this\n\n\
                      ## [1.2.2] - 2026-01-01\n\n- before\n";
     let repository = Repository::new("1.2.3", "1.2.3", "1.2.3", changelog);
-    let script = fs::read_to_string(root().join("release/notes")).unwrap();
-    fs::write(repository.0.path().join("release/notes"), script).unwrap();
     let mut notes = Command::new("bash");
     let notes = notes
         .args(["release/notes", "1.2.3"])
         .current_dir(&repository.0);
     assert_eq!(run(notes).unwrap(), "\n### Added\n\n- this\n\n");
+}
+
+#[test]
+fn what_is_not_tagged_or_signed_or_names_a_place_for_rehearsals_is_not_published() {
+    let repository = Repository::new("1.2.3", "1.2.3", "1.2.3", "## [1.2.3] - 2026-01-02\n");
+    let mut head = Command::new("git");
+    let head = run(head.args(["rev-parse", "HEAD"]).current_dir(&repository.0)).unwrap();
+    let publish = |commit: &str, registry: &str, key: Option<&str>| {
+        let statement = json!({"predicate": {"buildDefinition": {
+            "externalParameters": {"registry": registry},
+            "resolvedDependencies": [{"digest": {"gitCommit": commit}}],
+        }}});
+        let file = repository.0.path().join("provenance.intoto.json");
+        fs::write(file, statement.to_string()).unwrap();
+        let mut script = Command::new("bash");
+        script
+            .args(["release/publish", "1.2.3", "."])
+            .current_dir(&repository.0);
+        script
+            .env_remove("COSIGN_KEY")
+            .envs(key.map(|key| ("COSIGN_KEY", key)));
+        run(&mut script).unwrap_err()
+    };
+    let real = "registry.example.net/telephony";
+    let error = publish(head.trim(), real, Some("key"));
+    assert!(error.contains("is not tagged v1.2.3"), "{error}");
+    repository.git(&["tag", "v1.2.3"]);
+    let error = publish(&"0".repeat(40), real, Some("key"));
+    assert!(error.contains("is not tagged v1.2.3"), "{error}");
+    let error = publish(head.trim(), "registry.example.com/telephony", Some("key"));
+    assert!(error.contains("set REGISTRY and SOURCE"), "{error}");
+    let error = publish(head.trim(), real, None);
+    assert!(error.contains("set COSIGN_KEY"), "{error}");
+    let error = publish(head.trim(), real, Some("key"));
+    assert!(error.contains("SHA256SUMS is not signed"), "{error}");
 }
 
 /// A folder with a program and a text, whose times and modes are those of this machine.
