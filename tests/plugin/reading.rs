@@ -68,6 +68,19 @@ async fn status_shows_a_number_in_full_with_the_rights_that_the_reference_names(
     let line = ask(&whole, &["why", "nosuch"]).failed();
     let wanted = format!("PhoneNumber {namespace}/nosuch does not exist. kubectl get phonenumbers");
     assert!(line.starts_with(&wanted), "{line}");
+    // It is Ready, and its texts are blocked.
+    let text = ask(&whole, &["why", "nyc"]).worked();
+    assert!(text.contains("MessagingReady is False"), "{text}");
+    assert!(text.contains("CampaignMissing"), "{text}");
+    world.change("nyc", json!({"messaging": "None"})).await;
+    world
+        .until("nyc", "without messages", |number| {
+            let shown = serde_json::to_value(number).unwrap();
+            !shown["status"]["conditions"]
+                .to_string()
+                .contains("MessagingReady")
+        })
+        .await;
     let fine = ask(&whole, &["why", "nyc"]);
     assert_eq!((fine.code, fine.output.as_str()), (0, ""));
     assert!(fine.error.contains("is as wanted"), "{fine:?}");
