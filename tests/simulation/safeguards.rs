@@ -69,7 +69,8 @@ const NEEDED: [(&str, Out, &str, &str); 17] = [
         "the first to claim a number has it, as is known when the next claim is written",
         Out::Rule(Safeguard::FirstComeFirstServed),
         "two_resources_that_declare_one_number_and_one_of_them_looks_slowly",
-        "belongs to PhoneNumber support/another",
+        // Which of the two that is depends on how long their requests take.
+        "\"OwnedByAnother\"",
     ),
     (
         "a number stays with the account that it was bought in",
