@@ -161,6 +161,12 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// True if `other` is the same key, of which the provider does not show the account now: Telnyx shows it only while the account
+    /// has a messaging profile or a number. A key opens one account.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.proved && !other.proved && self.alias.is_some() && self.alias == other.alias
+    }
+
     /// True if a record pinned to `pinned` belongs to this account.
     pub fn is(&self, pinned: &AccountId) -> bool {
         self.account == *pinned || self.alias.as_ref() == Some(pinned)

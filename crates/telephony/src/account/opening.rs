@@ -134,7 +134,7 @@ impl Opening {
             Ok(identity) => {
                 let known = state.opened.take();
                 let account = known
-                    .filter(|account| account.identity == identity)
+                    .filter(|known| known.identity == identity || known.identity.covers(&identity))
                     .unwrap_or_else(|| Arc::new(account(identity)));
                 {
                     let mut proof = lock(&account.proof);

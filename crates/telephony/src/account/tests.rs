@@ -454,3 +454,26 @@ async fn a_balance_that_is_enough_serves_for_ten_minutes_and_any_other_for_one()
         "a credential that may not read the balance is none that was refused"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_has_shown_its_account_opens_it_while_nothing_shows_it() {
+    let shows = || {
+        let row = json!({"id": "1", "organization_id": "org-1"});
+        status(200, &json!({ "data": [row] }), &[])
+    };
+    let (company, accounts) = world(Duration::from_millis(20), shows);
+    let key = |key: &str| Credentials::Telnyx(SecretString::from(key));
+    let account = accounts.open(&key("one")).await.unwrap();
+    assert_eq!(account.identity().account.as_str(), "org-1");
+    company.answers(|| status(200, &json!({"data": []}), &[]));
+    sleep(600).await;
+    company.requests();
+    let again = accounts.open(&key("one")).await.unwrap();
+    assert!(company.requests() > 0, "it is asked again");
+    assert!(Arc::ptr_eq(&account, &again));
+    let other = accounts.open(&key("other")).await.unwrap();
+    assert!(
+        !other.identity().proved,
+        "another key may open another account"
+    );
+}
