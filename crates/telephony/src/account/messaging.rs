@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::credentials::Fingerprint;
-use super::{Account, lock};
+use super::{Account, Shared, lock};
 use crate::clock::Instant;
 use crate::number::{
     E164, Holding, NumberId, Registration, RegistrationKind, Routing, Settings, Shown, Webhook,
@@ -96,7 +96,7 @@ impl MessagingFacts {
         let Some(kind) = holding.number.may_need_registration() else {
             return;
         };
-        let registration = match registration_question(kind, holding) {
+        let registration = match Way::of(&holding.settings).registration_question(kind) {
             MessagingQuestion::Members if all_services_are_seen => Shown::Known(None),
             question => match self.get(&question) {
                 Some(Answer::Campaign(campaign)) => Shown::Known(campaign),
@@ -108,37 +108,68 @@ impl MessagingFacts {
     }
 }
 
-/// What tells about the registration of the number in `holding`.
-fn registration_question(kind: RegistrationKind, holding: &Holding) -> MessagingQuestion {
-    match (kind, &holding.settings) {
-        (RegistrationKind::TollFree, _) => MessagingQuestion::TollFree,
-        (RegistrationKind::Campaign, Settings::Telnyx(_)) => MessagingQuestion::Campaigns,
-        (RegistrationKind::Campaign, Settings::Twilio(settings)) => {
-            match &settings.messaging_service {
-                Some(service) => MessagingQuestion::CampaignOf(service.sid.clone()),
-                None => MessagingQuestion::Members,
-            }
-        }
-    }
+/// What takes the messages of a number to where they are answered, as far as it is known.
+#[derive(Clone, Copy)]
+enum Way<'a> {
+    /// The messaging service.
+    Twilio(Option<&'a str>),
+    /// The messaging profile.
+    Telnyx(Option<&'a str>),
 }
 
-/// What the messages of the number in `holding` depend on, in the order in which it can be asked.
-fn questions(kind: Option<RegistrationKind>, holding: &Holding) -> Vec<MessagingQuestion> {
-    let mut questions = Vec::new();
-    match &holding.settings {
-        Settings::Twilio(settings) if settings.messaging_service.is_none() => {
-            questions.push(MessagingQuestion::Members);
-        }
-        Settings::Telnyx(settings) => {
-            if let Shown::Known(Some(id)) = &settings.messaging_profile_id {
-                questions.push(MessagingQuestion::Profile(id.clone()));
+impl<'a> Way<'a> {
+    /// As the number has it.
+    fn of(settings: &'a Settings) -> Self {
+        match settings {
+            Settings::Twilio(settings) => {
+                let service = settings.messaging_service.as_ref();
+                Self::Twilio(service.map(|service| service.sid.as_str()))
             }
+            Settings::Telnyx(settings) => Self::Telnyx(match &settings.messaging_profile_id {
+                Shown::Known(profile) => profile.as_deref(),
+                Shown::Unknown => None,
+            }),
         }
-        Settings::Twilio(_) => {}
     }
-    let registration = kind.map(|kind| registration_question(kind, holding));
-    questions.extend(registration.filter(|it| *it != MessagingQuestion::Members));
-    questions
+
+    /// As a number will have it that is set up by `routing`.
+    fn planned(routing: &'a Routing) -> Self {
+        match routing {
+            Routing::Twilio {
+                messaging_service_sid,
+                ..
+            } => Self::Twilio(messaging_service_sid.as_deref()),
+            Routing::Telnyx {
+                messaging_profile_id,
+                ..
+            } => Self::Telnyx(messaging_profile_id.as_deref()),
+        }
+    }
+
+    /// What tells about the registration of a number.
+    fn registration_question(self, kind: RegistrationKind) -> MessagingQuestion {
+        match (kind, self) {
+            (RegistrationKind::TollFree, _) => MessagingQuestion::TollFree,
+            (RegistrationKind::Campaign, Self::Telnyx(_)) => MessagingQuestion::Campaigns,
+            (RegistrationKind::Campaign, Self::Twilio(Some(service))) => {
+                MessagingQuestion::CampaignOf(service.to_owned())
+            }
+            (RegistrationKind::Campaign, Self::Twilio(None)) => MessagingQuestion::Members,
+        }
+    }
+
+    /// What the messages of a number depend on, in the order in which it can be asked.
+    fn questions(self, kind: Option<RegistrationKind>) -> Vec<MessagingQuestion> {
+        let first = match self {
+            Self::Twilio(None) => Some(MessagingQuestion::Members),
+            Self::Telnyx(Some(profile)) => Some(MessagingQuestion::Profile(profile.to_owned())),
+            Self::Twilio(Some(_)) | Self::Telnyx(None) => None,
+        };
+        let registration = kind.map(|kind| self.registration_question(kind));
+        let is_other = |question: &MessagingQuestion| Some(question) != first.as_ref();
+        let registration = registration.filter(is_other);
+        first.into_iter().chain(registration).collect()
+    }
 }
 
 impl Account {
@@ -155,7 +186,8 @@ impl Account {
         let mut asked = BTreeSet::new();
         for id in numbers {
             if let Some(holding) = self.known(self.shared.inventory.by_id(id)) {
-                asked.extend(questions(holding.number.may_need_registration(), &holding));
+                let kind = holding.number.may_need_registration();
+                asked.extend(Way::of(&holding.settings).questions(kind));
             }
         }
         asked.remove(&MessagingQuestion::Members);
@@ -170,32 +202,7 @@ impl Account {
     /// Asks what the messages of `number` will depend on once it is set up by `routing`, unless that is known: it is then written down
     /// with the purchase. What cannot be read now is asked again later.
     pub async fn prepare_messaging(&self, number: &E164, routing: &Routing) {
-        let kind = number.needs_registration();
-        let mut questions = Vec::new();
-        match routing {
-            Routing::Twilio {
-                messaging_service_sid: None,
-                ..
-            } => questions.push(MessagingQuestion::Members),
-            Routing::Twilio {
-                messaging_service_sid: Some(sid),
-                ..
-            } if kind == Some(RegistrationKind::Campaign) => {
-                questions.push(MessagingQuestion::CampaignOf(sid.clone()));
-            }
-            Routing::Telnyx {
-                messaging_profile_id,
-                ..
-            } => {
-                let profile = messaging_profile_id.clone();
-                questions.extend(profile.map(MessagingQuestion::Profile));
-                let is_campaign = kind == Some(RegistrationKind::Campaign);
-                questions.extend(is_campaign.then_some(MessagingQuestion::Campaigns));
-            }
-            Routing::Twilio { .. } => {}
-        }
-        let is_toll_free = kind == Some(RegistrationKind::TollFree);
-        questions.extend(is_toll_free.then_some(MessagingQuestion::TollFree));
+        let questions = Way::planned(routing).questions(number.needs_registration());
         let stale = self.stale_since();
         for question in questions {
             if let Err(error) = self.ask_about(&question, stale).await {
@@ -238,16 +245,22 @@ impl Account {
 
     /// The first question about `holding` that has no answer which serves this credential.
     fn open_question(&self, holding: &Holding) -> Option<MessagingQuestion> {
-        let facts = &self.shared.messaging;
         let stale = self.stale_since();
-        let questions = questions(holding.number.needs_registration(), holding);
-        questions.into_iter().find(|question| match question {
-            MessagingQuestion::Members => {
-                !self.shared.services.all_were_seen_since(stale)
-                    && !facts.serves(question, &self.credential, stale)
-            }
-            _ => !facts.serves(question, &self.credential, stale),
-        })
+        let kind = holding.number.needs_registration();
+        let mut questions = Way::of(&holding.settings).questions(kind).into_iter();
+        questions.find(|question| !self.is_answered(question, stale))
+    }
+
+    /// True if an answer to a question that was asked at `not_before` or later serves this credential.
+    fn is_answered(&self, question: &MessagingQuestion, not_before: Instant) -> bool {
+        let Shared {
+            services,
+            messaging,
+            ..
+        } = self.shared.as_ref();
+        let are_seen =
+            *question == MessagingQuestion::Members && services.all_were_seen_since(not_before);
+        are_seen || messaging.serves(question, &self.credential, not_before)
     }
 
     /// Older answers than this do not serve.
@@ -265,12 +278,10 @@ impl Account {
         question: &MessagingQuestion,
         not_before: Instant,
     ) -> Result<(), Error> {
-        let facts = &self.shared.messaging;
-        let is_seen = *question == MessagingQuestion::Members
-            && self.shared.services.all_were_seen_since(not_before);
-        if is_seen || facts.serves(question, &self.credential, not_before) {
+        if self.is_answered(question, not_before) {
             return Ok(());
         }
+        let facts = &self.shared.messaging;
         let ask = async {
             let asked = self.clock.now();
             let answer = match self.ask(question).await {
