@@ -23,7 +23,7 @@ use crate::number::{
 use crate::safeguards::{Safeguard, is_enabled};
 use http::{Answer, Call, Session};
 pub use registrations::Registrations;
-use registrations::keep_best;
+use registrations::{better, keep_best, short};
 pub use usage::{LastUse, Period, Seen};
 
 /// One account at one provider.

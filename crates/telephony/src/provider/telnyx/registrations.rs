@@ -12,17 +12,13 @@ use super::Telnyx;
 use super::classify;
 use crate::number::{E164, Registration};
 use crate::provider::http::segment;
-use crate::provider::{Error, Registrations, keep_best};
-use crate::shown;
+use crate::provider::{Error, Registrations, keep_best, short};
 
 /// How many rows a page holds.
 const PAGE: usize = 100;
 
 /// More pages than any account has.
 const MAX_PAGES: usize = 1000;
-
-/// The longest word of a state that is shown.
-const LONGEST_WORD: usize = 40;
 
 /// A page of a listing without `data`.
 #[derive(Deserialize)]
@@ -117,10 +113,6 @@ impl Verification {
             _ => Registration::Pending(short(word)),
         }
     }
-}
-
-fn short(word: &str) -> String {
-    shown::line(word, LONGEST_WORD)
 }
 
 /// Of an assignment and its campaign the one that is not good decides.

@@ -5,10 +5,7 @@
 use serde::Deserialize;
 
 use crate::number::{E164, Registration};
-use crate::shown;
-
-/// The longest word of a state that is shown.
-const LONGEST_WORD: usize = 40;
+use crate::provider::short;
 
 /// A row of `Compliance/Usa2p`. The states are a free text.
 #[derive(Deserialize)]
@@ -23,12 +20,11 @@ pub(super) struct Campaign {
 impl Campaign {
     pub(super) fn registration(&self) -> Registration {
         let word = self.campaign_status.as_deref().unwrap_or("no state");
-        let shown = || shown::line(word, LONGEST_WORD);
         match word.to_ascii_uppercase().as_str() {
             "VERIFIED" => Registration::Registered,
-            "FAILED" => Registration::Rejected(shown()),
-            "SUSPENDED" => Registration::Suspended(shown()),
-            _ => Registration::Pending(shown()),
+            "FAILED" => Registration::Rejected(short(word)),
+            "SUSPENDED" => Registration::Suspended(short(word)),
+            _ => Registration::Pending(short(word)),
         }
     }
 }
@@ -46,11 +42,10 @@ impl Verification {
     pub(super) fn registration(&self) -> Option<(E164, Registration)> {
         let number = self.tollfree_phone_number.as_deref()?.parse().ok()?;
         let word = self.status.as_deref().unwrap_or("no state");
-        let shown = || shown::line(word, LONGEST_WORD);
         let registration = match word.to_ascii_uppercase().as_str() {
             "TWILIO_APPROVED" => Registration::Registered,
-            "TWILIO_REJECTED" => Registration::Rejected(shown()),
-            _ => Registration::Pending(shown()),
+            "TWILIO_REJECTED" => Registration::Rejected(short(word)),
+            _ => Registration::Pending(short(word)),
         };
         Some((number, registration))
     }

@@ -7,7 +7,7 @@ use super::compliance::{Campaign, Verification};
 use super::wire::ServicePage;
 use crate::number::{Registration, Shown};
 use crate::provider::http::segment;
-use crate::provider::{Error, Registrations, keep_best};
+use crate::provider::{Error, Registrations, better, keep_best};
 
 impl Twilio {
     /// The best campaign of the messaging service.
@@ -17,10 +17,7 @@ impl Twilio {
         let visit = |page: ServicePage| {
             let real = page.compliance.iter().filter(|it| it.mock != Some(true));
             for registration in real.map(Campaign::registration) {
-                best = Some(match best.take() {
-                    Some(other) => other.or(registration),
-                    None => registration,
-                });
+                best = Some(better(best.take(), registration));
             }
         };
         let listed = self.service_pages("campaigns", "compliance", &path, visit);

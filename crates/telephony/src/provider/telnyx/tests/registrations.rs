@@ -72,7 +72,7 @@ async fn an_assignment_is_worth_what_its_campaign_is() {
         };
         let fake = Fake::with([json(200, records(json!([row]), 1)), campaign]);
         let Ok(Shown::Known(found)) = telnyx(&fake).campaigns().await else {
-            panic!("it is told")
+            panic!("it is not shown")
         };
         assert_eq!(found[&NUMBER.parse().unwrap()], worth, "{assignment}");
         assert_eq!(
@@ -98,7 +98,7 @@ async fn pages_are_read_to_the_end_and_each_campaign_once() {
         json(200, json!({"campaignStatus": "MNO_PROVISIONED"})),
     ]);
     let Ok(Shown::Known(found)) = telnyx(&fake).campaigns().await else {
-        panic!("it is told")
+        panic!("it is not shown")
     };
     assert_eq!((found.len(), fake.asked().len()), (101, 3));
     let fake = Fake::with([json(403, errors("10010"))]);
@@ -122,7 +122,7 @@ async fn verifications_name_several_numbers_and_the_best_counts() {
     let answer = json!({"records": rows, "total_records": 3});
     let fake = Fake::with([json(200, answer)]);
     let Ok(Shown::Known(found)) = telnyx(&fake).toll_free_verifications().await else {
-        panic!("it is told")
+        panic!("it is not shown")
     };
     let of = |number: &str| found[&number.parse().unwrap()].clone();
     assert_eq!(of("+18885550101"), Registration::Registered);

@@ -200,7 +200,7 @@ async fn verifications_are_listed_once_for_all_toll_free_numbers() {
     ]);
     let fake = Fake::with([json(200, services_page("verifications", rows, json!(null)))]);
     let Ok(Shown::Known(found)) = twilio(&fake).toll_free_verifications().await else {
-        panic!("it is told")
+        panic!("it is not shown")
     };
     assert_eq!(found.len(), 2);
     assert_eq!(
