@@ -26,15 +26,7 @@ pub(super) fn set_condition(
         return;
     }
     let status = if truth { "True" } else { "False" };
-    let message = shown::line(&why.message, MOST_OF_MESSAGE);
-    let message = if truth && kind == condition::STALLED {
-        format!("{message} See {}.", why.reason.section())
-    } else {
-        message
-    };
-    put(
-        conditions, kind, status, why.reason, message, generation, now,
-    );
+    put(conditions, kind, status, why, generation, now);
 }
 
 /// Sets a condition of which the truth is not known.
@@ -45,21 +37,23 @@ pub(super) fn set_unknown(
     generation: Option<i64>,
     now: Timestamp,
 ) {
-    let message = shown::line(&why.message, MOST_OF_MESSAGE);
-    put(
-        conditions, kind, "Unknown", why.reason, message, generation, now,
-    );
+    put(conditions, kind, "Unknown", why, generation, now);
 }
 
 fn put(
     conditions: &mut Vec<Condition>,
     kind: &str,
     status: &str,
-    reason: Reason,
-    message: String,
+    why: &StatusReason,
     generation: Option<i64>,
     now: Timestamp,
 ) {
+    let message = shown::line(&why.message, MOST_OF_MESSAGE);
+    let message = if kind == condition::STALLED && status == "True" {
+        format!("{message} See {}.", why.reason.section())
+    } else {
+        message
+    };
     let before = conditions
         .iter()
         .position(|found| found.type_ == kind)
@@ -71,7 +65,7 @@ fn put(
     conditions.push(Condition {
         type_: kind.to_owned(),
         status: status.to_owned(),
-        reason: reason.to_string(),
+        reason: why.reason.to_string(),
         message,
         observed_generation: generation,
         last_transition_time: since,
