@@ -6,7 +6,7 @@ use super::messages::{CanText, can_text, prepare};
 use crate::account::{Account, Candidate, Found};
 use crate::api::Reason;
 use crate::cluster::Cluster;
-use crate::number::{Amount, Balance, E164, Kind, Place, Price, Provider};
+use crate::number::{Amount, Balance, E164, Kind, Offer, Place, Price, Provider};
 use crate::outcome::{Outcome, Retry};
 use crate::provider::{Error, RefusalKind};
 use crate::random::Random;
@@ -35,11 +35,23 @@ pub(in crate::reconcile::perform) async fn check_availability(
             CanText::Known(can) => state.facts.findings.can_text = Some(can),
             CanText::NotOnSale => offer = None,
         }
-        prepare(&number, &account, state).await;
     }
-    let price = offer.as_ref().and_then(|offer| offer.price.as_ref());
-    state.facts.findings.balance = balance_for(price, &account, state).await?;
+    if let Some(offer) = &offer {
+        before_claim(offer, &account, state).await?;
+    }
     state.facts.findings.offer = Some(offer);
+    Ok(())
+}
+
+/// Learns what a purchase of what is offered depends on beside its price, and what is to be written down with it.
+async fn before_claim(
+    offer: &Offer,
+    account: &Account,
+    state: &mut ReconcileState,
+) -> Result<(), Interrupted> {
+    prepare(&offer.number, account, state).await;
+    let price = offer.price.as_ref();
+    state.facts.findings.balance = balance_for(price, account, state).await?;
     Ok(())
 }
 
@@ -186,9 +198,7 @@ pub(in crate::reconcile::perform) async fn search_and_reserve(
                 look.orphaned = false;
             }
             offer.price = offer.price.or(listed);
-            prepare(&offer.number, &account, state).await;
-            let price = offer.price.as_ref();
-            state.facts.findings.balance = balance_for(price, &account, state).await?;
+            before_claim(&offer, &account, state).await?;
             state.facts.findings.offer = Some(Some(offer));
             state.chosen_at = Some(asked);
             SearchResult::Chosen
