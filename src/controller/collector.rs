@@ -7,15 +7,15 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::Store;
 
-use crate::api::{Class, PhoneNumber, Reason, condition, owner, reason_of};
+use crate::api::{AccountBalance, Class, PhoneNumber, Reason, condition, owner, reason_of};
 use crate::claim::{Claim, Stored};
 use crate::clock::Instant;
 use crate::cluster::Cluster;
 use crate::cluster::any_account::AnyAccount;
 use crate::cluster::process::Process;
 use crate::cluster::quota::{HourlyQuotas, QuotaKind};
-use crate::number::{AccountId, Amount, Balance};
-use crate::reconcile::limits::AccountLimits;
+use crate::number::{AccountId, Amount};
+use crate::reconcile::limits::{AccountLimits, limit_of};
 use crate::reconcile::providers::Providers;
 use crate::telemetry::metrics::{AccountMetrics, Source};
 
@@ -75,14 +75,13 @@ impl MetricsCollector {
             }
         }
         let balance = status.and_then(|status| status.balance.as_ref());
-        let balance = balance.and_then(|it| Balance::read(&it.amount, &it.currency));
+        let balance = balance.and_then(AccountBalance::read);
         figures.balance = balance.map(|it| (it.currency.to_string(), it.to_f64()));
         let warning = account.spec().balance.as_ref();
         let warning = warning.and_then(|it| it.warn_below.as_ref());
-        figures.balance_warning = warning.and_then(|money| {
-            let amount = Amount::read(&money.amount)?;
-            Some((money.currency.clone(), amount.to_f64()))
-        });
+        let warning = warning.and_then(limit_of);
+        figures.balance_warning =
+            warning.map(|(currency, amount)| (currency.to_string(), amount.to_f64()));
         let names = id.as_ref().map(|id| self.providers.names_of(id));
         let names = names.unwrap_or_default();
         let limits = self

@@ -28,7 +28,7 @@ use crate::cluster::caches::Caches;
 use crate::cluster::process::Process;
 use crate::cluster::writer::Writer;
 use crate::cluster::{AccountView, Cluster};
-use crate::number::{Amount, Balance};
+use crate::number::Amount;
 use crate::outcome::RequeueAfter;
 use crate::provider::Identity;
 use crate::provider::http::{AuditContext, with_audit_context};
@@ -249,8 +249,8 @@ async fn inspect<A: AnyAccount>(
 
 /// True if more is left than before, as far as both are known.
 fn has_risen(before: Option<&AccountBalance>, now: Option<&AccountBalance>) -> bool {
-    let read = |shown: &AccountBalance| Balance::read(&shown.amount, &shown.currency);
-    let (before, now) = (before.and_then(read), now.and_then(read));
+    let before = before.and_then(AccountBalance::read);
+    let now = now.and_then(AccountBalance::read);
     now.is_some_and(|now| before.is_none_or(|before| now.is_more_than(&before)))
 }
 
@@ -264,8 +264,7 @@ fn lacks_money(number: &PhoneNumber) -> bool {
 /// That the balance is as low as the account wants to be warned of. The amount is in the status: here it would be another each time.
 fn balance_note(spec: &AccountSpec, status: &AccountStatus) -> Option<&'static str> {
     let warn_below = spec.balance.as_ref()?.warn_below.as_ref()?;
-    let balance = status.balance.as_ref()?;
-    let balance = Balance::read(&balance.amount, &balance.currency)?;
+    let balance = status.balance.as_ref()?.read()?;
     let (currency, least) = limit_of(warn_below)?;
     if balance.currency != currency {
         return Some(

@@ -100,7 +100,7 @@ fn id_of(status: Option<&AccountStatus>) -> Option<AccountId> {
 }
 
 /// The currency and the amount of a limit. An amount that cannot be read allows nothing.
-pub(super) fn limit_of(money: &Money) -> Option<(Currency, Amount)> {
+pub(crate) fn limit_of(money: &Money) -> Option<(Currency, Amount)> {
     let amount = Amount::read(&money.amount).unwrap_or_default();
     Some((Currency::new(&money.currency)?, amount))
 }

@@ -63,6 +63,13 @@ pub struct AccountBalance {
     pub display: Option<String>,
 }
 
+impl AccountBalance {
+    /// The balance; `None` for one that this version does not read.
+    pub fn read(&self) -> Option<Balance> {
+        Balance::read(&self.amount, &self.currency)
+    }
+}
+
 impl From<&Balance> for AccountBalance {
     fn from(balance: &Balance) -> Self {
         Self {
