@@ -5,6 +5,7 @@
 
 mod accounts;
 mod cluster;
+mod columns;
 mod deletion;
 mod manifests;
 mod numbers;

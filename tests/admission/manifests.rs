@@ -65,6 +65,18 @@ pub fn least(kind: Kind, provider: &str, name: &str) -> Value {
     })
 }
 
+/// The spec of the [`least`] PhoneNumber as the API server stores it, with what it fills in.
+pub fn least_as_stored(provider: &str) -> Value {
+    json!({
+        "phoneNumber": "+12125551234",
+        "provider": provider,
+        "adoptionPolicy": "Never",
+        "messaging": "BestEffort",
+        "deletionProtection": false,
+        "suspend": false,
+    })
+}
+
 /// JSON merge patch, except that `null` is kept: it is what a person may write.
 pub fn merge(target: &mut Value, change: &Value) {
     match (target, change) {

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use test_support::control_plane::ControlPlane;
 use test_support::emulator::Emulator;
 use test_support::kubectl::{kubectl, kubectl_with};
+use test_support::world::World;
 use test_support::{program, root};
 
 /// What came of a command.
@@ -92,6 +93,19 @@ pub fn ran(command: &mut Command) -> Ran {
 /// `kubectl apply -f -` with `manifests` on its standard input. Returns what it says.
 pub fn apply(plane: &ControlPlane, manifests: &str) -> String {
     kubectl_with(plane, &["apply", "--validate=strict", "-f", "-"], manifests)
+}
+
+/// Orphans the number of `name`, which is to be retained, has somebody buy `by_hand` at Twilio, and waits until the account lists both.
+pub async fn leave_unheld(world: &World, name: &str, by_hand: &str) {
+    world.delete(name).await;
+    world.until_gone(name).await;
+    world.bought_by_somebody_else("twilio", by_hand).await;
+    world
+        .until_account("twilio", |account| {
+            let status = &account["status"];
+            status["orphaned"] == 1 && status["unmanaged"] == 1
+        })
+        .await;
 }
 
 /// The kubeconfig of a ServiceAccount of this namespace that may do what `rules` say, each a list of verbs and of

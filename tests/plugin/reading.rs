@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use test_support::control_plane::ControlPlane;
 use test_support::world::World;
 
-use crate::plugin::{Ran, phonenumbers, phonenumbers_as, user};
+use crate::plugin::{Ran, leave_unheld, phonenumbers, phonenumbers_as, user};
 
 const NUMBERS: &str = "phonenumbers.telephony.burki.dev";
 const ACCOUNTS: &str = "provideraccounts.telephony.burki.dev";
@@ -210,17 +210,7 @@ async fn what_no_phone_number_holds_is_paid_too_and_has_rows_of_its_own() {
         world.create(name, "twilio", number, retain.clone()).await;
         world.until_ready(name).await;
     }
-    world.delete("left").await;
-    world.until_gone("left").await;
-    world
-        .bought_by_somebody_else("twilio", "+12125556233")
-        .await;
-    world
-        .until_account("twilio", |account| {
-            let status = &account["status"];
-            status["orphaned"] == 1 && status["unmanaged"] == 1
-        })
-        .await;
+    leave_unheld(&world, "left", "+12125556233").await;
     let rights = [("list", NUMBERS), ("list", ACCOUNTS)];
     let reader = user(plane, &namespace, "reader", &rights, &[]).await;
     let ask = |arguments: &[&str]| phonenumbers_as(&reader, plane, &world.emulator, arguments);
